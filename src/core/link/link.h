@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link.h - whether the link to one neighbour is up, and how good it is, from the packets and
+ * probes it carries (docs/link.md; design: ROUTING.md, L).
+ *
+ * Every transport packet carries a link sequence number: data are hellos. Gaps are filled with
+ * probes that promise when the next comes. UP -> SUSPECT at 1.5 intervals of silence, DOWN at
+ * 2.5; UP again only after ten clean probes and a hold-down that doubles on flaps. It sends
+ * nothing itself: it says what to send. All zeros is no link: call link_init(). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/rng.h"
+
+/* Probe intervals. An active link carried payload in the last 2 s. */
+#define LINK_PROBE_ACTIVE_US 100000
+#define LINK_PROBE_WARM_US 100000
+#define LINK_PROBE_IDLE_US 250000
+#define LINK_ACTIVE_FOR_US 2000000
+#define LINK_HOLD_DOWN_MIN_US 1000000
+#define LINK_HOLD_DOWN_MAX_US 60000000
+#define LINK_CLEAN_PROBES 10
+#define LINK_METRIC_MAX 0xffffffU /* infinity, in units of 10 us */
+
+enum link_state {
+	LINK_DOWN, /* never up, or silent for too long */
+	LINK_UP,
+	LINK_SUSPECT, /* still used, but the alternate is at hand */
+};
+
+enum link_class {
+	LINK_EXCELLENT,
+	LINK_GOOD,
+	LINK_FAIR,
+	LINK_POOR,
+	LINK_BAD,
+};
+
+struct link; /* owned by whom it was made for */
+
+int link_new(uint64_t seed, uint64_t now_us, struct link **ret);
+void link_free(struct link *l);
+
+/* A new session's keys start new sequence numbers; state and quality stay. */
+void link_keys_changed(struct link *l);
+
+/* The link sequence number for the next packet of any kind (per key epoch, lane 0). */
+uint16_t link_next_sequence(struct link *l);
+void link_sent(struct link *l, size_t len, bool is_payload, uint64_t now_us);
+/* An authentic packet with this sequence number arrived. Returns true when the state changed. */
+bool link_received(struct link *l, uint16_t sequence, size_t len, bool is_payload, uint64_t now_us);
+
+/* Body of a probe (type 18), sealed as the inner part of an "ends here" packet. Decoding is
+ * part of link_probe_input(). */
+#define LINK_PROBE_LEN 40
+int link_probe_input(struct link *l, struct span probe, uint64_t now_us); /* -EBADMSG, -EPROTO */
+
+/* Drives timers; true when the state changed. */
+bool link_tick(struct link *l, uint64_t now_us);
+uint64_t link_deadline_us(const struct link *l);
+/* A probe is due: fills it and says so; false when there is none (any more). */
+bool link_next_probe(struct link *l, uint64_t now_us, uint8_t ret[LINK_PROBE_LEN]);
+
+/* The first alternate of an active flow is kept warm. */
+void link_set_warm(struct link *l, bool is_warm);
+/* Carrier loss, an authentic goodbye, ICMP unreachable: down at once. True if it was not. */
+bool link_force_down(struct link *l, uint64_t now_us);
+
+enum link_state link_state(const struct link *l);
+enum link_class link_class(const struct link *l);
+
+struct link_quality {
+	uint32_t rtt_us;     /* smoothed; 0 before the first answer */
+	uint32_t rtt_min_us; /* over the last 30 s */
+	uint32_t jitter_us;
+	uint32_t loss_ppm; /* of what the neighbour sent us, 30 s window */
+	uint64_t rate_bps; /* delivered, last second */
+	uint64_t up_since_us;
+	uint64_t last_heard_us;
+	uint32_t flaps;
+};
+
+void link_quality(const struct link *l, uint64_t now_us, struct link_quality *ret);
+
+/* Cost of the link in units of 10 us, 1..LINK_METRIC_MAX - 1; LINK_METRIC_MAX when down:
+ * (100 us + RTTmin/2 + 1400 B / rate) / (1 - loss)^2, times 1, 1.5, 3, 6, 50 by class. */
+uint32_t link_metric(const struct link *l);
+/* Whether the metric moved enough to be announced (10 % better and 5 s old, or 5 % worse);
+ * marks it announced when true. */
+bool link_metric_should_announce(struct link *l, uint64_t now_us);
+
+const char *link_state_name(enum link_state s);
+const char *link_class_name(enum link_class c);

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* policy.h - who may do what: one question, asked wherever something is about to be allowed.
+ *
+ * Inside are ordered rules from the configuration. A matching "forbid" wins over every
+ * "allow"; what no rule allows is denied. Immutable after construction; decisions allocate
+ * nothing and take no lock. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define POLICY_RULES_MAX 1024
+#define POLICY_PATTERN_SIZE 256
+
+enum policy_action {
+	POLICY_SESSION, /* a session is accepted from the principal */
+	POLICY_PREFIX,	/* a prefix announced by it is accepted; resource is the prefix */
+	POLICY_CONNECT, /* an inbound flow; resource is "proto:port", such as "tcp:443" */
+	POLICY_PING,	/* an inbound echo request */
+	POLICY_API,	/* an API or command action; resource is its name */
+	POLICY_INVITE,	/* an invitation is made */
+	POLICY_ISSUE,	/* an identity is issued; resource is its SPIFFE ID */
+	POLICY_HEAL,	/* a healing action; resource is its name */
+	POLICY_RELAY,	/* a packet is relayed for the principal */
+	POLICY_N_ACTIONS,
+};
+
+enum policy_effect {
+	POLICY_DENY = 0,
+	POLICY_ALLOW = 1,
+};
+
+/* One rule. Patterns: "*" matches any run of characters, everything else itself. */
+struct policy_rule {
+	enum policy_effect effect; /* POLICY_DENY is "forbid" */
+	bool any_action;
+	enum policy_action action;
+	char from[POLICY_PATTERN_SIZE];	    /* SPIFFE ID, or "uid:0" on the local socket */
+	char resource[POLICY_PATTERN_SIZE]; /* "*" for all */
+	unsigned line;			    /* in the configuration, for the reason */
+};
+
+struct policy;
+
+/* Copies the rules. -ENOBUFS beyond POLICY_RULES_MAX, -ENOMEM. */
+int policy_new(const struct policy_rule *rules, size_t n, struct policy **ret);
+void policy_free(struct policy *p);
+
+#define POLICY_REASON_SIZE 160
+
+struct policy_reason {
+	unsigned rule; /* 1 for the first; 0 where none matched */
+	unsigned line;
+	char text[POLICY_REASON_SIZE]; /* "allowed by rule 2 (line 14)" */
+};
+
+/* principal: a SPIFFE ID or "uid:N"; resource: "" where there is none. ret_reason may be NULL. */
+enum policy_effect policy_decide(const struct policy *p, const char *principal,
+				 enum policy_action action, const char *resource,
+				 struct policy_reason *ret_reason);
+
+/* "session", "connect", ...; NULL beyond. The reverse returns -EINVAL for no action. */
+const char *policy_action_name(enum policy_action action);
+int policy_action_parse(const char *name, enum policy_action *ret);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* route.h - the routing table of one zone: distance vector with the feasibility condition of
+ * RFC 8966 section 3.5.1, incremental reliable updates, loop-free alternates (RFC 5286).
+ *
+ * The condition: accept a route only if it is strictly better than the best (seqno, metric)
+ * oneself ever advertised for the destination. So (newest seqno, feasibility distance)
+ * strictly decreases along every next hop at every instant: no loops, ever. See
+ * docs/routing.md (design: ROUTING.md, Z). Deterministic: no hash order, no float. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/rng.h"
+
+#define ROUTE_DESTINATIONS_MAX 10000
+#define ROUTE_NEIGHBOURS_MAX 256
+#define ROUTE_ALTERNATES_MAX 3
+#define ROUTE_METRIC_INFINITY 0xffffffU /* 24 bits, units of 10 us */
+#define ROUTE_PACING_US 5000
+#define ROUTE_DIGEST_US 1000000
+#define ROUTE_REFRESH_US 60000000
+#define ROUTE_REQUEST_RETRY_US 60000
+#define ROUTE_FEASIBILITY_KEPT_US 180000000
+#define ROUTE_REQUEST_HOPS_MAX 64
+
+struct routes;
+
+struct route_config {
+	uint64_t self;	/* node id */
+	uint32_t epoch; /* low 32 bits of the boot epoch: later boots win */
+	uint64_t seed;
+	uint8_t hash_key[16];
+};
+
+int routes_new(const struct route_config *config, uint64_t now_us, struct routes **ret);
+void routes_free(struct routes *t);
+
+/* A neighbour appeared, or its link's cost changed, or it vanished. -ENOBUFS. */
+int routes_neighbour_up(struct routes *t, uint64_t neighbour, uint32_t metric, uint64_t now_us);
+void routes_neighbour_metric(struct routes *t, uint64_t neighbour, uint32_t metric,
+			     uint64_t now_us);
+void routes_neighbour_down(struct routes *t, uint64_t neighbour, uint64_t now_us);
+/* The session was replaced: what the neighbour knows of us is told again. */
+void routes_neighbour_resync(struct routes *t, uint64_t neighbour, uint64_t now_us);
+
+/* A record of type RECORD_ROUTE_* or RECORD_SEQNO_REQUEST from a neighbour. -EBADMSG,
+ * -EPROTO; a bad record changes nothing. */
+int routes_input(struct routes *t, uint64_t neighbour, uint8_t record_type, struct span body,
+		 uint64_t now_us);
+void routes_tick(struct routes *t, uint64_t now_us);
+uint64_t routes_deadline_us(const struct routes *t);
+
+enum route_action_type {
+	ROUTE_SEND,    /* a record for a neighbour's stream */
+	ROUTE_CHANGED, /* the selected next hop or reachability of a destination changed */
+};
+
+struct route_action {
+	enum route_action_type type;
+	uint64_t neighbour; /* ROUTE_SEND */
+	uint8_t record_type;
+	uint8_t body[1240];
+	size_t len;
+	uint64_t destination; /* ROUTE_CHANGED */
+};
+
+bool routes_next_action(struct routes *t, struct route_action *ret);
+
+struct route {
+	uint64_t destination;
+	uint64_t next_hop; /* 0: unreachable */
+	uint32_t metric;
+	uint32_t epoch;
+	uint16_t seqno;
+	unsigned hops; /* as announced, our hop included */
+	size_t n_alternates;
+	uint64_t alternates[ROUTE_ALTERNATES_MAX]; /* feasible or loop-free, best first */
+	uint64_t since_us;
+};
+
+/* false for a destination never heard of. */
+bool routes_lookup(const struct routes *t, uint64_t destination, struct route *ret);
+/* Walks in order of first sight; start with *cursor = 0. */
+bool routes_next(const struct routes *t, size_t *cursor, struct route *ret);
+size_t routes_count_reachable(const struct routes *t);
+
+/* For invariant checks: what this node has advertised at best, (epoch, seqno, metric). */
+bool routes_feasibility(const struct routes *t, uint64_t destination, uint32_t *ret_epoch,
+			uint16_t *ret_seqno, uint32_t *ret_metric);
+
+struct route_counters {
+	uint64_t updates_sent, updates_received, infeasible, requests_sent, resyncs, bytes_sent;
+};
+
+void routes_counters(const struct routes *t, struct route_counters *ret);
