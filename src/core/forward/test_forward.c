@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/units.h"
+#include "core/forward/forward.h"
+
+static const uint8_t key[16] = { 7 };
+
+static size_t make_packet(uint8_t *ret, uint8_t protocol, const uint8_t *payload, size_t len)
+{
+	memset(ret, 0, 40);
+	ret[0] = 0x60;
+	store_u16(ret + 4, (uint16_t)len);
+	ret[6] = protocol;
+	memset(ret + 8, 0xa1, 16);
+	memset(ret + 24, 0xb2, 16);
+	memcpy(ret + 40, payload, len);
+	return 40 + len;
+}
+
+static struct inner tcp_packet(uint16_t source, uint16_t destination, uint8_t flags)
+{
+	uint8_t tcp[20] = { 0 };
+	uint8_t packet[60];
+	struct inner i;
+
+	store_u16(tcp, source);
+	store_u16(tcp + 2, destination);
+	tcp[13] = flags;
+	(void)make_packet(packet, 6, tcp, sizeof(tcp));
+	assert_int_equal(inner_parse(SPAN_OF(packet), &i), 0);
+	return i;
+}
+
+static struct inner reversed(struct inner i)
+{
+	struct inner r = i;
+
+	memcpy(r.source, i.destination, 16);
+	memcpy(r.destination, i.source, 16);
+	r.source_port = i.destination_port;
+	r.destination_port = i.source_port;
+	return r;
+}
+
+static void ports_are_found_behind_extension_headers(void **state)
+{
+	(void)state;
+	uint8_t payload[8 + 8 + 20] = { 60, 0, 0, 0, 0, 0, 0, 0, /* destination options next */
+					6,  0, 0, 0, 0, 0, 0, 0 };
+	uint8_t packet[100];
+	struct inner i;
+
+	store_u16(payload + 16, 1000);
+	store_u16(payload + 18, 443);
+	size_t len = make_packet(packet, 0, payload, sizeof(payload));
+
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_int_equal(i.protocol, 6);
+	assert_true(i.has_ports);
+	assert_int_equal(i.destination_port, 443);
+}
+
+static void a_later_fragment_has_no_ports(void **state)
+{
+	(void)state;
+	uint8_t payload[8 + 20] = { 6, 0, 0, 8 };
+	uint8_t packet[100];
+	struct inner i;
+	size_t len = make_packet(packet, 44, payload, sizeof(payload));
+
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_int_equal(i.protocol, 6);
+	assert_false(i.has_ports);
+}
+
+static void a_packet_of_another_length_than_it_says_is_refused(void **state)
+{
+	(void)state;
+	uint8_t packet[60];
+	uint8_t tcp[20] = { 0 };
+	struct inner i;
+
+	(void)make_packet(packet, 6, tcp, sizeof(tcp));
+	for (size_t len = 0; len < sizeof(packet); len++)
+		assert_int_equal(inner_parse(SPAN(packet, len), &i), -EBADMSG);
+	packet[0] = 0x45;
+	assert_int_equal(inner_parse(SPAN_OF(packet), &i), -EPROTO);
+}
+
+static void answers_pass_and_new_connections_are_asked_about(void **state)
+{
+	(void)state;
+	struct flows *f;
+	struct inner out = tcp_packet(1000, 80, 0x02);
+	struct inner answer = reversed(out);
+	struct inner in = reversed(tcp_packet(22, 5555, 0x02));
+
+	assert_int_equal(flows_new(key, &f), 0);
+	flows_outbound(f, &out, 0);
+	answer.is_tcp_syn = false;
+	assert_int_equal(flows_inbound(f, &answer, 1), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, &in, 1), FLOW_NEW);
+	flows_decide(f, &in, false, 1);
+	assert_int_equal(flows_inbound(f, &in, 2), FLOW_DENIED);
+	assert_int_equal(flows_inbound(f, &in, SECONDS(2)), FLOW_NEW); /* may ask again */
+	flows_decide(f, &in, true, SECONDS(2));
+	assert_int_equal(flows_inbound(f, &in, SECONDS(3)), FLOW_KNOWN);
+	flows_forget(f);
+	assert_int_equal(flows_inbound(f, &in, SECONDS(3)), FLOW_NEW);
+	assert_int_equal(flows_inbound(f, &answer, SECONDS(3)), FLOW_KNOWN);
+	/* and idle flows are forgotten */
+	assert_int_equal(flows_inbound(f, &answer, SECONDS(4) + FLOW_IDLE_US), FLOW_NEW);
+	flows_free(f);
+}
+
+static void an_outbound_flow_opens_no_door_for_a_connection_back(void **state)
+{
+	(void)state;
+	struct flows *f;
+	struct inner out = tcp_packet(1000, 80, 0x02);
+	struct inner back = reversed(out);
+
+	assert_int_equal(flows_new(key, &f), 0);
+	flows_outbound(f, &out, 0);
+	back.is_tcp_syn = true;
+	assert_int_equal(flows_inbound(f, &back, 1), FLOW_NEW);
+	flows_free(f);
+}
+
+static void a_full_table_forgets_the_flow_longest_idle(void **state)
+{
+	(void)state;
+	struct flows *f;
+
+	assert_int_equal(flows_new(key, &f), 0);
+	for (unsigned i = 0; i < FLOWS_MAX + 1; i++) {
+		struct inner in = tcp_packet((uint16_t)(i + 1), (uint16_t)(80 + i / 65000), 0x02);
+
+		flows_decide(f, &in, true, i);
+	}
+	struct inner first = tcp_packet(1, 80, 0x02);
+	struct inner second = tcp_packet(2, 80, 0x02);
+
+	assert_int_equal(flows_count(f), FLOWS_MAX);
+	assert_int_equal(flows_inbound(f, &first, FLOWS_MAX + 1), FLOW_NEW);
+	assert_int_equal(flows_inbound(f, &second, FLOWS_MAX + 1), FLOW_KNOWN);
+	flows_free(f);
+}
+
+static enum link_state states[8];
+
+static enum link_state state_of(void *arg, uint64_t neighbour)
+{
+	(void)arg;
+	return states[neighbour];
+}
+
+static void a_suspect_primary_gets_a_copy_on_the_alternate_and_a_dead_one_is_passed_by(void **state)
+{
+	(void)state;
+	struct route r = { .next_hop = 1, .n_alternates = 2, .alternates = { 2, 3 } };
+	struct forward_plan p;
+
+	states[1] = states[2] = states[3] = LINK_UP;
+	p = forward_next(&r, 0, state_of, NULL);
+	assert_int_equal(p.next, 1);
+	assert_int_equal(p.duplicate, 0);
+	states[1] = LINK_SUSPECT;
+	p = forward_next(&r, 0, state_of, NULL);
+	assert_int_equal(p.next, 1);
+	assert_int_equal(p.duplicate, 2);
+	states[1] = LINK_DOWN;
+	assert_int_equal(forward_next(&r, 0, state_of, NULL).next, 2);
+	assert_int_equal(forward_next(&r, 2, state_of, NULL).next, 3); /* never back */
+	states[2] = LINK_DOWN;
+	states[3] = LINK_SUSPECT;
+	assert_int_equal(forward_next(&r, 0, state_of, NULL).next, 3);
+	states[3] = LINK_DOWN;
+	assert_int_equal(forward_next(&r, 0, state_of, NULL).next, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ports_are_found_behind_extension_headers),
+		cmocka_unit_test(a_later_fragment_has_no_ports),
+		cmocka_unit_test(a_packet_of_another_length_than_it_says_is_refused),
+		cmocka_unit_test(answers_pass_and_new_connections_are_asked_about),
+		cmocka_unit_test(an_outbound_flow_opens_no_door_for_a_connection_back),
+		cmocka_unit_test(a_full_table_forgets_the_flow_longest_idle),
+		cmocka_unit_test(
+			a_suspect_primary_gets_a_copy_on_the_alternate_and_a_dead_one_is_passed_by),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node.h - one node of the mesh, all the cores together, without a socket, a file or a clock.
+ *
+ * Datagrams, tunnel packets, commands and time go in; actions come out. After each call drain
+ * node_next_action() until it returns false, then arm one timer for node_deadline_us(). The
+ * daemon runs one of these; a simulation runs thousands. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/endpoint.h"
+#include "base/rng.h"
+#include "core/crypto/crypto.h"
+#include "core/handshake/handshake.h"
+#include "core/identity/identity.h"
+#include "core/link/link.h"
+#include "core/policy/policy.h"
+#include "core/route/route.h"
+
+#define NODE_PEERS_MAX 1000	 /* nodes we hold sessions with */
+#define NODE_CONTACTS_MAX 256	 /* endpoints we were told to connect to */
+#define NODE_PACKET_QUEUE_MAX 64 /* packets that wait for a session, per peer */
+#define NODE_ACTIONS_MAX 8192
+#define NODE_JOINS_MAX 64 /* join sessions at once */
+#define NODE_JOIN_US 30000000
+#define NODE_DATAGRAM_MAX 1500
+#define NODE_NETWORK_KEYS_MAX 2
+
+/* A network key as the authority signed it: the higher generation is the newer. */
+struct network_key {
+	uint64_t generation;
+	uint8_t key[NETWORK_KEY_LEN];
+	uint8_t signature[MLDSA65_SIG_LEN]; /* by the ML-DSA root; all zero for one never spread */
+};
+
+struct node_config {
+	const struct crypto_ops *ops;
+	struct entropy entropy;
+	uint64_t seed;
+	uint8_t aead_offer;			/* bits of enum aead_algorithm */
+	unsigned mtu_bytes;			/* of the tunnel, 1280..FORWARD_MTU_MAX */
+	const struct policy *policy;		/* borrowed; replaced by node_set_policy() */
+	struct hs_identity identity;		/* borrows as handshakes_set_identity() */
+	struct trust trust;			/* copied; its revocation list is taken over */
+	const struct network_key *network_keys; /* newest first; copied */
+	size_t n_network_keys;
+	/* The domain's authority only: */
+	const struct signing_key *root_key; /* ML-DSA root; NULL on every other node */
+};
+
+struct node;
+
+int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms, struct node **ret);
+void node_free(struct node *n);
+
+/* The wall clock, for certificates; call at least every few seconds. */
+void node_clock(struct node *n, uint64_t now_us, int64_t unix_ms);
+
+void node_input_datagram(struct node *n, const struct endpoint *from, struct span datagram,
+			 uint64_t now_us);
+void node_input_packet(struct node *n, struct span packet, uint64_t now_us); /* from the TUN */
+void node_tick(struct node *n, uint64_t now_us);
+uint64_t node_deadline_us(struct node *n);
+
+enum node_action_type {
+	NODE_SEND,    /* data to endpoint */
+	NODE_DELIVER, /* data is an inner packet for the TUN */
+	NODE_EVENT,   /* tell, log, count */
+	NODE_STORE,   /* keep what changed: see store */
+	NODE_RENEWED, /* data: the authority's answer to node_renew(), for this request's keys */
+	NODE_ISSUE,   /* a join or renewal request passed all checks: grant it or not */
+};
+
+enum node_event_type {
+	EVENT_PEER_UP,	 /* a session with a peer */
+	EVENT_PEER_DOWN, /* the last one is gone */
+	EVENT_LINK_UP,
+	EVENT_LINK_SUSPECT,
+	EVENT_LINK_DOWN,
+	EVENT_ROUTE_CHANGED,
+	EVENT_HANDSHAKE_FAILED,
+	EVENT_SPOOFED_INNER, /* a session peer sent a packet with a source not its own */
+	EVENT_SPOOFED_TUN,   /* the tunnel gave a packet whose source is not ours */
+	EVENT_FLOW_DENIED,
+	EVENT_PEER_MOVED,
+	EVENT_PEER_REVOKED,
+	EVENT_PEER_CLONED, /* a boot epoch lower than seen: restored or cloned */
+	EVENT_ECHO_REPLY,  /* to node_ping() */
+	EVENT_TRACE_REPLY, /* to node_trace() */
+	EVENT_JOINED,	   /* a node was admitted */
+	EVENT_REKEYED,
+	EVENT_GOODBYE,
+	EVENT_IDENTITY_RENEWED,
+	EVENT_NETWORK_KEY,
+	EVENT_N_TYPES,
+};
+
+struct node_event {
+	enum node_event_type type;
+	uint64_t node_id;	      /* of whom it speaks; 0 unknown */
+	char name[NODE_NAME_MAX + 1]; /* "" unknown */
+	struct endpoint endpoint;
+	const char *reason; /* static text, or NULL */
+	uint64_t via;	    /* route: next hop; trace: the node that answered */
+	uint32_t metric;
+	unsigned hops;
+	uint64_t rtt_us;
+	uint32_t id; /* ping, trace: as given */
+	uint32_t sequence;
+	uint8_t address[16]; /* spoofing: the address that lied */
+};
+
+enum node_store {
+	STORE_NETWORK_KEYS, /* node_network_keys() */
+	STORE_REVOCATIONS,  /* node_revocations() */
+};
+
+/* A request the node cannot answer alone: the shell counts the token's use, keeps that safely,
+ * signs, and then calls node_issue_answer(). */
+struct node_issue {
+	uint32_t request;
+	bool is_join; /* else the renewal of peer's identity */
+	uint8_t token_id[TOKEN_ID_LEN];
+	uint8_t request_hash[SHA256_LEN];
+	char spiffe_id[SPIFFE_ID_SIZE]; /* renewal: of the peer, as its session proves */
+	struct span csr_mldsa;
+	struct span csr_p256;
+};
+
+struct node_action {
+	enum node_action_type type;
+	struct endpoint endpoint;
+	struct span data; /* borrowed until the next call on the node */
+	struct node_event event;
+	enum node_store store;
+	struct node_issue issue;
+};
+
+bool node_next_action(struct node *n, struct node_action *ret);
+
+/* ---- commands ---- */
+
+/* Connect to this endpoint and stay connected; spiffe_id "" for any member. -ENOBUFS, -EEXIST. */
+int node_add_contact(struct node *n, const struct endpoint *endpoint, const char *spiffe_id,
+		     uint64_t now_us);
+void node_remove_contact(struct node *n, const struct endpoint *endpoint);
+
+/* An echo request, answered by EVENT_ECHO_REPLY with the same id and sequence. The first one
+ * to a node without a session waits for the handshake. -ENETUNREACH: no route. */
+int node_ping(struct node *n, uint64_t node_id, uint32_t id, uint32_t sequence, uint64_t now_us);
+/* Asks each node on the way, one EVENT_TRACE_REPLY for each ttl from 1 on that answers. */
+int node_trace(struct node *n, uint64_t node_id, uint32_t id, unsigned ttl, uint64_t now_us);
+
+/* Says goodbye to all neighbours (before the daemon ends). */
+void node_goodbye(struct node *n, uint64_t now_us);
+
+void node_set_policy(struct node *n, const struct policy *policy);
+void node_set_identity(struct node *n, const struct hs_identity *identity);
+/* Join keys the authority accepts; borrowed until replaced. */
+void node_set_tokens(struct node *n, const struct token_entry *tokens, size_t n_tokens);
+
+/* The shell's answer to NODE_ISSUE: the bytes for the requester (docs/join.md), or len 0 to
+ * refuse with a static reason. */
+void node_issue_answer(struct node *n, uint32_t request, struct span answer, uint64_t now_us);
+
+/* Authority: revokes, raises and spreads the list, and starts a new network key. -EPERM
+ * elsewhere, -ENOBUFS, -EALREADY. */
+int node_revoke(struct node *n, uint64_t node_id, const uint8_t serial[SERIAL_LEN],
+		uint64_t now_us);
+/* Authority: a new network key, the old one stays valid unless told. -EPERM. */
+int node_rotate_network_key(struct node *n, bool keep_old, uint64_t now_us);
+
+/* Asks the authority for a new certificate; the answer is the action NODE_RENEWED.
+ * -ENETUNREACH. */
+int node_renew(struct node *n, uint64_t authority, struct span csr_mldsa, struct span csr_p256,
+	       uint64_t now_us);
+
+/* ---- views ---- */
+
+uint64_t node_id(const struct node *n);
+const uint8_t *node_overlay_address(const struct node *n); /* 16 bytes */
+const struct routes *node_routes(const struct node *n);
+/* Newest first. */
+size_t node_network_keys(const struct node *n, struct network_key ret[NODE_NETWORK_KEYS_MAX]);
+/* The signed list in wire form, empty for none; borrowed. */
+struct span node_revocations(const struct node *n);
+
+struct node_peer_view {
+	uint64_t node_id;
+	char name[NODE_NAME_MAX + 1];
+	uint8_t address[16];
+	bool is_neighbour;
+	bool has_session;
+	bool is_initiator;
+	struct endpoint endpoint; /* neighbours */
+	enum link_state state;
+	enum link_class class;
+	struct link_quality quality;
+	uint32_t metric;
+	enum aead_algorithm aead;
+	uint32_t epoch; /* of the keys */
+	uint64_t session_age_us;
+	uint64_t sent_bytes, received_bytes, sent_packets, received_packets;
+	int64_t not_after_s; /* of its certificate */
+	uint8_t serial[SERIAL_LEN];
+};
+
+/* Walks peers in order of first contact; start with *cursor = 0. */
+bool node_next_peer(const struct node *n, size_t *cursor, uint64_t now_us,
+		    struct node_peer_view *ret);
+/* The name of a node id as far as proved to us; false if unknown. */
+bool node_name_of(const struct node *n, uint64_t id, char ret[NODE_NAME_MAX + 1]);
+
+struct node_counters {
+	uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
+	uint64_t packets_from_tun, packets_to_tun, relayed;
+	uint64_t unknown_index, forged, replayed, malformed;
+	uint64_t spoofed_inner, spoofed_tun, no_route, ttl_expired, queue_full, flow_denied,
+		too_big, duplicates_sent, actions_dropped, policy_allowed, policy_denied;
+	struct hs_counters handshakes;
+	struct route_counters routes;
+};
+
+void node_counters(const struct node *n, struct node_counters *ret);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* node_internal.h - what the files of this room share. */
+#pragma once
+
+#include "base/map.h"
+#include "core/forward/forward.h"
+#include "core/link/stream.h"
+#include "core/node/node.h"
+#include "core/session/roam.h"
+#include "core/session/session.h"
+#include "core/wire/wire.h"
+
+#define PEER_SESSIONS_MAX 4	  /* current, the one before, and crossing ones */
+#define NODE_SESSIONS_MAX (NODE_PEERS_MAX * PEER_SESSIONS_MAX)
+#define NODE_LANES 2		  /* lane 0 for packets, lane 1 for probes */
+#define LANE_PACKETS 0
+#define LANE_PROBES 1
+#define SUPERSEDED_US SECONDS(10) /* an older session still receives this long */
+#define CROSSING_US SECONDS(10)	  /* two handshakes this close together have crossed */
+#define INDEX_QUARANTINE_US SECONDS(180)
+#define RETIRED_INDICES_MAX 4096
+#define PACKET_WAIT_US SECONDS(8) /* a packet waits this long for a session */
+#define CONTACT_RETRY_MIN_US MS(250)
+#define CONTACT_RETRY_MAX_US SECONDS(10)
+#define CONTACT_DOWN_US SECONDS(1)   /* a link down this long: try a new handshake */
+#define PEER_RETRY_US SECONDS(1)
+#define PEER_DEAD_US SECONDS(60)     /* silent this long: pruned */
+#define UNANSWERED_US SECONDS(5)     /* sent and heard nothing: a new handshake beside it */
+#define KEEPALIVE_US SECONDS(3)	     /* heard and sent nothing: say that we are here */
+#define BLOB_PART_MAX 1200	     /* bytes of a long object in one record */
+#define BLOB_MAX (256U << 10)
+#define EVENT_INTERVAL_US SECONDS(1) /* of the same alarm about the same peer */
+
+/* Plaintext that begins with this byte belongs to the session itself: 03 | type 1 | body. It is
+ * neither ordered nor repeated by anyone but its sender. */
+#define PLAIN_SESSION 0x03
+
+enum session_message {
+	SESSION_MESSAGE_REKEY = 1,
+	SESSION_MESSAGE_PATH_CHECK = 2,
+	SESSION_MESSAGE_PATH_ECHO = 3,
+	SESSION_MESSAGE_KEEPALIVE = 4,
+	SESSION_MESSAGE_GOODBYE = 5,
+};
+
+/* A long object in parts, in records of a stream: total 4 | offset 4 | bytes. */
+struct blob {
+	uint8_t *bytes;
+	size_t total;
+	size_t have;
+};
+
+struct node_session {
+	struct session *keys;
+	struct peer *peer;
+	struct stream *stream;
+	bool is_direct; /* made without relays: its link keys may be used */
+	bool is_confirmed; /* an authentic packet has come */
+	bool is_join;	   /* carries a join answer and nothing else */
+	enum aead_algorithm aead;
+	uint32_t first_index;
+	uint8_t e_initiator[X25519_LEN];
+	uint64_t peer_boot_epoch;
+	uint64_t made_us;
+	uint64_t ends_us;	/* superseded, or a join session: when to drop it */
+	uint64_t heard_us;	/* last authentic packet */
+	uint64_t spoke_us;	/* last packet of ours */
+	uint64_t unanswered_us; /* first packet since something was heard; NEVER_US for none */
+	uint64_t owes_us;	/* heard payload and said nothing since; NEVER_US for none */
+	struct endpoint endpoint; /* join sessions, which have no neighbour */
+	struct blob answer, request, revocations;
+	/* join and renewal at the authority */
+	uint32_t issue;
+	uint8_t t_i[SHA256_LEN];
+	uint8_t join_key[SHA256_LEN];
+};
+
+struct neighbour {
+	struct roam roam;
+	struct link *link;
+	bool is_routed; /* told to the routing table */
+	uint64_t down_us;
+	enum link_state told; /* last state the event was sent for */
+};
+
+struct waiting {
+	uint8_t *bytes; /* plaintext, with its first byte */
+	size_t len;
+	uint64_t since_us;
+	enum wire_class class;
+};
+
+struct peer {
+	uint64_t id;
+	char name[NODE_NAME_MAX + 1];
+	char spiffe_id[SPIFFE_ID_SIZE];
+	uint8_t address[OVERLAY_ADDRESS_LEN];
+	uint8_t serial[SERIAL_LEN];
+	int64_t not_after_s;
+	uint64_t boot_epoch; /* highest seen */
+	bool is_known;	     /* the fields above were proved by a handshake */
+	struct node_session *sessions[PEER_SESSIONS_MAX];
+	struct node_session *direct; /* link sending, or NULL */
+	struct node_session *e2e;    /* end-to-end sending, or NULL */
+	struct neighbour *neighbour; /* while there is a direct session */
+	struct waiting *waiting[NODE_PACKET_QUEUE_MAX];
+	size_t n_waiting;
+	uint64_t attempt; /* handshake under way through the mesh, 0 for none */
+	uint64_t retry_us;
+	uint64_t alarm_us; /* last spoofing event */
+	uint64_t sent_bytes, received_bytes, sent_packets, received_packets;
+	uint64_t seen_us;
+};
+
+struct contact {
+	struct endpoint endpoint;
+	char spiffe_id[SPIFFE_ID_SIZE];
+	uint64_t peer_id; /* known from the ID, or learnt */
+	uint64_t attempt;
+	uint64_t retry_us;
+	uint64_t backoff_us;
+};
+
+struct action_slot {
+	struct node_action action;
+	uint8_t bytes[NODE_DATAGRAM_MAX];
+	size_t len;
+};
+
+struct node {
+	const struct crypto_ops *ops;
+	struct entropy entropy;
+	struct rng rng;
+	uint64_t self;
+	char domain[DOMAIN_MAX + 1];
+	uint8_t address[OVERLAY_ADDRESS_LEN];
+	unsigned mtu_bytes;
+	struct hs_identity identity;
+	struct trust trust;
+	uint8_t *revocations; /* as signed */
+	size_t revocations_len;
+	const struct signing_key *root_key;
+	const struct policy *policy;
+	const struct token_entry *tokens;
+	size_t n_tokens;
+	struct network_key keys[NODE_NETWORK_KEYS_MAX];
+	size_t n_keys;
+	uint64_t clock_us; /* at this monotonic time it was unix_ms */
+	int64_t unix_ms;
+
+	struct handshakes *handshakes;
+	struct routes *routes;
+	struct flows *flows;
+	struct map *peers;   /* node id -> struct peer */
+	struct map *indices; /* receiver index -> struct node_session */
+	struct node_session *joins[NODE_JOINS_MAX];
+	struct contact *contacts[NODE_CONTACTS_MAX];
+	size_t n_contacts;
+	struct {
+		uint32_t index;
+		uint64_t free_us;
+	} retired[RETIRED_INDICES_MAX]; /* a ring */
+	size_t retired_at;
+	uint64_t next_attempt;
+	uint32_t next_issue;
+	uint8_t flow_key[16];
+
+	struct action_slot *slots; /* a ring */
+	size_t n_slots, first_slot, used_slots;
+	uint64_t deadline_us;
+	bool deadline_is_known;
+	uint64_t now_us; /* of the call under way */
+	struct node_counters counters;
+};
+
+/* node.c */
+struct node_action *node_act(struct node *n, enum node_action_type type, struct span data);
+struct node_event *node_event(struct node *n, enum node_event_type type, uint64_t id);
+int64_t node_unix_s(const struct node *n);
+void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram);
+void node_pump(struct node *n);
+
+/* peers.c */
+struct peer *peer_get(struct node *n, uint64_t id);
+struct peer *peer_make(struct node *n, uint64_t id); /* NULL when full */
+void peer_prune(struct node *n, struct peer *p, const char *reason);
+void peer_forget(struct node *n, struct peer *p, const char *reason);
+void peer_wait(struct node *n, struct peer *p, enum wire_class class, struct span plaintext);
+void peer_flush(struct node *n, struct peer *p);
+void peers_tick(struct node *n);
+uint64_t peers_deadline_us(const struct node *n);
+struct node_session *session_at(const struct node *n, uint32_t index);
+void session_drop(struct node *n, struct node_session *s, const char *reason);
+void session_pump(struct node *n, struct node_session *s);
+void session_heard(struct node *n, struct node_session *s, bool is_payload);
+enum link_state neighbour_state(void *node, uint64_t id);
+bool peer_is_direct(const struct peer *p);
+void neighbour_changed(struct node *n, struct peer *p);
+
+/* greet.c: handshakes begun and finished */
+extern const struct hs_judge node_judge;
+void greet_done(struct node *n, const struct hs_action *a);
+void greet_failed(struct node *n, const struct hs_action *a);
+void greet_peer(struct node *n, struct peer *p); /* through the mesh */
+void contacts_tick(struct node *n);
+uint64_t contacts_deadline_us(const struct node *n);
+void node_free_contacts(struct node *n);
+
+/* path.c: the way of a packet */
+int path_send(struct node *n, struct peer *p, enum wire_class class, struct span plaintext);
+int path_send_session(struct node *n, struct node_session *s, struct span plaintext);
+void path_send_direct(struct node *n, struct node_session *s, const struct endpoint *to,
+		      struct span plaintext);
+void path_send_probe(struct node *n, struct peer *p, struct span probe);
+void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kind, uint8_t ttl,
+			struct span payload);
+void path_input(struct node *n, const struct endpoint *from, struct span datagram);
+
+/* control.c: what is inside the sessions besides packets */
+void control_input(struct node *n, struct node_session *s, const struct endpoint *from,
+		   struct span plaintext, unsigned hops);
+void control_unsealed(struct node *n, const struct wire_hop *hop, struct span payload);
+void control_stream(struct node *n, struct node_session *s);
+void control_tell_neighbour(struct node *n, struct peer *p);
+int control_push_blob(struct node *n, struct node_session *s, enum record_type type,
+		      struct span bytes);
+
+/* trace.c */
+void trace_expired(struct node *n, const struct wire_hop *hop, struct span payload);
+
+void blob_done(struct blob *b);
