@@ -100,6 +100,9 @@ struct crypto_ops {
 	int (*aead_open)(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span ad,
 			 struct span text, uint8_t *ret);
 
+	/* A PKCS#10 request for an ML-DSA-65 key: its public key, once its own signature has
+	 * verified. -EBADMSG, -EKEYREJECTED. */
+	int (*csr_read)(struct span der, uint8_t ret_pk[MLDSA65_PK_LEN]);
 	/* One DER certificate, nothing behind it. -EBADMSG. */
 	int (*cert_read)(struct span der, struct cert *ret);
 	/* Path validation (RFC 5280 section 6) of chain[0] through chain[1..] to one of the

@@ -119,7 +119,7 @@ enum node_store {
 };
 
 /* A request the node cannot answer alone: the shell counts the token's use, keeps that safely,
- * signs, and then calls node_issue_answer(). */
+ * signs, and then calls node_issue_answer(). The spans stay until then. */
 struct node_issue {
 	uint32_t request;
 	bool is_join; /* else the renewal of peer's identity */
@@ -162,8 +162,8 @@ void node_set_identity(struct node *n, const struct hs_identity *identity);
 /* Join keys the authority accepts; borrowed until replaced. */
 void node_set_tokens(struct node *n, const struct token_entry *tokens, size_t n_tokens);
 
-/* The shell's answer to NODE_ISSUE: the bytes for the requester (docs/join.md), or len 0 to
- * refuse with a static reason. */
+/* The shell's answer to NODE_ISSUE: the bytes for the requester (docs/join.md), which say yes or
+ * why not. */
 void node_issue_answer(struct node *n, uint32_t request, struct span answer, uint64_t now_us);
 
 /* Authority: revokes, raises and spreads the list, and starts a new network key. -EPERM
@@ -172,6 +172,9 @@ int node_revoke(struct node *n, uint64_t node_id, const uint8_t serial[SERIAL_LE
 		uint64_t now_us);
 /* Authority: a new network key, the old one stays valid unless told. -EPERM. */
 int node_rotate_network_key(struct node *n, bool keep_old, uint64_t now_us);
+
+/* Takes a signed list read from disk. -EKEYREJECTED: not signed by a root, or not newer. */
+int node_set_revocations(struct node *n, struct span bytes);
 
 /* Asks the authority for a new certificate; the answer is the action NODE_RENEWED.
  * -ENETUNREACH. */

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/map.h"
+#include "base/units.h"
 #include "core/forward/forward.h"
 #include "core/link/stream.h"
 #include "core/node/node.h"
@@ -10,9 +11,10 @@
 #include "core/session/session.h"
 #include "core/wire/wire.h"
 
-#define PEER_SESSIONS_MAX 4	  /* current, the one before, and crossing ones */
+#define PEER_SESSIONS_MAX 4 /* current, the one before, and crossing ones */
 #define NODE_SESSIONS_MAX (NODE_PEERS_MAX * PEER_SESSIONS_MAX)
-#define NODE_LANES 2		  /* lane 0 for packets, lane 1 for probes */
+#define SESSION_INDICES_MAX 4 /* of epochs j and j+1, and room */
+#define NODE_LANES 2	      /* lane 0 for packets, lane 1 for probes */
 #define LANE_PACKETS 0
 #define LANE_PROBES 1
 #define SUPERSEDED_US SECONDS(10) /* an older session still receives this long */
@@ -22,12 +24,12 @@
 #define PACKET_WAIT_US SECONDS(8) /* a packet waits this long for a session */
 #define CONTACT_RETRY_MIN_US MS(250)
 #define CONTACT_RETRY_MAX_US SECONDS(10)
-#define CONTACT_DOWN_US SECONDS(1)   /* a link down this long: try a new handshake */
+#define CONTACT_DOWN_US SECONDS(1) /* a link down this long: try a new handshake */
 #define PEER_RETRY_US SECONDS(1)
-#define PEER_DEAD_US SECONDS(60)     /* silent this long: pruned */
-#define UNANSWERED_US SECONDS(5)     /* sent and heard nothing: a new handshake beside it */
-#define KEEPALIVE_US SECONDS(3)	     /* heard and sent nothing: say that we are here */
-#define BLOB_PART_MAX 1200	     /* bytes of a long object in one record */
+#define PEER_DEAD_US SECONDS(60) /* silent this long: pruned */
+#define UNANSWERED_US SECONDS(5) /* sent and heard nothing: a new handshake beside it */
+#define KEEPALIVE_US SECONDS(3)	 /* heard and sent nothing: say that we are here */
+#define BLOB_PART_MAX 1200	 /* bytes of a long object in one record */
 #define BLOB_MAX (256U << 10)
 #define EVENT_INTERVAL_US SECONDS(1) /* of the same alarm about the same peer */
 
@@ -50,11 +52,19 @@ struct blob {
 	size_t have;
 };
 
+enum blob_kind {
+	BLOB_REVOCATIONS,
+	BLOB_NETWORK_KEY,
+	BLOB_RENEW_REQUEST,
+	BLOB_RENEW_ANSWER,
+	N_BLOBS,
+};
+
 struct node_session {
 	struct session *keys;
 	struct peer *peer;
 	struct stream *stream;
-	bool is_direct; /* made without relays: its link keys may be used */
+	bool is_direct;	   /* made without relays: its link keys may be used */
 	bool is_confirmed; /* an authentic packet has come */
 	bool is_join;	   /* carries a join answer and nothing else */
 	enum aead_algorithm aead;
@@ -67,10 +77,12 @@ struct node_session {
 	uint64_t spoke_us;	/* last packet of ours */
 	uint64_t unanswered_us; /* first packet since something was heard; NEVER_US for none */
 	uint64_t owes_us;	/* heard payload and said nothing since; NEVER_US for none */
-	struct endpoint endpoint; /* join sessions, which have no neighbour */
-	struct blob answer, request, revocations;
-	/* join and renewal at the authority */
+	uint32_t indices[SESSION_INDICES_MAX]; /* receiver indices that lead here; 0 is free */
+	struct endpoint endpoint;	       /* join sessions, which have no neighbour */
+	struct blob incoming[N_BLOBS];
+	/* join and renewal at the authority: the request under way, 0 for none */
 	uint32_t issue;
+	struct blob request;
 	uint8_t t_i[SHA256_LEN];
 	uint8_t join_key[SHA256_LEN];
 };
@@ -169,7 +181,8 @@ struct node {
 	size_t n_slots, first_slot, used_slots;
 	uint64_t deadline_us;
 	bool deadline_is_known;
-	uint64_t now_us; /* of the call under way */
+	uint64_t now_us;  /* of the call under way */
+	uint8_t *renewed; /* the answer behind the action NODE_RENEWED, until the next one */
 	struct node_counters counters;
 };
 
@@ -225,7 +238,23 @@ void control_tell_neighbour(struct node *n, struct peer *p);
 int control_push_blob(struct node *n, struct node_session *s, enum record_type type,
 		      struct span bytes);
 
-/* trace.c */
+/* trace.c: payloads of packets of kind "control" */
+#define TRACE_REQUEST 1
+#define TRACE_REPLY 2
 void trace_expired(struct node *n, const struct wire_hop *hop, struct span payload);
 
+void trace_request(struct node *n, const struct wire_hop *hop, struct span payload);
+void trace_reply(struct node *n, const struct wire_hop *hop, struct span payload);
+
+/* admit.c: the authority's part of joining, renewing, revoking and network keys */
+void admit_join(struct node *n, struct node_session *s, const struct hs_done *done);
+void admit_renewal(struct node *n, struct node_session *s, struct span request);
+void revocations_input(struct node *n, struct span bytes);
+void network_key_input(struct node *n, struct span bytes);
+void node_tell_network_keys(struct node *n);
+
+/* blob.c */
 void blob_done(struct blob *b);
+/* One part in order; true when the object is whole. A part out of order or beyond BLOB_MAX
+ * discards what there was. */
+bool blob_input(struct blob *b, struct span part);

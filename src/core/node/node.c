@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node's verbs: what comes in is handed to its part, what comes out is queued as actions. */
+#include "core/node/node_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+
+#define SLOTS_MIN 64
+
+/* ---- actions ---- */
+
+static bool grow_slots(struct node *n)
+{
+	size_t n_slots = n->n_slots ? 2 * n->n_slots : SLOTS_MIN;
+	struct action_slot *slots;
+
+	if (n->used_slots < n->n_slots)
+		return true;
+	if (n_slots > NODE_ACTIONS_MAX)
+		return false;
+	slots = malloc(n_slots * sizeof(*slots));
+	if (!slots)
+		return false;
+	for (size_t i = 0; i < n->used_slots; i++)
+		slots[i] = n->slots[(n->first_slot + i) % n->n_slots];
+	free(n->renewed);
+	free(n->slots);
+	n->slots = slots;
+	n->n_slots = n_slots;
+	n->first_slot = 0;
+	return true;
+}
+
+/* A new action at the end of the queue with a copy of data; NULL when the queue is full, which
+ * is counted: a datagram lost here is as if the network had lost it. */
+struct node_action *node_act(struct node *n, enum node_action_type type, struct span data)
+{
+	struct action_slot *slot;
+
+	if (data.len > NODE_DATAGRAM_MAX || !grow_slots(n)) {
+		n->counters.actions_dropped++;
+		return NULL;
+	}
+	slot = &n->slots[(n->first_slot + n->used_slots++) % n->n_slots];
+	slot->action = (struct node_action){ .type = type };
+	slot->len = data.len;
+	if (data.len > 0)
+		memcpy(slot->bytes, data.at, data.len);
+	return &slot->action;
+}
+
+struct node_event *node_event(struct node *n, enum node_event_type type, uint64_t id)
+{
+	static struct node_event lost; /* written to when the queue is full, read by nobody */
+	struct node_action *a = node_act(n, NODE_EVENT, (struct span){ 0 });
+	struct node_event *e = a ? &a->event : &lost;
+
+	*e = (struct node_event){ .type = type, .node_id = id };
+	(void)node_name_of(n, id, e->name);
+	return e;
+}
+
+bool node_next_action(struct node *n, struct node_action *ret)
+{
+	struct action_slot *slot;
+
+	if (n->used_slots == 0)
+		return false;
+	slot = &n->slots[n->first_slot];
+	n->first_slot = (n->first_slot + 1) % n->n_slots;
+	n->used_slots--;
+	*ret = slot->action;
+	if (slot->len > 0)
+		ret->data = SPAN(slot->bytes, slot->len);
+	return true;
+}
+
+void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram)
+{
+	struct node_action *a = node_act(n, NODE_SEND, datagram);
+
+	if (!a)
+		return;
+	a->endpoint = *to;
+	n->counters.datagrams_out++;
+	n->counters.bytes_out += datagram.len;
+}
+
+/* ---- making and ending ---- */
+
+static int make_parts(struct node *n, const struct node_config *config)
+{
+	uint8_t hash_key[16];
+	struct hs_config hs = {
+		.ops = config->ops,
+		.entropy = config->entropy,
+		.seed = config->seed,
+		.judge = &node_judge,
+		.judge_arg = n,
+		.aead_offer = config->aead_offer,
+		.lanes = NODE_LANES,
+		.accept_joins = config->root_key != NULL,
+	};
+	struct route_config rc = {
+		.self = n->self,
+		.epoch = (uint32_t)config->identity.boot_epoch,
+		.seed = config->seed,
+	};
+	int r;
+
+	entropy_fill(&n->entropy, hash_key, sizeof(hash_key));
+	entropy_fill(&n->entropy, n->flow_key, sizeof(n->flow_key));
+	memcpy(rc.hash_key, hash_key, sizeof(hash_key));
+	r = map_new(sizeof(uint64_t), NODE_PEERS_MAX, hash_key, &n->peers);
+	if (r < 0)
+		return r;
+	r = map_new(sizeof(uint32_t), 4 * NODE_SESSIONS_MAX, hash_key, &n->indices);
+	if (r < 0)
+		return r;
+	r = flows_new(hash_key, &n->flows);
+	if (r < 0)
+		return r;
+	r = routes_new(&rc, n->now_us, &n->routes);
+	if (r < 0)
+		return r;
+	return handshakes_new(&hs, &n->handshakes);
+}
+
+DEFINE_FREEP(struct node, node_free)
+
+int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms, struct node **ret)
+{
+	CLEANUP(node_freep) struct node *n = calloc(1, sizeof(*n));
+	int r;
+
+	if (!n)
+		return -ENOMEM;
+	if (config->n_network_keys == 0 || config->n_network_keys > NODE_NETWORK_KEYS_MAX ||
+	    config->mtu_bytes > FORWARD_MTU_MAX || config->mtu_bytes < 1280)
+		return -EINVAL;
+	n->ops = config->ops;
+	n->entropy = config->entropy;
+	rng_seed(&n->rng, config->seed);
+	n->self = config->identity.node_id;
+	(void)memcpy(n->domain, config->trust.domain, sizeof(n->domain));
+	overlay_address_of(n->ops, n->domain, n->self, n->address);
+	n->mtu_bytes = config->mtu_bytes;
+	n->identity = config->identity;
+	n->trust = config->trust;
+	n->root_key = config->root_key;
+	n->policy = config->policy;
+	memcpy(n->keys, config->network_keys, config->n_network_keys * sizeof(n->keys[0]));
+	n->n_keys = config->n_network_keys;
+	n->next_attempt = 1;
+	n->next_issue = 1;
+	n->now_us = now_us;
+	node_clock(n, now_us, unix_ms);
+	r = make_parts(n, config);
+	if (r < 0)
+		return r;
+	handshakes_set_identity(n->handshakes, &n->identity);
+	node_tell_network_keys(n);
+	*ret = TAKE(n);
+	return 0;
+}
+
+void node_free(struct node *n)
+{
+	size_t cursor = 0;
+	struct peer *p;
+
+	if (!n)
+		return;
+	while (n->peers && (p = map_next(n->peers, &cursor)))
+		peer_forget(n, p, NULL);
+	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
+		if (n->joins[i])
+			session_drop(n, n->joins[i], NULL);
+	node_free_contacts(n);
+	handshakes_free(n->handshakes);
+	routes_free(n->routes);
+	flows_free(n->flows);
+	map_free(n->peers);
+	map_free(n->indices);
+	revocation_done(&n->trust.revoked);
+	free(n->revocations);
+	free(n->renewed);
+	free(n->slots);
+	bytes_wipe(n->keys, sizeof(n->keys));
+	bytes_wipe(n->flow_key, sizeof(n->flow_key));
+	free(n);
+}
+
+void node_clock(struct node *n, uint64_t now_us, int64_t unix_ms)
+{
+	n->clock_us = now_us;
+	n->unix_ms = unix_ms;
+}
+
+int64_t node_unix_s(const struct node *n)
+{
+	return (n->unix_ms + (int64_t)((n->now_us - n->clock_us) / US_PER_MS)) / 1000;
+}
+
+/* ---- what the parts want done ---- */
+
+static void pump_handshakes(struct node *n)
+{
+	struct hs_action a;
+
+	while (handshakes_next_action(n->handshakes, &a)) {
+		switch (a.type) {
+		case HS_SEND:
+			if (a.path.is_mesh)
+				path_send_unsealed(n, a.path.node_id, KIND_HANDSHAKE, HOP_TTL_MAX,
+						   SPAN(a.datagram, a.len));
+			else
+				node_send_datagram(n, &a.path.remote, SPAN(a.datagram, a.len));
+			break;
+		case HS_DONE:
+			greet_done(n, &a);
+			bytes_wipe(&a.done, sizeof(a.done));
+			break;
+		case HS_FAILED:
+			greet_failed(n, &a);
+			break;
+		}
+	}
+}
+
+/* A later boot of the destination has forgotten the keys we share with it. */
+static void drop_sessions_of_earlier_boots(struct node *n, struct peer *p, uint32_t epoch)
+{
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
+		struct node_session *s = p->sessions[i];
+
+		if (s && (uint32_t)s->peer_boot_epoch < epoch)
+			session_drop(n, s, "the peer restarted");
+	}
+}
+
+static void route_changed(struct node *n, uint64_t destination)
+{
+	struct peer *p = peer_get(n, destination);
+	struct route route = { 0 };
+	struct node_event *e;
+
+	if (!routes_lookup(n->routes, destination, &route))
+		route.metric = ROUTE_METRIC_INFINITY;
+	if (p && route.next_hop)
+		drop_sessions_of_earlier_boots(n, p, route.epoch);
+	e = node_event(n, EVENT_ROUTE_CHANGED, destination);
+	e->via = route.next_hop;
+	e->metric = route.metric;
+	e->hops = route.hops;
+}
+
+static void pump_routes(struct node *n)
+{
+	struct route_action a;
+
+	while (routes_next_action(n->routes, &a)) {
+		struct peer *p;
+
+		if (a.type == ROUTE_CHANGED) {
+			route_changed(n, a.destination);
+			continue;
+		}
+		p = peer_get(n, a.neighbour);
+		if (!p || !p->direct)
+			continue;
+		if (stream_push(p->direct->stream, (enum record_type)a.record_type,
+				SPAN(a.body, a.len), true, n->now_us) < 0)
+			routes_neighbour_resync(n->routes, a.neighbour, n->now_us);
+		else
+			session_pump(n, p->direct);
+	}
+}
+
+/* Called at the end of each verb. */
+void node_pump(struct node *n)
+{
+	pump_handshakes(n);
+	pump_routes(n);
+	pump_handshakes(n); /* routes may have begun some */
+	n->deadline_is_known = false;
+}
+
+/* ---- the verbs ---- */
+
+void node_input_datagram(struct node *n, const struct endpoint *from, struct span datagram,
+			 uint64_t now_us)
+{
+	n->now_us = now_us;
+	n->counters.datagrams_in++;
+	n->counters.bytes_in += datagram.len;
+	path_input(n, from, datagram);
+	node_pump(n);
+}
+
+static bool is_multicast(const uint8_t address[16])
+{
+	return address[0] == 0xff;
+}
+
+static bool is_link_local(const uint8_t address[16])
+{
+	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
+}
+
+static void spoofed_tun(struct node *n, const struct inner *i)
+{
+	struct node_event *e;
+
+	n->counters.spoofed_tun++;
+	e = node_event(n, EVENT_SPOOFED_TUN, n->self);
+	memcpy(e->address, i->source, 16);
+	e->reason = "the source address is not this node's";
+}
+
+void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
+{
+	struct inner i;
+	struct peer *p;
+	uint64_t id;
+
+	n->now_us = now_us;
+	n->counters.packets_from_tun++;
+	if (packet.len > n->mtu_bytes) {
+		n->counters.too_big++;
+		return;
+	}
+	if (inner_parse(packet, &i) < 0) {
+		n->counters.malformed++;
+		return;
+	}
+	if (is_multicast(i.destination) || is_link_local(i.source))
+		return; /* neighbour discovery of the kernel: there is no such link */
+	if (memcmp(i.source, n->address, 16) != 0) {
+		spoofed_tun(n, &i);
+		return;
+	}
+	if (!overlay_address_parse(n->ops, n->domain, i.destination, &id) || id == n->self) {
+		n->counters.no_route++;
+		return;
+	}
+	p = peer_make(n, id);
+	if (!p) {
+		n->counters.queue_full++;
+		return;
+	}
+	flows_outbound(n->flows, &i, now_us);
+	if (path_send(n, p, CLASS_BULK, packet) == -EAGAIN)
+		peer_wait(n, p, CLASS_BULK, packet);
+	node_pump(n);
+}
+
+void node_tick(struct node *n, uint64_t now_us)
+{
+	n->now_us = now_us;
+	handshakes_tick(n->handshakes, now_us);
+	pump_handshakes(n);
+	peers_tick(n);
+	contacts_tick(n);
+	routes_tick(n->routes, now_us);
+	node_pump(n);
+}
+
+uint64_t node_deadline_us(struct node *n)
+{
+	if (!n->deadline_is_known) {
+		uint64_t at = min_u64(handshakes_deadline_us(n->handshakes),
+				      routes_deadline_us(n->routes));
+
+		at = min_u64(at, peers_deadline_us(n));
+		n->deadline_us = min_u64(at, contacts_deadline_us(n));
+		n->deadline_is_known = true;
+	}
+	return n->deadline_us;
+}
+
+/* ---- commands ---- */
+
+void node_goodbye(struct node *n, uint64_t now_us)
+{
+	static const uint8_t goodbye[] = { PLAIN_SESSION, SESSION_MESSAGE_GOODBYE };
+	size_t cursor = 0;
+	struct peer *p;
+
+	n->now_us = now_us;
+	while ((p = map_next(n->peers, &cursor)))
+		if (p->direct)
+			path_send_direct(n, p->direct, &p->neighbour->roam.current,
+					 SPAN_OF(goodbye));
+	node_pump(n);
+}
+
+void node_set_policy(struct node *n, const struct policy *policy)
+{
+	n->policy = policy;
+	flows_forget(n->flows);
+}
+
+void node_set_identity(struct node *n, const struct hs_identity *identity)
+{
+	n->identity = *identity;
+	handshakes_set_identity(n->handshakes, &n->identity);
+}
+
+void node_set_tokens(struct node *n, const struct token_entry *tokens, size_t n_tokens)
+{
+	n->tokens = tokens;
+	n->n_tokens = n_tokens;
+}
+
+/* ---- views ---- */
+
+size_t node_network_keys(const struct node *n, struct network_key ret[NODE_NETWORK_KEYS_MAX])
+{
+	memcpy(ret, n->keys, n->n_keys * sizeof(n->keys[0]));
+	return n->n_keys;
+}
+
+struct span node_revocations(const struct node *n)
+{
+	return SPAN(n->revocations, n->revocations_len);
+}
+
+uint64_t node_id(const struct node *n)
+{
+	return n->self;
+}
+
+const uint8_t *node_overlay_address(const struct node *n)
+{
+	return n->address;
+}
+
+const struct routes *node_routes(const struct node *n)
+{
+	return n->routes;
+}
+
+void node_counters(const struct node *n, struct node_counters *ret)
+{
+	*ret = n->counters;
+	handshakes_counters(n->handshakes, &ret->handshakes);
+	routes_counters(n->routes, &ret->routes);
+}

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way of a packet: sealing and sending, opening, relaying, delivering (docs/packet.md). */
+#include <errno.h>
+
+#include "base/units.h"
+#include "core/node/node_internal.h"
+
+#define E2E_AD_LEN 12 /* e2e index 4, counter 8 */
+
+/* ---- sending ---- */
+
+enum link_state neighbour_state(void *node, uint64_t id)
+{
+	struct peer *p = peer_get(node, id);
+
+	return p && p->neighbour && p->direct ? link_state(p->neighbour->link) : LINK_DOWN;
+}
+
+/* Clear header, then the given part sealed under the link key, then what follows it unsealed.
+ * Returns the datagram's length, 0 where the session cannot send. */
+static size_t seal_link(struct node *n, struct node_session *s, uint8_t type, unsigned lane,
+			struct span part, struct span rest, uint8_t ret[NODE_DATAGRAM_MAX])
+{
+	size_t len = WIRE_HEADER_LEN + part.len + AEAD_TAG_LEN + rest.len;
+	struct wire_transport t = { .type = type };
+	struct session_ticket ticket;
+
+	if (len > NODE_DATAGRAM_MAX) {
+		n->counters.too_big++;
+		return 0;
+	}
+	if (session_reserve(s->keys, SESSION_LINK, lane, len, n->now_us, &ticket) < 0)
+		return 0;
+	t.seal_len = rest.len ? (uint16_t)part.len : 0;
+	t.receiver_index = ticket.remote_index;
+	t.lane = ticket.lane;
+	t.sequence = ticket.sequence;
+	wire_transport_encode(&t, ret);
+	if (session_seal(s->keys, &ticket, SPAN(ret, WIRE_HEADER_LEN), part,
+			 ret + WIRE_HEADER_LEN) < 0)
+		return 0;
+	if (rest.len > 0)
+		memcpy(ret + len - rest.len, rest.at, rest.len);
+	return len;
+}
+
+static void sent(struct node *n, struct node_session *s, const struct endpoint *to,
+		 struct span datagram, bool is_payload)
+{
+	struct peer *p = s->peer;
+
+	node_send_datagram(n, to, datagram);
+	s->spoke_us = n->now_us;
+	s->owes_us = NEVER_US;
+	if (is_payload && s->unanswered_us == NEVER_US)
+		s->unanswered_us = n->now_us;
+	if (!p)
+		return;
+	p->sent_bytes += datagram.len;
+	p->sent_packets++;
+	if (p->neighbour)
+		link_sent(p->neighbour->link, datagram.len, is_payload, n->now_us);
+}
+
+static uint16_t next_link_sequence(struct node_session *s)
+{
+	return s->peer && s->peer->neighbour ? link_next_sequence(s->peer->neighbour->link) : 0;
+}
+
+/* The short form, "ends here", to any address: path checks go to two. */
+static bool send_short(struct node *n, struct node_session *s, uint8_t type, unsigned lane,
+		       const struct endpoint *to, struct span plaintext, enum wire_class class)
+{
+	uint8_t part[HOP_SHORT_LEN + NODE_DATAGRAM_MAX];
+	uint8_t datagram[NODE_DATAGRAM_MAX];
+	struct wire_hop hop = { .ttl = 1, .class = class };
+	bool is_payload = plaintext.len > 0 && plaintext.at[0] >> 4 >= 4;
+	size_t len;
+
+	if (plaintext.len > NODE_DATAGRAM_MAX)
+		return false;
+	hop.link_sequence = next_link_sequence(s);
+	wire_hop_encode_short(&hop, part);
+	memcpy(part + HOP_SHORT_LEN, plaintext.at, plaintext.len);
+	len = seal_link(n, s, type, lane, SPAN(part, HOP_SHORT_LEN + plaintext.len),
+			(struct span){ 0 }, datagram);
+	if (len == 0)
+		return false;
+	sent(n, s, to, SPAN(datagram, len), is_payload && type == WIRE_TRANSPORT);
+	return true;
+}
+
+void path_send_direct(struct node *n, struct node_session *s, const struct endpoint *to,
+		      struct span plaintext)
+{
+	(void)send_short(n, s, WIRE_TRANSPORT, LANE_PACKETS, to, plaintext, CLASS_CRITICAL);
+}
+
+void path_send_probe(struct node *n, struct peer *p, struct span probe)
+{
+	(void)send_short(n, p->direct, WIRE_PROBE, LANE_PROBES, &p->neighbour->roam.current, probe,
+			 CLASS_CRITICAL);
+}
+
+/* One hop of the relayed form. */
+static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop, struct span payload)
+{
+	uint8_t header[HOP_LEN + HOP_OPTIONS_LEN];
+	uint8_t datagram[NODE_DATAGRAM_MAX];
+	struct peer *p = peer_get(n, neighbour);
+	size_t len;
+
+	if (!p || !p->direct || !p->neighbour)
+		return false;
+	hop.link_sequence = next_link_sequence(p->direct);
+	len = wire_hop_encode(&hop, header);
+	len = seal_link(n, p->direct, WIRE_TRANSPORT, LANE_PACKETS, SPAN(header, len), payload,
+			datagram);
+	if (len == 0)
+		return false;
+	sent(n, p->direct, &p->neighbour->roam.current, SPAN(datagram, len), hop.kind == KIND_DATA);
+	return true;
+}
+
+/* Sends the relayed form where the routing table says. -ENETUNREACH, -EAGAIN. */
+static int send_routed(struct node *n, struct wire_hop *hop, uint64_t from, struct span payload)
+{
+	struct forward_plan plan;
+	struct route route;
+	bool is_sent;
+
+	if (!routes_lookup(n->routes, hop->destination, &route))
+		return -ENETUNREACH;
+	plan = forward_next(&route, from, neighbour_state, n);
+	if (!plan.next)
+		return -ENETUNREACH;
+	is_sent = send_hop(n, plan.next, *hop, payload);
+	if (plan.duplicate) {
+		hop->is_duplicate = true;
+		n->counters.duplicates_sent++;
+		is_sent |= send_hop(n, plan.duplicate, *hop, payload);
+	}
+	return is_sent ? 0 : -EAGAIN;
+}
+
+void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kind, uint8_t ttl,
+			struct span payload)
+{
+	struct wire_hop hop = {
+		.ttl = ttl,
+		.class = CLASS_CRITICAL,
+		.kind = kind,
+		.destination = destination,
+		.source = n->self,
+	};
+
+	if (send_routed(n, &hop, 0, payload) < 0)
+		n->counters.no_route++;
+}
+
+/* Seals once under the session's end-to-end key and sends along the route. */
+static int send_relayed(struct node *n, struct node_session *s, enum wire_class class,
+			uint16_t flow_hash, struct span plaintext)
+{
+	uint8_t sealed[NODE_DATAGRAM_MAX];
+	uint8_t ad[E2E_AD_LEN];
+	struct session_ticket ticket;
+	struct wire_hop hop = {
+		.ttl = HOP_TTL_MAX,
+		.class = class,
+		.kind = KIND_DATA,
+		.flow_hash = flow_hash,
+		.destination = s->peer->id,
+		.source = n->self,
+	};
+	int r;
+
+	if (plaintext.len + AEAD_TAG_LEN > sizeof(sealed))
+		return -EMSGSIZE;
+	r = session_reserve(s->keys, SESSION_E2E, LANE_PACKETS, plaintext.len, n->now_us, &ticket);
+	if (r < 0)
+		return -EAGAIN;
+	hop.e2e_index = ticket.remote_index;
+	hop.e2e_lane = ticket.lane;
+	hop.e2e_sequence = ticket.sequence;
+	store_u32(ad, hop.e2e_index);
+	store_u64(ad + 4, (uint64_t)hop.e2e_lane << 56 | hop.e2e_sequence);
+	r = session_seal(s->keys, &ticket, SPAN_OF(ad), plaintext, sealed);
+	if (r < 0)
+		return r;
+	r = send_routed(n, &hop, 0, SPAN(sealed, plaintext.len + AEAD_TAG_LEN));
+	if (r == 0 && plaintext.at[0] >> 4 >= 4) {
+		s->owes_us = NEVER_US;
+		if (s->unanswered_us == NEVER_US)
+			s->unanswered_us = n->now_us;
+	}
+	if (r == 0)
+		s->spoke_us = n->now_us;
+	return r;
+}
+
+/* To a peer by whatever way is best. -EAGAIN: there is no usable session yet (one has been
+ * asked for); -ENETUNREACH: there is no way. */
+int path_send(struct node *n, struct peer *p, enum wire_class class, struct span plaintext)
+{
+	struct route route;
+	struct inner i;
+	uint16_t hash = 0;
+	bool is_near = peer_is_direct(p) && session_can_send(p->direct->keys, n->now_us);
+
+	if (is_near && routes_lookup(n->routes, p->id, &route) && route.next_hop &&
+	    route.next_hop != p->id && link_state(p->neighbour->link) == LINK_UP)
+		is_near = false; /* the direct link is the worse way */
+	if (is_near && link_state(p->neighbour->link) == LINK_UP && class != CLASS_CRITICAL &&
+	    send_short(n, p->direct, WIRE_TRANSPORT, LANE_PACKETS, &p->neighbour->roam.current,
+		       plaintext, class))
+		return 0;
+	if (!routes_lookup(n->routes, p->id, &route) || !route.next_hop) {
+		n->counters.no_route++;
+		return p->e2e ? -ENETUNREACH : -EAGAIN;
+	}
+	if (!p->e2e || !session_can_send(p->e2e->keys, n->now_us)) {
+		greet_peer(n, p);
+		return -EAGAIN;
+	}
+	if (inner_parse(plaintext, &i) == 0)
+		hash = inner_flow_hash(&i, n->flow_key);
+	return send_relayed(n, p->e2e, class, hash, plaintext);
+}
+
+static const struct endpoint *direct_endpoint(struct node *n, const struct node_session *s)
+{
+	struct route route;
+
+	if (s->is_join)
+		return &s->endpoint;
+	if (!s->is_direct || !s->peer->neighbour)
+		return NULL;
+	if (link_state(s->peer->neighbour->link) == LINK_DOWN &&
+	    routes_lookup(n->routes, s->peer->id, &route) && route.next_hop)
+		return NULL; /* the link is dead, but there is another way */
+	return &s->peer->neighbour->roam.current;
+}
+
+/* Under the keys of this very session. */
+int path_send_session(struct node *n, struct node_session *s, struct span plaintext)
+{
+	const struct endpoint *to = direct_endpoint(n, s);
+
+	if (!to)
+		return send_relayed(n, s, CLASS_CRITICAL, 0, plaintext);
+	if (!send_short(n, s, WIRE_TRANSPORT, LANE_PACKETS, to, plaintext, CLASS_CRITICAL))
+		return -EAGAIN;
+	return 0;
+}
+
+/* ---- receiving ---- */
+
+static void spoofed_inner(struct node *n, struct peer *p, const struct inner *i)
+{
+	struct node_event *e;
+
+	n->counters.spoofed_inner++;
+	if (n->now_us < p->alarm_us)
+		return;
+	p->alarm_us = n->now_us + EVENT_INTERVAL_US;
+	e = node_event(n, EVENT_SPOOFED_INNER, p->id);
+	memcpy(e->address, i->source, 16);
+	e->reason = "the inner source address is not the session peer's";
+}
+
+static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *i)
+{
+	char resource[FLOW_RESOURCE_SIZE];
+	enum policy_effect effect;
+	struct node_event *e;
+
+	switch (flows_inbound(n->flows, i, n->now_us)) {
+	case FLOW_KNOWN:
+		return true;
+	case FLOW_DENIED:
+		n->counters.flow_denied++;
+		return false;
+	case FLOW_NEW:
+		break;
+	}
+	inner_resource(i, resource);
+	effect = policy_decide(n->policy, p->spiffe_id,
+			       i->is_echo_request ? POLICY_PING : POLICY_CONNECT, resource, NULL);
+	flows_decide(n->flows, i, effect == POLICY_ALLOW, n->now_us);
+	if (effect == POLICY_ALLOW) {
+		n->counters.policy_allowed++;
+		return true;
+	}
+	n->counters.policy_denied++;
+	n->counters.flow_denied++;
+	e = node_event(n, EVENT_FLOW_DENIED, p->id);
+	e->reason = "policy does not allow this inbound flow";
+	e->sequence = i->destination_port;
+	return false;
+}
+
+/* The inner source must be the session peer's address, and the destination ours: this is what
+ * makes a source address inside the overlay an identity. */
+static void deliver(struct node *n, struct peer *p, struct span packet)
+{
+	struct inner i;
+
+	if (inner_parse(packet, &i) < 0 || packet.len > n->mtu_bytes) {
+		n->counters.malformed++;
+		return;
+	}
+	if (memcmp(i.source, p->address, 16) != 0) {
+		spoofed_inner(n, p, &i);
+		return;
+	}
+	if (memcmp(i.destination, n->address, 16) != 0) {
+		n->counters.malformed++;
+		return;
+	}
+	if (!flow_is_allowed(n, p, &i))
+		return;
+	if (node_act(n, NODE_DELIVER, packet))
+		n->counters.packets_to_tun++;
+}
+
+/* What came out of a session, from its peer. from is NULL when it was relayed. */
+static void plaintext_input(struct node *n, struct node_session *s, const struct endpoint *from,
+			    struct span plaintext, unsigned hops)
+{
+	bool is_packet = plaintext.len > 0 && plaintext.at[0] >> 4 == 6;
+
+	session_heard(n, s, is_packet);
+	if (plaintext.len == 0)
+		return;
+	if (s->is_join && plaintext.at[0] != PLAIN_CONTROL && plaintext.at[0] != PLAIN_SESSION) {
+		n->counters.malformed++; /* a join session carries nothing else */
+		return;
+	}
+	if (is_packet)
+		deliver(n, s->peer, plaintext);
+	else
+		control_input(n, s, from, plaintext, hops);
+}
+
+static void count_verdict(struct node *n, enum session_verdict v)
+{
+	switch (v) {
+	case SESSION_OPENED:
+		break;
+	case SESSION_REPLAYED:
+		n->counters.replayed++;
+		break;
+	case SESSION_FORGED:
+		n->counters.forged++;
+		break;
+	case SESSION_UNKNOWN:
+		n->counters.unknown_index++;
+		break;
+	}
+}
+
+static void ends_at_us(struct node *n, const struct wire_hop *hop, struct span payload)
+{
+	struct node_session *s = session_at(n, hop->e2e_index);
+	uint8_t plaintext[NODE_DATAGRAM_MAX];
+	uint8_t ad[E2E_AD_LEN];
+	enum session_verdict v;
+	bool is_newest;
+
+	if (!s || !s->peer || s->peer->id != hop->source || payload.len < AEAD_TAG_LEN ||
+	    payload.len > sizeof(plaintext)) {
+		n->counters.unknown_index++;
+		return;
+	}
+	store_u32(ad, hop->e2e_index);
+	store_u64(ad + 4, (uint64_t)hop->e2e_lane << 56 | hop->e2e_sequence);
+	v = session_open(s->keys, SESSION_E2E, hop->e2e_index, hop->e2e_lane, hop->e2e_sequence,
+			 SPAN_OF(ad), payload, plaintext, &is_newest, n->now_us);
+	count_verdict(n, v);
+	if (v != SESSION_OPENED)
+		return;
+	plaintext_input(n, s, NULL, SPAN(plaintext, payload.len - AEAD_TAG_LEN),
+			(unsigned)(HOP_TTL_MAX - hop->ttl) + 1);
+}
+
+static void relay(struct node *n, struct peer *from, struct wire_hop *hop, struct span payload)
+{
+	int r;
+
+	if (hop->ttl <= 1) {
+		n->counters.ttl_expired++;
+		trace_expired(n, hop, payload);
+		return;
+	}
+	hop->ttl--;
+	r = send_routed(n, hop, from->id, payload);
+	if (r == 0)
+		n->counters.relayed++;
+	else
+		n->counters.no_route++;
+}
+
+static void relayed_input(struct node *n, struct peer *from, struct span sealed_part,
+			  struct span payload)
+{
+	struct wire_hop hop;
+
+	if (wire_hop_decode(sealed_part, &hop) < 0 || hop.source == n->self ||
+	    hop.destination == 0 || hop.source == 0) {
+		n->counters.malformed++;
+		return;
+	}
+	if (hop.destination != n->self) {
+		relay(n, from, &hop, payload);
+		return;
+	}
+	switch (hop.kind) {
+	case KIND_DATA:
+		ends_at_us(n, &hop, payload);
+		break;
+	case KIND_HANDSHAKE: {
+		struct hs_path path = { .is_mesh = true, .node_id = hop.source, .via = from->id };
+
+		handshakes_input(n->handshakes, &path, payload, n->now_us);
+		break;
+	}
+	case KIND_CONTROL:
+		control_unsealed(n, &hop, payload);
+		break;
+	}
+}
+
+static void send_challenge(struct node *n, struct node_session *s)
+{
+	struct roam *r = &s->peer->neighbour->roam;
+	uint8_t check[2 + ROAM_CHALLENGE_LEN] = { PLAIN_SESSION, SESSION_MESSAGE_PATH_CHECK };
+
+	memcpy(check + 2, r->challenge, ROAM_CHALLENGE_LEN);
+	if (roam_may_send(r, WIRE_HEADER_LEN + HOP_SHORT_LEN + sizeof(check) + AEAD_TAG_LEN))
+		path_send_direct(n, s, &r->candidate, SPAN_OF(check));
+	path_send_direct(n, s, &r->current, SPAN_OF(check));
+}
+
+static void link_heard(struct node *n, struct node_session *s, const struct endpoint *from,
+		       uint16_t sequence, size_t len, bool is_payload, bool is_newest)
+{
+	struct peer *p = s->peer;
+
+	p->received_bytes += len;
+	p->received_packets++;
+	if (roam_received(&p->neighbour->roam, from, len, is_newest, &n->entropy, n->now_us))
+		send_challenge(n, s);
+	if (link_received(p->neighbour->link, sequence, len, is_payload, n->now_us))
+		neighbour_changed(n, p);
+}
+
+static void opened_short(struct node *n, struct node_session *s, const struct endpoint *from,
+			 const struct wire_transport *t, struct span opened, bool is_newest)
+{
+	struct wire_hop hop;
+	struct span inner;
+	bool is_payload;
+
+	if (wire_hop_decode_short(opened, &hop, &inner) < 0) {
+		n->counters.malformed++;
+		return;
+	}
+	is_payload = t->type == WIRE_TRANSPORT && inner.len > 0 && inner.at[0] >> 4 == 6;
+	if (!s->is_join)
+		link_heard(n, s, from, hop.link_sequence, opened.len, is_payload, is_newest);
+	if (t->type == WIRE_PROBE) {
+		session_heard(n, s, false);
+		if (s->is_join || link_probe_input(s->peer->neighbour->link, inner, n->now_us) < 0)
+			n->counters.malformed++;
+		else
+			neighbour_changed(n, s->peer);
+		return;
+	}
+	plaintext_input(n, s, from, inner, 1);
+}
+
+static void transport_input(struct node *n, const struct endpoint *from, struct span datagram)
+{
+	uint8_t opened[NODE_DATAGRAM_MAX];
+	struct wire_transport t;
+	struct node_session *s;
+	struct span sealed = SPAN(datagram.at, datagram.len);
+	struct span rest;
+	enum session_verdict v;
+	bool is_newest;
+
+	if (wire_transport_decode(datagram, &t) < 0 || t.flags != 0 ||
+	    t.type == WIRE_LINK_FRAGMENT || datagram.len > NODE_DATAGRAM_MAX) {
+		n->counters.malformed++;
+		return;
+	}
+	sealed = SPAN(datagram.at + WIRE_HEADER_LEN, datagram.len - WIRE_HEADER_LEN);
+	if (t.seal_len > 0) {
+		if ((size_t)t.seal_len + AEAD_TAG_LEN > sealed.len) {
+			n->counters.malformed++;
+			return;
+		}
+		sealed.len = (size_t)t.seal_len + AEAD_TAG_LEN;
+	}
+	rest = SPAN(sealed.at + sealed.len, datagram.len - WIRE_HEADER_LEN - sealed.len);
+	s = session_at(n, t.receiver_index);
+	if (!s || !(s->is_direct || s->is_join) || sealed.len < AEAD_TAG_LEN) {
+		n->counters.unknown_index++;
+		return;
+	}
+	v = session_open(s->keys, SESSION_LINK, t.receiver_index, t.lane, t.sequence,
+			 SPAN(datagram.at, WIRE_HEADER_LEN), sealed, opened, &is_newest, n->now_us);
+	count_verdict(n, v);
+	if (v != SESSION_OPENED)
+		return;
+	sealed.len -= AEAD_TAG_LEN;
+	if (t.seal_len == 0) {
+		opened_short(n, s, from, &t, SPAN(opened, sealed.len), is_newest);
+		return;
+	}
+	if (s->is_join || t.type != WIRE_TRANSPORT) {
+		n->counters.malformed++;
+		return;
+	}
+	if (sealed.len >= 2)
+		link_heard(n, s, from, load_u16(opened), datagram.len, true, is_newest);
+	session_heard(n, s, false);
+	relayed_input(n, s->peer, SPAN(opened, sealed.len), rest);
+}
+
+void path_input(struct node *n, const struct endpoint *from, struct span datagram)
+{
+	if (datagram.len == 0)
+		return;
+	if (datagram.at[0] >= WIRE_M1 && datagram.at[0] <= WIRE_COOKIE) {
+		struct hs_path path = { .remote = *from };
+
+		handshakes_input(n->handshakes, &path, datagram, n->now_us);
+		return;
+	}
+	transport_input(n, from, datagram);
+}

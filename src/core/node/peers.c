@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Peers, their sessions and their links: made, chosen, timed and ended. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "core/node/node_internal.h"
+
+/* ---- peers ---- */
+
+struct peer *peer_get(struct node *n, uint64_t id)
+{
+	return map_get(n->peers, &id);
+}
+
+struct peer *peer_make(struct node *n, uint64_t id)
+{
+	struct peer *p = peer_get(n, id);
+
+	if (p || id == 0)
+		return p;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return NULL;
+	p->id = id;
+	p->seen_us = n->now_us;
+	overlay_address_of(n->ops, n->domain, id, p->address);
+	if (map_put(n->peers, &id, p) < 0) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+static void drop_waiting(struct peer *p, size_t n_first)
+{
+	for (size_t i = 0; i < n_first; i++) {
+		free(p->waiting[i]->bytes);
+		free(p->waiting[i]);
+	}
+	p->n_waiting -= n_first;
+	memmove(p->waiting, p->waiting + n_first, p->n_waiting * sizeof(p->waiting[0]));
+}
+
+void peer_forget(struct node *n, struct peer *p, const char *reason)
+{
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
+		if (p->sessions[i])
+			session_drop(n, p->sessions[i], reason);
+	drop_waiting(p, p->n_waiting);
+	if (p->attempt)
+		handshakes_cancel(n->handshakes, p->attempt);
+	(void)map_remove(n->peers, &p->id);
+	free(p);
+}
+
+bool peer_is_direct(const struct peer *p)
+{
+	return p->direct && p->neighbour && link_state(p->neighbour->link) != LINK_DOWN;
+}
+
+/* A packet waits for a session; of a full queue the oldest goes. */
+void peer_wait(struct node *n, struct peer *p, enum wire_class class, struct span plaintext)
+{
+	CLEANUP_FREE struct waiting *w = calloc(1, sizeof(*w));
+	CLEANUP_FREE uint8_t *bytes = malloc(plaintext.len);
+
+	if (!w || !bytes)
+		return;
+	if (p->n_waiting == NODE_PACKET_QUEUE_MAX) {
+		n->counters.queue_full++;
+		drop_waiting(p, 1);
+	}
+	memcpy(bytes, plaintext.at, plaintext.len);
+	w->bytes = TAKE(bytes);
+	w->len = plaintext.len;
+	w->since_us = n->now_us;
+	w->class = class;
+	p->waiting[p->n_waiting++] = TAKE(w);
+}
+
+void peer_flush(struct node *n, struct peer *p)
+{
+	size_t sent = 0;
+
+	while (sent < p->n_waiting) {
+		struct waiting *w = p->waiting[sent];
+
+		if (path_send(n, p, w->class, SPAN(w->bytes, w->len)) == -EAGAIN)
+			break;
+		sent++;
+	}
+	drop_waiting(p, sent);
+}
+
+bool node_name_of(const struct node *n, uint64_t id, char ret[NODE_NAME_MAX + 1])
+{
+	const struct peer *p = map_get(n->peers, &id);
+	char domain[DOMAIN_MAX + 1];
+
+	if (id == n->self)
+		return spiffe_id_parse(n->identity.spiffe_id, domain, ret) == 0;
+	if (!p || !p->is_known)
+		return false;
+	memcpy(ret, p->name, sizeof(p->name));
+	return true;
+}
+
+/* ---- links ---- */
+
+void neighbour_changed(struct node *n, struct peer *p)
+{
+	static const enum node_event_type event[] = { [LINK_DOWN] = EVENT_LINK_DOWN,
+						      [LINK_UP] = EVENT_LINK_UP,
+						      [LINK_SUSPECT] = EVENT_LINK_SUSPECT };
+	struct neighbour *nb = p->neighbour;
+	enum link_state state = link_state(nb->link);
+	struct node_event *e;
+
+	if (state == nb->told)
+		return;
+	nb->told = state;
+	e = node_event(n, event[state], p->id);
+	e->endpoint = nb->roam.current;
+	e->metric = link_metric(nb->link);
+	if (state == LINK_DOWN) {
+		nb->down_us = n->now_us;
+		if (nb->is_routed)
+			routes_neighbour_down(n->routes, p->id, n->now_us);
+		nb->is_routed = false;
+	} else if (!nb->is_routed) {
+		nb->is_routed = routes_neighbour_up(n->routes, p->id, link_metric(nb->link),
+						    n->now_us) == 0;
+	}
+}
+
+static void neighbour_end(struct node *n, struct peer *p)
+{
+	struct neighbour *nb = p->neighbour;
+
+	if (!nb)
+		return;
+	if (nb->is_routed)
+		routes_neighbour_down(n->routes, p->id, n->now_us);
+	p->neighbour = NULL;
+	link_free(nb->link);
+	free(nb);
+}
+
+/* ---- sessions ---- */
+
+struct node_session *session_at(const struct node *n, uint32_t index)
+{
+	return map_get(n->indices, &index);
+}
+
+static void retire_index(struct node *n, uint32_t index)
+{
+	(void)map_remove(n->indices, &index);
+	n->retired[n->retired_at].index = index;
+	n->retired[n->retired_at].free_us = n->now_us + INDEX_QUARANTINE_US;
+	n->retired_at = (n->retired_at + 1) % RETIRED_INDICES_MAX;
+}
+
+static void index_opened(struct node *n, struct node_session *s, uint32_t index)
+{
+	for (unsigned i = 0; i < SESSION_INDICES_MAX; i++) {
+		if (s->indices[i] == index)
+			return;
+		if (s->indices[i] == 0) {
+			if (map_put(n->indices, &index, s) == 0)
+				s->indices[i] = index;
+			return;
+		}
+	}
+}
+
+static void index_retired(struct node *n, struct node_session *s, uint32_t index)
+{
+	for (unsigned i = 0; i < SESSION_INDICES_MAX; i++) {
+		if (s->indices[i] != index || index == 0)
+			continue;
+		retire_index(n, index);
+		memmove(s->indices + i, s->indices + i + 1,
+			(SESSION_INDICES_MAX - 1 - i) * sizeof(s->indices[0]));
+		s->indices[SESSION_INDICES_MAX - 1] = 0;
+		return;
+	}
+}
+
+/* Of two sessions that can send, which? Of two that crossed, the one whose initiator had the
+ * lower ephemeral key, so that both ends choose alike; else the newer. */
+static bool is_better(const struct node_session *a, const struct node_session *b)
+{
+	uint64_t apart = max_u64(a->made_us, b->made_us) - min_u64(a->made_us, b->made_us);
+
+	if (apart < CROSSING_US && a->peer_boot_epoch == b->peer_boot_epoch &&
+	    a->is_direct == b->is_direct &&
+	    session_is_initiator(a->keys) != session_is_initiator(b->keys))
+		return memcmp(a->e_initiator, b->e_initiator, X25519_LEN) < 0;
+	return a->made_us > b->made_us;
+}
+
+static void choose(struct node *n, struct peer *p)
+{
+	struct node_session *direct = NULL;
+	struct node_session *e2e = NULL;
+	struct node_session *before = p->direct;
+
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
+		struct node_session *s = p->sessions[i];
+
+		if (!s || session_is_closed(s->keys) || !session_can_send(s->keys, n->now_us))
+			continue;
+		if (s->is_direct && (!direct || is_better(s, direct)))
+			direct = s;
+		if (!e2e || is_better(s, e2e))
+			e2e = s;
+	}
+	p->direct = direct;
+	p->e2e = e2e;
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
+		struct node_session *s = p->sessions[i];
+		bool is_pending = s && !s->is_confirmed && session_is_initiator(s->keys);
+
+		if (s && s != direct && s != e2e && !is_pending && s->ends_us == NEVER_US)
+			s->ends_us = n->now_us + SUPERSEDED_US;
+	}
+	if (direct && direct != before)
+		control_tell_neighbour(n, p);
+}
+
+void session_heard(struct node *n, struct node_session *s, bool is_payload)
+{
+	s->heard_us = n->now_us;
+	s->unanswered_us = NEVER_US;
+	if (is_payload && s->owes_us == NEVER_US)
+		s->owes_us = n->now_us;
+	if (s->peer)
+		s->peer->seen_us = n->now_us;
+	if (s->is_confirmed)
+		return;
+	s->is_confirmed = true;
+	handshakes_confirmed(n->handshakes, s->first_index);
+	if (s->peer) {
+		choose(n, s->peer);
+		peer_flush(n, s->peer);
+	}
+}
+
+static void want_handshake(struct node *n, struct peer *p)
+{
+	if (p->neighbour && link_state(p->neighbour->link) != LINK_DOWN) {
+		struct hs_path path = { .remote = p->neighbour->roam.current };
+		struct hs_expect expect = { .node_id = p->id };
+
+		if (p->attempt || n->now_us < p->retry_us)
+			return;
+		p->retry_us = n->now_us + PEER_RETRY_US;
+		if (handshakes_start(n->handshakes, n->next_attempt, &path, &expect, n->now_us) ==
+		    0)
+			p->attempt = n->next_attempt++;
+		return;
+	}
+	greet_peer(n, p);
+}
+
+static void send_rekey(struct node *n, struct node_session *s, struct span message)
+{
+	uint8_t plaintext[2 + SESSION_REKEY_MESSAGE_MAX] = { PLAIN_SESSION, SESSION_MESSAGE_REKEY };
+
+	memcpy(plaintext + 2, message.at, message.len);
+	(void)path_send_session(n, s, SPAN(plaintext, 2 + message.len));
+}
+
+/* What the session wants done, then what its stream has to send. Drops it when it closed. */
+void session_pump(struct node *n, struct node_session *s)
+{
+	uint8_t packet[STREAM_PACKET_MAX];
+	struct session_action a;
+	bool is_closed = false;
+	size_t len;
+
+	while (session_next_action(s->keys, &a)) {
+		switch (a.type) {
+		case SESSION_SEND_REKEY:
+			send_rekey(n, s, SPAN(a.message, a.len));
+			break;
+		case SESSION_INDEX_OPENED:
+			index_opened(n, s, a.index);
+			break;
+		case SESSION_INDEX_RETIRED:
+			index_retired(n, s, a.index);
+			break;
+		case SESSION_WANT_HANDSHAKE:
+			if (s->peer)
+				want_handshake(n, s->peer);
+			break;
+		case SESSION_CLOSED:
+			is_closed = true;
+			break;
+		}
+	}
+	if (is_closed || session_is_closed(s->keys)) {
+		session_drop(n, s, "the session ended");
+		return;
+	}
+	while (session_can_send(s->keys, n->now_us) &&
+	       stream_next_packet(s->stream, n->now_us, packet, &len))
+		if (path_send_session(n, s, SPAN(packet, len)) < 0)
+			break; /* the stream repeats it */
+}
+
+static void forget_join(struct node *n, struct node_session *s)
+{
+	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
+		if (n->joins[i] == s)
+			n->joins[i] = NULL;
+}
+
+void session_drop(struct node *n, struct node_session *s, const char *reason)
+{
+	struct peer *p = s->peer;
+	bool has_any = false;
+
+	while (s->indices[0])
+		index_retired(n, s, s->indices[0]);
+	forget_join(n, s);
+	for (unsigned i = 0; i < N_BLOBS; i++)
+		blob_done(&s->incoming[i]);
+	blob_done(&s->request);
+	bytes_wipe(s->join_key, sizeof(s->join_key));
+	if (p) {
+		bool has_direct = false;
+
+		for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
+			if (p->sessions[i] == s)
+				p->sessions[i] = NULL;
+			has_any |= p->sessions[i] != NULL;
+			has_direct |= p->sessions[i] && p->sessions[i]->is_direct;
+		}
+		if (p->direct == s)
+			p->direct = NULL;
+		if (p->e2e == s)
+			p->e2e = NULL;
+		if (!has_direct)
+			neighbour_end(n, p);
+		choose(n, p);
+		if (!has_any && reason)
+			node_event(n, EVENT_PEER_DOWN, p->id)->reason = reason;
+	}
+	session_free(s->keys);
+	stream_free(s->stream);
+	free(s);
+}
+
+/* ---- time ---- */
+
+static void neighbour_tick(struct node *n, struct peer *p)
+{
+	struct neighbour *nb = p->neighbour;
+	struct link_quality q;
+	uint8_t probe[LINK_PROBE_LEN];
+
+	(void)link_tick(nb->link, n->now_us);
+	neighbour_changed(n, p);
+	while (p->direct && link_next_probe(nb->link, n->now_us, probe))
+		path_send_probe(n, p, SPAN_OF(probe));
+	if (nb->is_routed && link_metric_should_announce(nb->link, n->now_us))
+		routes_neighbour_metric(n->routes, p->id, link_metric(nb->link), n->now_us);
+	if (roam_tick(&nb->roam, n->now_us) && p->direct) {
+		uint8_t check[2 + ROAM_CHALLENGE_LEN] = { PLAIN_SESSION,
+							  SESSION_MESSAGE_PATH_CHECK };
+
+		memcpy(check + 2, nb->roam.challenge, ROAM_CHALLENGE_LEN);
+		if (roam_may_send(&nb->roam, sizeof(check) + HOP_SHORT_LEN + WIRE_HEADER_LEN + 16))
+			path_send_direct(n, p->direct, &nb->roam.candidate, SPAN_OF(check));
+		path_send_direct(n, p->direct, &nb->roam.current, SPAN_OF(check));
+	}
+	link_quality(nb->link, n->now_us, &q);
+	if (p->direct && q.rtt_us)
+		stream_set_rtt(p->direct->stream, q.rtt_us);
+}
+
+static uint64_t quiet_deadline_us(const struct node_session *s)
+{
+	uint64_t at = s->ends_us;
+
+	if (s->owes_us != NEVER_US)
+		at = min_u64(at, s->owes_us + KEEPALIVE_US);
+	if (s->unanswered_us != NEVER_US)
+		at = min_u64(at, s->unanswered_us + UNANSWERED_US);
+	return at;
+}
+
+/* True when the session was dropped. */
+static bool session_timers(struct node *n, struct node_session *s)
+{
+	static const uint8_t keepalive[] = { PLAIN_SESSION, SESSION_MESSAGE_KEEPALIVE };
+
+	if (n->now_us >= s->ends_us) {
+		session_drop(n, s, s->is_join ? NULL : "replaced by a newer session");
+		return true;
+	}
+	session_tick(s->keys, n->now_us);
+	if (s->owes_us != NEVER_US && n->now_us >= s->owes_us + KEEPALIVE_US) {
+		s->owes_us = NEVER_US;
+		(void)path_send_session(n, s, SPAN_OF(keepalive));
+	}
+	if (s->unanswered_us != NEVER_US && n->now_us >= s->unanswered_us + UNANSWERED_US) {
+		s->unanswered_us = NEVER_US;
+		if (s->peer && s == s->peer->e2e)
+			want_handshake(n, s->peer);
+	}
+	session_pump(n, s); /* may drop it */
+	return false;
+}
+
+static void expire_waiting(struct node *n, struct peer *p)
+{
+	size_t old = 0;
+
+	while (old < p->n_waiting && n->now_us >= p->waiting[old]->since_us + PACKET_WAIT_US)
+		old++;
+	n->counters.no_route += old;
+	drop_waiting(p, old);
+}
+
+static bool is_forgotten(const struct node *n, const struct peer *p)
+{
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
+		if (p->sessions[i])
+			return false;
+	return p->n_waiting == 0 && !p->attempt && n->now_us >= p->seen_us + PEER_DEAD_US;
+}
+
+/* A neighbour silent for too long is no neighbour any more: its direct sessions end. */
+static void prune_neighbour(struct node *n, struct peer *p)
+{
+	if (!p->neighbour || link_state(p->neighbour->link) != LINK_DOWN ||
+	    n->now_us < p->neighbour->down_us + PEER_DEAD_US)
+		return;
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
+		if (p->sessions[i] && p->sessions[i]->is_direct &&
+		    n->now_us >= p->sessions[i]->heard_us + PEER_DEAD_US)
+			session_drop(n, p->sessions[i], "silent for a minute");
+}
+
+static void peer_tick(struct node *n, struct peer *p)
+{
+	if (p->neighbour)
+		neighbour_tick(n, p);
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
+		if (p->sessions[i])
+			(void)session_timers(n, p->sessions[i]);
+	prune_neighbour(n, p);
+	expire_waiting(n, p);
+	if (p->n_waiting > 0) {
+		peer_flush(n, p);
+		if (p->n_waiting > 0 && !p->attempt)
+			greet_peer(n, p);
+	}
+	if (is_forgotten(n, p))
+		peer_forget(n, p, NULL);
+}
+
+void peers_tick(struct node *n)
+{
+	size_t cursor = 0;
+	struct peer *p;
+
+	while ((p = map_next(n->peers, &cursor)))
+		peer_tick(n, p);
+	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
+		if (n->joins[i])
+			(void)session_timers(n, n->joins[i]);
+}
+
+static uint64_t session_deadline(const struct node_session *s)
+{
+	return min_u64(min_u64(session_deadline_us(s->keys), stream_deadline_us(s->stream)),
+		       quiet_deadline_us(s));
+}
+
+static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
+{
+	uint64_t at = NEVER_US;
+	bool has_session = false;
+
+	if (p->neighbour) {
+		at = min_u64(link_deadline_us(p->neighbour->link),
+			     roam_deadline_us(&p->neighbour->roam));
+		if (p->neighbour->told == LINK_DOWN)
+			at = min_u64(at, max_u64(p->neighbour->down_us + PEER_DEAD_US,
+						 n->now_us + SECONDS(1)));
+	}
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
+		if (!p->sessions[i])
+			continue;
+		has_session = true;
+		at = min_u64(at, session_deadline(p->sessions[i]));
+	}
+	if (p->n_waiting > 0)
+		at = min_u64(at, min_u64(p->waiting[0]->since_us + PACKET_WAIT_US,
+					 max_u64(p->retry_us, n->now_us + MS(50))));
+	if (!has_session && p->n_waiting == 0)
+		at = min_u64(at, max_u64(p->seen_us + PEER_DEAD_US, n->now_us + SECONDS(1)));
+	return at;
+}
+
+uint64_t peers_deadline_us(const struct node *n)
+{
+	uint64_t at = NEVER_US;
+	size_t cursor = 0;
+	const struct peer *p;
+
+	while ((p = map_next(n->peers, &cursor)))
+		at = min_u64(at, peer_deadline_us(n, p));
+	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
+		if (n->joins[i])
+			at = min_u64(at, session_deadline(n->joins[i]));
+	return at;
+}
+
+/* ---- views ---- */
+
+static void view(const struct node *n, const struct peer *p, uint64_t now_us,
+		 struct node_peer_view *ret)
+{
+	const struct node_session *s = p->direct ? p->direct : p->e2e;
+
+	*ret = (struct node_peer_view){
+		.node_id = p->id,
+		.has_session = s != NULL,
+		.is_neighbour = p->neighbour != NULL,
+		.not_after_s = p->not_after_s,
+		.sent_bytes = p->sent_bytes,
+		.received_bytes = p->received_bytes,
+		.sent_packets = p->sent_packets,
+		.received_packets = p->received_packets,
+		.metric = LINK_METRIC_MAX,
+	};
+	memcpy(ret->name, p->name, sizeof(ret->name));
+	memcpy(ret->address, p->address, sizeof(ret->address));
+	memcpy(ret->serial, p->serial, sizeof(ret->serial));
+	if (s) {
+		ret->is_initiator = session_is_initiator(s->keys);
+		ret->aead = s->aead;
+		ret->epoch = session_epoch(s->keys);
+		ret->session_age_us = session_age_us(s->keys, now_us);
+	}
+	if (p->neighbour) {
+		ret->endpoint = p->neighbour->roam.current;
+		ret->state = link_state(p->neighbour->link);
+		ret->class = link_class(p->neighbour->link);
+		ret->metric = link_metric(p->neighbour->link);
+		link_quality(p->neighbour->link, now_us, &ret->quality);
+	}
+	(void)n;
+}
+
+bool node_next_peer(const struct node *n, size_t *cursor, uint64_t now_us,
+		    struct node_peer_view *ret)
+{
+	const struct peer *p = map_next(n->peers, cursor);
+
+	if (!p)
+		return false;
+	view(n, p, now_us, ret);
+	return true;
+}
