@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counts nonces: a set of (key, nonce) hashes over a whole run. */
+#include "sim/checked_ops.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/siphash.h"
+
+/* 128-bit hashes, so that a chance collision is no worry; a table of this many, doubled when
+ * half full. */
+#define SET_MIN (1U << 16)
+
+struct aead {
+	struct aead *base;
+	uint8_t key_hash[16];
+};
+
+struct seen {
+	uint64_t a;
+	uint64_t b;
+};
+
+static struct crypto_ops table;
+static const struct crypto_ops *base;
+static struct seen *set;
+static size_t set_size, set_used;
+static uint64_t n_seals, n_reuses;
+
+static void grow(void)
+{
+	size_t old_size = set_size;
+	struct seen *old = set;
+
+	set_size = old_size ? 2 * old_size : SET_MIN;
+	set = calloc(set_size, sizeof(*set));
+	assert(set);
+	for (size_t i = 0; i < old_size; i++) {
+		size_t at = old[i].a & (set_size - 1);
+
+		if (!old[i].a && !old[i].b)
+			continue;
+		while (set[at].a || set[at].b)
+			at = (at + 1) & (set_size - 1);
+		set[at] = old[i];
+	}
+	free(old);
+}
+
+static void remember(const struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN])
+{
+	const struct span part = SPAN(nonce, AEAD_NONCE_LEN);
+	uint8_t hash[16];
+	struct seen s;
+
+	siphash128(a->key_hash, &part, 1, hash);
+	s = (struct seen){ .a = load_u64(hash), .b = load_u64(hash + 8) };
+	if (2 * set_used >= set_size)
+		grow();
+	for (size_t at = s.a & (set_size - 1);; at = (at + 1) & (set_size - 1)) {
+		if (set[at].a == s.a && set[at].b == s.b) {
+			n_reuses++;
+			return;
+		}
+		if (set[at].a || set[at].b)
+			continue;
+		set[at] = s;
+		set_used++;
+		return;
+	}
+}
+
+static struct aead *checked_aead_new(enum aead_algorithm alg, const uint8_t key[AEAD_KEY_LEN])
+{
+	static const uint8_t hash_key[16] = "key hash for set";
+	const struct span part = SPAN(key, AEAD_KEY_LEN);
+	struct aead *a = malloc(sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->base = base->aead_new(alg, key);
+	siphash128(hash_key, &part, 1, a->key_hash);
+	if (!a->base) {
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+static void checked_aead_free(struct aead *a)
+{
+	if (!a)
+		return;
+	base->aead_free(a->base);
+	free(a);
+}
+
+static int checked_aead_seal(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span ad,
+			     struct span text, uint8_t *ret)
+{
+	n_seals++;
+	remember(a, nonce);
+	return base->aead_seal(a->base, nonce, ad, text, ret);
+}
+
+static int checked_aead_open(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span ad,
+			     struct span text, uint8_t *ret)
+{
+	return base->aead_open(a->base, nonce, ad, text, ret);
+}
+
+const struct crypto_ops *checked_ops(const struct crypto_ops *ops)
+{
+	base = ops;
+	table = *ops;
+	table.aead_new = checked_aead_new;
+	table.aead_free = checked_aead_free;
+	table.aead_seal = checked_aead_seal;
+	table.aead_open = checked_aead_open;
+	return &table;
+}
+
+void checked_ops_reset(void)
+{
+	free(set);
+	set = NULL;
+	set_size = set_used = 0;
+	n_seals = n_reuses = 0;
+}
+
+uint64_t checked_ops_seals(void)
+{
+	return n_seals;
+}
+
+uint64_t checked_ops_reuses(void)
+{
+	return n_reuses;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* checked_ops.h - a table of crypto_ops that does what another does and checks that no nonce is
+ * sealed with twice under one key, over everything that uses it. */
+#pragma once
+
+#include "core/crypto/crypto.h"
+
+/* base is borrowed until the process ends. One table a process. */
+const struct crypto_ops *checked_ops(const struct crypto_ops *base);
+/* Forgets all keys seen (between runs). */
+void checked_ops_reset(void);
+uint64_t checked_ops_seals(void);
+/* Nonces used twice; must stay 0. */
+uint64_t checked_ops_reuses(void);

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scenarios: a random geometric graph, cold start, mixed faults, and the verdict after them. */
+#include <math.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "sim/sim.h"
+
+#define STEP_US MS(100)
+#define EDGES_MAX 4096
+#define VERDICT_PINGS 100
+
+const struct sim_scenario sim_scenario_mixed = {
+	.n_nodes = 50,
+	.calm_us = SECONDS(10),
+	.faults_us = SECONDS(30),
+	.heal_us = SECONDS(20),
+};
+
+struct field {
+	struct sim *sim;
+	struct rng rng;
+	size_t n_nodes, n_links;
+	struct sim_link_quality good[EDGES_MAX];
+	bool is_cut[EDGES_MAX];
+	uint64_t mend_us[EDGES_MAX]; /* when a fault of this link ends; 0 for none */
+	uint64_t boot_us[SIM_NODES_MAX];
+};
+
+static struct sim_link_quality some_quality(struct rng *r)
+{
+	return (struct sim_link_quality){
+		.delay_us = (uint32_t)(500 + rng_below(r, 20000)),
+		.jitter_us = (uint32_t)rng_below(r, 2000),
+		.loss_ppm = (uint32_t)rng_below(r, 5000),
+		.duplicate_ppm = (uint32_t)rng_below(r, 1000),
+	};
+}
+
+static void edge(struct field *f, size_t a, size_t b)
+{
+	if (f->n_links == EDGES_MAX)
+		return;
+	f->good[f->n_links] = some_quality(&f->rng);
+	(void)sim_link(f->sim, a, b, &f->good[f->n_links], rng_below(&f->rng, 2) == 0);
+	f->n_links++;
+}
+
+/* Points on the unit square, joined when near; each also to the nearest before it, so that the
+ * graph is connected. */
+static void lay_out(struct field *f, double radius)
+{
+	double x[SIM_NODES_MAX];
+	double y[SIM_NODES_MAX];
+
+	for (size_t i = 0; i < f->n_nodes; i++) {
+		double best = 9.0;
+		size_t nearest = 0;
+
+		x[i] = rng_unit(&f->rng);
+		y[i] = rng_unit(&f->rng);
+		for (size_t j = 0; j < i; j++) {
+			double d = hypot(x[i] - x[j], y[i] - y[j]);
+
+			if (d < best) {
+				best = d;
+				nearest = j;
+			}
+			if (d < radius)
+				edge(f, i, j);
+		}
+		if (i > 0 && best >= radius)
+			edge(f, i, nearest);
+	}
+}
+
+static void fault_on_link(struct field *f, uint64_t now_us)
+{
+	size_t l = rng_below(&f->rng, f->n_links);
+	struct sim_link_quality bad = f->good[l];
+
+	if (f->mend_us[l])
+		return;
+	f->mend_us[l] = now_us + MS(200) + rng_below(&f->rng, SECONDS(8));
+	switch (rng_below(&f->rng, 6)) {
+	case 0:
+	case 1:
+		f->is_cut[l] = true;
+		sim_link_cut(f->sim, l, true);
+		return;
+	case 2:
+		bad.loss_ppm = 200000;
+		break;
+	case 3:
+		bad.jitter_us = 50000; /* reorders */
+		break;
+	case 4:
+		bad.duplicate_ppm = 200000;
+		break;
+	default:
+		bad.corrupt_ppm = 50000;
+		break;
+	}
+	sim_link_set(f->sim, l, &bad);
+}
+
+static void mend(struct field *f, size_t l)
+{
+	f->mend_us[l] = 0;
+	sim_link_set(f->sim, l, &f->good[l]);
+	if (f->is_cut[l])
+		sim_link_cut(f->sim, l, false);
+	f->is_cut[l] = false;
+}
+
+/* Cuts all links between two random halves. */
+static void partition(struct field *f, uint64_t now_us)
+{
+	uint64_t until = now_us + SECONDS(1) + rng_below(&f->rng, SECONDS(5));
+
+	for (size_t l = 0; l < f->n_links; l++) {
+		if (f->mend_us[l] || rng_below(&f->rng, 2))
+			continue;
+		f->mend_us[l] = until;
+		f->is_cut[l] = true;
+		sim_link_cut(f->sim, l, true);
+	}
+}
+
+static int boot(struct field *f, size_t node)
+{
+	int64_t offset = (int64_t)rng_below(&f->rng, SECONDS(10));
+	int32_t drift = (int32_t)rng_below(&f->rng, 200) - 100;
+
+	return sim_boot(f->sim, node, offset, drift);
+}
+
+static void crash(struct field *f, uint64_t now_us)
+{
+	size_t node = rng_below(&f->rng, f->n_nodes);
+
+	if (!sim_is_running(f->sim, node))
+		return;
+	sim_crash(f->sim, node);
+	f->boot_us[node] = now_us + MS(100) + rng_below(&f->rng, SECONDS(6));
+}
+
+static int mend_what_is_due(struct field *f, uint64_t now_us)
+{
+	for (size_t l = 0; l < f->n_links; l++)
+		if (f->mend_us[l] && now_us >= f->mend_us[l])
+			mend(f, l);
+	for (size_t i = 0; i < f->n_nodes; i++) {
+		if (!f->boot_us[i] || now_us < f->boot_us[i])
+			continue;
+		f->boot_us[i] = 0;
+		if (boot(f, i) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void some_traffic(struct field *f)
+{
+	size_t a = rng_below(&f->rng, f->n_nodes);
+	size_t b = rng_below(&f->rng, f->n_nodes / 5 + 2); /* few destinations: few handshakes */
+
+	if (a != b && b < f->n_nodes && sim_is_running(f->sim, a))
+		(void)sim_send(f->sim, a, b, 8 + rng_below(&f->rng, 1200));
+}
+
+static bool run_faults(struct field *f, uint64_t until_us)
+{
+	while (sim_now_us(f->sim) < until_us) {
+		uint64_t now = sim_now_us(f->sim);
+
+		if (mend_what_is_due(f, now) < 0)
+			return false;
+		if (rng_below(&f->rng, 3) == 0)
+			fault_on_link(f, now);
+		if (rng_below(&f->rng, 25) == 0)
+			crash(f, now);
+		if (rng_below(&f->rng, 150) == 0)
+			partition(f, now);
+		some_traffic(f);
+		some_traffic(f);
+		if (!sim_run(f->sim, now + STEP_US))
+			return false;
+	}
+	return true;
+}
+
+static bool mend_all(struct field *f)
+{
+	for (size_t l = 0; l < f->n_links; l++)
+		if (f->mend_us[l])
+			mend(f, l);
+	for (size_t i = 0; i < f->n_nodes; i++)
+		f->boot_us[i] = f->boot_us[i] ? 1 : 0;
+	return mend_what_is_due(f, 2) == 0;
+}
+
+static bool cold_start(struct field *f, uint64_t until_us, struct sim_report *ret)
+{
+	for (size_t i = 0; i < f->n_nodes; i++)
+		if (boot(f, i) < 0)
+			return false;
+	while (sim_now_us(f->sim) < until_us) {
+		size_t joined;
+		size_t routed;
+
+		if (!sim_run(f->sim, sim_now_us(f->sim) + STEP_US))
+			return false;
+		if (ret->routed_us)
+			continue;
+		sim_pairs(f->sim, &joined, &routed);
+		if (100 * routed >= 95 * joined)
+			ret->routed_us = sim_now_us(f->sim);
+	}
+	return true;
+}
+
+/* After the faults: everything joined is routed, and packets sent once or again arrive. */
+static bool verdict(struct field *f, struct sim_report *ret)
+{
+	uint64_t sent[VERDICT_PINGS];
+	uint64_t again[VERDICT_PINGS];
+	size_t pair[VERDICT_PINGS][2];
+
+	sim_pairs(f->sim, &ret->joined, &ret->routed);
+	for (size_t i = 0; i < VERDICT_PINGS; i++) {
+		pair[i][0] = rng_below(&f->rng, f->n_nodes);
+		pair[i][1] = rng_below(&f->rng, f->n_nodes);
+		if (pair[i][0] == pair[i][1])
+			pair[i][1] = (pair[i][0] + 1) % f->n_nodes;
+		sent[i] = sim_send(f->sim, pair[i][0], pair[i][1], 64);
+	}
+	if (!sim_run(f->sim, sim_now_us(f->sim) + SECONDS(5)))
+		return false;
+	for (size_t i = 0; i < VERDICT_PINGS; i++)
+		again[i] = sim_send(f->sim, pair[i][0], pair[i][1], 64);
+	if (!sim_run(f->sim, sim_now_us(f->sim) + SECONDS(1)))
+		return false;
+	for (size_t i = 0; i < VERDICT_PINGS; i++) {
+		ret->pings++;
+		ret->pings_answered +=
+			sim_is_delivered(f->sim, sent[i]) || sim_is_delivered(f->sim, again[i]);
+	}
+	return true;
+}
+
+static bool run(struct field *f, const struct sim_scenario *sc, struct sim_report *ret)
+{
+	if (!cold_start(f, sc->calm_us, ret))
+		return false;
+	if (sc->faults_us && !run_faults(f, sc->calm_us + sc->faults_us))
+		return false;
+	if (!mend_all(f) || !sim_run(f->sim, sc->calm_us + sc->faults_us + sc->heal_us))
+		return false;
+	return verdict(f, ret);
+}
+
+DEFINE_FREEP(struct sim, sim_free)
+
+int sim_run_scenario(struct sim_pki *pki, const struct sim_scenario *scenario, uint64_t seed,
+		     struct sim_report *ret)
+{
+	CLEANUP_FREE struct field *f = calloc(1, sizeof(*f));
+	CLEANUP(sim_freep) struct sim *sim = NULL;
+	struct sim_config config = {
+		.seed = seed, .pki = pki, .n_nodes = scenario->n_nodes, .allow_all = true
+	};
+	double radius =
+		scenario->radius > 0 ? scenario->radius : sqrt(2.0 / (double)scenario->n_nodes);
+	int r;
+
+	if (!f)
+		return -1;
+	*ret = (struct sim_report){ 0 };
+	r = sim_new(&config, &sim);
+	if (r < 0)
+		return r;
+	f->sim = sim;
+	f->n_nodes = scenario->n_nodes;
+	rng_seed(&f->rng, seed ^ 0x5ce9a7105ce9a710);
+	lay_out(f, radius);
+	ret->is_ok = run(f, scenario, ret) && ret->routed == ret->joined &&
+		     ret->pings_answered == ret->pings;
+	(void)snprintf(ret->failure, sizeof(ret->failure), "%s", sim_failure(sim));
+	if (!ret->is_ok && !ret->failure[0])
+		(void)snprintf(ret->failure, sizeof(ret->failure),
+			       "seed %llu: %zu of %zu pairs routed, %zu of %zu packets delivered",
+			       (unsigned long long)seed, ret->routed, ret->joined,
+			       ret->pings_answered, ret->pings);
+	ret->trace = sim_trace(sim);
+	sim_totals(sim, &ret->totals);
+	return 0;
+}

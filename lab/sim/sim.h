@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sim.h - many whole nodes in virtual time, all from one seed.
+ *
+ * The nodes are the same cores the daemon runs, joined by simulated links that delay, lose,
+ * duplicate, reorder and cut; nodes crash, restart and have clocks that drift. The invariants of
+ * docs/architecture.md are checked at every step; the first one broken ends the run and is told
+ * with its time. The same seed gives the same trace, whatever the compiler. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/crypto/crypto.h"
+#include "core/forward/forward.h"
+#include "core/node/node.h"
+
+#define SIM_NODES_MAX 1024
+
+/* Certificates are made once a process: of identity i of the domain "sim.test". */
+struct sim_pki;
+
+/* ops outlives it. -ENOMEM, -EIO. */
+int sim_pki_new(const struct crypto_ops *ops, size_t n, struct sim_pki **ret);
+void sim_pki_free(struct sim_pki *p);
+
+struct sim_link_quality {
+	uint32_t delay_us;
+	uint32_t jitter_us; /* uniform, added; more than the gap between packets reorders */
+	uint32_t loss_ppm;
+	uint32_t duplicate_ppm;
+	uint32_t corrupt_ppm; /* one bit of the datagram flipped */
+};
+
+struct sim_config {
+	uint64_t seed;
+	struct sim_pki *pki;
+	size_t n_nodes;
+	bool allow_all; /* policy: true lets every member reach every other; false denies all */
+	void (*watch)(void *arg, size_t node, const struct node_event *event, uint64_t now_us);
+	void *watch_arg;
+};
+
+struct sim;
+
+int sim_new(const struct sim_config *config, struct sim **ret);
+void sim_free(struct sim *s);
+
+/* Joins two nodes; a connects to b and b to a where both is set. Returns the link's number. */
+size_t sim_link(struct sim *s, size_t a, size_t b, const struct sim_link_quality *q, bool both);
+void sim_link_set(struct sim *s, size_t link, const struct sim_link_quality *q);
+void sim_link_cut(struct sim *s, size_t link, bool is_cut); /* silent */
+
+/* Boots a node, which has been off. Its clock starts offset_us from true time and gains
+ * drift_ppm. */
+int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm);
+void sim_crash(struct sim *s, size_t node);
+bool sim_is_running(const struct sim *s, size_t node);
+struct node *sim_node(struct sim *s, size_t node); /* NULL while off */
+uint64_t sim_id(const struct sim *s, size_t node);
+
+/* Runs to the given true time. false: an invariant broke, see sim_failure(). */
+bool sim_run(struct sim *s, uint64_t until_us);
+uint64_t sim_now_us(const struct sim *s);
+const char *sim_failure(const struct sim *s);
+
+/* One inner UDP packet of payload_len bytes with a number of its own: it may be lost, but it is
+ * delivered at most once, unchanged, to its destination only. Returns its number. */
+uint64_t sim_send(struct sim *s, size_t from, size_t to, size_t payload_len);
+bool sim_is_delivered(const struct sim *s, uint64_t packet);
+/* True time from sim_send() to delivery; 0 for not delivered. */
+uint64_t sim_delivery_us(const struct sim *s, uint64_t packet);
+
+/* Does from have a path to to by following next hops now? Its length, 0 for none. */
+unsigned sim_walk(struct sim *s, size_t from, size_t to);
+/* All ordered pairs of running nodes that the graph of uncut links joins, and how many of them
+ * are routed. */
+void sim_pairs(struct sim *s, size_t *ret_joined, size_t *ret_routed);
+
+/* Delivers these bytes to a node as if they had come over the link from the other end. */
+void sim_inject(struct sim *s, size_t link, bool to_b, struct span datagram, uint64_t delay_us);
+
+struct sim_totals {
+	uint64_t datagrams, bytes, lost, events, handshakes, packets_sent, packets_delivered;
+	uint64_t seals; /* each checked to use a nonce never used before under its key */
+};
+
+void sim_totals(const struct sim *s, struct sim_totals *ret);
+/* Over everything that happened: equal for equal seeds. */
+uint64_t sim_trace(const struct sim *s);
+
+/* ---- scenarios: scenario.c ---- */
+
+struct sim_scenario {
+	size_t n_nodes;
+	double radius;	    /* of the random geometric graph on the unit square; 0: chosen */
+	uint64_t calm_us;   /* cold start before faults */
+	uint64_t faults_us; /* mixed faults for this long */
+	uint64_t heal_us;   /* after the last fault, before the verdict */
+};
+
+struct sim_report {
+	bool is_ok;
+	char failure[256];
+	size_t joined, routed;	      /* ordered pairs at the end */
+	size_t pings, pings_answered; /* packets between sampled joined pairs at the end */
+	uint64_t routed_us;	      /* cold start: 95 % of pairs routed; 0 never */
+	uint64_t trace;
+	struct sim_totals totals;
+};
+
+extern const struct sim_scenario sim_scenario_mixed; /* 50 nodes, 10 s + 30 s + 20 s */
+
+int sim_run_scenario(struct sim_pki *pki, const struct sim_scenario *scenario, uint64_t seed,
+		     struct sim_report *ret);
