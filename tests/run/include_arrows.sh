@@ -18,6 +18,7 @@ public=$(find src -name README.md | while read -r readme; do
 	grep -o '[a-z0-9_]*\.h\b' "$readme" | sed "s|^|${room%/README.md}/|"
 done)
 
+# shellcheck disable=SC2016 # an awk program
 find src -name '*.[ch]' | sort | PUBLIC=$public xargs awk '
 function room_of(path,    part, n)
 {

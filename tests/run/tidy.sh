@@ -13,16 +13,17 @@ max_s=$2
 state=$3
 
 mkdir -p "$state" || exit 1
-if [ ! -f "$state/.rules" ] || [ .clang-tidy -nt "$state/.rules" ] ||
-	[ -n "$(find src lab tests -name '*.h' -newer "$state/.rules" | head -n 1)" ]; then
+if [ ! -f "$state/.rules" ] ||
+	[ -n "$(find .clang-tidy src lab tests \( -name '*.h' -o -name .clang-tidy \) \
+		-newer "$state/.rules" | head -n 1)" ]; then
 	rm -f "$state"/*.passed
 	touch "$state/.rules"
 fi
 
 todo=$(find src lab tests -name '*.c' | sort | while read -r file; do
-	grep -q "\"file\": .*/$file\"\|$file" "$build/compile_commands.json" || continue
+	grep -q "[\"/]$file\"" "$build/compile_commands.json" || continue
 	stamp=$state/$(echo "$file" | tr / -).passed
-	[ "$stamp" -nt "$file" ] || echo "$file"
+	[ -f "$stamp" ] && [ -z "$(find "$file" -newer "$stamp")" ] || echo "$file"
 done)
 [ -n "$todo" ] || exit 0
 echo "$(echo "$todo" | wc -l) files to look at"
@@ -38,7 +39,7 @@ echo "$todo" | BUILD=$build STATE=$state END=$(($(date +%s) + max_s)) xargs -P "
 		exit 0
 	fi
 	rm -f "$began"
-	cat "$log.log"
+	grep " error: \|: warning: " "$log.log" || cat "$log.log" # the whole stays in the log
 	exit 1' sh
 status=$?
 
