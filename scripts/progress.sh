@@ -16,11 +16,11 @@ die()
 # The last line of a growing log, without what a terminal would overwrite.
 last_line() # log
 {
-	tail -n 1 "$1" 2>/dev/null | tr '\r' '\n' | tail -n 1 | cut -c 1-90
+	tail -n 5 "$1" 2>/dev/null | tr '\r' '\n' | grep . | tail -n 1 | cut -c 1-90
 }
 
 # Runs a command with its output in a log. After two seconds it says what is going on, then every
-# nine how far it is; when the command fails it shows the end of the log.
+# five how far it is; when the command fails it shows the end of the log.
 with_progress() # what log command...
 {
 	_what=$1 _log=$2
@@ -29,9 +29,9 @@ with_progress() # what log command...
 		sleep 2 >/dev/null 2>&1
 		say "$_what ..."
 		_seconds=2
-		while sleep 3 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
-			_seconds=$((_seconds + 3))
-			[ $((_seconds % 9)) -ne 2 ] || say "  $_seconds s: $(last_line "$_log")"
+		while sleep 5 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
+			_seconds=$((_seconds + 5))
+			say "  $_seconds s: $(last_line "$_log")"
 		done
 	) </dev/null >/dev/null 9>&- &
 	_ticker=$!
