@@ -34,4 +34,4 @@ if [ -z "$destdir" ] && systemd_runs; then
 else
 	say "installed under $destdir$prefix"
 fi
-say "members of the group x0 may use it without being root: usermod -aG x0 NAME"
+[ -n "$destdir" ] || say "members of the group x0 may use it without being root: usermod -aG x0 NAME"

@@ -21,6 +21,8 @@ function count_tap(name, output,    lines, n, i, why)
 	n_ok = n_not_ok = n_skipped = 0
 	why = ""
 	for (i = 1; i <= n; i++) {
+		if (lines[i] == "")
+			continue
 		if (lines[i] ~ /^(not )?ok [0-9]+.*# *[Ss][Kk][Ii][Pp]/) {
 			n_skipped++
 			sub(/^(not )?ok [0-9]+[ -]*/, "", lines[i])
@@ -30,7 +32,7 @@ function count_tap(name, output,    lines, n, i, why)
 			n_ok++
 		} else if (lines[i] ~ /^not ok [0-9]/) {
 			n_not_ok++
-		} else if (lines[i] != "" && lines[i] !~ /^#/ && lines[i] !~ /^[0-9]+\.\.[0-9]+/) {
+		} else if (lines[i] !~ /^#/ && lines[i] !~ /^[0-9]+\.\.[0-9]+/) {
 			why = lines[i]
 			continue
 		}
