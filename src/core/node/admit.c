@@ -211,7 +211,7 @@ void revocations_input(struct node *n, struct span bytes)
 	revocation_done(&n->trust.revoked);
 	n->trust.revoked = list;
 	close_revoked(n);
-	store(n, STORE_REVOCATIONS);
+	store(n, NODE_STORE_REVOCATIONS);
 	spread(n, RECORD_REVOCATION, SPAN(n->revocations, n->revocations_len));
 }
 
@@ -287,7 +287,7 @@ static void take_network_key(struct node *n, const struct network_key *key)
 	node_tell_network_keys(n);
 	node_event(n, EVENT_NETWORK_KEY, n->self)->sequence =
 		(uint32_t)(key->generation & ~GENERATION_ENDS_OLD);
-	store(n, STORE_NETWORK_KEYS);
+	store(n, NODE_STORE_NETWORK_KEYS);
 }
 
 static bool is_signed_by_root(struct node *n, struct span text, const uint8_t *signature)

@@ -435,6 +435,11 @@ uint64_t node_id(const struct node *n)
 	return n->self;
 }
 
+uint64_t node_boot_epoch(const struct node *n)
+{
+	return n->identity.boot_epoch;
+}
+
 const uint8_t *node_overlay_address(const struct node *n)
 {
 	return n->address;
