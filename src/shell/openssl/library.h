@@ -94,4 +94,4 @@ int certificate_path_verify(const struct span *chain, size_t n_chain, const stru
 DEFINE_FREEP(EVP_PKEY, EVP_PKEY_free)
 DEFINE_FREEP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 DEFINE_FREEP(EVP_MD_CTX, EVP_MD_CTX_free)
-DEFINE_FREEP(BIO, BIO_free_all)
+DEFINE_FREEP(BIO, BIO_vfree)
