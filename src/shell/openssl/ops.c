@@ -18,6 +18,8 @@ static const struct crypto_ops ops = {
 	.aead_free = aead_free,
 	.aead_seal = aead_seal,
 	.aead_open = aead_open,
+	.cert_read = certificate_read,
+	.path_verify = certificate_path_verify,
 };
 
 const struct crypto_ops *openssl_crypto_ops(const char **ret_error)
