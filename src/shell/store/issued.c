@@ -13,12 +13,13 @@ static int decode_issued(json_t *entry, void *ret, struct store_error *ret_error
 	const char *name;
 	const char *id;
 	const char *serial;
+	const char *request;
 	json_int_t not_after;
 	int is_revoked;
 
-	if (json_unpack_ex(entry, &where, 0, "{s:s, s:s, s:s, s:I, s:b !}", "name", &name,
+	if (json_unpack_ex(entry, &where, 0, "{s:s, s:s, s:s, s:I, s:b, s:s !}", "name", &name,
 			   "node_id", &id, "serial", &serial, "not_after", &not_after, "revoked",
-			   &is_revoked) < 0)
+			   &is_revoked, "request", &request) < 0)
 		return store_fail(ret_error, -EBADMSG, "%s", where.text);
 	if (!node_name_is_valid(name))
 		return store_fail(ret_error, -EBADMSG, "\"name\" is no name of a node");
@@ -26,6 +27,9 @@ static int decode_issued(json_t *entry, void *ret, struct store_error *ret_error
 		return store_fail(ret_error, -EBADMSG, "\"node_id\" is no node id");
 	if (!json_hex_value(serial, i->serial, sizeof(i->serial)))
 		return store_fail(ret_error, -EBADMSG, "\"serial\" is not 20 bytes in hexadecimal");
+	if (!json_hex_value(request, i->request, sizeof(i->request)))
+		return store_fail(ret_error, -EBADMSG,
+				  "\"request\" is not 32 bytes in hexadecimal");
 	(void)snprintf(i->name, sizeof(i->name), "%s", name);
 	i->node_id = load_u64(node_id);
 	i->not_after_s = not_after;
@@ -39,10 +43,11 @@ static json_t *encode_issued(const void *entry)
 	uint8_t node_id[8];
 
 	store_u64(node_id, i->node_id);
-	return json_pack("{s:s, s:o, s:o, s:I, s:b}", "name", i->name, "node_id",
+	return json_pack("{s:s, s:o, s:o, s:I, s:b, s:o}", "name", i->name, "node_id",
 			 json_hex(node_id, sizeof(node_id)), "serial",
 			 json_hex(i->serial, sizeof(i->serial)), "not_after",
-			 (json_int_t)i->not_after_s, "revoked", (int)i->is_revoked);
+			 (json_int_t)i->not_after_s, "revoked", (int)i->is_revoked, "request",
+			 json_hex(i->request, sizeof(i->request)));
 }
 
 const struct list_format issued_format = {

@@ -18,8 +18,8 @@
 #define LOCK_NAME "lock"
 #define TEMPORARY_PREFIX ".new-" /* then the name of the file it will replace */
 #define NAME_SIZE 64
-#define KEY_MAX 16384			    /* an expanded ML-DSA-65 key is 4,032 bytes */
-#define CHAIN_FILE_MAX (CHAIN_LEN_MAX + 64) /* and the lengths */
+#define KEY_MAX 16384		    /* an expanded ML-DSA-65 key is 4,032 bytes */
+#define MEMBERSHIP_MAX (192U << 10) /* as the authority answers it, at most */
 #define DECIMAL_MAX 32
 #define JSON_MAX (4U << 20) /* the longest list, tokens, stays below 2 MiB */
 
@@ -35,12 +35,8 @@ static const struct file {
 	[STORE_ROOT_P256] = { "root-p256.der", false, CHAIN_LEN_MAX },
 	[STORE_NODE_MLDSA_KEY] = { "node-mldsa65.key", true, KEY_MAX },
 	[STORE_NODE_P256_KEY] = { "node-p256.key", true, KEY_MAX },
-	[STORE_NODE_MLDSA_CHAIN] = { "node-mldsa65.chain", false, CHAIN_FILE_MAX },
-	[STORE_NODE_P256_CHAIN] = { "node-p256.chain", false, CHAIN_FILE_MAX },
-	[STORE_BUNDLE] = { "bundle", false, 2 * BUNDLE_ROOTS_MAX *CHAIN_LEN_MAX },
-	[STORE_NETWORK_KEYS] = { "network-keys", true, (size_t)8 * NETWORK_KEY_LEN },
+	[STORE_MEMBERSHIP] = { "membership", true, MEMBERSHIP_MAX },
 	[STORE_TOKENS] = { "tokens.json", true, JSON_MAX },
-	[STORE_REVOCATIONS] = { "revocations", false, REVOKED_MAX * 28 + 8192 },
 	[STORE_BOOT_EPOCH] = { "boot-epoch", false, DECIMAL_MAX },
 	[STORE_CLOCK_FLOOR] = { "clock-floor", false, DECIMAL_MAX },
 	[STORE_PEERS] = { "peers.json", false, JSON_MAX },

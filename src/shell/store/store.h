@@ -30,12 +30,8 @@ enum store_file {
 	STORE_ROOT_P256,	   /* DER */
 	STORE_NODE_MLDSA_KEY,	   /* secret; PKCS#8 */
 	STORE_NODE_P256_KEY,	   /* secret; PKCS#8 */
-	STORE_NODE_MLDSA_CHAIN,	   /* chain_encode() */
-	STORE_NODE_P256_CHAIN,	   /* chain_encode() */
-	STORE_BUNDLE,		   /* roots of both kinds, as the daemon encodes them */
-	STORE_NETWORK_KEYS,	   /* secret; newest first, NETWORK_KEY_LEN bytes each */
+	STORE_MEMBERSHIP,	   /* secret; what the authority answered: roots, chains, keys */
 	STORE_TOKENS,		   /* secret; JSON, struct token_entry */
-	STORE_REVOCATIONS,	   /* revocation_encode() and its signature */
 	STORE_BOOT_EPOCH,	   /* decimal */
 	STORE_CLOCK_FLOOR,	   /* decimal, unix seconds */
 	STORE_PEERS,		   /* JSON, struct store_peer */
@@ -125,6 +121,7 @@ struct store_issued {
 	uint8_t serial[SERIAL_LEN]; /* of the newest ML-DSA-65 certificate */
 	int64_t not_after_s;
 	bool is_revoked;
+	uint8_t request[SHA256_LEN]; /* H(J) of its join request; zeros for the founder */
 };
 
 int store_load_issued(const struct store *s, struct store_issued ret[STORE_ISSUED_MAX],

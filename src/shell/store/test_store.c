@@ -98,8 +98,8 @@ static void what_is_written_is_read_back_from_a_closed_file(void **state)
 		assert_int_equal(stat(path, &status), 0);
 		assert_int_equal(status.st_mode & 07777, 0600);
 	}
-	assert_int_equal(store_write(f->store, STORE_BUNDLE, SPAN(NULL, 0), &f->error), 0);
-	assert_content(f, STORE_BUNDLE, "");
+	assert_int_equal(store_write(f->store, STORE_ROOT_P256, SPAN(NULL, 0), &f->error), 0);
+	assert_content(f, STORE_ROOT_P256, "");
 }
 
 static void a_missing_file_is_told_by_its_path(void **state)
@@ -171,8 +171,8 @@ static void a_secret_with_open_permissions_is_refused_with_the_command_to_run(vo
 	}
 	put_file(f, "node-mldsa65.key", "key", 0600);
 	assert_content(f, STORE_NODE_MLDSA_KEY, "key");
-	put_file(f, "bundle", "roots", 0644); /* no secret */
-	assert_content(f, STORE_BUNDLE, "roots");
+	put_file(f, "root-p256.der", "roots", 0644); /* no secret */
+	assert_content(f, STORE_ROOT_P256, "roots");
 }
 
 static void links_pipes_and_oversized_files_are_refused(void **state)
@@ -181,11 +181,11 @@ static void links_pipes_and_oversized_files_are_refused(void **state)
 	struct store_value v = { 0 };
 	char path[256];
 
-	path_of(f, "bundle", path);
+	path_of(f, "root-p256.der", path);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	assert_int_equal(store_read(f->store, STORE_BUNDLE, &v, &f->error), -ELOOP);
-	assert_int_equal(store_write(f->store, STORE_BUNDLE, SPAN_STR("x"), &f->error), 0);
-	assert_content(f, STORE_BUNDLE, "x"); /* the link was replaced, not followed */
+	assert_int_equal(store_read(f->store, STORE_ROOT_P256, &v, &f->error), -ELOOP);
+	assert_int_equal(store_write(f->store, STORE_ROOT_P256, SPAN_STR("x"), &f->error), 0);
+	assert_content(f, STORE_ROOT_P256, "x"); /* the link was replaced, not followed */
 	path_of(f, "boot-epoch", path);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_int_equal(store_read(f->store, STORE_BOOT_EPOCH, &v, &f->error), -EINVAL);
@@ -203,15 +203,15 @@ static void half_written_files_of_a_crash_are_ignored_and_removed(void **state)
 	assert_int_equal(store_write(f->store, STORE_TOKENS, SPAN_STR("old"), &f->error), 0);
 	store_close(f->store);
 	put_file(f, ".new-tokens.json", "ha", 0600);
-	put_file(f, ".new-bundle", "", 0600);
+	put_file(f, ".new-root-p256.der", "", 0600);
 	assert_int_equal(store_open(f->directory, STORE_LOOK, &f->store, &f->error), 0);
-	path_of(f, ".new-bundle", path);
+	path_of(f, ".new-root-p256.der", path);
 	assert_int_equal(access(path, F_OK), 0); /* who only looks removes nothing */
 	store_close(f->store);
 	assert_int_equal(store_open(f->directory, STORE_OWN, &f->store, &f->error), 0);
 	assert_int_equal(access(path, F_OK), -1);
 	assert_content(f, STORE_TOKENS, "old");
-	assert_false(store_has(f->store, STORE_BUNDLE));
+	assert_false(store_has(f->store, STORE_ROOT_P256));
 }
 
 static void a_second_owner_is_refused_with_the_pid_of_the_first(void **state)
@@ -224,8 +224,8 @@ static void a_second_owner_is_refused_with_the_pid_of_the_first(void **state)
 	assert_int_equal(store_open(f->directory, STORE_OWN, &second, &f->error), -EBUSY);
 	assert_non_null(strstr(f->error.text, pid));
 	assert_int_equal(store_open(f->directory, STORE_LOOK, &second, &f->error), 0);
-	assert_int_equal(store_write(second, STORE_BUNDLE, SPAN_STR("x"), &f->error), -EROFS);
-	assert_int_equal(store_remove(second, STORE_BUNDLE, &f->error), -EROFS);
+	assert_int_equal(store_write(second, STORE_ROOT_P256, SPAN_STR("x"), &f->error), -EROFS);
+	assert_int_equal(store_remove(second, STORE_ROOT_P256, &f->error), -EROFS);
 	store_close(second);
 	store_close(f->store);
 	assert_int_equal(store_open(f->directory, STORE_OWN, &f->store, &f->error), 0);
@@ -281,12 +281,12 @@ static void assert_full_disk_loses_nothing(struct fixture *f, int expected)
 	static const uint8_t big[64 << 10];
 	char path[256];
 
-	assert_int_equal(store_write(f->store, STORE_BUNDLE, SPAN_OF(big), &f->error), expected);
-	assert_non_null(strstr(f->error.text, "/bundle: "));
+	assert_int_equal(store_write(f->store, STORE_MEMBERSHIP, SPAN_OF(big), &f->error), expected);
+	assert_non_null(strstr(f->error.text, "/root-p256.der: "));
 	assert_non_null(strstr(f->error.text, strerror(-expected)));
 	assert_non_null(strstr(f->error.text, "unchanged"));
-	assert_content(f, STORE_BUNDLE, "old");
-	path_of(f, ".new-bundle", path);
+	assert_content(f, STORE_MEMBERSHIP, "old");
+	path_of(f, ".new-membership", path);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -296,7 +296,7 @@ static void a_file_size_limit_loses_nothing(void **state)
 	struct rlimit before;
 	struct rlimit small;
 
-	assert_int_equal(store_write(f->store, STORE_BUNDLE, SPAN_STR("old"), &f->error), 0);
+	assert_int_equal(store_write(f->store, STORE_MEMBERSHIP, SPAN_STR("old"), &f->error), 0);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	small = before;
 	small.rlim_cur = 4096;
@@ -322,7 +322,7 @@ static void a_full_disk_loses_nothing(void **state)
 	f->store = NULL;
 	(void)strcat(f->directory, "/small");
 	assert_int_equal(store_open(f->directory, STORE_OWN, &f->store, &f->error), 0);
-	assert_int_equal(store_write(f->store, STORE_BUNDLE, SPAN_STR("old"), &f->error), 0);
+	assert_int_equal(store_write(f->store, STORE_MEMBERSHIP, SPAN_STR("old"), &f->error), 0);
 	assert_full_disk_loses_nothing(f, -ENOSPC);
 	store_close(f->store);
 	f->store = NULL;

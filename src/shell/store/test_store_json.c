@@ -18,6 +18,8 @@ static struct token_entry tokens[TOKENS_MAX + 1];
 static struct token_entry tokens_back[TOKENS_MAX];
 static struct store_peer peers[STORE_PEERS_MAX + 1];
 static struct store_peer peers_back[STORE_PEERS_MAX];
+#define REQUEST "0000000000000000000000000000000000000000000000000000000000000000"
+
 static struct store_issued issued[STORE_ISSUED_MAX + 1];
 static struct store_issued issued_back[STORE_ISSUED_MAX];
 
@@ -110,6 +112,7 @@ static void a_full_list_of_certified_nodes_is_read_back_and_one_more_is_refused(
 		memset(issued[i].serial, (int)i, sizeof(issued[i].serial));
 		issued[i].not_after_s = (int64_t)i;
 		issued[i].is_revoked = i % 3 == 0;
+		memset(issued[i].request, (int)i, sizeof(issued[i].request));
 	}
 	assert_int_equal(store_save_issued(store, issued, STORE_ISSUED_MAX + 1, &error), -ENOBUFS);
 	assert_int_equal(store_save_issued(store, issued, STORE_ISSUED_MAX, &error), 0);
@@ -121,6 +124,7 @@ static void a_full_list_of_certified_nodes_is_read_back_and_one_more_is_refused(
 		assert_memory_equal(issued_back[i].serial, issued[i].serial, SERIAL_LEN);
 		assert_int_equal(issued_back[i].not_after_s, issued[i].not_after_s);
 		assert_int_equal(issued_back[i].is_revoked, issued[i].is_revoked);
+		assert_memory_equal(issued_back[i].request, issued[i].request, SHA256_LEN);
 	}
 }
 
@@ -192,16 +196,20 @@ static void peers_and_certified_nodes_are_read_as_strictly(void **state)
 	static const char *const bad_issued[] = {
 		"{\"name\": \"A\", \"node_id\": \"0000000000000001\", \"serial\": "
 		"\"0000000000000000000000000000000000000000\", \"not_after\": 1, \"revoked\": "
-		"true}",
+		"true, \"request\": \"" REQUEST "\"}",
 		"{\"name\": \"a\", \"node_id\": \"0000000000000000\", \"serial\": "
 		"\"0000000000000000000000000000000000000000\", \"not_after\": 1, \"revoked\": "
-		"true}",
+		"true, \"request\": \"" REQUEST "\"}",
 		"{\"name\": \"a\", \"node_id\": \"0000000000000001\", \"serial\": "
-		"\"00\", \"not_after\": 1, \"revoked\": true}",
+		"\"00\", \"not_after\": 1, \"revoked\": true, \"request\": \"" REQUEST "\"}",
 		"{\"name\": \"a\", \"node_id\": \"0000000000000001\", \"serial\": "
-		"\"0000000000000000000000000000000000000000\", \"not_after\": 1, \"revoked\": 1}",
+		"\"0000000000000000000000000000000000000000\", \"not_after\": 1, \"revoked\": 1, "
+		"\"request\": \"" REQUEST "\"}",
+		"{\"name\": \"a\", \"node_id\": \"0000000000000001\", \"serial\": "
+		"\"0000000000000000000000000000000000000000\", \"not_after\": 1, \"revoked\": "
+		"true, \"request\": \"00\"}",
 	};
-	char text[512];
+	char text[1024];
 	size_t n;
 
 	for (size_t i = 0; i < sizeof(bad_peers) / sizeof(bad_peers[0]); i++) {
