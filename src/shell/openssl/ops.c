@@ -18,6 +18,7 @@ static const struct crypto_ops ops = {
 	.aead_free = aead_free,
 	.aead_seal = aead_seal,
 	.aead_open = aead_open,
+	.csr_read = request_read,
 	.cert_read = certificate_read,
 	.path_verify = certificate_path_verify,
 };

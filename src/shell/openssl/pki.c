@@ -223,6 +223,27 @@ int pki_csr_read(struct span der, struct csr *ret)
 	return r;
 }
 
+int request_read(struct span der, uint8_t ret_pk[MLDSA65_PK_LEN])
+{
+	CLEANUP(X509_REQ_freep) X509_REQ *req = NULL;
+	CLEANUP(EVP_PKEY_freep) EVP_PKEY *pkey = NULL;
+	uint8_t pk[MLDSA65_PK_LEN];
+	size_t len = sizeof(pk);
+	enum key_kind kind;
+	int r;
+
+	(void)ERR_set_mark();
+	r = check_csr(der, &req, &pkey, &kind);
+	if (r == -EPROTO || (r == 0 && kind != KEY_MLDSA65))
+		r = -EBADMSG; /* to the cores any other request is none */
+	if (r == 0 && (EVP_PKEY_get_raw_public_key(pkey, pk, &len) != 1 || len != sizeof(pk)))
+		r = -EIO;
+	(void)ERR_pop_to_mark();
+	if (r == 0)
+		memcpy(ret_pk, pk, sizeof(pk));
+	return r;
+}
+
 /* The root as this authority may use it now; its end in *ret_until_s. */
 static int check_root(const struct signing_key *authority, struct span der, int64_t now_s,
 		      X509 **ret, int64_t *ret_until_s)

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 
 #include "shell/openssl/library.h"
 
@@ -11,7 +12,8 @@ static OSSL_PARAM octets(const char *name, const uint8_t *at, size_t len)
 	return OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)at, len);
 }
 
-/* A key from the one part given; NULL where the part is refused. */
+/* A key from the one part given; NULL where the part is refused, which is no error to keep
+ * in OpenSSL's queue for whoever looks there next. */
 static EVP_PKEY *key_from(const char *algorithm, int selection, const char *part, const uint8_t *at,
 			  size_t len)
 {
@@ -20,10 +22,10 @@ static EVP_PKEY *key_from(const char *algorithm, int selection, const char *part
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(library()->ctx, algorithm, NULL);
 	EVP_PKEY *key = NULL;
 
-	if (!ctx || EVP_PKEY_fromdata_init(ctx) != 1)
-		return NULL;
-	if (EVP_PKEY_fromdata(ctx, &key, selection, params) != 1)
-		return NULL;
+	(void)ERR_set_mark();
+	if (ctx && EVP_PKEY_fromdata_init(ctx) == 1)
+		(void)EVP_PKEY_fromdata(ctx, &key, selection, params);
+	(void)ERR_pop_to_mark();
 	return key;
 }
 
@@ -131,6 +133,7 @@ int mldsa65_verify(const uint8_t pk[MLDSA65_PK_LEN], struct span message, struct
 	CLEANUP(EVP_MD_CTX_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	OSSL_PARAM params[2];
 	CLEANUP(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+	int r;
 
 	if (context.len > MLDSA_CONTEXT_MAX)
 		return -EINVAL;
@@ -140,9 +143,10 @@ int mldsa65_verify(const uint8_t pk[MLDSA65_PK_LEN], struct span message, struct
 	if (!ctx || !key ||
 	    EVP_DigestVerifyInit_ex(ctx, NULL, NULL, library()->ctx, NULL, key, params) != 1)
 		return -EIO;
-	if (EVP_DigestVerify(ctx, sig, MLDSA65_SIG_LEN, message.at, message.len) != 1)
-		return -EKEYREJECTED;
-	return 0;
+	(void)ERR_set_mark();
+	r = EVP_DigestVerify(ctx, sig, MLDSA65_SIG_LEN, message.at, message.len);
+	(void)ERR_pop_to_mark();
+	return r == 1 ? 0 : -EKEYREJECTED;
 }
 
 int signing_key_from_seed(const uint8_t seed[32], struct signing_key **ret)

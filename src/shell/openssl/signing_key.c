@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Long-term private keys: from and to PKCS#8, and what kind they are. */
 #include <errno.h>
-#include <limits.h>
 
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
-#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "shell/openssl/library.h"
-
-DEFINE_FREEP(OSSL_DECODER_CTX, OSSL_DECODER_CTX_free)
 
 #define KEY_FILE_MAX 65536 /* the longest we write is under 7 kB */
 

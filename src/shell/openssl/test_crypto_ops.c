@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 
 #include "base/cleanup.h"
 #include "shell/openssl/crypto_openssl.h"
@@ -384,11 +385,23 @@ static void rnd_and_context_reach_the_signature(void **state)
 	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN(NULL, 0), sig), -EKEYREJECTED);
 	sig[0] ^= 1;
 	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN_STR("x0 context"), sig), -EKEYREJECTED);
+	assert_int_equal(ops->mldsa65_sign(key, SPAN(NULL, 0), SPAN(NULL, 0), rnd, sig), 0);
+	assert_int_equal(ops->mldsa65_verify(pk, SPAN(NULL, 0), SPAN(NULL, 0), sig), 0);
 	assert_int_equal(ops->mldsa65_sign(key, m, SPAN(longest, 255), rnd, sig), 0);
 	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN(longest, 255), sig), 0);
 	assert_int_equal(ops->mldsa65_sign(key, m, SPAN_OF(longest), rnd, sig), -EINVAL);
 	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN_OF(longest), sig), -EINVAL);
 	signing_key_free(key);
+}
+
+static void what_is_refused_leaves_no_error_in_the_library(void **state)
+{
+	ERR_clear_error();
+	points_of_small_order_are_refused(state);
+	each_changed_bit_is_refused_and_leaves_no_plaintext(state);
+	a_key_that_fails_its_check_is_refused(state);
+	rnd_and_context_reach_the_signature(state);
+	assert_int_equal(ERR_peek_error(), 0);
 }
 
 static void the_library_s_own_is_used_where_it_has_one(void **state)
@@ -443,6 +456,7 @@ int main(void)
 		cmocka_unit_test(a_key_that_fails_its_check_is_refused),
 		cmocka_unit_test(mldsa_signatures_match_wycheproof),
 		cmocka_unit_test(rnd_and_context_reach_the_signature),
+		cmocka_unit_test(what_is_refused_leaves_no_error_in_the_library),
 		cmocka_unit_test(the_library_s_own_is_used_where_it_has_one),
 		cmocka_unit_test(each_thread_has_contexts_of_its_own),
 	};

@@ -248,6 +248,13 @@ static void bounds_of_chain_and_bundle_hold(void **state)
 	assert_non_null(reason);
 }
 
+static void a_bundle_of_leaves_anchors_nothing(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < 2; kind++)
+		assert_int_equal(verify_one(&svid[kind], &svid[kind], NOW_S), -EKEYREJECTED);
+}
+
 /* ---- certificates that our authority would never make ---- */
 
 struct oddity {
@@ -404,6 +411,24 @@ static void a_request_names_its_kind_and_its_wish(void **state)
 	}
 }
 
+static void the_cores_read_the_key_of_an_mldsa_request_alone(void **state)
+{
+	(void)state;
+	struct buffer *b = &csr[KEY_MLDSA65];
+	uint8_t pk[MLDSA65_PK_LEN];
+	uint8_t want[MLDSA65_PK_LEN];
+
+	ops->signing_key_public(node_key[KEY_MLDSA65], want);
+	assert_int_equal(ops->csr_read(span_of(b), pk), 0);
+	assert_memory_equal(pk, want, sizeof(pk));
+	assert_int_equal(ops->csr_read(span_of(&csr[KEY_P256]), pk), -EBADMSG);
+	assert_int_equal(ops->csr_read(SPAN(b->at, b->len - 1), pk), -EBADMSG);
+	b->at[b->len - 1] ^= 1;
+	assert_int_equal(ops->csr_read(span_of(b), pk), -EKEYREJECTED);
+	b->at[b->len - 1] ^= 1;
+	assert_memory_equal(pk, want, sizeof(pk)); /* untouched */
+}
+
 static void a_request_signed_by_another_key_gets_nothing(void **state)
 {
 	(void)state;
@@ -517,6 +542,7 @@ int main(void)
 		cmocka_unit_test(another_root_of_the_same_name_is_not_the_root),
 		cmocka_unit_test(an_authority_is_no_leaf_and_a_leaf_no_authority),
 		cmocka_unit_test(bounds_of_chain_and_bundle_hold),
+		cmocka_unit_test(a_bundle_of_leaves_anchors_nothing),
 		cmocka_unit_test(every_name_is_counted),
 		cmocka_unit_test(a_nul_or_too_much_in_a_uri_is_refused),
 		cmocka_unit_test(only_our_two_signature_algorithms_make_a_path),
@@ -524,6 +550,7 @@ int main(void)
 		cmocka_unit_test(a_changed_certificate_never_verifies),
 		cmocka_unit_test(a_certificate_is_read_whole_or_not_at_all),
 		cmocka_unit_test(a_request_names_its_kind_and_its_wish),
+		cmocka_unit_test(the_cores_read_the_key_of_an_mldsa_request_alone),
 		cmocka_unit_test(a_request_signed_by_another_key_gets_nothing),
 		cmocka_unit_test(request_root_and_authority_are_of_one_kind),
 		cmocka_unit_test(no_svid_outlives_its_root),

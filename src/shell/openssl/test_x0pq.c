@@ -21,6 +21,7 @@
 static const char *const kems[] = { "ML-KEM-512", "ML-KEM-768", "ML-KEM-1024" };
 static const char *const signatures[] = { "ML-DSA-44", "ML-DSA-65", "ML-DSA-87" };
 static OSSL_LIB_CTX *lib;
+static OSSL_PROVIDER *providers[2];
 
 static int load(void **state)
 {
@@ -28,13 +29,17 @@ static int load(void **state)
 	lib = OSSL_LIB_CTX_new();
 	if (!lib || !OSSL_PROVIDER_add_builtin(lib, X0PQ_NAME, x0pq_provider_init))
 		return -1;
-	return OSSL_PROVIDER_load(lib, "default") && OSSL_PROVIDER_load(lib, X0PQ_NAME) ? 0 : -1;
+	providers[0] = OSSL_PROVIDER_load(lib, "default");
+	providers[1] = OSSL_PROVIDER_load(lib, X0PQ_NAME);
+	return providers[0] && providers[1] ? 0 : -1;
 }
 
 static int unload(void **state)
 {
 	(void)state;
-	OSSL_LIB_CTX_free(lib); /* and its providers: the sanitizer sees what is left */
+	(void)OSSL_PROVIDER_unload(providers[1]);
+	(void)OSSL_PROVIDER_unload(providers[0]);
+	OSSL_LIB_CTX_free(lib); /* the sanitizer sees what is left */
 	return 0;
 }
 

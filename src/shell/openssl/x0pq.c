@@ -148,7 +148,6 @@ int x0pq_provider_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return 0;
-	p->core = core;
 	p->libctx = (OSSL_LIB_CTX *)up.get_libctx(core); /* allowed: we are built in */
 	p->bio_read = up.bio_read;
 	p->bio_write = up.bio_write;

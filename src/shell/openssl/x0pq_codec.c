@@ -182,7 +182,8 @@ static int hand_out(struct pq_key *k, OSSL_CALLBACK *callback, void *arg)
 	(void)snprintf(name, sizeof(name), "%s", k->algorithm->name);
 	params[0] = OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &type);
 	params[1] = OSSL_PARAM_construct_utf8_string(OSSL_OBJECT_PARAM_DATA_TYPE, name, 0);
-	params[2] = OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &k, sizeof(k));
+	params[2] =
+		OSSL_PARAM_construct_octet_string(OSSL_OBJECT_PARAM_REFERENCE, &k, sizeof(void *));
 	params[3] = OSSL_PARAM_construct_end();
 	r = callback(params, arg);
 	pq_key_unref(k); /* NULL once key_load() has taken it */

@@ -47,7 +47,6 @@ size_t pq_priv_len(const struct pq_algorithm *a);
 size_t pq_output_len(const struct pq_algorithm *a); /* ciphertext or signature */
 
 struct pq_provider {
-	const OSSL_CORE_HANDLE *core;
 	OSSL_LIB_CTX *libctx; /* the loading process's: we are built in */
 	OSSL_FUNC_BIO_read_ex_fn *bio_read;
 	OSSL_FUNC_BIO_write_ex_fn *bio_write;

@@ -95,12 +95,11 @@ static void key_free(void *key)
 /* The reference is what our decoder hands out: the address of a pointer to a key. */
 static void *key_load(const void *reference, size_t len)
 {
-	struct pq_key **at;
+	struct pq_key **at = (struct pq_key **)(uintptr_t)reference;
 	struct pq_key *key;
 
-	if (!reference || len != sizeof(key))
+	if (!at || len != sizeof(void *))
 		return NULL;
-	memcpy(&at, &reference, sizeof(at));
 	key = *at;
 	*at = NULL;
 	return key;
