@@ -10,6 +10,10 @@
 #define LAB_KAT_USAGE "x0-lab kat [--json] DIR_OR_FILE..."
 #define LAB_BENCH_USAGE "x0-lab bench crypto [--json]"
 
+#define LAB_SIM_USAGE \
+	"x0-lab sim [--nodes N] [--seed S] [--seeds N] [--scenario mixed|coldstart] [--json]"
+
+int lab_sim(int argc, char **argv);
 int lab_kat(int argc, char **argv);
 int lab_bench(int argc, char **argv);
 
