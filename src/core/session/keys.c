@@ -20,9 +20,9 @@ static struct span label(const char *text)
 	return SPAN(text, strlen(text));
 }
 
-void derive_packet_key(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN],
-		       enum session_use use, bool is_i2r, uint8_t ret_key[AEAD_KEY_LEN],
-		       uint8_t ret_iv[AEAD_NONCE_LEN])
+void epoch_derive_key(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN],
+		      enum session_use use, bool is_i2r, uint8_t ret_key[AEAD_KEY_LEN],
+		      uint8_t ret_iv[AEAD_NONCE_LEN])
 {
 	hkdf_expand(ops, root, label(key_labels[use][is_i2r]), ret_key, AEAD_KEY_LEN);
 	hkdf_expand(ops, root, label(iv_labels[use][is_i2r]), ret_iv, AEAD_NONCE_LEN);
@@ -35,7 +35,7 @@ static struct aead *packet_aead(const struct crypto_ops *ops, const uint8_t root
 	uint8_t key[AEAD_KEY_LEN];
 	struct aead *a;
 
-	derive_packet_key(ops, root, use, is_i2r, key, ret_iv);
+	epoch_derive_key(ops, root, use, is_i2r, key, ret_iv);
 	a = ops->aead_new(aead, key);
 	bytes_wipe(key, sizeof(key));
 	return a;
@@ -84,9 +84,9 @@ void epoch_free(const struct crypto_ops *ops, struct epoch *e)
 	free(e);
 }
 
-void ratchet(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN], struct span rk1,
-	     struct span rk2, const uint8_t dh[X25519_LEN], const uint8_t ss[MLKEM768_SS_LEN],
-	     uint8_t ret[SESSION_ROOT_LEN])
+void epoch_ratchet(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN],
+		   struct span rk1, struct span rk2, const uint8_t dh[X25519_LEN],
+		   const uint8_t ss[MLKEM768_SS_LEN], uint8_t ret[SESSION_ROOT_LEN])
 {
 	const struct span transcript[] = { SPAN_STR0("x0 rekey"), rk1, rk2 };
 	uint8_t salt[SHA256_LEN];
@@ -100,8 +100,8 @@ void ratchet(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN],
 	bytes_wipe(ikm, sizeof(ikm));
 }
 
-void packet_nonce(const uint8_t iv[AEAD_NONCE_LEN], uint8_t lane, uint64_t sequence,
-		  uint8_t ret[AEAD_NONCE_LEN])
+void epoch_nonce(const uint8_t iv[AEAD_NONCE_LEN], uint8_t lane, uint64_t sequence,
+		 uint8_t ret[AEAD_NONCE_LEN])
 {
 	memcpy(ret, iv, 4);
 	store_u64(ret + 4, load_u64(iv + 4) ^ ((uint64_t)lane << 56 | sequence));

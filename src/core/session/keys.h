@@ -48,18 +48,18 @@ int epoch_new(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN]
 void epoch_free(const struct crypto_ops *ops, struct epoch *e); /* wipes */
 
 /* key 32 and iv 12 of one use and direction. */
-void derive_packet_key(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN],
-		       enum session_use use, bool is_i2r, uint8_t ret_key[AEAD_KEY_LEN],
-		       uint8_t ret_iv[AEAD_NONCE_LEN]);
+void epoch_derive_key(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN],
+		      enum session_use use, bool is_i2r, uint8_t ret_key[AEAD_KEY_LEN],
+		      uint8_t ret_iv[AEAD_NONCE_LEN]);
 
 /* S_{j+1} out of S_j, both rekey messages without their type byte, and both fresh secrets. */
-void ratchet(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN], struct span rk1,
-	     struct span rk2, const uint8_t dh[X25519_LEN], const uint8_t ss[MLKEM768_SS_LEN],
-	     uint8_t ret[SESSION_ROOT_LEN]);
+void epoch_ratchet(const struct crypto_ops *ops, const uint8_t root[SESSION_ROOT_LEN],
+		   struct span rk1, struct span rk2, const uint8_t dh[X25519_LEN],
+		   const uint8_t ss[MLKEM768_SS_LEN], uint8_t ret[SESSION_ROOT_LEN]);
 
 /* iv XOR (0^4 | lane 1 | sequence 7). */
-void packet_nonce(const uint8_t iv[AEAD_NONCE_LEN], uint8_t lane, uint64_t sequence,
-		  uint8_t ret[AEAD_NONCE_LEN]);
+void epoch_nonce(const uint8_t iv[AEAD_NONCE_LEN], uint8_t lane, uint64_t sequence,
+		 uint8_t ret[AEAD_NONCE_LEN]);
 
 /* How many packets the key may seal, with what it has been used for so far and a packet of
  * text_len beside that. */

@@ -42,7 +42,7 @@ int session_reserve(struct session *s, enum session_use use, unsigned lane, size
 		.sequence = sequence,
 		.aead = k->aead,
 	};
-	packet_nonce(k->iv, ret->lane, sequence, ret->nonce);
+	epoch_nonce(k->iv, ret->lane, sequence, ret->nonce);
 	return 0;
 }
 
@@ -150,7 +150,7 @@ enum session_verdict session_open(struct session *s, enum session_use use, uint3
 		return SESSION_UNKNOWN;
 	if (text.len < AEAD_TAG_LEN)
 		return SESSION_FORGED; /* no key was tried on it */
-	packet_nonce(k->iv, lane, sequence, nonce);
+	epoch_nonce(k->iv, lane, sequence, nonce);
 	r = s->config.ops->aead_open(k->aead, nonce, ad, text, ret);
 	if (r == -EKEYREJECTED)
 		return forged(s, e, k);

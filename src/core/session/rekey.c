@@ -93,8 +93,8 @@ int rekey_offer_finish(const struct crypto_ops *ops, const struct rekey_offer *o
 	if (r >= 0)
 		r = ops->mlkem768_decaps(o->dk, rk2->kem, ss);
 	if (r >= 0)
-		ratchet(ops, root, SPAN(o->rk1 + 1, REKEY_RK1_LEN - 1), rk2->content, dh, ss,
-			ret_root);
+		epoch_ratchet(ops, root, SPAN(o->rk1 + 1, REKEY_RK1_LEN - 1), rk2->content, dh, ss,
+			      ret_root);
 	bytes_wipe(dh, sizeof(dh));
 	bytes_wipe(ss, sizeof(ss));
 	return r;
@@ -138,8 +138,8 @@ int rekey_answer_new(const struct crypto_ops *ops, const struct entropy *entropy
 	r = answer_exchange(ops, entropy, rk1, index, a->rk2, dh, ss);
 	if (r >= 0) {
 		ops->sha256(&rk1->content, 1, a->rk1_hash);
-		ratchet(ops, root, rk1->content, SPAN(a->rk2 + 1, REKEY_RK2_LEN - 1), dh, ss,
-			a->next_root);
+		epoch_ratchet(ops, root, rk1->content, SPAN(a->rk2 + 1, REKEY_RK2_LEN - 1), dh, ss,
+			      a->next_root);
 	}
 	bytes_wipe(dh, sizeof(dh));
 	bytes_wipe(ss, sizeof(ss));
