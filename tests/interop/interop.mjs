@@ -26,7 +26,7 @@ function ours(command, inputs, nOutputs = 0) {
 	const outputs = Array.from({ length: nOutputs }, () => path.join(dir, `out${names++}`));
 	const run = spawnSync(tool, [command, ...inputs.map(put), ...outputs]);
 	if (run.status > 1 || run.status === null)
-		throw new Error(`${command}: ${run.stderr}`);
+		throw new Error(`${command}: ${run.error ?? run.stderr}`);
 	return run.status === 0 ? outputs.map((name) => fs.readFileSync(name)) : null;
 }
 
