@@ -317,6 +317,9 @@ static void spoofed_tun(struct node *n, const struct inner *i)
 	struct node_event *e;
 
 	n->counters.spoofed_tun++;
+	if (n->now_us < n->tun_alarm_us)
+		return;
+	n->tun_alarm_us = n->now_us + EVENT_INTERVAL_US;
 	e = node_event(n, EVENT_SPOOFED_TUN, n->self);
 	memcpy(e->address, i->source, 16);
 	e->reason = "the source address is not this node's";
