@@ -489,7 +489,7 @@ static json_t *issued(const struct daemon *d)
 	return list;
 }
 
-static void revoke(struct daemon *d, uint64_t request, const json_t *args)
+static void revoke_node(struct daemon *d, uint64_t request, const json_t *args)
 {
 	static const uint8_t any_serial[SERIAL_LEN];
 	const char *name = json_string_value(json_object_get(args, "name"));
@@ -622,7 +622,7 @@ void answers_request(void *arg, uint64_t request, const char *verb, const json_t
 	else if (strcmp(verb, "invite") == 0)
 		invite(d, request, args, is_owner ? NULL : principal);
 	else if (strcmp(verb, "node.revoke") == 0)
-		revoke(d, request, args);
+		revoke_node(d, request, args);
 	else if (strcmp(verb, "node.rotate") == 0)
 		rotate(d, request);
 	else if (strcmp(verb, "policy.explain") == 0)
