@@ -210,6 +210,7 @@ void session_heard(struct node *n, struct node_session *s, bool is_payload);
 enum link_state neighbour_state(void *node, uint64_t id);
 bool peer_is_direct(const struct peer *p);
 void neighbour_changed(struct node *n, struct peer *p);
+void neighbour_probe(struct node *n, struct peer *p); /* sends what is due */
 
 /* greet.c: handshakes begun and finished */
 extern const struct hs_judge node_judge;

@@ -475,6 +475,8 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 			n->counters.malformed++;
 		else
 			neighbour_changed(n, s->peer);
+		if (s->peer)
+			neighbour_probe(n, s->peer);
 		return;
 	}
 	plaintext_input(n, s, from, inner, 1);

@@ -356,16 +356,22 @@ void session_drop(struct node *n, struct node_session *s, const char *reason)
 
 /* ---- time ---- */
 
+void neighbour_probe(struct node *n, struct peer *p)
+{
+	uint8_t probe[LINK_PROBE_LEN];
+
+	while (p->neighbour && p->direct && link_next_probe(p->neighbour->link, n->now_us, probe))
+		path_send_probe(n, p, SPAN_OF(probe));
+}
+
 static void neighbour_tick(struct node *n, struct peer *p)
 {
 	struct neighbour *nb = p->neighbour;
 	struct link_quality q;
-	uint8_t probe[LINK_PROBE_LEN];
 
 	(void)link_tick(nb->link, n->now_us);
 	neighbour_changed(n, p);
-	while (p->direct && link_next_probe(nb->link, n->now_us, probe))
-		path_send_probe(n, p, SPAN_OF(probe));
+	neighbour_probe(n, p);
 	if (nb->is_routed && link_metric_should_announce(nb->link, n->now_us))
 		routes_neighbour_metric(n->routes, p->id, link_metric(nb->link), n->now_us);
 	if (roam_tick(&nb->roam, n->now_us) && p->direct) {
@@ -378,8 +384,10 @@ static void neighbour_tick(struct node *n, struct peer *p)
 		path_send_direct(n, p->direct, &nb->roam.current, SPAN_OF(check));
 	}
 	link_quality(nb->link, n->now_us, &q);
-	if (p->direct && q.rtt_us)
+	if (p->direct && q.rtt_us) {
 		stream_set_rtt(p->direct->stream, q.rtt_us);
+		session_set_rtt_us(p->direct->keys, q.rtt_us);
+	}
 }
 
 static uint64_t quiet_deadline_us(const struct node_session *s)
