@@ -42,7 +42,8 @@ enum session_message {
 	SESSION_MESSAGE_PATH_CHECK = 2,
 	SESSION_MESSAGE_PATH_ECHO = 3,
 	SESSION_MESSAGE_KEEPALIVE = 4,
-	SESSION_MESSAGE_GOODBYE = 5,
+	SESSION_MESSAGE_GOODBYE = 5, /* the node ends */
+	SESSION_MESSAGE_CLOSE = 6,   /* this session ends, for another */
 };
 
 /* A long object in parts, in records of a stream: total 4 | offset 4 | bytes. */

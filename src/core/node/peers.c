@@ -86,8 +86,8 @@ void peer_flush(struct node *n, struct peer *p)
 	while (sent < p->n_waiting) {
 		struct waiting *w = p->waiting[sent];
 
-		if (path_send(n, p, w->class, SPAN(w->bytes, w->len)) == -EAGAIN)
-			break;
+		if (path_send(n, p, w->class, SPAN(w->bytes, w->len)) < 0)
+			break; /* no session yet, or no route yet */
 		sent++;
 	}
 	drop_waiting(p, sent);
@@ -192,8 +192,11 @@ static void index_retired(struct node *n, struct node_session *s, uint32_t index
  * lower ephemeral key, so that both ends choose alike; else the newer. */
 static bool is_better(const struct node_session *a, const struct node_session *b)
 {
+	bool is_near = a->peer->neighbour && link_state(a->peer->neighbour->link) != LINK_DOWN;
 	uint64_t apart = max_u64(a->made_us, b->made_us) - min_u64(a->made_us, b->made_us);
 
+	if (a->is_direct != b->is_direct && is_near)
+		return a->is_direct; /* whichever was made first: the ends may differ in that */
 	if (apart < CROSSING_US && a->peer_boot_epoch == b->peer_boot_epoch &&
 	    a->is_direct == b->is_direct &&
 	    session_is_initiator(a->keys) != session_is_initiator(b->keys))
@@ -234,6 +237,8 @@ void session_heard(struct node *n, struct node_session *s, bool is_payload)
 {
 	s->heard_us = n->now_us;
 	s->unanswered_us = NEVER_US;
+	if (s->ends_us != NEVER_US && !s->is_join)
+		s->ends_us = n->now_us + SUPERSEDED_US; /* the peer still sends on it */
 	if (is_payload && s->owes_us == NEVER_US)
 		s->owes_us = n->now_us;
 	if (s->peer)
@@ -405,8 +410,10 @@ static uint64_t quiet_deadline_us(const struct node_session *s)
 static bool session_timers(struct node *n, struct node_session *s)
 {
 	static const uint8_t keepalive[] = { PLAIN_SESSION, SESSION_MESSAGE_KEEPALIVE };
+	static const uint8_t close[] = { PLAIN_SESSION, SESSION_MESSAGE_CLOSE };
 
 	if (n->now_us >= s->ends_us) {
+		(void)path_send_session(n, s, SPAN_OF(close));
 		session_drop(n, s, s->is_join ? NULL : "replaced by a newer session");
 		return true;
 	}
