@@ -178,6 +178,22 @@ static void rk1_is_repeated_as_it_was_and_so_is_its_answer(void **state)
 	expect_nothing(1);
 }
 
+static void an_answer_not_fetched_in_time_is_not_given_any_more(void **state)
+{
+	(void)state;
+	struct session_action rk1;
+
+	session_want_rekey(p.s[0], p.now_us);
+	(void)expect_index(0, SESSION_INDEX_OPENED);
+	rk1 = expect_message(0, REKEY_RK1);
+	assert_int_equal(input(1, &rk1), 0);
+	(void)pair_deliver(&p, 1, NULL);
+	assert_int_equal(input(1, &rk1), 0); /* a repeat, and then the first packet */
+	exchange_packets();
+	expect_nothing(1);
+	pair_assert_talks(&p);
+}
+
 static void refused_messages_change_nothing(void **state)
 {
 	(void)state;
@@ -525,6 +541,7 @@ int main(void)
 		TEST(a_rekey_step_by_step),
 		TEST(an_old_packet_is_never_the_newest),
 		TEST(rk1_is_repeated_as_it_was_and_so_is_its_answer),
+		TEST(an_answer_not_fetched_in_time_is_not_given_any_more),
 		TEST(refused_messages_change_nothing),
 		TEST(a_changed_answer_yields_other_keys_and_no_agreement),
 		TEST(the_responder_may_only_ask),
