@@ -19,7 +19,6 @@
 #define ROUNDS 7
 #define ROUND_NS 40000000 /* at least this long each, so that the clock is no matter */
 
-DEFINE_FREEP(EVP_PKEY, EVP_PKEY_free)
 DEFINE_FREEP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 DEFINE_FREEP(EVP_MD_CTX, EVP_MD_CTX_free)
 
