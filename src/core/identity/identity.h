@@ -64,16 +64,21 @@ struct revoked {
 struct revocation_list {
 	uint64_t number; /* a list replaces those with lower numbers */
 	size_t n;
-	struct revoked *entries; /* owned, REVOKED_MAX at most */
+	struct revoked *entries; /* owned, REVOKED_MAX at most; ascending by serial, then id */
 };
 
 /* Wire and file form: "x0 revoked 1" \0 | number 8 | n 2 | n * (serial 20 | node id 8) |
  * ML-DSA-65 signature by the domain's root, context "x0 revocation list". */
 #define REVOCATION_CONTEXT "x0 revocation list"
-/* -EBADMSG, -EKEYREJECTED, -ENOMEM; ret must be all zero or a list, which is replaced. */
+/* -EBADMSG, -EKEYREJECTED, -ENOMEM; ret must be all zero or a list, which is replaced
+ * on success. That the number has grown is for the caller to check. */
 int revocation_decode(const struct crypto_ops *ops, struct span bytes, const struct span *roots,
 		      size_t n_roots, struct revocation_list *ret);
-/* Bytes to sign, then to be followed by the signature. Returns the length or -ENOBUFS. */
+/* Puts an entry in its place; the number is the caller's to raise. -EEXIST, -ENOBUFS at
+ * REVOKED_MAX, -ENOMEM. */
+int revocation_add(struct revocation_list *list, const struct revoked *entry);
+/* Bytes to sign, then to be followed by the signature. Returns the length, -ENOBUFS, or
+ * -EINVAL for entries out of order, twice, or too many. */
 int revocation_encode(const struct revocation_list *list, uint8_t *ret, size_t ret_size);
 void revocation_done(struct revocation_list *list);
 bool revocation_covers(const struct revocation_list *list, uint64_t node_id,
@@ -114,6 +119,7 @@ enum identity_fault trust_verify(const struct trust *t, const struct span *chain
 /* A chain as bytes: n 1 | n * (len 2 | DER). -EBADMSG for anything else, more than
  * CHAIN_CERTS_MAX or trailing bytes; the spans are borrowed from bytes. */
 int chain_decode(struct span bytes, struct span ret[CHAIN_CERTS_MAX], size_t *ret_n);
+/* Returns the length, -ENOBUFS, or -EINVAL for a chain that chain_decode() would refuse. */
 int chain_encode(const struct span *chain, size_t n, uint8_t *ret, size_t ret_size);
 void chain_hash(const struct crypto_ops *ops, const struct span *chain, size_t n,
 		uint8_t ret[SHA256_LEN]);
@@ -141,9 +147,14 @@ struct invite {
 	struct token token;
 };
 
-/* -ENOBUFS. */
+/* host:port as an invitation may carry it: a DNS name, an IPv4 address or an IPv6 address in
+ * brackets without scope; port 1 to 65535. */
+bool invite_endpoint_is_valid(const char *text);
+/* -ENOBUFS, -EINVAL for what invite_parse() would refuse. INVITE_TEXT_MAX is always enough
+ * room. */
 int invite_format(const struct invite *i, char *ret, size_t ret_size);
-/* -EINVAL, and in ret_reason a static sentence saying which part is wrong. */
+/* Strict: every part once, in any order, none unknown. -EINVAL, and in ret_reason a static
+ * sentence saying which part is wrong. ret holds keys: the caller wipes it. */
 int invite_parse(const char *text, struct invite *ret, const char **ret_reason);
 
 /* The authority's register of tokens: bounded, kept as text by the shell. A token's join key
@@ -173,7 +184,8 @@ enum token_verdict {
 
 void token_join_key(const struct crypto_ops *ops, const uint8_t secret[TOKEN_SECRET_LEN],
 		    uint8_t ret[SHA256_LEN]);
-/* Judges one use of the entry by the request with hash request (H(J)); changes nothing. */
+/* Judges one use of the entry by the request with hash request (H(J)); changes nothing. entry
+ * is NULL where the token's id is not in the register. */
 enum token_verdict token_judge(const struct token_entry *entry, const uint8_t request[SHA256_LEN],
 			       int64_t unix_s);
 /* Counts a use that token_judge() found TOKEN_OK. */

@@ -43,7 +43,8 @@ struct policy_rule {
 
 struct policy;
 
-/* Copies the rules. -ENOBUFS beyond POLICY_RULES_MAX, -ENOMEM. */
+/* Copies the rules. -ENOBUFS beyond POLICY_RULES_MAX, -ENOMEM, -EINVAL for a rule with an
+ * effect or action that does not exist or a pattern that does not end. */
 int policy_new(const struct policy_rule *rules, size_t n, struct policy **ret);
 void policy_free(struct policy *p);
 
@@ -59,6 +60,10 @@ struct policy_reason {
 enum policy_effect policy_decide(const struct policy *p, const char *principal,
 				 enum policy_action action, const char *resource,
 				 struct policy_reason *ret_reason);
+
+/* Whether the whole text matches. Linear in the two lengths, whatever they hold; for patterns
+ * shorter than POLICY_PATTERN_SIZE, false for others. */
+bool policy_pattern_matches(const char *pattern, const char *text);
 
 /* "session", "connect", ...; NULL beyond. The reverse returns -EINVAL for no action. */
 const char *policy_action_name(enum policy_action action);

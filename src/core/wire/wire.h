@@ -51,7 +51,8 @@ struct wire_handshake {
 
 int wire_handshake_decode(struct span datagram, struct wire_handshake *ret);
 /* Writes header and body, and leaves room for mac1 and mac2, which the caller fills in at
- * ret + 16 + body.len. Returns the length of the datagram, or -ENOBUFS. */
+ * ret + 16 + body.len (zeros until then). Returns the length of the datagram, -ENOBUFS, or
+ * -EINVAL for a type or a length of body that does not exist. */
 int wire_handshake_encode(const struct wire_handshake *h, uint8_t *ret, size_t ret_size);
 
 /* type 5: type 1 | epoch 1 | 0 2 | receiver 4 | nonce 16 | sealed cookie 16 + tag 16. */
@@ -75,6 +76,7 @@ struct wire_transport {
 	uint64_t sequence; /* its other seven */
 };
 
+/* -EPROTO for unknown flags, and for a probe that does not end here. Needs the header only. */
 int wire_transport_decode(struct span datagram, struct wire_transport *ret);
 void wire_transport_encode(const struct wire_transport *t, uint8_t ret[WIRE_HEADER_LEN]);
 

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Patterns in which "*" is any run of characters.
+ *
+ * A pattern is pieces between stars. The first piece is a prefix of the text, the last a
+ * suffix, and each of those between is taken at its earliest place behind the one before:
+ * where any match exists, this one does. Each piece is found by Knuth, Morris and Pratt's
+ * method, so that no text makes it slow. */
+#include "core/policy/policy.h"
+
+#include <string.h>
+
+/* A piece has at most POLICY_PATTERN_SIZE - 1 bytes, so a border of one fits a byte. */
+_Static_assert(POLICY_PATTERN_SIZE <= 256, "borders are kept in bytes");
+
+/* borders[i]: length of the longest proper prefix of piece that ends at piece[i]. */
+static void find_borders(const char *piece, size_t len, uint8_t *borders)
+{
+	size_t border = 0;
+
+	borders[0] = 0;
+	for (size_t i = 1; i < len; i++) {
+		while (border > 0 && piece[i] != piece[border])
+			border = borders[border - 1];
+		if (piece[i] == piece[border])
+			border++;
+		borders[i] = (uint8_t)border;
+	}
+}
+
+/* What follows the first occurrence of the piece in [text, end), or NULL. */
+static const char *find_piece(const char *piece, size_t len, const char *text, const char *end)
+{
+	uint8_t borders[POLICY_PATTERN_SIZE];
+	size_t matched = 0;
+
+	if (len == 0)
+		return text;
+	find_borders(piece, len, borders);
+	while (text < end) {
+		while (matched > 0 && *text != piece[matched])
+			matched = borders[matched - 1];
+		if (*text == piece[matched])
+			matched++;
+		text++;
+		if (matched == len)
+			return text;
+	}
+	return NULL;
+}
+
+bool policy_pattern_matches(const char *pattern, const char *text)
+{
+	size_t pattern_len = strnlen(pattern, POLICY_PATTERN_SIZE);
+	const char *star = memchr(pattern, '*', pattern_len);
+	const char *last;
+	const char *end;
+	size_t prefix;
+	size_t suffix;
+
+	if (pattern_len == POLICY_PATTERN_SIZE)
+		return false;
+	if (!star)
+		return strcmp(pattern, text) == 0;
+	prefix = (size_t)(star - pattern);
+	if (strncmp(pattern, text, prefix) != 0)
+		return false;
+	last = memrchr(pattern, '*', pattern_len);
+	suffix = (size_t)(pattern + pattern_len - (last + 1));
+	text += prefix;
+	end = text + strlen(text);
+	if ((size_t)(end - text) < suffix || memcmp(end - suffix, last + 1, suffix) != 0)
+		return false;
+	end -= suffix;
+	while (text && star < last) {
+		const char *piece = star + 1;
+
+		star = memchr(piece, '*', (size_t)(last - piece) + 1);
+		text = find_piece(piece, (size_t)(star - piece), text, end);
+	}
+	return text != NULL;
+}

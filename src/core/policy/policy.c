@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decides by ordered rules: a forbid that matches, else an allow that matches, else no. */
+#include "core/policy/policy.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+/* The rules that concern one action, as indices: all forbids, then all allows, each in the
+ * order of the configuration. */
+struct action_rules {
+	size_t n;
+	uint16_t rules[POLICY_RULES_MAX];
+};
+
+struct policy {
+	struct action_rules by_action[POLICY_N_ACTIONS];
+	size_t n;
+	struct policy_rule rules[];
+};
+
+DEFINE_FREEP(struct policy, policy_free)
+
+static bool pattern_ends(const char *pattern)
+{
+	return memchr(pattern, '\0', POLICY_PATTERN_SIZE) != NULL;
+}
+
+static bool rule_is_valid(const struct policy_rule *rule)
+{
+	return (rule->effect == POLICY_DENY || rule->effect == POLICY_ALLOW) &&
+	       (rule->any_action || (unsigned)rule->action < POLICY_N_ACTIONS) &&
+	       pattern_ends(rule->from) && pattern_ends(rule->resource);
+}
+
+static void list_rules(struct policy *p, enum policy_action action, enum policy_effect effect)
+{
+	struct action_rules *list = &p->by_action[action];
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct policy_rule *rule = &p->rules[i];
+
+		if (rule->effect == effect && (rule->any_action || rule->action == action))
+			list->rules[list->n++] = (uint16_t)i;
+	}
+}
+
+int policy_new(const struct policy_rule *rules, size_t n, struct policy **ret)
+{
+	CLEANUP(policy_freep) struct policy *p = NULL;
+
+	if (n > POLICY_RULES_MAX)
+		return -ENOBUFS;
+	for (size_t i = 0; i < n; i++)
+		if (!rule_is_valid(&rules[i]))
+			return -EINVAL;
+	p = calloc(1, sizeof(*p) + n * sizeof(p->rules[0]));
+	if (!p)
+		return -ENOMEM;
+	p->n = n;
+	if (n > 0)
+		memcpy(p->rules, rules, n * sizeof(rules[0]));
+	for (unsigned action = 0; action < POLICY_N_ACTIONS; action++) {
+		list_rules(p, (enum policy_action)action, POLICY_DENY);
+		list_rules(p, (enum policy_action)action, POLICY_ALLOW);
+	}
+	*ret = TAKE(p);
+	return 0;
+}
+
+void policy_free(struct policy *p)
+{
+	free(p);
+}
+
+static void explain_rule(const struct policy *p, size_t index, struct policy_reason *ret)
+{
+	const struct policy_rule *rule = &p->rules[index];
+	const char *verb = rule->effect == POLICY_ALLOW ? "allowed" : "forbidden";
+
+	ret->rule = (unsigned)index + 1;
+	ret->line = rule->line;
+	if (rule->line > 0)
+		(void)snprintf(ret->text, sizeof(ret->text), "%s by rule %u (line %u)", verb,
+			       ret->rule, rule->line);
+	else
+		(void)snprintf(ret->text, sizeof(ret->text), "%s by rule %u", verb, ret->rule);
+}
+
+static void explain_default(enum policy_action action, struct policy_reason *ret)
+{
+	ret->rule = 0;
+	ret->line = 0;
+	(void)snprintf(ret->text, sizeof(ret->text), "denied: no rule allows \"%s\" here",
+		       policy_action_name(action));
+}
+
+enum policy_effect policy_decide(const struct policy *p, const char *principal,
+				 enum policy_action action, const char *resource,
+				 struct policy_reason *ret_reason)
+{
+	const struct action_rules *list;
+
+	assert((unsigned)action < POLICY_N_ACTIONS);
+	list = &p->by_action[action];
+	for (size_t i = 0; i < list->n; i++) {
+		const struct policy_rule *rule = &p->rules[list->rules[i]];
+
+		if (!policy_pattern_matches(rule->from, principal) ||
+		    !policy_pattern_matches(rule->resource, resource))
+			continue;
+		if (ret_reason)
+			explain_rule(p, list->rules[i], ret_reason);
+		return rule->effect;
+	}
+	if (ret_reason)
+		explain_default(action, ret_reason);
+	return POLICY_DENY;
+}
+
+static const char *const action_names[POLICY_N_ACTIONS] = {
+	[POLICY_SESSION] = "session", [POLICY_PREFIX] = "prefix", [POLICY_CONNECT] = "connect",
+	[POLICY_PING] = "ping",	      [POLICY_API] = "api",	  [POLICY_INVITE] = "invite",
+	[POLICY_ISSUE] = "issue",     [POLICY_HEAL] = "heal",	  [POLICY_RELAY] = "relay",
+};
+
+const char *policy_action_name(enum policy_action action)
+{
+	return (unsigned)action < POLICY_N_ACTIONS ? action_names[action] : NULL;
+}
+
+int policy_action_parse(const char *name, enum policy_action *ret)
+{
+	for (unsigned i = 0; i < POLICY_N_ACTIONS; i++) {
+		if (strcmp(name, action_names[i]) == 0) {
+			*ret = (enum policy_action)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hop header: what a relay opens, reads and seals anew. */
+#include "core/wire/wire.h"
+
+#include <errno.h>
+
+#define CLASS_MASK 0x03
+#define KIND_SHIFT 4
+#define KIND_MASK 0x03
+#define SEQUENCE_BITS 56
+
+static uint8_t flags_of(const struct wire_hop *h)
+{
+	return (uint8_t)((h->class & CLASS_MASK) | (h->has_options ? HOP_FLAG_OPTIONS : 0) |
+			 (h->is_duplicate ? HOP_FLAG_DUPLICATE : 0) |
+			 (h->kind & KIND_MASK) << KIND_SHIFT);
+}
+
+/* -EPROTO for bits that have no meaning yet: the fourth class, the fourth kind, bits 6 and 7. */
+static int flags_read(uint8_t flags, struct wire_hop *ret)
+{
+	unsigned class = flags & CLASS_MASK;
+	unsigned kind = flags >> KIND_SHIFT & KIND_MASK;
+
+	if (flags & ~HOP_FLAGS_KNOWN || class > CLASS_CRITICAL || kind > KIND_CONTROL)
+		return -EPROTO;
+	ret->class = (enum wire_class) class;
+	ret->kind = (enum wire_kind)kind;
+	ret->has_options = flags & HOP_FLAG_OPTIONS;
+	ret->is_duplicate = flags & HOP_FLAG_DUPLICATE;
+	return 0;
+}
+
+static int read_common(struct reader *r, struct wire_hop *ret)
+{
+	uint8_t flags;
+
+	ret->link_sequence = read_u16(r);
+	ret->ttl = read_u8(r);
+	flags = read_u8(r);
+	ret->flow_hash = read_u16(r);
+	return r->overrun ? -EBADMSG : flags_read(flags, ret);
+}
+
+int wire_hop_decode(struct span sealed, struct wire_hop *ret)
+{
+	struct reader r = reader_of(sealed);
+	struct wire_hop h = { 0 };
+	int error = read_common(&r, &h);
+
+	if (error < 0)
+		return error;
+	h.destination = read_u64(&r);
+	h.source = read_u64(&r);
+	h.e2e_index = read_u32(&r);
+	h.e2e_lane = read_u8(&r);
+	h.e2e_sequence = read_u56(&r);
+	if (h.has_options)
+		read_copy(&r, h.options, sizeof(h.options));
+	if (r.overrun || r.left > 0)
+		return -EBADMSG;
+	*ret = h;
+	return 0;
+}
+
+int wire_hop_decode_short(struct span opened, struct wire_hop *ret, struct span *ret_inner)
+{
+	struct reader r = reader_of(opened);
+	struct wire_hop h = { 0 };
+	int error = read_common(&r, &h);
+
+	if (error < 0)
+		return error;
+	if (h.has_options)
+		return -EPROTO; /* options serve relays, and here there is none */
+	*ret = h;
+	*ret_inner = read_span(&r, r.left);
+	return 0;
+}
+
+void wire_hop_encode_short(const struct wire_hop *h, uint8_t ret[HOP_SHORT_LEN])
+{
+	store_u16(ret, h->link_sequence);
+	ret[2] = h->ttl;
+	ret[3] = (uint8_t)(flags_of(h) & ~HOP_FLAG_OPTIONS);
+	store_u16(ret + 4, h->flow_hash);
+}
+
+size_t wire_hop_encode(const struct wire_hop *h, uint8_t ret[HOP_LEN + HOP_OPTIONS_LEN])
+{
+	uint64_t sequence = h->e2e_sequence & ((UINT64_C(1) << SEQUENCE_BITS) - 1);
+
+	wire_hop_encode_short(h, ret);
+	ret[3] = flags_of(h);
+	store_u64(ret + 6, h->destination);
+	store_u64(ret + 14, h->source);
+	store_u32(ret + 22, h->e2e_index);
+	store_u64(ret + 26, (uint64_t)h->e2e_lane << SEQUENCE_BITS | sequence);
+	if (!h->has_options)
+		return HOP_LEN;
+	memcpy(ret + HOP_LEN, h->options, HOP_OPTIONS_LEN);
+	return HOP_LEN + HOP_OPTIONS_LEN;
+}
