@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crypto_openssl.h - the table of core/crypto/crypto.h, filled from OpenSSL's EVP interface.
+ *
+ * One place, library.c, decides where ML-KEM and ML-DSA come from: the library's own from
+ * OpenSSL 3.5 on, else our provider x0pq over pqc/, loaded in process. All of it lives in a
+ * library context of its own, so neither openssl.cnf nor another user of OpenSSL in this
+ * process changes what is used. Every function may be called from any thread; objects are
+ * for one thread at a time. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/crypto/crypto.h"
+
+/* The table, the same one at each call; NULL and a static text for people in *ret_error when
+ * the library lacks something. The first call sets everything up. */
+const struct crypto_ops *openssl_crypto_ops(const char **ret_error);
+
+#define CRYPTO_DESCRIPTION_ROWS 8
+
+/* What is used, for `x0 doctor`. */
+struct crypto_description {
+	char library[64]; /* "OpenSSL 3.0.22 25 Aug 2026": the one that runs */
+	bool is_own_pq;	  /* ML-KEM and ML-DSA are the library's; ours is not loaded */
+	unsigned n_rows;
+	struct {
+		const char *algorithm; /* "ML-KEM-768" */
+		char provider[16];     /* "default", "x0pq" */
+	} rows[CRYPTO_DESCRIPTION_ROWS];
+};
+
+/* -EIO where openssl_crypto_ops() gives NULL. */
+int crypto_openssl_describe(struct crypto_description *ret);
+
+/* Owned bytes, as made by this room. An all-zero struct is empty. */
+struct buffer {
+	uint8_t *at;
+	size_t len;
+};
+
+void buffer_done(struct buffer *b); /* wipes and frees; leaves it empty */
+
+/* ---- private keys ---- */
+
+enum key_kind {
+	KEY_MLDSA65, /* the mesh handshake and everything the mesh signs */
+	KEY_P256,    /* ECDSA, for TLS with those who know nothing of the above */
+};
+
+/* The ML-DSA-65 key that FIPS 204 algorithm 6 makes of the seed. -ENOMEM, -EIO. */
+int signing_key_from_seed(const uint8_t seed[32], struct signing_key **ret);
+/* A fresh P-256 key from OpenSSL's generator. Only for the PKI: crypto_ops signs with
+ * ML-DSA-65 alone and refuses it with -EINVAL. -EIO. */
+int signing_key_new_p256(struct signing_key **ret);
+/* Loads PKCS#8 (RFC 5958), PEM or DER, unencrypted, nothing behind it (a PEM file may have
+ * text around its one block). ML-DSA-65 as seed, expanded key or both (RFC 9881 section 6;
+ * both must agree). -EBADMSG unparsable or inconsistent, -EPROTO a key of another kind. */
+int signing_key_load(struct span file, enum key_kind kind, struct signing_key **ret);
+/* PKCS#8 PEM; ML-DSA-65 with seed and expanded key, or the expanded key alone when that is
+ * all that was loaded. The caller's to wipe by buffer_done(). -EIO. */
+int signing_key_to_pem(const struct signing_key *key, struct buffer *ret);
+enum key_kind signing_key_kind(const struct signing_key *key);
+void signing_key_free(struct signing_key *key); /* wipes */

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* X25519 (RFC 7748) on raw keys. */
+#include <errno.h>
+
+#include "shell/openssl/library.h"
+
+int x25519_public(const uint8_t secret[X25519_LEN], uint8_t ret[X25519_LEN])
+{
+	CLEANUP(EVP_PKEY_freep)
+	EVP_PKEY *key =
+		EVP_PKEY_new_raw_private_key_ex(library()->ctx, "X25519", NULL, secret, X25519_LEN);
+	uint8_t public[X25519_LEN];
+	size_t len = sizeof(public);
+
+	if (!key || EVP_PKEY_get_raw_public_key(key, public, &len) != 1 || len != sizeof(public))
+		return -EIO;
+	memcpy(ret, public, sizeof(public));
+	return 0;
+}
+
+int x25519_agree(const uint8_t secret[X25519_LEN], const uint8_t peer[X25519_LEN],
+		 uint8_t ret[X25519_LEN])
+{
+	static const uint8_t zeros[X25519_LEN];
+	OSSL_LIB_CTX *lib = library()->ctx;
+	CLEANUP(EVP_PKEY_freep)
+	EVP_PKEY *key = EVP_PKEY_new_raw_private_key_ex(lib, "X25519", NULL, secret, X25519_LEN);
+	CLEANUP(EVP_PKEY_freep)
+	EVP_PKEY *other = EVP_PKEY_new_raw_public_key_ex(lib, "X25519", NULL, peer, X25519_LEN);
+	CLEANUP(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *ctx = NULL;
+	uint8_t shared[X25519_LEN] = { 0 };
+	size_t len = sizeof(shared);
+	int r = 0;
+
+	if (key && other)
+		ctx = EVP_PKEY_CTX_new_from_pkey(lib, key, NULL);
+	if (!ctx || EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_derive_set_peer(ctx, other) != 1)
+		return -EIO;
+	/* OpenSSL refuses the all-zero result itself; it is checked again, because the promise
+	 * is ours (RFC 7748 section 6.1). */
+	if (EVP_PKEY_derive(ctx, shared, &len) != 1 || len != sizeof(shared) ||
+	    bytes_equal_ct(shared, zeros, sizeof(zeros)))
+		r = -EKEYREJECTED;
+	else
+		memcpy(ret, shared, sizeof(shared));
+	bytes_wipe(shared, sizeof(shared));
+	return r;
+}
