@@ -88,7 +88,8 @@ int handshakes_new(const struct hs_config *config, struct handshakes **ret);
 void handshakes_free(struct handshakes *h);
 
 /* Own identity; NULL before a joiner has one. Copies the struct, borrows what it points to.
- * -ENOBUFS for a chain too long for M2 (root included, at an authority): there is none then. */
+ * -ENOBUFS or -EINVAL for a chain that does not fit into M2 (with the root, at an authority):
+ * there is no identity then. */
 int handshakes_set_identity(struct handshakes *h, const struct hs_identity *identity);
 /* NK: initiators use the first, responders try them in order (HS_OLD_NETWORK_KEYS_MAX + 1 at
  * most). */

@@ -342,7 +342,7 @@ static void expire(struct handshakes *h, struct handshake *hs)
 static void resend(struct handshakes *h, struct handshake *hs, uint64_t now_us)
 {
 	hs->resend_us = now_us + rng_jitter(&h->rng, hs->interval_us, RESEND_JITTER_PERCENT);
-	if (outgoing_is_flown(&hs->out)) {
+	if (hs->state == I_COOKIE || outgoing_is_flown(&hs->out)) {
 		hs->interval_us = min_u64(2 * hs->interval_us, RESEND_MAX_US);
 		hs->sent_us = NEVER_US; /* no longer a sample of the RTT */
 	}
