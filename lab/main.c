@@ -13,6 +13,7 @@ static const struct {
 	const char *usage, *help;
 } commands[] = {
 	{ "kat", lab_kat, LAB_KAT_USAGE, "run published test vectors: ACVP, Wycheproof, Noise" },
+	{ "sim", lab_sim, LAB_SIM_USAGE, "run many nodes in virtual time" },
 	{ "bench", lab_bench, LAB_BENCH_USAGE, "measure the cryptography of this machine" },
 };
 
