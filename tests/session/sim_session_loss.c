@@ -60,7 +60,7 @@ static void send_all(struct pair *p, unsigned from, bool has_data)
 		}
 	}
 	if (has_data) {
-		assert_int_equal(pair_seal(p, from, rng_below(&rng, 2),
+		assert_int_equal(pair_seal(p, from, (enum session_use)rng_below(&rng, 2),
 					   (unsigned)rng_below(&rng, 4), SPAN_STR("data"), false,
 					   &packet),
 				 0);
