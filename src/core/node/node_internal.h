@@ -227,6 +227,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 int path_send_session(struct node *n, struct node_session *s, struct span plaintext);
 void path_send_direct(struct node *n, struct node_session *s, const struct endpoint *to,
 		      struct span plaintext);
+void path_send_challenges(struct node *n, struct node_session *s);
 void path_send_probe(struct node *n, struct peer *p, struct span probe);
 void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kind, uint8_t ttl,
 			struct span payload);

@@ -379,15 +379,8 @@ static void neighbour_tick(struct node *n, struct peer *p)
 	neighbour_probe(n, p);
 	if (nb->is_routed && link_metric_should_announce(nb->link, n->now_us))
 		routes_neighbour_metric(n->routes, p->id, link_metric(nb->link), n->now_us);
-	if (roam_tick(&nb->roam, n->now_us) && p->direct) {
-		uint8_t check[2 + ROAM_CHALLENGE_LEN] = { PLAIN_SESSION,
-							  SESSION_MESSAGE_PATH_CHECK };
-
-		memcpy(check + 2, nb->roam.challenge, ROAM_CHALLENGE_LEN);
-		if (roam_may_send(&nb->roam, sizeof(check) + HOP_SHORT_LEN + WIRE_HEADER_LEN + 16))
-			path_send_direct(n, p->direct, &nb->roam.candidate, SPAN_OF(check));
-		path_send_direct(n, p->direct, &nb->roam.current, SPAN_OF(check));
-	}
+	if (roam_tick(&nb->roam, n->now_us) && p->direct)
+		path_send_challenges(n, p->direct);
 	link_quality(nb->link, n->now_us, &q);
 	if (p->direct && q.rtt_us) {
 		stream_set_rtt(p->direct->stream, q.rtt_us);
