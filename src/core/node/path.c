@@ -435,7 +435,11 @@ static void send_challenge(struct node *n, struct node_session *s, const struct 
 {
 	uint8_t check[2 + ROAM_CHALLENGE_LEN] = { PLAIN_SESSION, SESSION_MESSAGE_PATH_CHECK };
 
-	memcpy(check + 2, roam_challenge(&s->peer->neighbour->roam, to), ROAM_CHALLENGE_LEN);
+	const uint8_t *challenge = roam_challenge(&s->peer->neighbour->roam, to);
+
+	if (!challenge)
+		return;
+	memcpy(check + 2, challenge, ROAM_CHALLENGE_LEN);
 	path_send_direct(n, s, to, SPAN_OF(check));
 }
 
