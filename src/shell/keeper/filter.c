@@ -30,6 +30,7 @@
 #define HAS_SANITIZER 0
 #endif
 
+/* clang-format off: one name a line would be 200 lines */
 /* By name: each architecture has its own numbers, and lacks some of the calls. */
 static const char *const allowed[] = {
 	/* descriptors */
@@ -268,6 +269,8 @@ static const char *const deadly[] = {
 	"setdomainname",
 };
 
+/* clang-format on */
+
 /* Allowed when an argument is one of these values. */
 static const struct {
 	const char *name;
@@ -334,11 +337,15 @@ static int fill(scmp_filter_ctx filter)
 		r = add(filter, SCMP_ACT_KILL_PROCESS, deadly[i], 0, none);
 	for (size_t i = 0; r == 0 && i < N_ELEMENTS(by_value); i++)
 		r = add(filter, SCMP_ACT_ALLOW, by_value[i].name, 1,
-			SCMP_CMP(by_value[i].argument, SCMP_CMP_EQ, by_value[i].value));
+			(struct scmp_arg_cmp){ .arg = by_value[i].argument,
+					       .op = SCMP_CMP_EQ,
+					       .datum_a = by_value[i].value });
 	for (size_t i = 0; r == 0 && i < N_ELEMENTS(by_mask); i++)
 		r = add(filter, SCMP_ACT_ALLOW, by_mask[i].name, 1,
-			SCMP_CMP(by_mask[i].argument, SCMP_CMP_MASKED_EQ, by_mask[i].mask,
-				 by_mask[i].value));
+			(struct scmp_arg_cmp){ .arg = by_mask[i].argument,
+					       .op = SCMP_CMP_MASKED_EQ,
+					       .datum_a = by_mask[i].mask,
+					       .datum_b = by_mask[i].value });
 	/* Its flags lie in memory, where no filter can see them; told that it does not exist, the
 	 * C library uses clone(). */
 	return r < 0 ? r : add(filter, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, none);
