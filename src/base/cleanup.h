@@ -19,7 +19,7 @@
 	})
 
 #define DEFINE_FREEP(type, free_function)             \
-	static inline void free_function##p(type **p) \
+	static inline __attribute__((unused)) void free_function##p(type **p) \
 	{                                             \
 		free_function(*p);                    \
 	}

@@ -61,12 +61,13 @@ static enum identity_fault judge_names(const struct trust *t, const struct cert 
 	return ret->node_id != 0 ? IDENTITY_OK : IDENTITY_SPIFFE_ID;
 }
 
-/* Both ends are included (RFC 5280 section 4.1.2.5). */
+/* RFC 5280 section 4.1.2.5 includes the second of notAfter; the library's path validation does
+ * not. Here it does not either, so that it is called by its name and not "no path". */
 static enum identity_fault judge_dates(const struct cert *leaf, int64_t unix_s)
 {
 	if (unix_s < leaf->not_before_s)
 		return IDENTITY_NOT_YET_VALID;
-	return unix_s > leaf->not_after_s ? IDENTITY_EXPIRED : IDENTITY_OK;
+	return unix_s >= leaf->not_after_s ? IDENTITY_EXPIRED : IDENTITY_OK;
 }
 
 static enum identity_fault judge_leaf(const struct trust *t, const struct cert *leaf,

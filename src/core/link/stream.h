@@ -17,6 +17,7 @@
 #define STREAM_QUEUE_MAX 16384 /* records waiting or unacknowledged */
 #define STREAM_QUEUE_BYTES_MAX (4U << 20)
 #define STREAM_WINDOW 64      /* packets in flight */
+#define STREAM_UNREAD_MAX 128 /* packets received in order and not read yet */
 #define STREAM_PACING_US 5000 /* records wait this long for company */
 #define STREAM_ACK_DELAY_US 10000
 #define STREAM_RETRY_MIN_US 50000
@@ -43,13 +44,18 @@ enum record_type {
 struct stream;
 
 int stream_new(struct stream **ret);
+/* As stream_new(), but both ends number their records from first on, not from 0. */
+int stream_new_at(uint32_t first, struct stream **ret);
 void stream_free(struct stream *s);
 
 /* Queues a record. -ENOBUFS when the queue is full (the caller resyncs later), -EMSGSIZE. */
 int stream_push(struct stream *s, enum record_type type, struct span body, bool is_urgent,
 		uint64_t now_us);
 
-/* A plaintext that began with 01. -EBADMSG: nothing of it was taken. */
+/* A plaintext that began with 01. -EBADMSG: nothing of it was taken. -ENOBUFS, -ENOMEM: its
+ * acknowledgement was, its records were not, and will come again. What was seen before or lies
+ * beyond the window is no error. Drain stream_next_record() after it: at most
+ * STREAM_UNREAD_MAX packets wait to be read. */
 int stream_input(struct stream *s, struct span plaintext, uint64_t now_us);
 
 /* Next record received in order; body borrowed until the next stream_input(). */

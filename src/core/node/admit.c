@@ -211,7 +211,7 @@ void revocations_input(struct node *n, struct span bytes)
 	revocation_done(&n->trust.revoked);
 	n->trust.revoked = list;
 	close_revoked(n);
-	store(n, STORE_REVOCATIONS);
+	store(n, NODE_STORE_REVOCATIONS);
 	spread(n, RECORD_REVOCATION, SPAN(n->revocations, n->revocations_len));
 }
 
@@ -223,32 +223,16 @@ int node_set_revocations(struct node *n, struct span bytes)
 	return n->trust.revoked.number > before ? 0 : -EKEYREJECTED;
 }
 
-int node_revoke(struct node *n, uint64_t node_id, const uint8_t serial[SERIAL_LEN], uint64_t now_us)
+static int sign_revocations(struct node *n, const struct revocation_list *list)
 {
-	struct revocation_list *old = &n->trust.revoked;
-	struct revocation_list list = { .number = old->number + 1, .n = old->n + 1 };
-	size_t size = 64 + list.n * (SERIAL_LEN + 8) + MLDSA65_SIG_LEN;
-	CLEANUP_FREE struct revoked *entries = calloc(list.n, sizeof(*entries));
+	size_t size = 64 + list->n * (SERIAL_LEN + 8) + MLDSA65_SIG_LEN;
 	CLEANUP_FREE uint8_t *bytes = malloc(size);
 	uint8_t rnd[MLDSA65_RND_LEN];
 	int len;
 
-	n->now_us = now_us;
-	if (!n->root_key)
-		return -EPERM;
-	if (node_id == n->self)
-		return -EINVAL;
-	if (revocation_covers(old, node_id, serial))
-		return -EALREADY;
-	if (list.n > REVOKED_MAX)
-		return -ENOBUFS;
-	if (!entries || !bytes)
+	if (!bytes)
 		return -ENOMEM;
-	memcpy(entries, old->entries, old->n * sizeof(*entries));
-	memcpy(entries[old->n].serial, serial, SERIAL_LEN);
-	entries[old->n].node_id = node_id;
-	list.entries = entries;
-	len = revocation_encode(&list, bytes, size - MLDSA65_SIG_LEN);
+	len = revocation_encode(list, bytes, size - MLDSA65_SIG_LEN);
 	if (len < 0)
 		return len;
 	entropy_fill(&n->entropy, rnd, sizeof(rnd));
@@ -256,6 +240,31 @@ int node_revoke(struct node *n, uint64_t node_id, const uint8_t serial[SERIAL_LE
 				 SPAN_STR(REVOCATION_CONTEXT), rnd, bytes + len) < 0)
 		return -EIO;
 	revocations_input(n, SPAN(bytes, (size_t)len + MLDSA65_SIG_LEN));
+	return 0;
+}
+
+int node_revoke(struct node *n, uint64_t node_id, const uint8_t serial[SERIAL_LEN], uint64_t now_us)
+{
+	const struct revocation_list *old = &n->trust.revoked;
+	struct revocation_list list = { .number = old->number + 1 };
+	struct revoked entry = { .node_id = node_id };
+	int r = 0;
+
+	n->now_us = now_us;
+	if (!n->root_key)
+		return -EPERM;
+	if (node_id == n->self)
+		return -EINVAL;
+	memcpy(entry.serial, serial, SERIAL_LEN);
+	for (size_t i = 0; r == 0 && i < old->n; i++)
+		r = revocation_add(&list, &old->entries[i]);
+	if (r == 0)
+		r = revocation_add(&list, &entry);
+	if (r == 0)
+		r = sign_revocations(n, &list);
+	revocation_done(&list);
+	if (r < 0)
+		return r == -EEXIST ? -EALREADY : r;
 	return node_rotate_network_key(n, false, now_us);
 }
 
@@ -287,7 +296,7 @@ static void take_network_key(struct node *n, const struct network_key *key)
 	node_tell_network_keys(n);
 	node_event(n, EVENT_NETWORK_KEY, n->self)->sequence =
 		(uint32_t)(key->generation & ~GENERATION_ENDS_OLD);
-	store(n, STORE_NETWORK_KEYS);
+	store(n, NODE_STORE_NETWORK_KEYS);
 }
 
 static bool is_signed_by_root(struct node *n, struct span text, const uint8_t *signature)

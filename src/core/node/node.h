@@ -114,8 +114,8 @@ struct node_event {
 };
 
 enum node_store {
-	STORE_NETWORK_KEYS, /* node_network_keys() */
-	STORE_REVOCATIONS,  /* node_revocations() */
+	NODE_STORE_NETWORK_KEYS, /* node_network_keys() */
+	NODE_STORE_REVOCATIONS, /* node_revocations() */
 };
 
 /* A request the node cannot answer alone: the shell counts the token's use, keeps that safely,
@@ -184,6 +184,7 @@ int node_renew(struct node *n, uint64_t authority, struct span csr_mldsa, struct
 /* ---- views ---- */
 
 uint64_t node_id(const struct node *n);
+uint64_t node_boot_epoch(const struct node *n);
 const uint8_t *node_overlay_address(const struct node *n); /* 16 bytes */
 const struct routes *node_routes(const struct node *n);
 /* Newest first. */

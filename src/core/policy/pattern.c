@@ -5,7 +5,7 @@
  * suffix, and each of those between is taken at its earliest place behind the one before:
  * where any match exists, this one does. Each piece is found by Knuth, Morris and Pratt's
  * method, so that no text makes it slow. */
-#include "core/policy/policy.h"
+#include "core/policy/pattern.h"
 
 #include <string.h>
 
@@ -48,29 +48,26 @@ static const char *find_piece(const char *piece, size_t len, const char *text, c
 	return NULL;
 }
 
-bool policy_pattern_matches(const char *pattern, const char *text)
+void pattern_init(struct pattern *p, const char *text, size_t len)
 {
-	size_t pattern_len = strnlen(pattern, POLICY_PATTERN_SIZE);
-	const char *star = memchr(pattern, '*', pattern_len);
-	const char *last;
-	const char *end;
-	size_t prefix;
-	size_t suffix;
+	const char *first = memchr(text, '*', len);
+	const char *last = first ? memrchr(text, '*', len) : NULL;
 
-	if (pattern_len == POLICY_PATTERN_SIZE)
-		return false;
-	if (!star)
-		return strcmp(pattern, text) == 0;
-	prefix = (size_t)(star - pattern);
-	if (strncmp(pattern, text, prefix) != 0)
-		return false;
-	last = memrchr(pattern, '*', pattern_len);
-	suffix = (size_t)(pattern + pattern_len - (last + 1));
-	text += prefix;
-	end = text + strlen(text);
-	if ((size_t)(end - text) < suffix || memcmp(end - suffix, last + 1, suffix) != 0)
-		return false;
-	end -= suffix;
+	*p = (struct pattern){
+		.text = text,
+		.len = len,
+		.has_star = first,
+		.prefix_len = first ? (size_t)(first - text) : len,
+		.suffix_len = last ? (size_t)(text + len - last) - 1 : 0,
+	};
+}
+
+/* text lies between prefix and suffix; the pieces are those between the first and last star. */
+static bool pieces_match(const struct pattern *p, const char *text, const char *end)
+{
+	const char *star = p->text + p->prefix_len;
+	const char *last = p->text + p->len - p->suffix_len - 1;
+
 	while (text && star < last) {
 		const char *piece = star + 1;
 
@@ -78,4 +75,27 @@ bool policy_pattern_matches(const char *pattern, const char *text)
 		text = find_piece(piece, (size_t)(star - piece), text, end);
 	}
 	return text != NULL;
+}
+
+bool pattern_matches(const struct pattern *p, const char *text, size_t len)
+{
+	const char *suffix = p->text + p->len - p->suffix_len;
+
+	if (len < p->prefix_len + p->suffix_len || (!p->has_star && len != p->len))
+		return false;
+	if (memcmp(text, p->text, p->prefix_len) != 0 ||
+	    memcmp(text + len - p->suffix_len, suffix, p->suffix_len) != 0)
+		return false;
+	return !p->has_star || pieces_match(p, text + p->prefix_len, text + len - p->suffix_len);
+}
+
+bool policy_pattern_matches(const char *pattern, const char *text)
+{
+	size_t len = strnlen(pattern, POLICY_PATTERN_SIZE);
+	struct pattern p;
+
+	if (len == POLICY_PATTERN_SIZE)
+		return false;
+	pattern_init(&p, pattern, len);
+	return pattern_matches(&p, text, strlen(text));
 }

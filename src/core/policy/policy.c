@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "core/policy/pattern.h"
 
 /* The rules that concern one action, as indices: all forbids, then all allows, each in the
  * order of the configuration. */
@@ -20,7 +21,11 @@ struct action_rules {
 struct policy {
 	struct action_rules by_action[POLICY_N_ACTIONS];
 	size_t n;
-	struct policy_rule rules[];
+	struct rule {
+		struct pattern from; /* into source */
+		struct pattern resource;
+		struct policy_rule source;
+	} rules[];
 };
 
 DEFINE_FREEP(struct policy, policy_free)
@@ -42,11 +47,18 @@ static void list_rules(struct policy *p, enum policy_action action, enum policy_
 	struct action_rules *list = &p->by_action[action];
 
 	for (size_t i = 0; i < p->n; i++) {
-		const struct policy_rule *rule = &p->rules[i];
+		const struct policy_rule *rule = &p->rules[i].source;
 
 		if (rule->effect == effect && (rule->any_action || rule->action == action))
 			list->rules[list->n++] = (uint16_t)i;
 	}
+}
+
+static void take_rule(struct rule *ret, const struct policy_rule *source)
+{
+	ret->source = *source;
+	pattern_init(&ret->from, ret->source.from, strlen(source->from));
+	pattern_init(&ret->resource, ret->source.resource, strlen(source->resource));
 }
 
 int policy_new(const struct policy_rule *rules, size_t n, struct policy **ret)
@@ -62,8 +74,8 @@ int policy_new(const struct policy_rule *rules, size_t n, struct policy **ret)
 	if (!p)
 		return -ENOMEM;
 	p->n = n;
-	if (n > 0)
-		memcpy(p->rules, rules, n * sizeof(rules[0]));
+	for (size_t i = 0; i < n; i++)
+		take_rule(&p->rules[i], &rules[i]);
 	for (unsigned action = 0; action < POLICY_N_ACTIONS; action++) {
 		list_rules(p, (enum policy_action)action, POLICY_DENY);
 		list_rules(p, (enum policy_action)action, POLICY_ALLOW);
@@ -79,7 +91,7 @@ void policy_free(struct policy *p)
 
 static void explain_rule(const struct policy *p, size_t index, struct policy_reason *ret)
 {
-	const struct policy_rule *rule = &p->rules[index];
+	const struct policy_rule *rule = &p->rules[index].source;
 	const char *verb = rule->effect == POLICY_ALLOW ? "allowed" : "forbidden";
 
 	ret->rule = (unsigned)index + 1;
@@ -104,18 +116,20 @@ enum policy_effect policy_decide(const struct policy *p, const char *principal,
 				 struct policy_reason *ret_reason)
 {
 	const struct action_rules *list;
+	size_t principal_len = strlen(principal);
+	size_t resource_len = strlen(resource);
 
 	assert((unsigned)action < POLICY_N_ACTIONS);
 	list = &p->by_action[action];
 	for (size_t i = 0; i < list->n; i++) {
-		const struct policy_rule *rule = &p->rules[list->rules[i]];
+		const struct rule *rule = &p->rules[list->rules[i]];
 
-		if (!policy_pattern_matches(rule->from, principal) ||
-		    !policy_pattern_matches(rule->resource, resource))
+		if (!pattern_matches(&rule->from, principal, principal_len) ||
+		    !pattern_matches(&rule->resource, resource, resource_len))
 			continue;
 		if (ret_reason)
 			explain_rule(p, list->rules[i], ret_reason);
-		return rule->effect;
+		return rule->source.effect;
 	}
 	if (ret_reason)
 		explain_default(action, ret_reason);

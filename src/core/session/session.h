@@ -69,8 +69,10 @@ int session_new(const struct session_config *config, const struct session_secret
 		uint64_t now_us, struct session **ret);
 void session_free(struct session *s); /* wipes */
 
-/* Reserves the next counter of a lane for sending. -EAGAIN: not yet (responder before M3 ...,
- * initiator before the first authentic packet) or too old to send; -EPIPE: closed. */
+/* Reserves the next counter of a lane for sending. -EAGAIN: not yet (an initiator before the
+ * responder's first authentic packet, so the responder's owner sends one at once, be it empty),
+ * too old to send, or the key's limit is reached; -EPIPE: closed; -EINVAL: no such lane. A text
+ * over 2,048 bytes lowers AES-GCM's limit, so text_len may not be less than what is sealed. */
 struct session_ticket {
 	uint32_t remote_index;
 	uint8_t lane;
@@ -81,7 +83,8 @@ struct session_ticket {
 
 int session_reserve(struct session *s, enum session_use use, unsigned lane, size_t text_len,
 		    uint64_t now_us, struct session_ticket *ret);
-/* Seals under a ticket, once. ret has room for text.len + 16 and may be text.at. */
+/* Seals under a ticket, once. ret has room for text.len + 16 and may be text.at. -EPIPE: the
+ * ticket's key is erased meanwhile; -EMSGSIZE: longer than reserved for (see above). */
 int session_seal(struct session *s, const struct session_ticket *ticket, struct span ad,
 		 struct span text, uint8_t *ret);
 
@@ -106,8 +109,16 @@ bool session_is_initiator(const struct session *s);
 uint32_t session_epoch(const struct session *s); /* j in use for sending */
 uint64_t session_age_us(const struct session *s, uint64_t now_us);
 
-/* Rekeying: a message for the peer travels as a control record (link) or a service message
- * (end to end), under the current epoch. Only RK1 from the initiator, RK2 from the responder. */
+/* The smoothed round trip to the peer; 0 for unknown (100 ms then). It spaces repeats. */
+void session_set_rtt_us(struct session *s, uint32_t rtt_us);
+
+/* Rekeying: a message for the peer goes as it is into a packet of this session, sealed under the
+ * epoch current when it is sent. What carries it need not be reliable or ordered: what is
+ * unanswered is said again. Its first byte is its type: 1 RK1, 2 RK2, 3 a request for RK1, 4 a
+ * confirmation (docs/session.md). Only RK1 from the initiator, RK2 from the responder.
+ * -EBADMSG, -EPROTO (not from this role, not this epoch), -EKEYREJECTED (its keys), -ENOBUFS
+ * (actions not fetched, no free index), -EAGAIN (too soon after the last), -EPIPE: closed. None of
+ * them ends the session; late repeats return 0. */
 int session_rekey_input(struct session *s, struct span message, uint64_t now_us);
 /* Asks for a rekey soon (a node that moved rekeys). The responder's is sent as a request. */
 void session_want_rekey(struct session *s, uint64_t now_us);
@@ -116,8 +127,9 @@ uint64_t session_deadline_us(const struct session *s);
 void session_close(struct session *s); /* wipes the keys at once */
 
 enum session_action_type {
-	SESSION_SEND_REKEY,	/* message: RK1, RK2 or a request for RK1 */
-	SESSION_INDEX_OPENED,	/* route datagrams with this receiver index here */
+	SESSION_SEND_REKEY,	/* message: for the peer's session_rekey_input() */
+	SESSION_INDEX_OPENED,	/* route datagrams with this receiver index here, from now on; not
+				 * told of session_secret's, which the caller knows */
 	SESSION_INDEX_RETIRED,	/* no longer; not to be reused for 180 s */
 	SESSION_WANT_HANDSHAKE, /* not rekeyed in time: begin a full handshake beside it */
 	SESSION_CLOSED,		/* of age, limits reached or session_close() */

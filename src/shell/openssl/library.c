@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one place that opens the library: its context, what is fetched from it, and where
  * ML-KEM and ML-DSA come from. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -9,6 +10,7 @@
 #include <openssl/provider.h>
 
 #include "shell/openssl/library.h"
+#include "shell/openssl/x0pq.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct library the_library;
@@ -22,6 +24,40 @@ static bool fetch_classic(struct library *l)
 	return l->sha256 && l->hmac && l->aes_256_gcm && l->chacha20_poly1305;
 }
 
+static bool fetch_pq(struct library *l)
+{
+	l->mlkem768 = EVP_KEYMGMT_fetch(l->ctx, "ML-KEM-768", NULL);
+	l->mlkem768_kem = EVP_KEM_fetch(l->ctx, "ML-KEM-768", NULL);
+	l->mldsa65 = EVP_KEYMGMT_fetch(l->ctx, "ML-DSA-65", NULL);
+	l->mldsa65_signature = EVP_SIGNATURE_fetch(l->ctx, "ML-DSA-65", NULL);
+	return l->mlkem768 && l->mlkem768_kem && l->mldsa65 && l->mldsa65_signature;
+}
+
+static void free_pq(struct library *l)
+{
+	EVP_KEYMGMT_free(l->mlkem768);
+	EVP_KEM_free(l->mlkem768_kem);
+	EVP_KEYMGMT_free(l->mldsa65);
+	EVP_SIGNATURE_free(l->mldsa65_signature);
+}
+
+/* The decision: both from the library, or both from ours. Asked of the library that runs,
+ * not of the headers this was compiled with. */
+static const char *open_pq(struct library *l)
+{
+	l->is_own_pq = fetch_pq(l);
+	if (!l->is_own_pq) {
+		free_pq(l);
+		if (!OSSL_PROVIDER_add_builtin(l->ctx, X0PQ_NAME, x0pq_provider_init) ||
+		    !OSSL_PROVIDER_load(l->ctx, X0PQ_NAME))
+			return "OpenSSL: our provider x0pq cannot be loaded";
+		if (!fetch_pq(l))
+			return "OpenSSL: ML-KEM-768 or ML-DSA-65 is missing";
+	}
+	l->nid_mldsa65 = OBJ_txt2nid("2.16.840.1.101.3.4.3.18");
+	return l->nid_mldsa65 != NID_undef ? NULL : "OpenSSL: ML-DSA-65 has no identifier";
+}
+
 static const char *open_library(struct library *l)
 {
 	l->ctx = OSSL_LIB_CTX_new();
@@ -31,7 +67,7 @@ static const char *open_library(struct library *l)
 		return "OpenSSL: its default provider cannot be loaded";
 	if (!fetch_classic(l))
 		return "OpenSSL: SHA-256, HMAC, AES-256-GCM or ChaCha20-Poly1305 is missing";
-	return NULL;
+	return open_pq(l);
 }
 
 static void open_once(void)
@@ -44,4 +80,32 @@ const struct library *library(void)
 {
 	(void)pthread_once(&once, open_once);
 	return &the_library;
+}
+
+static void add_row(struct crypto_description *d, const char *algorithm,
+		    const OSSL_PROVIDER *provider)
+{
+	d->rows[d->n_rows].algorithm = algorithm;
+	(void)snprintf(d->rows[d->n_rows].provider, sizeof(d->rows[0].provider), "%s",
+		       OSSL_PROVIDER_get0_name(provider));
+	d->n_rows++;
+}
+
+int crypto_openssl_describe(struct crypto_description *ret)
+{
+	const struct library *l = library();
+	struct crypto_description d = { 0 };
+
+	if (l->error)
+		return -EIO;
+	(void)snprintf(d.library, sizeof(d.library), "%s", OpenSSL_version(OPENSSL_VERSION));
+	d.is_own_pq = l->is_own_pq;
+	add_row(&d, "ML-KEM-768", EVP_KEM_get0_provider(l->mlkem768_kem));
+	add_row(&d, "ML-DSA-65", EVP_SIGNATURE_get0_provider(l->mldsa65_signature));
+	add_row(&d, "SHA-256", EVP_MD_get0_provider(l->sha256));
+	add_row(&d, "HMAC", EVP_MAC_get0_provider(l->hmac));
+	add_row(&d, "AES-256-GCM", EVP_CIPHER_get0_provider(l->aes_256_gcm));
+	add_row(&d, "ChaCha20-Poly1305", EVP_CIPHER_get0_provider(l->chacha20_poly1305));
+	*ret = d;
+	return 0;
 }

@@ -61,6 +61,7 @@ int mldsa65_sign(const struct signing_key *key, struct span message, struct span
 int mldsa65_verify(const uint8_t pk[MLDSA65_PK_LEN], struct span message, struct span context,
 		   const uint8_t sig[MLDSA65_SIG_LEN]);
 void signing_key_public(const struct signing_key *key, uint8_t ret[MLDSA65_PK_LEN]);
+int request_read(struct span der, uint8_t ret_pk[MLDSA65_PK_LEN]);
 int certificate_read(struct span der, struct cert *ret);
 int certificate_path_verify(const struct span *chain, size_t n_chain, const struct span *roots,
 			    size_t n_roots, int64_t unix_s, const char **ret_reason);
@@ -94,4 +95,4 @@ int certificate_path_verify(const struct span *chain, size_t n_chain, const stru
 DEFINE_FREEP(EVP_PKEY, EVP_PKEY_free)
 DEFINE_FREEP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 DEFINE_FREEP(EVP_MD_CTX, EVP_MD_CTX_free)
-DEFINE_FREEP(BIO, BIO_free_all)
+DEFINE_FREEP(BIO, BIO_vfree)

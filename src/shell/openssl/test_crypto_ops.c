@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,8 +8,10 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+
 #include "base/cleanup.h"
-#include "base/units.h"
 #include "shell/openssl/crypto_openssl.h"
 
 static const struct crypto_ops *ops;
@@ -257,6 +260,184 @@ static void an_unknown_aead_is_refused(void **state)
 	ops->aead_free(NULL);
 }
 
+/* ---- ML-KEM-768 and ML-DSA-65; long values are compared by their SHA-256 ---- */
+
+static void assert_hash(const uint8_t *at, size_t len, const char *want)
+{
+	const struct span part = SPAN(at, len);
+	uint8_t hash[SHA256_LEN];
+
+	ops->sha256(&part, 1, hash);
+	assert_hex(hash, want);
+}
+
+static uint8_t ek[MLKEM768_EK_LEN];
+static uint8_t dk[MLKEM768_DK_LEN];
+
+static void make_kem_key(void)
+{
+	uint8_t d[32];
+	uint8_t z[32];
+
+	from_hex("e582b7d75e6c80b05ae392a1fc9f7153b12390fd99930368cc67a768baebc8a0", d);
+	from_hex("1cdacb8740c0b87c4a379575f187b367cbfa3b300bf591b109f79816e9cbe8f0", z);
+	assert_int_equal(ops->mlkem768_keygen(d, z, ek, dk), 0);
+}
+
+static void mlkem_keys_match_the_acvp_file(void **state)
+{
+	(void)state;
+	make_kem_key(); /* ML-KEM-keyGen-FIPS203, case 26 */
+	assert_hash(ek, sizeof(ek),
+		    "4158f6afb5e516c99f1da07da8c651348422b17c1f4e9a08ad73fb1f91249b3e");
+	assert_hash(dk, sizeof(dk),
+		    "7aab35839207f72b310abe36e2daa1cc7ff6f7fa8941e439967cd47d9b437079");
+}
+
+static void encapsulation_is_that_of_openssl_3_5(void **state)
+{
+	(void)state;
+	uint8_t m[32];
+	uint8_t ct[MLKEM768_CT_LEN];
+	uint8_t ss[MLKEM768_SS_LEN];
+	uint8_t back[MLKEM768_SS_LEN];
+
+	memset(m, 0x42, sizeof(m));
+	make_kem_key();
+	assert_int_equal(ops->mlkem768_encaps(ek, m, ct, ss), 0);
+	/* Recorded from OpenSSL 3.5.7's own implementation. */
+	assert_hash(ct, sizeof(ct),
+		    "9b42e0c65f288aeacfb46c20c7b2e3310a37f92e0424140247ae316087bdd275");
+	assert_hex(ss, "a35ce1e0118fefd3e62f07198db9ce1f79bed87b4b32c861f09aa35ba965c1fb");
+	assert_int_equal(ops->mlkem768_decaps(dk, ct, back), 0);
+	assert_memory_equal(ss, back, sizeof(ss));
+	ct[1000] ^= 1; /* implicit rejection (FIPS 203 algorithm 18): J(z | c) */
+	assert_int_equal(ops->mlkem768_decaps(dk, ct, back), 0);
+	assert_hex(back, "b0835edf589dfa8ff5330a7a4b39b858c26cd1793fe9629d3bc4736d893dda92");
+}
+
+static void a_key_that_fails_its_check_is_refused(void **state)
+{
+	(void)state;
+	const uint8_t m[32] = { 1 };
+	uint8_t ct[MLKEM768_CT_LEN];
+	uint8_t ss[MLKEM768_SS_LEN];
+
+	make_kem_key();
+	ek[0] = 0x01; /* the first coefficient becomes q = 3329 = 0xd01 (section 7.2) */
+	ek[1] = (uint8_t)((ek[1] & 0xf0) | 0x0d);
+	assert_int_equal(ops->mlkem768_encaps(ek, m, ct, ss), -EKEYREJECTED);
+	dk[MLKEM768_DK_LEN - 33] ^= 1; /* H(ek) (section 7.3) */
+	memset(ct, 0, sizeof(ct));
+	assert_int_equal(ops->mlkem768_decaps(dk, ct, ss), -EKEYREJECTED);
+}
+
+static struct signing_key *wycheproof_key(void)
+{
+	uint8_t seed[32];
+	uint8_t pk[MLDSA65_PK_LEN];
+	struct signing_key *key = NULL;
+
+	memset(seed, 0x2a, sizeof(seed));
+	assert_int_equal(signing_key_from_seed(seed, &key), 0);
+	ops->signing_key_public(key, pk);
+	assert_hash(pk, sizeof(pk),
+		    "b7acce2ddb11f8cc1aa46e2bafac6eacfa2b732ef192bd636ad8d3a56d649c66");
+	return key;
+}
+
+static void mldsa_signatures_match_wycheproof(void **state)
+{
+	(void)state;
+	/* mldsa_65_sign_seed_test.json, cases 1 and 11 (six rounds of rejection) */
+	const uint8_t rnd[MLDSA65_RND_LEN] = { 0 };
+	const uint8_t six[32] = { 0x2c };
+	struct signing_key *key = wycheproof_key();
+	uint8_t sig[MLDSA65_SIG_LEN];
+
+	assert_int_equal(ops->mldsa65_sign(key, SPAN_STR("Hello world"), SPAN(NULL, 0), rnd, sig),
+			 0);
+	assert_hash(sig, sizeof(sig),
+		    "39fbbb0d97a52c79844213b325af823a7f16a174e00a5b3daeb3e6e6d1c89681");
+	assert_int_equal(ops->mldsa65_sign(key, SPAN_OF(six), SPAN(NULL, 0), rnd, sig), 0);
+	assert_hash(sig, sizeof(sig),
+		    "2551eb35723254b4aea274ec377211b04e4d39ebc3f021fa8cd6ed599e6e0cc6");
+	signing_key_free(key);
+}
+
+static void rnd_and_context_reach_the_signature(void **state)
+{
+	(void)state;
+	const uint8_t rnd[MLDSA65_RND_LEN] = { 3 };
+	const uint8_t longest[MLDSA_CONTEXT_MAX + 1] = { 'c' };
+	const struct span m = SPAN_STR("Hello world");
+	struct signing_key *key = wycheproof_key();
+	uint8_t pk[MLDSA65_PK_LEN];
+	uint8_t sig[MLDSA65_SIG_LEN];
+
+	ops->signing_key_public(key, pk);
+	assert_int_equal(ops->mldsa65_sign(key, m, SPAN_STR("x0 context"), rnd, sig), 0);
+	/* Recorded from OpenSSL 3.5.7's own implementation. */
+	assert_hash(sig, sizeof(sig),
+		    "26985b25dbab3bf1afa82702644427f37043b88bfa82a12f7f31468b6dba8ddd");
+	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN_STR("x0 context"), sig), 0);
+	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN_STR("x0 contexT"), sig), -EKEYREJECTED);
+	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN(NULL, 0), sig), -EKEYREJECTED);
+	sig[0] ^= 1;
+	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN_STR("x0 context"), sig), -EKEYREJECTED);
+	assert_int_equal(ops->mldsa65_sign(key, SPAN(NULL, 0), SPAN(NULL, 0), rnd, sig), 0);
+	assert_int_equal(ops->mldsa65_verify(pk, SPAN(NULL, 0), SPAN(NULL, 0), sig), 0);
+	assert_int_equal(ops->mldsa65_sign(key, m, SPAN(longest, 255), rnd, sig), 0);
+	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN(longest, 255), sig), 0);
+	assert_int_equal(ops->mldsa65_sign(key, m, SPAN_OF(longest), rnd, sig), -EINVAL);
+	assert_int_equal(ops->mldsa65_verify(pk, m, SPAN_OF(longest), sig), -EINVAL);
+	signing_key_free(key);
+}
+
+static void what_is_refused_leaves_no_error_in_the_library(void **state)
+{
+	ERR_clear_error();
+	points_of_small_order_are_refused(state);
+	each_changed_bit_is_refused_and_leaves_no_plaintext(state);
+	a_key_that_fails_its_check_is_refused(state);
+	rnd_and_context_reach_the_signature(state);
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+static void the_library_s_own_is_used_where_it_has_one(void **state)
+{
+	(void)state;
+	struct crypto_description d;
+	bool has_own = OPENSSL_version_major() > 3 ||
+		       (OPENSSL_version_major() == 3 && OPENSSL_version_minor() >= 5);
+
+	assert_int_equal(crypto_openssl_describe(&d), 0);
+	print_message("%s\n", d.library);
+	for (unsigned i = 0; i < d.n_rows; i++)
+		print_message("  %-18s %s\n", d.rows[i].algorithm, d.rows[i].provider);
+	assert_int_equal(d.is_own_pq, has_own);
+	assert_string_equal(d.rows[0].algorithm, "ML-KEM-768");
+	assert_string_equal(d.rows[0].provider, has_own ? "default" : "x0pq");
+	assert_string_equal(d.rows[1].algorithm, "ML-DSA-65");
+	assert_string_equal(d.rows[1].provider, has_own ? "default" : "x0pq");
+}
+
+static void *hash_in_a_thread(void *arg)
+{
+	hmac_matches_rfc_4231_with_any_key(arg);
+	return NULL;
+}
+
+static void each_thread_has_contexts_of_its_own(void **state)
+{
+	pthread_t threads[4];
+
+	for (size_t i = 0; i < N_ELEMENTS(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hash_in_a_thread, state), 0);
+	for (size_t i = 0; i < N_ELEMENTS(threads); i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +451,14 @@ int main(void)
 		cmocka_unit_test(packets_open_in_place_at_every_length),
 		cmocka_unit_test(each_changed_bit_is_refused_and_leaves_no_plaintext),
 		cmocka_unit_test(an_unknown_aead_is_refused),
+		cmocka_unit_test(mlkem_keys_match_the_acvp_file),
+		cmocka_unit_test(encapsulation_is_that_of_openssl_3_5),
+		cmocka_unit_test(a_key_that_fails_its_check_is_refused),
+		cmocka_unit_test(mldsa_signatures_match_wycheproof),
+		cmocka_unit_test(rnd_and_context_reach_the_signature),
+		cmocka_unit_test(what_is_refused_leaves_no_error_in_the_library),
+		cmocka_unit_test(the_library_s_own_is_used_where_it_has_one),
+		cmocka_unit_test(each_thread_has_contexts_of_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, open_ops, NULL);

@@ -2,6 +2,8 @@
 /* X25519 (RFC 7748) on raw keys. */
 #include <errno.h>
 
+#include <openssl/err.h>
+
 #include "shell/openssl/library.h"
 
 int x25519_public(const uint8_t secret[X25519_LEN], uint8_t ret[X25519_LEN])
@@ -36,6 +38,7 @@ int x25519_agree(const uint8_t secret[X25519_LEN], const uint8_t peer[X25519_LEN
 		ctx = EVP_PKEY_CTX_new_from_pkey(lib, key, NULL);
 	if (!ctx || EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_derive_set_peer(ctx, other) != 1)
 		return -EIO;
+	(void)ERR_set_mark();
 	/* OpenSSL refuses the all-zero result itself; it is checked again, because the promise
 	 * is ours (RFC 7748 section 6.1). */
 	if (EVP_PKEY_derive(ctx, shared, &len) != 1 || len != sizeof(shared) ||
@@ -43,6 +46,7 @@ int x25519_agree(const uint8_t secret[X25519_LEN], const uint8_t peer[X25519_LEN
 		r = -EKEYREJECTED;
 	else
 		memcpy(ret, shared, sizeof(shared));
+	(void)ERR_pop_to_mark(); /* a refusal is no error of the library */
 	bytes_wipe(shared, sizeof(shared));
 	return r;
 }

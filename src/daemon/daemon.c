@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon: opens what it needs, gives up what it may, and turns the loop. */
+#include "daemon/daemon_internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+
+#ifndef X0_BUILD_UNIX_S
+#define X0_BUILD_UNIX_S 0
+#endif
+
+int64_t daemon_unix_ms(const struct daemon *d)
+{
+	return loop_unix_ms() + d->clock_ahead_ms;
+}
+
+void daemon_stop(struct daemon *d, int status)
+{
+	if (d->is_stopping)
+		return;
+	d->is_stopping = true;
+	d->status = status;
+	if (d->node) {
+		node_goodbye(d->node, loop_now_us());
+		daemon_drain(d);
+	}
+	loop_stop(d->loop);
+}
+
+void daemon_feature(struct daemon *d, const char *name, bool is_on, const char *why)
+{
+	struct feature *f;
+
+	if (d->n_features == FEATURES_MAX)
+		return;
+	f = &d->features[d->n_features++];
+	f->name = name;
+	f->is_on = is_on;
+	(void)snprintf(f->why, sizeof(f->why), "%s", why);
+	if (!is_on)
+		log_warning(d->log, "feature_off", log_str("feature", name), log_str("why", why));
+}
+
+/* ---- actions ---- */
+
+/* Of several sockets the first of the right family. */
+static struct udp *socket_for(struct daemon *d, const struct endpoint *to)
+{
+	for (size_t i = 0; i < d->n_udp; i++) {
+		struct endpoint local;
+
+		udp_local(d->udp[i], &local);
+		if (endpoint_is_ipv4(to) == endpoint_is_ipv4(&local))
+			return d->udp[i];
+		local.port = 0;
+		local.scope = 0;
+		if (endpoint_is_null(&local))
+			return d->udp[i]; /* [::] takes both */
+	}
+	return NULL;
+}
+
+static void send_datagram(struct daemon *d, const struct node_action *a)
+{
+	struct udp *u = socket_for(d, &a->endpoint);
+
+	if (u)
+		(void)udp_send(u, &a->endpoint, a->data); /* the room counts what fails */
+}
+
+static void deliver(struct daemon *d, struct span packet)
+{
+	if (d->tun_fd < 0 || tun_write(d->tun_fd, packet) < 0)
+		d->tun_dropped++;
+}
+
+void daemon_drain(struct daemon *d)
+{
+	struct node_action a;
+
+	while (node_next_action(d->node, &a)) {
+		switch (a.type) {
+		case NODE_SEND:
+			send_datagram(d, &a);
+			break;
+		case NODE_DELIVER:
+			deliver(d, a.data);
+			break;
+		case NODE_EVENT:
+			events_handle(d, &a.event);
+			break;
+		case NODE_STORE:
+			members_store(d);
+			break;
+		case NODE_ISSUE:
+			members_issue(d, &a.issue);
+			break;
+		case NODE_RENEWED:
+			members_renewed(d, a.data);
+			break;
+		}
+	}
+	if (d->node_timer)
+		loop_timer_arm(d->node_timer, node_deadline_us(d->node));
+}
+
+/* ---- inputs ---- */
+
+static void on_datagram(void *arg, const struct endpoint *from, struct span datagram)
+{
+	struct daemon *d = arg;
+
+	node_input_datagram(d->node, from, datagram, loop_now_us());
+}
+
+static void on_udp(void *arg, unsigned events, uint64_t now_us)
+{
+	struct daemon *d = arg;
+
+	(void)events;
+	(void)now_us;
+	for (size_t i = 0; i < d->n_udp; i++)
+		(void)udp_receive(d->udp[i], on_datagram, d);
+	daemon_drain(d);
+}
+
+static void on_tun(void *arg, unsigned events, uint64_t now_us)
+{
+	uint8_t packet[TUN_PACKET_MAX];
+	struct daemon *d = arg;
+	size_t len;
+
+	(void)events;
+	for (unsigned i = 0; i < TUN_BATCH; i++) {
+		if (tun_read(d->tun_fd, packet, sizeof(packet), &len) < 0)
+			break;
+		node_input_packet(d->node, SPAN(packet, len), now_us);
+	}
+	daemon_drain(d);
+}
+
+static void on_node_timer(void *arg, uint64_t now_us)
+{
+	struct daemon *d = arg;
+
+	node_tick(d->node, now_us);
+	daemon_drain(d);
+}
+
+static void on_beat(void *arg, uint64_t now_us)
+{
+	struct daemon *d = arg;
+
+	if (keeper_heartbeat(d->keeper) == -EPIPE)
+		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
+	loop_timer_arm(d->beat_timer, now_us + MS(KEEPER_HEARTBEAT_MS));
+}
+
+static void on_clock(void *arg, uint64_t now_us)
+{
+	struct daemon *d = arg;
+
+	node_clock(d->node, now_us, daemon_unix_ms(d));
+	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
+}
+
+static void on_keep(void *arg, uint64_t now_us)
+{
+	struct daemon *d = arg;
+
+	members_tick(d);
+	daemon_drain(d);
+	loop_timer_arm(d->keep_timer, now_us + KEEP_EVERY_US);
+}
+
+static void on_keeper(void *arg, unsigned events, uint64_t now_us)
+{
+	(void)events;
+	(void)now_us;
+	daemon_stop(arg, KEEPER_EXIT_DONE);
+}
+
+static void on_control(void *arg, unsigned events, uint64_t now_us)
+{
+	struct daemon *d = arg;
+
+	(void)events;
+	(void)now_us;
+	control_server_process(d->control);
+}
+
+static void on_terminate(void *arg, int signal_number)
+{
+	struct daemon *d = arg;
+
+	log_info(d->log, "stopping", log_i64("signal", signal_number));
+	daemon_stop(d, KEEPER_EXIT_DONE);
+}
+
+static void on_hangup(void *arg, int signal_number)
+{
+	char why[DAEMON_WHY_SIZE] = "";
+	struct daemon *d = arg;
+	json_t *report = daemon_reload(d, why);
+
+	(void)signal_number;
+	if (report)
+		log_info(d->log, "reloaded");
+	else
+		log_error(d->log, "reload_failed", log_str("why", why));
+	json_decref(report);
+}
+
+/* ---- configuration ---- */
+
+json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
+{
+	const struct config_key *changed[64];
+	struct config_environment env;
+	struct config_report report;
+	struct config *config = NULL;
+	struct policy *policy = NULL;
+	json_t *applied = json_array();
+	json_t *restart = json_array();
+	size_t n;
+
+	config_environment_read(&env);
+	if (config_load(d->options->config_path, &env, &config, &report) < 0 ||
+	    policy_new(config->rules, config->n_rules, &policy) < 0) {
+		(void)snprintf(why, DAEMON_WHY_SIZE, "%.180s:%u: %.300s", report.file,
+			       report.n ? report.problems[0].line : 0,
+			       report.n ? report.problems[0].text : "cannot be applied");
+		config_free(config);
+		json_decref(applied);
+		json_decref(restart);
+		return NULL;
+	}
+	n = config_compare(d->config, config, changed, N_ELEMENTS(changed));
+	for (size_t i = 0; i < n && i < N_ELEMENTS(changed); i++)
+		(void)json_array_append_new(changed[i]->is_reloadable ? applied : restart,
+					    json_string(changed[i]->path));
+	node_set_policy(d->node, policy);
+	policy_free(d->policy);
+	d->policy = policy;
+	log_set_level(d->log, (enum log_level)config->log_level);
+	config_free(d->reloaded);
+	d->reloaded = config;
+	d->config = config;
+	return json_pack("{s:o, s:o}", "applied", applied, "needs_restart", restart);
+}
+
+/* ---- contacts ---- */
+
+static void resolve(struct resolving *r);
+
+static void on_resolve_again(void *arg, uint64_t now_us)
+{
+	(void)now_us;
+	resolve(arg);
+}
+
+static void on_resolved(void *arg, int result, const struct endpoint *found, size_t n)
+{
+	struct resolving *r = arg;
+	struct daemon *d = r->daemon;
+	const struct config_peer *peer = &d->options->config->peers[r->peer];
+
+	if (result < 0) {
+		log_warning(d->log, "peer_not_resolved", log_str("endpoint", peer->endpoint),
+			    log_errno("why", result));
+		if (!r->again && loop_timer_new(d->loop, on_resolve_again, r, &r->again) < 0)
+			return;
+		loop_timer_arm(r->again, loop_now_us() + RESOLVE_AGAIN_US);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		(void)node_add_contact(d->node, &found[i], r->spiffe_id, loop_now_us());
+	daemon_drain(d);
+}
+
+static void resolve(struct resolving *r)
+{
+	struct daemon *d = r->daemon;
+
+	(void)loop_resolve(d->loop, d->options->config->peers[r->peer].endpoint,
+			   CONFIG_PORT_DEFAULT, on_resolved, r);
+}
+
+static int add_contacts(struct daemon *d)
+{
+	const struct config *c = d->options->config;
+
+	d->resolving = calloc(c->n_peers ? c->n_peers : 1, sizeof(*d->resolving));
+	if (!d->resolving)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_peers; i++) {
+		struct resolving *r = &d->resolving[i];
+
+		*r = (struct resolving){ .daemon = d, .peer = i };
+		if (strncmp(c->peers[i].name, "spiffe://", 9) == 0)
+			(void)snprintf(r->spiffe_id, sizeof(r->spiffe_id), "%s", c->peers[i].name);
+		else if (c->peers[i].name[0])
+			(void)spiffe_id_format(d->member->domain, c->peers[i].name, r->spiffe_id);
+		resolve(r);
+	}
+	return 0;
+}
+
+/* ---- starting ---- */
+
+static int fatal(struct daemon *d, const char *event, const char *why)
+{
+	log_critical(d->log, event, log_str("why", why));
+	return KEEPER_EXIT_FATAL;
+}
+
+static int open_sockets(struct daemon *d)
+{
+	char why[UDP_WHY_SIZE];
+
+	for (size_t i = 0; i < d->config->n_listen; i++) {
+		if (udp_open(&d->config->listen[i], &d->udp[d->n_udp], why) < 0)
+			return fatal(d, "cannot_listen", why);
+		d->n_udp++;
+	}
+	char control_why[CONTROL_WHY_SIZE];
+
+	d->listen_fd = control_listen(d->config->socket, control_why);
+	if (d->listen_fd < 0)
+		return fatal(d, "cannot_open_control_socket", control_why);
+	return 0;
+}
+
+/* Without a tunnel the node still relays; `x0 status` says that it is off and why. */
+static void open_tunnel(struct daemon *d)
+{
+	struct netlink_prefix address = { .len = OVERLAY_PREFIX_BITS };
+	char why[KEEPER_WHY_SIZE] = "";
+	int r = keeper_tun_open(d->keeper, &d->tun_fd, why);
+
+	memcpy(address.ip, node_overlay_address(d->node), sizeof(address.ip));
+	if (r == 0)
+		r = keeper_mtu(d->keeper, (unsigned)d->config->tun_mtu_bytes, why);
+	if (r == 0)
+		r = keeper_address_add(d->keeper, &address, why);
+	if (r == 0)
+		r = keeper_link_up(d->keeper, why);
+	daemon_feature(d, "tunnel", r == 0, why);
+	if (r < 0 && d->tun_fd >= 0) {
+		(void)close(d->tun_fd);
+		d->tun_fd = -1;
+	}
+	if (r < 0)
+		return;
+	r = keeper_guard_apply(d->keeper, why);
+	daemon_feature(d, "guard", r == 0, why);
+}
+
+static int open_store(struct daemon *d)
+{
+	struct store_error e;
+	int64_t now_s = loop_unix_ms() / 1000;
+	int64_t clock_s;
+
+	if (store_open(d->config->state_dir, STORE_OWN, &d->store, &e) < 0)
+		return fatal(d, "cannot_open_state", e.text);
+	if (store_clock(d->store, now_s, X0_BUILD_UNIX_S, &clock_s, &e) < 0)
+		return fatal(d, "cannot_open_state", e.text);
+	d->clock_ahead_ms = (clock_s - now_s) * 1000;
+	if (d->clock_ahead_ms > 0)
+		log_warning(d->log, "clock_is_slow", log_i64("behind_s", clock_s - now_s));
+	if (member_load(d->store, d->ops, &d->member, &e) < 0)
+		return fatal(d, "not_a_member", e.text);
+	int r = authority_load(d->store, d->ops, d->member, &d->authority, &e);
+
+	if (r < 0 && r != -ENOENT)
+		return fatal(d, "cannot_load_authority", e.text);
+	return 0;
+}
+
+static uint8_t aead_offer(const struct config *c)
+{
+	switch ((enum config_aead)c->aead) {
+	case CONFIG_AEAD_CHACHA:
+		return AEAD_CHACHA20_POLY1305;
+	case CONFIG_AEAD_AES:
+		return AEAD_AES_256_GCM;
+	case CONFIG_AEAD_AUTO:
+		break;
+	}
+#if defined(__x86_64__)
+	return __builtin_cpu_supports("aes") ? AEAD_AES_256_GCM | AEAD_CHACHA20_POLY1305
+					     : AEAD_CHACHA20_POLY1305;
+#else
+	return AEAD_AES_256_GCM | AEAD_CHACHA20_POLY1305;
+#endif
+}
+
+static void fill_identity(const struct daemon *d, uint64_t boot_epoch, struct hs_identity *ret)
+{
+	*ret = (struct hs_identity){
+		.chain = d->member->is.chain,
+		.n_chain = d->member->is.n_chain,
+		.key = d->member->key,
+		.node_id = d->member->node_id,
+		.boot_epoch = boot_epoch,
+	};
+	memcpy(ret->spiffe_id, d->member->is.spiffe_id, sizeof(ret->spiffe_id));
+	if (d->authority)
+		ret->root = authority_root(d->authority);
+}
+
+static int make_node(struct daemon *d)
+{
+	struct node_config nc = {
+		.ops = d->ops,
+		.entropy = kernel_entropy,
+		.aead_offer = aead_offer(d->config),
+		.mtu_bytes = (unsigned)d->config->tun_mtu_bytes,
+		.trust = { .ops = d->ops },
+		.network_keys = d->member->is.keys,
+		.n_network_keys = d->member->is.n_keys,
+	};
+	struct store_error e;
+	uint64_t boot_epoch;
+
+	if (policy_new(d->config->rules, d->config->n_rules, &d->policy) < 0)
+		return fatal(d, "cannot_start", "out of memory for the policy");
+	if (store_next_boot_epoch(d->store, daemon_unix_ms(d) / 1000, &boot_epoch, &e) < 0)
+		return fatal(d, "cannot_open_state", e.text);
+	fill_identity(d, boot_epoch, &nc.identity);
+	nc.policy = d->policy;
+	entropy_fill(&kernel_entropy, (uint8_t *)&nc.seed, sizeof(nc.seed));
+	memcpy(nc.trust.domain, d->member->domain, sizeof(nc.trust.domain));
+	nc.trust.n_roots = d->member->n_mldsa_roots;
+	memcpy(nc.trust.roots, d->member->mldsa_roots, sizeof(nc.trust.roots));
+	if (d->authority)
+		nc.root_key = authority_root_key(d->authority);
+	if (node_new(&nc, loop_now_us(), daemon_unix_ms(d), &d->node) < 0)
+		return fatal(d, "cannot_start", "the node could not be made");
+	if (d->member->is.revocations.len > 0)
+		(void)node_set_revocations(d->node, d->member->is.revocations);
+	if (d->authority) {
+		size_t n;
+		const struct token_entry *tokens = authority_tokens(d->authority, &n);
+
+		node_set_tokens(d->node, tokens, n);
+	}
+	return 0;
+}
+
+static int watch(struct daemon *d)
+{
+	struct loop_signal *ignored_signal;
+	struct loop_fd *ignored_fd;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->n_udp; i++)
+		r = loop_fd_new(d->loop, udp_fd(d->udp[i]), LOOP_READABLE, on_udp, d, &ignored_fd);
+	if (r == 0 && d->tun_fd >= 0)
+		r = loop_fd_new(d->loop, d->tun_fd, LOOP_READABLE, on_tun, d, &ignored_fd);
+	if (r == 0)
+		r = loop_fd_new(d->loop, control_server_fd(d->control), LOOP_READABLE, on_control,
+				d, &ignored_fd);
+	if (r == 0)
+		r = loop_fd_new(d->loop, keeper_client_fd(d->keeper), LOOP_READABLE, on_keeper, d,
+				&ignored_fd);
+	if (r == 0)
+		r = loop_signal_new(d->loop, SIGTERM, on_terminate, d, &ignored_signal);
+	if (r == 0)
+		r = loop_signal_new(d->loop, SIGINT, on_terminate, d, &ignored_signal);
+	if (r == 0)
+		r = loop_signal_new(d->loop, SIGHUP, on_hangup, d, &ignored_signal);
+	if (r == 0)
+		r = loop_timer_new(d->loop, on_node_timer, d, &d->node_timer);
+	if (r == 0)
+		r = loop_timer_new(d->loop, on_beat, d, &d->beat_timer);
+	if (r == 0)
+		r = loop_timer_new(d->loop, on_clock, d, &d->clock_timer);
+	if (r == 0)
+		r = loop_timer_new(d->loop, on_keep, d, &d->keep_timer);
+	return r;
+}
+
+static int start(struct daemon *d)
+{
+	struct control_options control;
+	const char *crypto_error = NULL;
+	int r;
+
+	d->ops = openssl_crypto_ops(&crypto_error);
+	if (!d->ops)
+		return fatal(d, "no_cryptography", crypto_error);
+	r = open_sockets(d);
+	if (r != 0)
+		return r;
+	control_options_fill(d->user.uid, &control);
+	control.on_request = answers_request;
+	control.on_gone = answers_gone;
+	control.arg = d;
+	if (keeper_confine(&d->user, &d->protections) < 0)
+		return fatal(d, "cannot_confine", "privileges could not be given up");
+	for (unsigned i = 0; i < KEEPER_N_PROTECTIONS; i++)
+		if (!d->protections.of[i].is_on)
+			log_warning(d->log, "protection_off",
+				    log_str("protection",
+					    keeper_protection_name((enum keeper_protection)i)),
+				    log_str("why", d->protections.of[i].text));
+	r = open_store(d);
+	if (r != 0)
+		return r;
+	r = make_node(d);
+	if (r != 0)
+		return r;
+	open_tunnel(d);
+	if (loop_new(&d->loop) < 0 || control_server_new(d->listen_fd, &control, &d->control) < 0 ||
+	    watch(d) < 0 || add_contacts(d) < 0)
+		return fatal(d, "cannot_start", "out of memory or descriptors");
+	return 0;
+}
+
+static void end(struct daemon *d)
+{
+	struct store_error e;
+
+	control_server_free(d->control);
+	if (d->loop)
+		loop_free(d->loop);
+	node_free(d->node);
+	policy_free(d->policy);
+	authority_free(d->authority);
+	member_free(d->member);
+	if (d->store) {
+		(void)store_save_clock(d->store, daemon_unix_ms(d) / 1000, &e);
+		store_close(d->store);
+	}
+	for (size_t i = 0; i < d->n_udp; i++)
+		udp_free(d->udp[i]);
+	if (d->tun_fd >= 0)
+		(void)close(d->tun_fd);
+	config_free(d->reloaded);
+	free(d->resolving);
+	free(d);
+}
+
+static int daemon_child(void *arg, struct keeper_client *keeper)
+{
+	const struct daemon_options *options = arg;
+	struct daemon *d = calloc(1, sizeof(*d));
+	uint64_t now_us = loop_now_us();
+	int status;
+
+	if (!d)
+		return KEEPER_EXIT_FATAL;
+	d->options = options;
+	d->config = options->config;
+	d->log = options->log;
+	d->keeper = keeper;
+	d->tun_fd = -1;
+	d->listen_fd = -1;
+	d->next_ping = 1;
+	d->start_us = now_us;
+	keeper_user_find(d->config->user, &d->user);
+	status = start(d);
+	if (status == 0) {
+		log_notice(d->log, "started", log_str("spiffe_id", d->member->is.spiffe_id),
+			   log_bool("authority", d->authority != NULL));
+		on_beat(d, now_us);
+		on_clock(d, now_us);
+		on_keep(d, now_us);
+		daemon_drain(d);
+		loop_run(d->loop);
+		status = d->status;
+	}
+	end(d);
+	return status;
+}
+
+int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
+{
+	const struct config *c = options->config;
+	struct keeper_options keeper = {
+		.tun_name = c->tun_name,
+		.mtu_max_bytes = FORWARD_MTU_MAX,
+		.overlay = { .len = OVERLAY_PREFIX_BITS },
+		.is_guarded = true,
+		.socket_path = c->socket,
+		.child = daemon_child,
+		.log = options->log,
+	};
+	const struct crypto_ops *ops;
+	const char *crypto_error = "";
+	struct keeper_user user;
+	char domain[DOMAIN_MAX + 1];
+	char directory_why[KEEPER_WHY_SIZE];
+
+	ops = openssl_crypto_ops(&crypto_error);
+	if (!ops) {
+		(void)snprintf(why, DAEMON_WHY_SIZE, "%s", crypto_error);
+		return 1;
+	}
+	if (!domain_is_valid(c->domain)) {
+		(void)snprintf(why, DAEMON_WHY_SIZE, "%s: domain: not a trust domain",
+			       options->config_path);
+		return 1;
+	}
+	(void)snprintf(domain, sizeof(domain), "%.*s", DOMAIN_MAX, c->domain);
+	overlay_address_of(ops, domain, 0, keeper.overlay.ip);
+	keeper_user_find(c->user, &user);
+	if (keeper_directory(c->state_dir, 0700, &user, true, directory_why) < 0 ||
+	    keeper_directory(c->run_dir, 0755, &user, false, directory_why) < 0) {
+		(void)snprintf(why, DAEMON_WHY_SIZE, "%s", directory_why);
+		return 1;
+	}
+	union {
+		const struct daemon_options *in;
+		void *out;
+	} arg = { .in = options };
+
+	keeper.arg = arg.out;
+	return keeper_run(&keeper);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* daemon_internal.h - what the files of this room share. */
+#pragma once
+
+#include "core/forward/forward.h"
+#include "core/node/node.h"
+#include "daemon/authority.h"
+#include "daemon/daemon.h"
+#include "daemon/member.h"
+#include "shell/control/control.h"
+#include "shell/keeper/keeper.h"
+#include "shell/loop/loop.h"
+#include "shell/tun/tun.h"
+#include "shell/udp/udp.h"
+
+#define PINGS_MAX 64
+#define FEATURES_MAX 8
+#define TUN_BATCH 64 /* packets a wake-up, so that the tunnel cannot starve the rest */
+#define CLOCK_EVERY_US SECONDS(1)
+#define KEEP_EVERY_US SECONDS(60) /* clock floor, renewal */
+#define RESOLVE_AGAIN_US SECONDS(5)
+
+struct daemon;
+
+struct feature {
+	const char *name;
+	bool is_on;
+	char why[KEEPER_WHY_SIZE];
+};
+
+/* An `x0 ping` or `x0 trace` under way. */
+struct ping {
+	struct daemon *daemon;
+	uint64_t request; /* of the control socket; 0: free */
+	uint64_t node_id;
+	char name[NODE_NAME_MAX + 1];
+	bool is_trace;
+	uint32_t id;
+	uint32_t n_sent;
+	uint32_t n_received;
+	uint32_t n_wanted; /* 0: until the client goes away */
+	uint64_t interval_us;
+	uint64_t wait_us;
+	uint64_t sent_us;
+	uint64_t min_us, max_us, sum_us;
+	bool has_answer; /* trace: of the current ttl */
+	struct loop_timer *timer;
+};
+
+struct resolving {
+	struct daemon *daemon;
+	size_t peer; /* in the configuration */
+	struct loop_timer *again;
+	char spiffe_id[SPIFFE_ID_SIZE];
+};
+
+struct daemon {
+	const struct daemon_options *options;
+	const struct config *config;
+	struct config *reloaded; /* owned, where the configuration has been read again */
+	struct log *log;
+	const struct crypto_ops *ops;
+	struct keeper_client *keeper;
+	struct keeper_user user;
+	struct keeper_protections protections;
+	struct loop *loop;
+	struct store *store;
+	struct member *member;
+	struct authority *authority; /* NULL where this node is not it */
+	struct policy *policy;
+	struct node *node;
+	struct udp *udp[CONFIG_LISTEN_MAX];
+	size_t n_udp;
+	int tun_fd; /* -1: none */
+	int listen_fd;
+	struct control_server *control;
+	struct loop_timer *node_timer, *beat_timer, *clock_timer, *keep_timer;
+	struct ping pings[PINGS_MAX];
+	uint32_t next_ping;
+	struct resolving *resolving;
+	struct feature features[FEATURES_MAX];
+	size_t n_features;
+	int64_t clock_ahead_ms; /* of the system's: where that lies before the clock floor */
+	uint64_t start_us;
+	uint64_t tun_dropped;
+	bool is_stopping;
+	int status;
+};
+
+/* daemon.c */
+int64_t daemon_unix_ms(const struct daemon *d);
+void daemon_drain(struct daemon *d); /* after each call on the node */
+void daemon_stop(struct daemon *d, int status);
+void daemon_feature(struct daemon *d, const char *name, bool is_on, const char *why);
+/* Reads the configuration again and applies what can be; a JSON report. -EINVAL and the text. */
+json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE]);
+
+/* members.c: membership as it changes */
+void members_issue(struct daemon *d, const struct node_issue *issue);
+void members_renewed(struct daemon *d, struct span answer);
+void members_store(struct daemon *d);
+void members_tick(struct daemon *d);
+
+/* events.c */
+void events_handle(struct daemon *d, const struct node_event *e);
+
+/* answers.c: the control socket's verbs */
+void answers_request(void *arg, uint64_t request, const char *verb, const json_t *args,
+		     const struct control_caller *caller);
+void answers_gone(void *arg, uint64_t request);
+json_t *answers_event(const struct daemon *d, const struct node_event *e);
+void node_id_text(uint64_t id, char ret[17]);
+json_t *address_json(const uint8_t address[16]);
+
+/* pings.c */
+void pings_begin(struct daemon *d, uint64_t request, const json_t *args, bool is_trace);
+void pings_event(struct daemon *d, const struct node_event *e);
+void pings_end(struct daemon *d, uint64_t request);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events of the node: to the log, and to whoever waits for them on the control socket. */
+#include "daemon/daemon_internal.h"
+
+static const struct {
+	const char *name;
+	enum log_level level;
+} kinds[EVENT_N_TYPES] = {
+	[EVENT_PEER_UP] = { "peer_up", LOG_LEVEL_INFO },
+	[EVENT_PEER_DOWN] = { "peer_down", LOG_LEVEL_NOTICE },
+	[EVENT_LINK_UP] = { "link_up", LOG_LEVEL_INFO },
+	[EVENT_LINK_SUSPECT] = { "link_suspect", LOG_LEVEL_DEBUG },
+	[EVENT_LINK_DOWN] = { "link_down", LOG_LEVEL_NOTICE },
+	[EVENT_ROUTE_CHANGED] = { "route_changed", LOG_LEVEL_DEBUG },
+	[EVENT_HANDSHAKE_FAILED] = { "handshake_failed", LOG_LEVEL_INFO },
+	[EVENT_SPOOFED_INNER] = { "spoofed_inner", LOG_LEVEL_WARNING },
+	[EVENT_SPOOFED_TUN] = { "spoofed_tun", LOG_LEVEL_WARNING },
+	[EVENT_FLOW_DENIED] = { "flow_denied", LOG_LEVEL_INFO },
+	[EVENT_PEER_MOVED] = { "peer_moved", LOG_LEVEL_INFO },
+	[EVENT_PEER_REVOKED] = { "peer_revoked", LOG_LEVEL_NOTICE },
+	[EVENT_PEER_CLONED] = { "peer_cloned", LOG_LEVEL_WARNING },
+	[EVENT_ECHO_REPLY] = { "echo_reply", LOG_LEVEL_DEBUG },
+	[EVENT_TRACE_REPLY] = { "trace_reply", LOG_LEVEL_DEBUG },
+	[EVENT_REKEYED] = { "rekeyed", LOG_LEVEL_DEBUG },
+	[EVENT_GOODBYE] = { "goodbye", LOG_LEVEL_INFO },
+	[EVENT_NETWORK_KEY] = { "network_key", LOG_LEVEL_NOTICE },
+};
+
+void events_handle(struct daemon *d, const struct node_event *e)
+{
+	char id[17];
+	char endpoint[ENDPOINT_TEXT_SIZE] = "";
+
+	if (e->type == EVENT_ECHO_REPLY || e->type == EVENT_TRACE_REPLY)
+		pings_event(d, e);
+	node_id_text(e->node_id, id);
+	if (!endpoint_is_null(&e->endpoint))
+		endpoint_format(&e->endpoint, endpoint);
+	struct log_field fields[] = {
+		log_str("", NULL),
+		log_str("peer", e->name[0] ? e->name : id),
+		log_str("endpoint", endpoint),
+		log_str("why", e->reason ? e->reason : ""),
+		log_u64("metric", e->metric),
+		log_u64("hops", e->hops),
+	};
+
+	log_event(d->log, kinds[e->type].level, kinds[e->type].name, fields,
+		  sizeof(fields) / sizeof(fields[0]));
+}

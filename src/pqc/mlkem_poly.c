@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Arithmetic, sampling and encoding of ML-KEM polynomials (FIPS 203 section 4.2). */
+#include "pqc/mlkem_poly.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "pqc/bits.h"
+#include "pqc/ct.h"
+#include "pqc/keccak.h"
+
+#define Q MLKEM_Q
+#define Q_INVERSE (-3327)   /* of q modulo 2^16 */
+#define R_SQUARED 1353	    /* 2^32 modulo q */
+#define INVERSE_128_R2 1441 /* 2^32 / 128 modulo q */
+
+/* 17^BitRev7(i) 2^16 modulo q, centred (appendix A). */
+static const int16_t zetas[128] = {
+	-1044, -758,  -359,  -1517, 1493,  1422,  287,	 202,	-171,  622,   1577,  182,   962,
+	-1202, -1474, 1468,  573,   -1325, 264,	  383,	 -829,	1458,  -1602, -130,  -681,  1017,
+	732,   608,   -1542, 411,   -205,  -1571, 1223,	 652,	-552,  1015,  -1293, 1491,  -282,
+	-1544, 516,   -8,    -320,  -666,  -1618, -1162, 126,	1469,  -853,  -90,   -271,  830,
+	107,   -1421, -247,  -951,  -398,  961,	  -1508, -725,	448,   -1065, 677,   -1275, -1103,
+	430,   555,   843,   -1251, 871,   1550,  105,	 422,	587,   177,   -235,  -291,  -460,
+	1574,  1653,  -246,  778,   1159,  -147,  -777,	 1483,	-602,  1119,  -1590, 644,   -872,
+	349,   418,   329,   -156,  -75,   817,	  1097,	 603,	610,   1322,  -1285, -1465, 384,
+	-1215, -136,  1218,  -1335, -874,  220,	  -1187, -1659, -1185, -1530, -1278, 794,   -1510,
+	-854,  -870,  478,   -108,  -308,  996,	  991,	 958,	-1460, 1522,  1628,
+};
+
+/* a b 2^-16 modulo q, within (-q, q) for |a b| < q 2^15. The low halves of the two products
+ * are equal and cancel, so the high halves are all there is to subtract. */
+static inline int16_t multiply(int16_t a, int16_t b)
+{
+	int16_t low = (int16_t)((int32_t)a * b);
+	int16_t high = (int16_t)(((int32_t)a * b) >> 16);
+	int16_t t = (int16_t)((int32_t)low * Q_INVERSE);
+
+	return (int16_t)(high - (int16_t)(((int32_t)t * Q) >> 16));
+}
+
+/* Barrett: the representative within [-q/2, q/2] of any int16_t. */
+static inline int16_t reduce(int16_t a)
+{
+	int16_t quotient = (int16_t)(((int32_t)a * 20159 + (1 << 25)) >> 26); /* 2^26 / q */
+
+	return (int16_t)(a - quotient * Q);
+}
+
+/* The representative within [0, q) of one within (-q, q). */
+static inline uint32_t to_unsigned(int16_t a)
+{
+	return (uint32_t)(a + (int32_t)(ct_mask(ct_negative(a)) & Q));
+}
+
+/* Seven layers add at most q each: 8 q is less than 2^15, so one reduction at the end does. */
+void mlkem_poly_ntt(struct mlkem_poly *p)
+{
+	unsigned k = 1;
+
+	for (unsigned len = 128; len >= 2; len /= 2) {
+		for (unsigned start = 0; start < MLKEM_N; start += 2 * len) {
+			int16_t zeta = zetas[k++];
+			int16_t *a = p->c + start;
+			int16_t *b = a + len;
+
+			for (unsigned j = 0; j < len; j++) {
+				int16_t t = multiply(zeta, b[j]);
+
+				b[j] = (int16_t)(a[j] - t);
+				a[j] = (int16_t)(a[j] + t);
+			}
+		}
+	}
+	mlkem_poly_reduce(p);
+}
+
+void mlkem_poly_inverse_ntt(struct mlkem_poly *p)
+{
+	unsigned k = 127;
+
+	mlkem_poly_reduce(p);
+	for (unsigned len = 2; len <= 128; len *= 2) {
+		for (unsigned start = 0; start < MLKEM_N; start += 2 * len) {
+			int16_t zeta = zetas[k--];
+			int16_t *a = p->c + start;
+			int16_t *b = a + len;
+
+			for (unsigned j = 0; j < len; j++) {
+				int16_t t = a[j];
+
+				a[j] = reduce((int16_t)(t + b[j]));
+				b[j] = multiply(zeta, (int16_t)(b[j] - t));
+			}
+		}
+	}
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		p->c[i] = multiply(p->c[i], INVERSE_128_R2);
+}
+
+/* a 2^-16 modulo q, within (-q, q) for |a| < q 2^15. */
+static inline int32_t montgomery(int32_t a)
+{
+	int16_t t = (int16_t)((int16_t)a * Q_INVERSE);
+
+	return (a - (int32_t)t * Q) >> 16;
+}
+
+/* (a0 + a1 X)(b0 + b1 X) modulo X^2 - zeta (algorithm 12); the odd pairs have -zeta. Sums of
+ * two products of coefficients below q stay below q 2^15. */
+static inline void multiply_pair_add(int16_t sum[2], const int16_t a[2], const int16_t b[2],
+				     int32_t zeta)
+{
+	int32_t high = montgomery((int32_t)a[1] * b[1]);
+
+	sum[0] = (int16_t)(sum[0] + montgomery((int32_t)a[0] * b[0] + high * zeta));
+	sum[1] = (int16_t)(sum[1] + montgomery((int32_t)a[0] * b[1] + (int32_t)a[1] * b[0]));
+}
+
+/* Each call adds less than q: four of them stay below 2^15. */
+void mlkem_poly_multiply_add(struct mlkem_poly *sum, const struct mlkem_poly *a,
+			     const struct mlkem_poly *b)
+{
+	for (unsigned i = 0; i < MLKEM_N; i += 4) {
+		int32_t zeta = zetas[64 + i / 4];
+
+		multiply_pair_add(sum->c + i, a->c + i, b->c + i, zeta);
+		multiply_pair_add(sum->c + i + 2, a->c + i + 2, b->c + i + 2, -zeta);
+	}
+}
+
+void mlkem_poly_to_montgomery(struct mlkem_poly *p)
+{
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		p->c[i] = multiply(p->c[i], R_SQUARED);
+}
+
+void mlkem_poly_add(struct mlkem_poly *p, const struct mlkem_poly *other)
+{
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		p->c[i] = (int16_t)(p->c[i] + other->c[i]);
+}
+
+void mlkem_poly_reduce(struct mlkem_poly *p)
+{
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		p->c[i] = reduce(p->c[i]);
+}
+
+void mlkem_poly_sample_uniform(struct mlkem_poly *p, const uint8_t rho[32], uint8_t x, uint8_t y)
+{
+	const uint8_t position[2] = { x, y };
+	int16_t kept[MLKEM_N + 2];    /* a place for what the last three bytes may leave over */
+	uint8_t block[SHAKE128_RATE]; /* a multiple of 3 */
+	struct keccak k;
+	unsigned n = 0;
+
+	shake128_init(&k);
+	keccak_absorb(&k, rho, 32);
+	keccak_absorb(&k, position, sizeof(position));
+	while (n < MLKEM_N) {
+		keccak_squeeze(&k, block, sizeof(block));
+		for (unsigned i = 0; i < sizeof(block) && n < MLKEM_N; i += 3) {
+			int d1 = block[i] | (block[i + 1] & 15) << 8;
+			int d2 = block[i + 1] >> 4 | block[i + 2] << 4;
+
+			/* one in five is rejected, which no processor can predict */
+			kept[n] = (int16_t)d1;
+			n += d1 < Q;
+			kept[n] = (int16_t)d2;
+			n += d2 < Q;
+		}
+	}
+	memcpy(p->c, kept, sizeof(p->c));
+}
+
+/* Sums of two bits in parallel: 8 coefficients from 4 bytes. */
+static void noise_eta2(struct mlkem_poly *p, const uint8_t *bytes)
+{
+	for (unsigned i = 0; i < MLKEM_N / 8; i++) {
+		uint32_t v = bytes[4 * i] | (uint32_t)bytes[4 * i + 1] << 8 |
+			     (uint32_t)bytes[4 * i + 2] << 16 | (uint32_t)bytes[4 * i + 3] << 24;
+		uint32_t sums = (v & 0x55555555) + (v >> 1 & 0x55555555);
+
+		for (unsigned j = 0; j < 8; j++)
+			p->c[8 * i + j] = (int16_t)((int)(sums >> 4 * j & 3) -
+						    (int)(sums >> (4 * j + 2) & 3));
+	}
+}
+
+/* Sums of three: 4 coefficients from 3 bytes. */
+static void noise_eta3(struct mlkem_poly *p, const uint8_t *bytes)
+{
+	for (unsigned i = 0; i < MLKEM_N / 4; i++) {
+		uint32_t v = bytes[3 * i] | (uint32_t)bytes[3 * i + 1] << 8 |
+			     (uint32_t)bytes[3 * i + 2] << 16;
+		uint32_t sums = (v & 0x249249) + (v >> 1 & 0x249249) + (v >> 2 & 0x249249);
+
+		for (unsigned j = 0; j < 4; j++)
+			p->c[4 * i + j] = (int16_t)((int)(sums >> 6 * j & 7) -
+						    (int)(sums >> (6 * j + 3) & 7));
+	}
+}
+
+void mlkem_poly_sample_noise(struct mlkem_poly *p, unsigned eta, const uint8_t seed[32],
+			     uint8_t nonce)
+{
+	uint8_t bytes[64 * 3];
+	struct keccak k;
+
+	shake256_init(&k);
+	keccak_absorb(&k, seed, 32);
+	keccak_absorb(&k, &nonce, 1);
+	keccak_squeeze(&k, bytes, 64 * (size_t)eta);
+	if (eta == 2)
+		noise_eta2(p, bytes);
+	else
+		noise_eta3(p, bytes);
+	keccak_wipe(&k);
+	bytes_wipe(bytes, sizeof(bytes));
+}
+
+void mlkem_poly_encode(const struct mlkem_poly *p, uint8_t ret[MLKEM_POLY_LEN])
+{
+	uint32_t values[MLKEM_N];
+
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		values[i] = to_unsigned(reduce(p->c[i]));
+	bits_pack(values, 12, ret);
+	bytes_wipe(values, sizeof(values));
+}
+
+void mlkem_poly_decode(struct mlkem_poly *p, const uint8_t from[MLKEM_POLY_LEN])
+{
+	uint32_t values[MLKEM_N];
+
+	bits_unpack(from, 12, values);
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		p->c[i] = reduce((int16_t)values[i]);
+	bytes_wipe(values, sizeof(values));
+}
+
+int mlkem_poly_check(const uint8_t from[MLKEM_POLY_LEN])
+{
+	uint32_t values[MLKEM_N];
+
+	bits_unpack(from, 12, values);
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		if (values[i] >= Q)
+			return -EKEYREJECTED;
+	return 0;
+}
+
+/* round(2^d x / q) modulo 2^d for x in [0, q). The division is a multiplication by
+ * ceil(2^40 / q): the numerator is below 2^23, so the error stays below 2^-17 < 1 / q and
+ * the quotient is exact. Division instructions take time that depends on their operands. */
+static inline uint32_t compress(uint32_t x, unsigned d)
+{
+	uint64_t numerator = ((uint64_t)x << d) + Q / 2;
+
+	return (uint32_t)(numerator * UINT64_C(330282857) >> 40) & ((UINT32_C(1) << d) - 1);
+}
+
+static inline __attribute__((always_inline)) void compress_to(const struct mlkem_poly *p,
+							      unsigned d, uint8_t *ret)
+{
+	uint32_t values[MLKEM_N];
+
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		values[i] = compress(to_unsigned(reduce(p->c[i])), d);
+	bits_pack(values, d, ret);
+	bytes_wipe(values, sizeof(values));
+}
+
+static inline __attribute__((always_inline)) void decompress_from(struct mlkem_poly *p, unsigned d,
+								  const uint8_t *from)
+{
+	uint32_t values[MLKEM_N];
+
+	bits_unpack(from, d, values);
+	for (unsigned i = 0; i < MLKEM_N; i++) /* hidden: a bit of the message is no branch */
+		p->c[i] = (int16_t)((ct_hide(values[i]) * Q + (UINT32_C(1) << (d - 1))) >> d);
+	bytes_wipe(values, sizeof(values));
+}
+
+void mlkem_poly_compress(const struct mlkem_poly *p, unsigned d, uint8_t *ret)
+{
+	switch (d) {
+	case 1:
+		compress_to(p, 1, ret);
+		break;
+	case 4:
+		compress_to(p, 4, ret);
+		break;
+	case 5:
+		compress_to(p, 5, ret);
+		break;
+	case 10:
+		compress_to(p, 10, ret);
+		break;
+	case 11:
+		compress_to(p, 11, ret);
+		break;
+	}
+}
+
+void mlkem_poly_decompress(struct mlkem_poly *p, unsigned d, const uint8_t *from)
+{
+	switch (d) {
+	case 1:
+		decompress_from(p, 1, from);
+		break;
+	case 4:
+		decompress_from(p, 4, from);
+		break;
+	case 5:
+		decompress_from(p, 5, from);
+		break;
+	case 10:
+		decompress_from(p, 10, from);
+		break;
+	case 11:
+		decompress_from(p, 11, from);
+		break;
+	}
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of keys, and the texts that are made from it. */
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "shell/config/rules.h"
+#include "shell/config/table.h"
+#include "shell/config/value.h"
+
+#define AT(member) .offset = offsetof(struct config, member)
+#define LIST(member) AT(member), .offset_n = offsetof(struct config, n_##member)
+
+#define MEMBERS "spiffe://*/node/*"
+
+/* What holds where the file has no `policy`, and what `x0 init` writes. */
+#define POLICY_DEFAULT                               \
+	"- allow: [session, ping, relay, connect]\n" \
+	"  from: \"" MEMBERS "\"\n"                  \
+	"- allow: issue\n"                           \
+	"  from: \"*\"\n"                            \
+	"- allow: [api, invite]\n"                   \
+	"  from: \"uid:*\"\n"
+
+static const struct config_key keys[] = {
+	{ "domain", CONFIG_STRING, "", "x0tta6bl4.mesh", NULL, 1, 128, "a-z 0-9 . - _", false,
+	  "Trust domain: whose certificates count, and with them the overlay prefix.", "",
+	  AT(domain) },
+	{ "name", CONFIG_STRING, "", "\"\"", NULL, 0, 63, "a-z 0-9 . - _", false,
+	  "Name of this node in the domain; empty for the name of the host.", "berlin-1",
+	  AT(name) },
+	{ "listen", CONFIG_ADDRESSES, "", "[\"[::]:26969\"]", NULL, 1, CONFIG_LISTEN_MAX, "", false,
+	  "UDP addresses to listen on; [::] takes IPv4 too. The port may be left out: 26969.",
+	  "[\"192.0.2.1:26969\"]", LIST(listen) },
+	{ "endpoints", CONFIG_HOSTPORTS, "", "[]", NULL, 0, CONFIG_ENDPOINTS_MAX, "", true,
+	  "Where others reach this node, if not at its own addresses: told in invitations.",
+	  "[\"mesh.example:26969\"]", LIST(endpoints) },
+	{ "peers", CONFIG_PEERS, "", "[]", NULL, 0, CONFIG_PEERS_MAX, "", true,
+	  "Nodes to connect to and stay connected with. With a name only that node is accepted "
+	  "there.",
+	  "[{endpoint: \"192.0.2.7:26969\", name: \"spiffe://x0tta6bl4.mesh/node/berlin-2\"}]",
+	  LIST(peers) },
+	{ "state_dir", CONFIG_PATH, "", "/var/lib/x0", "$XDG_STATE_HOME/x0", 1, 200, "", false,
+	  "Keys, certificates and what must outlive a restart. Only the daemon reads it.", "",
+	  AT(state_dir) },
+	/* sun_path has 108 bytes (unix(7)), the name and its lock take 13 */
+	{ "run_dir", CONFIG_PATH, "", "/run/x0", "$XDG_RUNTIME_DIR/x0", 1, 90, "", false,
+	  "Holds the control socket, x0.sock.", "", AT(run_dir) },
+	{ "user", CONFIG_STRING, "", "x0", NULL, 1, 63, "a-z A-Z 0-9 . - _", false,
+	  "User that the daemon becomes when started as root; nobody where it does not exist.", "",
+	  AT(user) },
+	{ "tun.name", CONFIG_STRING, "", "x0", NULL, 1, 15, "a-z A-Z 0-9 . - _", false,
+	  "Name of the tunnel device.", "mesh0", AT(tun_name) },
+	{ "tun.mtu", CONFIG_INTEGER, "bytes", "1344", NULL, 1280, 1344, "", false,
+	  "MTU of the tunnel device: 1344 fits an underlay of 1500.", "1280", AT(tun_mtu_bytes) },
+	{ "log.level", CONFIG_CHOICE, "", "info", NULL, 0, 7,
+	  "emergency|alert|critical|error|warning|notice|info|debug", true,
+	  "Events less urgent than this are not written.", "debug", AT(log_level) },
+	{ "log.format", CONFIG_CHOICE, "", "auto", NULL, 0, 3, "auto|text|json|journal", false,
+	  "auto: for journald where it reads, else text.", "json", AT(log_format) },
+	{ "aead", CONFIG_CHOICE, "", "auto", NULL, 0, 2, "auto|aes-256-gcm|chacha20-poly1305",
+	  false,
+	  "Cipher to prefer. auto: AES-256-GCM where the processor has it. ChaCha20-Poly1305 is "
+	  "always offered.",
+	  "", AT(aead) },
+	{ "limits.peers", CONFIG_INTEGER, "peers", "1000", NULL, 1, 1000, "", false,
+	  "Nodes that sessions are held with at most.", "", AT(peers_max) },
+	{ "policy", CONFIG_RULES, "", POLICY_DEFAULT, NULL, 0, POLICY_RULES_MAX, "", true,
+	  "Who may do what. A forbid that matches wins over every allow; what no rule allows is "
+	  "denied.",
+	  "", .offset = offsetof(struct config, rules),
+	  .offset_n = offsetof(struct config, n_rules) },
+};
+
+static const struct config_renamed renamed[] = {
+	{ "trust_domain", "domain" },
+	{ "tun.device", "tun.name" },
+};
+
+const struct config_key *config_keys(size_t *ret_n)
+{
+	*ret_n = N_ELEMENTS(keys);
+	return keys;
+}
+
+const struct config_key *config_key_find(const char *path)
+{
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+		if (strcmp(keys[i].path, path) == 0)
+			return &keys[i];
+	}
+	return NULL;
+}
+
+const char *table_renamed(const char *path)
+{
+	for (size_t i = 0; i < N_ELEMENTS(renamed); i++) {
+		if (strcmp(renamed[i].before, path) == 0)
+			return renamed[i].now;
+	}
+	return NULL;
+}
+
+bool table_is_section(const char *path)
+{
+	size_t len = strlen(path);
+
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+		if (strncmp(keys[i].path, path, len) == 0 && keys[i].path[len] == '.')
+			return true;
+	}
+	for (size_t i = 0; i < N_ELEMENTS(renamed); i++) {
+		if (strncmp(renamed[i].before, path, len) == 0 && renamed[i].before[len] == '.')
+			return true;
+	}
+	return false;
+}
+
+/* Levenshtein distance of texts up to 63 characters; more is far away. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[64];
+	size_t n = strlen(b);
+
+	if (n >= N_ELEMENTS(row) || strlen(a) >= N_ELEMENTS(row))
+		return UINT32_MAX;
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 1; *a; a++, i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			unsigned best = diagonal + (*a != b[j - 1]);
+
+			diagonal = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+const char *table_nearest(const char *path)
+{
+	const char *last = strrchr(path, '.');
+	const char *nearest = NULL;
+	unsigned best = (unsigned)strlen(path) / 2 + 1; /* farther is no help */
+
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+		const char *name = strrchr(keys[i].path, '.');
+		unsigned d = distance(path, keys[i].path);
+
+		/* the right word in the wrong section: mtu for tun.mtu */
+		if (strcmp(last ? last + 1 : path, name ? name + 1 : keys[i].path) == 0)
+			d = 1;
+		if (d < best) {
+			best = d;
+			nearest = keys[i].path;
+		}
+	}
+	return nearest;
+}
+
+/* ---- texts ---- */
+
+void config_print_value(const struct config *c, const struct config_key *key, FILE *to)
+{
+	value_print(c, key, to);
+}
+
+/* The section of a path, 0 for none, and the heading where a new one begins. */
+static size_t section(const struct config_key *key, const struct config_key *before,
+		      const char *prefix, FILE *to)
+{
+	const char *dot = strchr(key->path, '.');
+	size_t len = dot ? (size_t)(dot - key->path) : 0;
+
+	if (len > 0 && !(before && strncmp(before->path, key->path, len + 1) == 0))
+		(void)fprintf(to, "%s%.*s:\n", prefix, (int)len, key->path);
+	return len;
+}
+
+void config_print(const struct config *c, FILE *to)
+{
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+		size_t len = section(&keys[i], i > 0 ? &keys[i - 1] : NULL, "", to);
+		bool is_block = (keys[i].type == CONFIG_RULES || keys[i].type == CONFIG_PEERS) &&
+				value_count(c, &keys[i]) > 0;
+
+		(void)fprintf(to, "%s%s:", len ? "  " : "", keys[i].path + (len ? len + 1 : 0));
+		if (is_block) {
+			(void)fputc('\n', to);
+			value_print_items(c, &keys[i], 2, to);
+		} else {
+			(void)fputc(' ', to);
+			value_print(c, &keys[i], to);
+			(void)fputc('\n', to);
+		}
+	}
+}
+
+void config_print_json(const struct config *c, FILE *to)
+{
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+		(void)fprintf(to, "%s\"%s\": ", i == 0 ? "{" : ", ", keys[i].path);
+		value_print(c, &keys[i], to);
+	}
+	(void)fputs("}\n", to);
+}
+
+/* A default on one line. */
+static const char *default_line(const struct config_key *key)
+{
+	if (key->type == CONFIG_RULES)
+		return "members reach each other";
+	if (strcmp(key->default_text, "\"\"") == 0)
+		return "empty";
+	return key->default_text;
+}
+
+void config_print_help(FILE *to)
+{
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+		const struct config_key *k = &keys[i];
+		char allowed[200];
+
+		value_print_allowed(k, allowed, sizeof(allowed));
+		(void)fprintf(to, "%s\n    %s\n    Allowed: %s.\n    Default: %s", k->path, k->help,
+			      allowed, default_line(k));
+		if (k->default_user)
+			(void)fprintf(to, " (without root: %s)", k->default_user);
+		(void)fprintf(to, ". %s\n",
+			      k->is_reloadable ? "Applied by a reload." : "Needs a restart.");
+		if (*k->example)
+			(void)fprintf(to, "    Example: %s\n", k->example);
+	}
+}
+
+void config_print_markdown(FILE *to)
+{
+	(void)fputs("| key | allowed | default | change | meaning |\n|---|---|---|---|---|\n", to);
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+		const struct config_key *k = &keys[i];
+		char allowed[200];
+
+		value_print_allowed(k, allowed, sizeof(allowed));
+		(void)fprintf(to, "| `%s` | ", k->path);
+		for (const char *s = allowed; *s; s++)
+			(void)fprintf(to, *s == '|' ? "\\|" : "%c", *s);
+		(void)fprintf(to, " | %s", default_line(k));
+		if (k->default_user)
+			(void)fprintf(to, "; without root `%s`", k->default_user);
+		(void)fprintf(to, " | %s | %s |\n", k->is_reloadable ? "reload" : "restart",
+			      k->help);
+	}
+}
+
+static void print_lines(const char *text, const char *prefix, FILE *to)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		(void)fprintf(to, "%s%.*s\n", prefix, (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void print_default_policy(FILE *to)
+{
+	(void)fputs(
+		"# Members reach each other. To narrow it, take `connect` out of the first rule "
+		"and\n"
+		"# add rules such as\n"
+		"#   - allow: connect\n"
+		"#     from: \"spiffe://x0tta6bl4.mesh/node/laptop\"\n"
+		"#     resource: \"tcp:22\"\n"
+		"# or forbid what must not be: a forbid wins over every allow.\n"
+		"# The second rule lets whoever holds a valid invitation, or a certificate to "
+		"renew, be\n"
+		"# issued one; the third is for those who may open the control socket.\n"
+		"policy:\n",
+		to);
+	print_lines(POLICY_DEFAULT, "  ", to);
+}
+
+static void print_default_key(const struct config_key *k, const char *value, size_t section_len,
+			      FILE *to)
+{
+	const char *name = k->path + (section_len ? section_len + 1 : 0);
+
+	(void)fprintf(to, "# %s\n", k->help);
+	if (value) {
+		(void)fprintf(to, "%s: ", name);
+		print_quoted(value, to);
+		(void)fputc('\n', to);
+	} else {
+		(void)fprintf(to, "#%s%s: %s", section_len ? "  " : "", name, k->default_text);
+		if (k->default_user)
+			(void)fprintf(to, " # without root: %s", k->default_user);
+		(void)fputc('\n', to);
+	}
+}
+
+void config_print_default_file(const char *domain, const char *name, FILE *to)
+{
+	(void)fputs("# Configuration of x0. Lines that begin with # show the defaults; `x0 config "
+		    "help` says more,\n# `x0 config check` looks for mistakes.\n",
+		    to);
+	for (size_t i = 0; i < N_ELEMENTS(keys); i++) {
+		const struct config_key *k = &keys[i];
+		const char *value = NULL;
+
+		if (strcmp(k->path, "domain") == 0)
+			value = domain;
+		else if (strcmp(k->path, "name") == 0)
+			value = name;
+		(void)fputc('\n', to);
+		size_t len = section(k, i > 0 ? &keys[i - 1] : NULL, "#", to);
+
+		if (k->type == CONFIG_RULES)
+			print_default_policy(to);
+		else
+			print_default_key(k, value, len, to);
+	}
+}

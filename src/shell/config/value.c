@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One value: the checks of its type, and how it is printed. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "shell/config/rules.h"
+#include "shell/config/value.h"
+
+static void *field(const struct config *c, size_t offset)
+{
+	return (uint8_t *)(uintptr_t)c + offset;
+}
+
+bool value_is_list(const struct config_key *key)
+{
+	return key->type >= CONFIG_ADDRESSES;
+}
+
+size_t value_count(const struct config *c, const struct config_key *key)
+{
+	return value_is_list(key) ? *(size_t *)field(c, key->offset_n) : 1;
+}
+
+void value_print_allowed(const struct config_key *key, char *ret, size_t size)
+{
+	const char *space = *key->unit ? " " : "";
+
+	switch (key->type) {
+	case CONFIG_STRING:
+		(void)snprintf(ret, size, "%" PRIu64 " to %" PRIu64 " characters of %s", key->min,
+			       key->max, *key->choices ? key->choices : "any kind");
+		break;
+	case CONFIG_PATH:
+		(void)snprintf(ret, size, "an absolute path of at most %" PRIu64 " characters",
+			       key->max);
+		break;
+	case CONFIG_INTEGER:
+		(void)snprintf(ret, size, "%" PRIu64 " to %" PRIu64 "%s%s", key->min, key->max,
+			       space, key->unit);
+		break;
+	case CONFIG_CHOICE:
+		(void)snprintf(ret, size, "one of %s", key->choices);
+		break;
+	case CONFIG_ADDRESSES:
+		(void)snprintf(ret, size,
+			       "a list of %" PRIu64 " to %" PRIu64
+			       " addresses, such as \"[::]:26969\" or 192.0.2.1",
+			       key->min, key->max);
+		break;
+	case CONFIG_HOSTPORTS:
+		(void)snprintf(ret, size,
+			       "a list of at most %" PRIu64
+			       " host:port, such as mesh.example:26969",
+			       key->max);
+		break;
+	case CONFIG_PEERS:
+		(void)snprintf(ret, size,
+			       "a list of at most %" PRIu64
+			       " { endpoint: host:port, name: spiffe://... }",
+			       key->max);
+		break;
+	case CONFIG_RULES:
+		(void)snprintf(
+			ret, size,
+			"a list of at most %" PRIu64
+			" { allow|forbid: action or list, from: pattern, resource: pattern }",
+			key->max);
+		break;
+	}
+}
+
+static int refuse(const struct config_key *key, const struct tree *t, const char *what,
+		  struct config_report *report)
+{
+	char allowed[200];
+
+	value_print_allowed(key, allowed, sizeof(allowed));
+	return report_error(report, t->line, "%s: %.60s%s; allowed: %s", key->path,
+			    t->kind == TREE_SCALAR ? t->text : "", what, allowed);
+}
+
+static const char *kind_text(const struct tree *t)
+{
+	switch (t->kind) {
+	case TREE_NULL:
+		return "has no value";
+	case TREE_SCALAR:
+		return " is a single value";
+	case TREE_LIST:
+		return "is a list";
+	case TREE_MAP:
+		return "is a section";
+	}
+	return "";
+}
+
+/* ---- single values ---- */
+
+static int set_string(struct config *c, const struct config_key *key, const struct tree *t,
+		      struct config_report *report)
+{
+	size_t len = strlen(t->text);
+
+	if (len < key->min || len > key->max || len >= CONFIG_TEXT_SIZE)
+		return refuse(key, t, " has the wrong length", report);
+	if (*key->choices && len > 0) {
+		/* "a-z 0-9 . - _": ranges and single characters, with blanks between */
+		for (const char *s = t->text; *s; s++) {
+			bool is_allowed = false;
+
+			for (const char *a = key->choices; *a && !is_allowed; a++) {
+				if (a[1] == '-' && a[2] != ' ' && a[2] != '\0')
+					is_allowed = *s >= a[0] && *s <= a[2];
+				else
+					is_allowed = *a != ' ' && *s == *a;
+				a += a[1] == '-' && a[2] != ' ' && a[2] != '\0' ? 2 : 0;
+			}
+			if (!is_allowed)
+				return refuse(key, t, " has a character that is not allowed",
+					      report);
+		}
+	}
+	memcpy(field(c, key->offset), t->text, len + 1);
+	return 0;
+}
+
+static int set_path(struct config *c, const struct config_key *key, const struct tree *t,
+		    struct config_report *report)
+{
+	size_t len = strlen(t->text);
+
+	if (t->text[0] != '/')
+		return refuse(key, t, " is no absolute path", report);
+	if (len > key->max || len >= CONFIG_TEXT_SIZE)
+		return refuse(key, t, " is too long", report);
+	for (const char *s = t->text; *s; s++) {
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return refuse(key, t, " has a control character", report);
+	}
+	while (len > 1 && t->text[len - 1] == '/')
+		len--;
+	memcpy(field(c, key->offset), t->text, len);
+	((char *)field(c, key->offset))[len] = '\0';
+	return 0;
+}
+
+static int set_integer(struct config *c, const struct config_key *key, const struct tree *t,
+		       struct config_report *report)
+{
+	char *end;
+	uint64_t v;
+
+	if (t->is_quoted || t->text[0] < '0' || t->text[0] > '9')
+		return refuse(key, t, " is no whole number", report);
+	errno = 0;
+	v = strtoull(t->text, &end, 10);
+	if (*end != '\0')
+		return refuse(key, t, " is no whole number", report);
+	if (errno == ERANGE || v < key->min || v > key->max)
+		return refuse(key, t, " is out of range", report);
+	*(uint64_t *)field(c, key->offset) = v;
+	return 0;
+}
+
+static int set_choice(struct config *c, const struct config_key *key, const struct tree *t,
+		      struct config_report *report)
+{
+	const char *at = key->choices;
+	size_t len = strlen(t->text);
+
+	for (uint64_t i = 0; *at; i++) {
+		size_t n = strcspn(at, "|");
+
+		if (n == len && memcmp(at, t->text, n) == 0) {
+			*(uint64_t *)field(c, key->offset) = i;
+			return 0;
+		}
+		at += n + (at[n] == '|');
+	}
+	return refuse(key, t, " is none of the choices", report);
+}
+
+/* ---- lists ---- */
+
+static int set_addresses(struct config *c, const struct config_key *key, const struct tree *t,
+			 struct config_report *report)
+{
+	struct endpoint *list = field(c, key->offset);
+	size_t n = 0;
+	int r = 0;
+
+	for (const struct tree *i = t->first; i; i = i->next) {
+		if (i->kind != TREE_SCALAR)
+			return refuse(key, i, kind_text(i), report);
+		if (endpoint_parse(i->text, CONFIG_PORT_DEFAULT, &list[n]) < 0)
+			r = refuse(key, i, " is no address", report);
+		n++;
+	}
+	*(size_t *)field(c, key->offset_n) = n;
+	return r;
+}
+
+static int set_hostports(struct config *c, const struct config_key *key, const struct tree *t,
+			 struct config_report *report)
+{
+	char(*list)[CONFIG_HOSTPORT_SIZE] = field(c, key->offset);
+	size_t n = 0;
+	int r = 0;
+
+	for (const struct tree *i = t->first; i; i = i->next) {
+		if (i->kind != TREE_SCALAR)
+			return refuse(key, i, kind_text(i), report);
+		if (!hostport_is_valid(i->text))
+			r = refuse(key, i, " is no host:port", report);
+		else
+			(void)snprintf(list[n++], CONFIG_HOSTPORT_SIZE, "%s", i->text);
+	}
+	*(size_t *)field(c, key->offset_n) = n;
+	return r;
+}
+
+static int set_list(struct config *c, const struct config_key *key, const struct tree *t,
+		    struct config_report *report)
+{
+	size_t n = 0;
+
+	for (const struct tree *i = t->first; i; i = i->next)
+		n++;
+	if (n < key->min || n > key->max)
+		return refuse(key, t, n < key->min ? "has too few entries" : "has too many entries",
+			      report);
+	switch (key->type) {
+	case CONFIG_ADDRESSES:
+		return set_addresses(c, key, t, report);
+	case CONFIG_HOSTPORTS:
+		return set_hostports(c, key, t, report);
+	case CONFIG_PEERS:
+		return peers_set(c, t, report);
+	default:
+		return rules_set(c, t, report);
+	}
+}
+
+int value_set(struct config *c, const struct config_key *key, const struct tree *t,
+	      struct config_report *report)
+{
+	if (t->kind != (value_is_list(key) ? TREE_LIST : TREE_SCALAR))
+		return refuse(key, t, kind_text(t), report);
+	switch (key->type) {
+	case CONFIG_STRING:
+		return set_string(c, key, t, report);
+	case CONFIG_PATH:
+		return set_path(c, key, t, report);
+	case CONFIG_INTEGER:
+		return set_integer(c, key, t, report);
+	case CONFIG_CHOICE:
+		return set_choice(c, key, t, report);
+	default:
+		return set_list(c, key, t, report);
+	}
+}
+
+/* ---- printing ---- */
+
+void print_quoted(const char *s, FILE *to)
+{
+	(void)fputc('"', to);
+	for (; *s; s++) {
+		if (*s == '"' || *s == '\\')
+			(void)fprintf(to, "\\%c", *s);
+		else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			(void)fprintf(to, "\\u%04x", (unsigned char)*s);
+		else
+			(void)fputc(*s, to);
+	}
+	(void)fputc('"', to);
+}
+
+static void print_choice(uint64_t index, const char *choices, FILE *to)
+{
+	while (index-- > 0)
+		choices += strcspn(choices, "|") + 1;
+	(void)fprintf(to, "\"%.*s\"", (int)strcspn(choices, "|"), choices);
+}
+
+static void print_item(const struct config *c, const struct config_key *key, size_t i, FILE *to)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+
+	switch (key->type) {
+	case CONFIG_STRING:
+	case CONFIG_PATH:
+		print_quoted(field(c, key->offset), to);
+		break;
+	case CONFIG_INTEGER:
+		(void)fprintf(to, "%" PRIu64, *(uint64_t *)field(c, key->offset));
+		break;
+	case CONFIG_CHOICE:
+		print_choice(*(uint64_t *)field(c, key->offset), key->choices, to);
+		break;
+	case CONFIG_ADDRESSES:
+		endpoint_format((struct endpoint *)field(c, key->offset) + i, text);
+		print_quoted(text, to);
+		break;
+	case CONFIG_HOSTPORTS:
+		print_quoted(((char(*)[CONFIG_HOSTPORT_SIZE])field(c, key->offset))[i], to);
+		break;
+	case CONFIG_PEERS:
+		peer_print(&c->peers[i], to);
+		break;
+	case CONFIG_RULES:
+		rule_print(&c->rules[i], to);
+		break;
+	}
+}
+
+void value_print(const struct config *c, const struct config_key *key, FILE *to)
+{
+	size_t n = value_count(c, key);
+
+	if (value_is_list(key))
+		(void)fputc('[', to);
+	for (size_t i = 0; i < n; i++) {
+		(void)fputs(i > 0 ? ", " : "", to);
+		print_item(c, key, i, to);
+	}
+	if (value_is_list(key))
+		(void)fputc(']', to);
+}
+
+void value_print_items(const struct config *c, const struct config_key *key, unsigned indent,
+		       FILE *to)
+{
+	size_t n = value_count(c, key);
+
+	for (size_t i = 0; i < n; i++) {
+		(void)fprintf(to, "%*s- ", (int)indent, "");
+		print_item(c, key, i, to);
+		(void)fputc('\n', to);
+	}
+}

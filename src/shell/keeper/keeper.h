@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keeper.h - the privileged parent of the daemon, and the confinement of the daemon.
+ *
+ * keeper_run() forks. The parent keeps the privileges, reads nothing from the network and does
+ * a fixed table of verbs for the child over a socketpair, each checked against the options it
+ * was given before the fork. It starts the child again when it dies or hangs. The child is the
+ * daemon: it opens what needs privilege and is its own to open (sockets), then calls
+ * keeper_confine() and never has privileges again. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "shell/log/log.h"
+#include "shell/netlink/netlink.h"
+
+#define KEEPER_HEARTBEAT_MS 500		/* how often the child should beat */
+#define KEEPER_HEARTBEAT_MISSED_MS 2000 /* silence after which the child is killed */
+#define KEEPER_START_MS 15000		/* until its first beat it may take this long */
+#define KEEPER_STOP_MS 5000		/* from SIGTERM to SIGKILL */
+#define KEEPER_BACKOFF_MIN_MS 100
+#define KEEPER_BACKOFF_MAX_MS 30000
+#define KEEPER_BACKOFF_RESET_MS 60000 /* up this long: the next restart is quick again */
+#define KEEPER_ROUTES_MAX 4096	      /* added by one child */
+#define KEEPER_REALTIME_MAX 10	      /* highest SCHED_FIFO priority given */
+#define KEEPER_WHY_SIZE 200
+#define KEEPER_CALL_MS 8000 /* a verb's answer is waited for this long */
+
+/* Exit statuses of the child after which it is not started again. */
+#define KEEPER_EXIT_DONE 0
+#define KEEPER_EXIT_FATAL 78 /* a mistake that a restart does not mend (sysexits' EX_CONFIG) */
+
+/* Who the daemon will be. */
+struct keeper_user {
+	char name[64];
+	uid_t uid;
+	gid_t gid;
+	bool is_other;		   /* not who we are now: we are root and change to it */
+	char why[KEEPER_WHY_SIZE]; /* where it differs from what was asked: the reason */
+};
+
+/* As root: the user of this name; where it does not exist, nobody (and why says so); where this
+ * user namespace does not map it, ourselves (and why says so). Not root: ourselves. */
+void keeper_user_find(const char *name, struct keeper_user *ret);
+
+/* Makes sure that a directory is there with this mode, owned by the user, its parents made as
+ * needed (0755). With is_recursive what root left inside (init as root) is given to the user:
+ * plain files and directories only, no links followed. why names the path. */
+int keeper_directory(const char *path, mode_t mode, const struct keeper_user *user,
+		     bool is_recursive, char why[KEEPER_WHY_SIZE]);
+
+struct keeper;	      /* the parent */
+struct keeper_client; /* the child's end */
+
+/* The daemon: returns its exit status. Runs in the forked child with the signals as the keeper
+ * found them, but SIGPIPE ignored. */
+typedef int keeper_child(void *arg, struct keeper_client *client);
+
+struct keeper_options {
+	const char *tun_name;
+	unsigned mtu_max_bytes;	       /* 1280 to this may be set */
+	struct netlink_prefix overlay; /* all addresses and routes lie inside */
+	bool is_guarded;	       /* nftables may be asked for */
+	const char *socket_path;       /* removed at the end; NULL for none */
+	keeper_child *child;
+	void *arg;
+	struct log *log;
+};
+
+/* Runs until the child is done, SIGTERM or SIGINT; SIGHUP, SIGUSR1 and SIGUSR2 are passed on.
+ * Removes the nftables table and the socket file. Returns the exit status for the process: the
+ * child's for DONE and FATAL, 0 after a signal, 1 where no child could be started. */
+int keeper_run(const struct keeper_options *options);
+
+/* ---- the child's side; one thread at a time ---- */
+
+/* Each waits for the answer. On failure why is a sentence. -EPERM: the keeper is not allowed;
+ * -EPROTO: it refuses, outside its options; -ETIMEDOUT, -EPIPE: the keeper is gone. */
+int keeper_tun_open(struct keeper_client *k, int *ret_fd, char why[KEEPER_WHY_SIZE]);
+int keeper_mtu(struct keeper_client *k, unsigned mtu_bytes, char why[KEEPER_WHY_SIZE]);
+int keeper_address_add(struct keeper_client *k, const struct netlink_prefix *address,
+		       char why[KEEPER_WHY_SIZE]);
+int keeper_link_up(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
+int keeper_route_add(struct keeper_client *k, const struct netlink_prefix *to,
+		     char why[KEEPER_WHY_SIZE]);
+int keeper_route_delete(struct keeper_client *k, const struct netlink_prefix *to,
+			char why[KEEPER_WHY_SIZE]);
+int keeper_guard_apply(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
+int keeper_guard_remove(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
+int keeper_guard_read(struct keeper_client *k, struct nft_counters *ret, char why[KEEPER_WHY_SIZE]);
+/* SCHED_FIFO for a thread of the child (gettid()). */
+int keeper_realtime(struct keeper_client *k, pid_t thread, unsigned priority,
+		    char why[KEEPER_WHY_SIZE]);
+
+/* Says that the loop still turns; every KEEPER_HEARTBEAT_MS. Never blocks. -EPIPE: the keeper
+ * is gone, so should we. */
+int keeper_heartbeat(struct keeper_client *k);
+int keeper_client_fd(const struct keeper_client *k);	 /* readable at its end: the keeper died */
+unsigned keeper_restarts(const struct keeper_client *k); /* of children before this one */
+
+/* ---- confinement of the child ---- */
+
+enum keeper_protection {
+	KEEPER_USER,	     /* runs as an unprivileged user */
+	KEEPER_CAPABILITIES, /* no capabilities, none to be had */
+	KEEPER_NO_NEW_PRIVS,
+	KEEPER_SECCOMP, /* system call filter */
+	KEEPER_N_PROTECTIONS,
+};
+
+struct keeper_protections {
+	struct {
+		bool is_on;
+		char text[KEEPER_WHY_SIZE]; /* "runs as x0 (uid 990)", or why it is off */
+	} of[KEEPER_N_PROTECTIONS];
+};
+
+/* "user", "capabilities", "no_new_privs", "seccomp". */
+const char *keeper_protection_name(enum keeper_protection p);
+
+/* Drops to the user, clears all capabilities, sets no_new_privs and installs the filter, in
+ * that order; all threads that come after inherit it, so call it before any. A step that is
+ * refused is reported and not fatal, except one: having become the user, root must not be
+ * regainable (-EPERM then, and the child must exit). */
+int keeper_confine(const struct keeper_user *user, struct keeper_protections *ret);

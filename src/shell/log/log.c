@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Levels, descriptors and the one write of an event; line.c makes the text. */
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shell/log/line.h"
+#include "shell/log/log.h"
+
+struct log {
+	int fd;
+	enum log_format format;
+	const char *source;
+	bool is_terminal;
+	bool is_socket;
+	_Atomic unsigned level;
+	_Atomic uint64_t dropped;
+	_Atomic uint64_t dropped_untold; /* since the last event that was written */
+};
+
+const char *log_level_name(enum log_level level)
+{
+	static const char *const names[] = { "emergency", "alert",  "critical", "error",
+					     "warning",	  "notice", "info",	"debug" };
+
+	return level <= LOG_LEVEL_DEBUG ? names[level] : "unknown";
+}
+
+/* systemd sets JOURNAL_STREAM to "device:inode" of the stream it made for stdout and stderr
+ * (systemd.exec(5)); a descriptor that was redirected since does not match. */
+static bool leads_to_journald(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	if (!stream || sscanf(stream, "%llu:%llu", &device, &inode) != 2)
+		return false;
+	return fstat(fd, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+int log_new(int fd, enum log_format format, enum log_level level, const char *source,
+	    struct log **ret)
+{
+	struct log *l = calloc(1, sizeof(*l));
+	struct stat st;
+
+	if (!l)
+		return -ENOMEM;
+	l->fd = fd;
+	l->source = source;
+	l->is_terminal = isatty(fd) == 1;
+	l->is_socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+	l->format = format;
+	if (format == LOG_FORMAT_AUTO)
+		l->format = leads_to_journald(fd) ? LOG_FORMAT_JOURNAL : LOG_FORMAT_TEXT;
+	log_set_level(l, level);
+	*ret = l;
+	return 0;
+}
+
+void log_free(struct log *l)
+{
+	free(l);
+}
+
+void log_set_level(struct log *l, enum log_level level)
+{
+	atomic_store_explicit(&l->level, level, memory_order_relaxed);
+}
+
+enum log_format log_format_in_use(const struct log *l)
+{
+	return l->format;
+}
+
+uint64_t log_dropped(const struct log *l)
+{
+	return atomic_load_explicit(&l->dropped, memory_order_relaxed);
+}
+
+/* A pipe that polls writable takes PIPE_BUF bytes without blocking, and a line is no longer
+ * than that. The descriptor is not set non-blocking: it is shared with the shell we came from. */
+static bool write_line(const struct log *l, const char *line, size_t len)
+{
+	struct pollfd p = { .fd = l->fd, .events = POLLOUT };
+	ssize_t n;
+
+	if (poll(&p, 1, LOG_WAIT_MS) != 1 || !(p.revents & POLLOUT))
+		return false;
+	do {
+		n = l->is_socket ? send(l->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+				 : write(l->fd, line, len);
+	} while (n < 0 && errno == EINTR);
+	return n == (ssize_t)len;
+}
+
+void log_event(struct log *l, enum log_level level, const char *event,
+	       const struct log_field *fields, size_t n)
+{
+	char line[LOG_LINE_MAX];
+	int saved = errno;
+	struct timespec now;
+
+	if (!l || level > atomic_load_explicit(&l->level, memory_order_relaxed))
+		return;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+
+	uint64_t untold = atomic_exchange_explicit(&l->dropped_untold, 0, memory_order_relaxed);
+	struct log_line what = {
+		.format = l->format,
+		.is_coloured = l->is_terminal && l->format == LOG_FORMAT_TEXT,
+		.level = level,
+		.unix_s = now.tv_sec,
+		.ms = (unsigned)(now.tv_nsec / 1000000),
+		.source = l->source,
+		.event = event,
+		.fields = fields,
+		.n_fields = n,
+		.dropped = untold,
+	};
+
+	if (!write_line(l, line, log_line_format(&what, line))) {
+		atomic_fetch_add_explicit(&l->dropped, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&l->dropped_untold, untold + 1, memory_order_relaxed);
+	}
+	errno = saved;
+}

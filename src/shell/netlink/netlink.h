@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* netlink.h - links, IPv6 addresses and routes of this network namespace, by rtnetlink, and
+ * the nftables table against forged overlay addresses, by the program nft.
+ *
+ * Every call waits for the kernel's answer and returns its error. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NETLINK_ROUTE_PROTOCOL 226 /* marks routes as ours; below 256, used by no known daemon */
+#define NETLINK_ROUTES_MAX 16384   /* of one listing */
+#define NETLINK_WAIT_MS 2000
+
+struct netlink;
+
+int netlink_new(struct netlink **ret);
+void netlink_free(struct netlink *n);
+
+struct netlink_link {
+	unsigned index;
+	unsigned mtu_bytes;
+	bool is_up;
+};
+
+int netlink_link(struct netlink *n, const char *name, struct netlink_link *ret); /* -ENODEV */
+int netlink_link_set_up(struct netlink *n, unsigned index, bool is_up);
+int netlink_link_set_mtu(struct netlink *n, unsigned index, unsigned mtu_bytes);
+
+struct netlink_prefix {
+	uint8_t ip[16];
+	unsigned len; /* bits */
+};
+
+/* Without duplicate address detection: usable at once. -EEXIST, -EPERM. */
+int netlink_address_add(struct netlink *n, unsigned index, const struct netlink_prefix *address);
+int netlink_address_delete(struct netlink *n, unsigned index, const struct netlink_prefix *address);
+/* At most max of them; tells how many there are. */
+int netlink_addresses(struct netlink *n, unsigned index, struct netlink_prefix *ret, size_t max);
+
+/* Routes of NETLINK_ROUTE_PROTOCOL in the main table, out of the link. Adding one that is
+ * there changes nothing. Deleting one that is not is -ESRCH. */
+int netlink_route_add(struct netlink *n, unsigned index, const struct netlink_prefix *to);
+int netlink_route_delete(struct netlink *n, unsigned index, const struct netlink_prefix *to);
+int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret, size_t max);
+
+/* ---- nftables: table inet x0 ---- */
+
+#define NFT_WHY_SIZE 200
+#define NFT_WAIT_MS 5000
+
+/* What claims an address of the overlay, as source or destination, and arrives on any
+ * interface but the tunnel and lo, is counted and dropped, before connection tracking. */
+struct nft_guard {
+	struct netlink_prefix overlay;
+	char tun_name[16];
+};
+
+struct nft_counters {
+	uint64_t source_packets, source_bytes;
+	uint64_t destination_packets, destination_bytes;
+};
+
+/* Puts the table in place of any earlier one, in one transaction. On failure why is a sentence:
+ * -ENOENT (no nft program), -EPERM, -EPROTONOSUPPORT (the kernel lacks it), -ETIMEDOUT, -EIO. */
+int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE]);
+int nft_remove(char why[NFT_WHY_SIZE]);				/* 0 where none is */
+int nft_read(struct nft_counters *ret, char why[NFT_WHY_SIZE]); /* -ENOENT where none is */

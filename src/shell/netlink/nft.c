@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The guard against forged overlay addresses: table inet x0, through the program nft (nft(8)).
+ *
+ * nft reads a fixed text from its standard input, with nothing in it but numbers and a device
+ * name that was checked; it runs from a fixed path with an empty environment. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "base/cleanup.h"
+#include "shell/netlink/netlink.h"
+
+#define OUTPUT_SIZE 16384 /* our table as JSON is some 2 KB */
+
+static int fail(int r, const char *text, char why[NFT_WHY_SIZE])
+{
+	(void)snprintf(why, NFT_WHY_SIZE, "nftables: %.170s", text);
+	return r;
+}
+
+static const char *find_nft(void)
+{
+	static const char *const places[] = { "/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft",
+					      "/usr/local/sbin/nft" };
+
+	for (size_t i = 0; i < N_ELEMENTS(places); i++) {
+		if (access(places[i], X_OK) == 0)
+			return places[i];
+	}
+	return NULL;
+}
+
+/* ---- running the program ---- */
+
+struct run {
+	pid_t pid;
+	int in;	 /* its standard input, -1 once closed */
+	int out; /* its output and errors */
+};
+
+static void close_all(int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	}
+}
+
+static int spawn(const char *path, char *const argv[], struct run *ret)
+{
+	char *const no_environment[] = { (char[]){ "LC_ALL=C" }, NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	int fds[4] = { -1, -1, -1, -1 };
+	int r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || pipe2(fds + 2, O_CLOEXEC) < 0) {
+		r = -errno;
+		close_all(fds, N_ELEMENTS(fds));
+		return r;
+	}
+	(void)sigemptyset(&none);
+	(void)posix_spawn_file_actions_init(&actions);
+	(void)posix_spawn_file_actions_adddup2(&actions, fds[0], STDIN_FILENO);
+	(void)posix_spawn_file_actions_adddup2(&actions, fds[3], STDOUT_FILENO);
+	(void)posix_spawn_file_actions_adddup2(&actions, fds[3], STDERR_FILENO);
+	(void)posix_spawnattr_init(&attributes);
+	(void)posix_spawnattr_setsigmask(&attributes, &none);
+	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	r = -posix_spawn(&ret->pid, path, &actions, &attributes, argv, no_environment);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	(void)posix_spawnattr_destroy(&attributes);
+	if (r < 0) {
+		close_all(fds, N_ELEMENTS(fds));
+		return r;
+	}
+	(void)close(fds[0]);
+	(void)close(fds[3]);
+	ret->in = fds[1];
+	ret->out = fds[2];
+	return 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* All of the output as text, what is beyond size is read and thrown away. -ETIMEDOUT. */
+static int read_all(int fd, char *ret, size_t size)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int64_t end_ms = now_ms() + NFT_WAIT_MS;
+	size_t len = 0;
+
+	for (;;) {
+		char rest[1024];
+		bool has_room = len + 1 < size;
+		int64_t left_ms = end_ms - now_ms();
+
+		if (left_ms <= 0)
+			return -ETIMEDOUT;
+		if (poll(&p, 1, (int)left_ms) <= 0)
+			continue;
+		ssize_t n = read(fd, has_room ? ret + len : rest,
+				 has_room ? size - 1 - len : sizeof(rest));
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			break;
+		if (n > 0 && has_room)
+			len += (size_t)n;
+	}
+	ret[len] = '\0';
+	return 0;
+}
+
+/* The child alone is waited for: the keeper has another. */
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
+}
+
+static int explain(const char *output, char why[NFT_WHY_SIZE])
+{
+	size_t line = strcspn(output, "\n");
+
+	if (strstr(output, "Operation not permitted"))
+		return fail(-EPERM, "not permitted (CAP_NET_ADMIN)", why);
+	if (strstr(output, "not supported") || strstr(output, "Protocol not available"))
+		return fail(-EPROTONOSUPPORT, "this kernel does not have it (nf_tables)", why);
+	if (strstr(output, "No such file or directory"))
+		return fail(-ENOENT, "there is no table inet x0", why);
+	(void)snprintf(why, NFT_WHY_SIZE, "nftables: nft failed: %.*s",
+		       (int)(line < 150 ? line : 150), output);
+	return -EIO;
+}
+
+/* Runs nft with this input, which must fit a pipe at once (PIPE_BUF); output as text. */
+static int run_nft(char *const argv[], const char *input, char output[OUTPUT_SIZE],
+		   char why[NFT_WHY_SIZE])
+{
+	const char *path = find_nft();
+	struct run run;
+	int r, status;
+
+	why[0] = '\0';
+	if (!path)
+		return fail(-ENOENT, "the program nft is not installed; try: apt install nftables",
+			    why);
+	r = spawn(path, argv, &run);
+	if (r < 0)
+		return fail(r, strerror(-r), why);
+	/* If nft is gone already its output says why; the keeper ignores SIGPIPE. */
+	(void)!write(run.in, input, strlen(input));
+	(void)close(run.in);
+	r = read_all(run.out, output, OUTPUT_SIZE);
+	(void)close(run.out);
+	if (r < 0)
+		(void)kill(run.pid, SIGKILL);
+	status = wait_for(run.pid);
+	if (r < 0)
+		return fail(r, r == -ETIMEDOUT ? "nft does not come to an end" : strerror(-r), why);
+	return status < 0 ? explain(output, why) : 0;
+}
+
+static int run_script(const char *script, char why[NFT_WHY_SIZE])
+{
+	char *const argv[] = { (char[]){ "nft" }, (char[]){ "-f" }, (char[]){ "-" }, NULL };
+	char output[OUTPUT_SIZE];
+
+	return run_nft(argv, script, output, why);
+}
+
+/* ---- the table ---- */
+
+/* Characters that mean nothing to nft within quotes. */
+static bool is_plain_name(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				  "_-.");
+
+	return len > 0 && len < 16 && name[len] == '\0';
+}
+
+int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE])
+{
+	char ip[INET6_ADDRSTRLEN];
+	char script[1024];
+
+	if (!is_plain_name(guard->tun_name) || guard->overlay.len > 128)
+		return fail(-EINVAL, "no name for a device", why);
+	(void)inet_ntop(AF_INET6, guard->overlay.ip, ip, sizeof(ip));
+	/* "add" before "delete" makes the delete succeed where there was no table. Priority raw
+	 * (-300) comes before connection tracking and before any other table's accept matters. */
+	(void)snprintf(script, sizeof(script),
+		       "add table inet x0\n"
+		       "delete table inet x0\n"
+		       "table inet x0 {\n"
+		       "  counter forged_source { }\n"
+		       "  counter forged_destination { }\n"
+		       "  chain guard {\n"
+		       "    type filter hook prerouting priority raw; policy accept;\n"
+		       "    iifname { \"%s\", \"lo\" } accept\n"
+		       "    ip6 saddr %s/%u counter name forged_source drop\n"
+		       "    ip6 daddr %s/%u counter name forged_destination drop\n"
+		       "  }\n"
+		       "}\n",
+		       guard->tun_name, ip, guard->overlay.len, ip, guard->overlay.len);
+	return run_script(script, why);
+}
+
+int nft_remove(char why[NFT_WHY_SIZE])
+{
+	return run_script("add table inet x0\ndelete table inet x0\n", why);
+}
+
+static void read_counter(const json_t *counter, struct nft_counters *ret)
+{
+	const char *name = json_string_value(json_object_get(counter, "name"));
+	json_int_t packets = json_integer_value(json_object_get(counter, "packets"));
+	json_int_t bytes = json_integer_value(json_object_get(counter, "bytes"));
+
+	if (name && strcmp(name, "forged_source") == 0) {
+		ret->source_packets = (uint64_t)packets;
+		ret->source_bytes = (uint64_t)bytes;
+	} else if (name && strcmp(name, "forged_destination") == 0) {
+		ret->destination_packets = (uint64_t)packets;
+		ret->destination_bytes = (uint64_t)bytes;
+	}
+}
+
+int nft_read(struct nft_counters *ret, char why[NFT_WHY_SIZE])
+{
+	char *const argv[] = { (char[]){ "nft" },
+			       (char[]){ "-j" },
+			       (char[]){ "list" },
+			       (char[]){ "table" },
+			       (char[]){ "inet" },
+			       (char[]){ "x0" },
+			       NULL };
+	char output[OUTPUT_SIZE];
+	const json_t *object;
+	size_t i;
+	int r = run_nft(argv, "", output, why);
+
+	if (r < 0)
+		return r;
+	json_t *root = json_loads(output, 0, NULL);
+
+	if (!root)
+		return fail(-EIO, "nft did not answer in JSON", why);
+	*ret = (struct nft_counters){ 0 };
+	json_array_foreach(json_object_get(root, "nftables"), i, object)
+		read_counter(json_object_get(object, "counter"), ret);
+	json_decref(root);
+	return 0;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtnetlink, nftables and the TUN device together, in a network namespace of our own. */
+#include <errno.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip6.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "shell/netlink/netlink.h"
+#include "shell/netlink/test_netns.h"
+#include "shell/tun/tun.h"
+
+static const struct netlink_prefix overlay = { .ip = { 0xfd, 1, 2, 3, 4, 5 }, .len = 48 };
+static const struct netlink_prefix own = { .ip = { 0xfd, 1, 2, 3, 4, 5, [15] = 1 }, .len = 128 };
+static const struct netlink_prefix other = { .ip = { 0xfd, 1, 2, 3, 4, 5, [15] = 2 }, .len = 128 };
+
+struct net {
+	struct netlink *netlink;
+	struct netlink_link link;
+	int tun;
+};
+
+static int set_up(void **state)
+{
+	struct net *net = calloc(1, sizeof(*net));
+	char why[TUN_WHY_SIZE];
+
+	assert_non_null(net);
+	*state = net;
+	net->tun = tun_open("x0", why);
+	if (net->tun < 0)
+		print_message("%s\n", why);
+	assert_true(net->tun >= 0);
+	assert_int_equal(netlink_new(&net->netlink), 0);
+	assert_int_equal(netlink_link(net->netlink, "x0", &net->link), 0);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct net *net = *state;
+
+	(void)close(net->tun);
+	netlink_free(net->netlink);
+	free(net);
+	return 0;
+}
+
+static void a_link_is_found_raised_and_sized(void **state)
+{
+	struct net *net = *state;
+	struct netlink_link link;
+
+	assert_false(net->link.is_up);
+	assert_int_equal(netlink_link_set_mtu(net->netlink, net->link.index, 1344), 0);
+	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(netlink_link(net->netlink, "x0", &link), 0);
+	assert_true(link.is_up);
+	assert_int_equal(link.mtu_bytes, 1344);
+	assert_int_equal(netlink_link(net->netlink, "nothere", &link), -ENODEV);
+	assert_int_equal(netlink_link(net->netlink, "a-name-that-is-too-long", &link), -ENODEV);
+	assert_int_equal(netlink_link_set_mtu(net->netlink, net->link.index, 7), -EINVAL);
+}
+
+static bool is_listed(const struct netlink_prefix *list, int n, const struct netlink_prefix *p)
+{
+	for (int i = 0; i < n; i++) {
+		if (list[i].len == p->len && memcmp(list[i].ip, p->ip, 16) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void an_address_is_usable_at_once(void **state)
+{
+	struct net *net = *state;
+	struct netlink_prefix list[8];
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
+	int fd;
+
+	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own), 0);
+	memcpy(&a.sin6_addr, own.ip, 16);
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0); /* not tentative */
+	(void)close(fd);
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own), -EEXIST);
+	assert_true(
+		is_listed(list, netlink_addresses(net->netlink, net->link.index, list, 8), &own));
+	assert_int_equal(netlink_address_delete(net->netlink, net->link.index, &own), 0);
+	assert_false(
+		is_listed(list, netlink_addresses(net->netlink, net->link.index, list, 8), &own));
+}
+
+static void routes_of_ours_are_added_listed_and_deleted(void **state)
+{
+	struct net *net = *state;
+	struct netlink_prefix list[8];
+	struct netlink_prefix wide = overlay;
+
+	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own), 0);
+	assert_int_equal(netlink_route_add(net->netlink, net->link.index, &overlay), 0);
+	assert_int_equal(netlink_route_add(net->netlink, net->link.index, &overlay), 0);
+	/* the kernel's own routes are not listed */
+	assert_int_equal(netlink_routes(net->netlink, net->link.index, list, 8), 1);
+	assert_true(is_listed(list, 1, &overlay));
+	assert_int_equal(netlink_routes(net->netlink, net->link.index, NULL, 0), 1);
+	assert_int_equal(netlink_route_delete(net->netlink, net->link.index, &overlay), 0);
+	assert_int_equal(netlink_route_delete(net->netlink, net->link.index, &overlay), -ESRCH);
+	wide.len = 129;
+	assert_int_equal(netlink_route_add(net->netlink, net->link.index, &wide), -EINVAL);
+}
+
+/* A UDP datagram as it would come out of the tunnel; its checksum does not matter here. */
+static size_t packet(uint8_t ret[48], const uint8_t from[16], const uint8_t to[16])
+{
+	const uint8_t head[8] = { 0x60, 0, 0, 0, 0, 8, 17, 64 };
+
+	memset(ret, 0, 48);
+	memcpy(ret, head, sizeof(head));
+	memcpy(ret + 8, from, 16);
+	memcpy(ret + 24, to, 16);
+	ret[44 + 1] = 8;
+	return 48;
+}
+
+static void packets_pass_the_tunnel_both_ways(void **state)
+{
+	struct net *net = *state;
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(9) };
+	uint8_t bytes[2048];
+	size_t len = 0;
+	bool is_seen = false;
+	int fd;
+
+	assert_int_equal(tun_write(net->tun, SPAN_STR("\x60")), -EIO); /* the device is down */
+	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own), 0);
+	assert_int_equal(netlink_route_add(net->netlink, net->link.index, &overlay), 0);
+	memcpy(&to.sin6_addr, other.ip, 16);
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(sendto(fd, "hello", 5, 0, (struct sockaddr *)&to, sizeof(to)), 5);
+	/* the kernel also says things of its own, such as router solicitations */
+	while (!is_seen && tun_read(net->tun, bytes, sizeof(bytes), &len) == 0)
+		is_seen = len == 40 + 8 + 5 && memcmp(bytes + 24, other.ip, 16) == 0;
+	assert_true(is_seen);
+	assert_memory_equal(bytes + 8, own.ip, 16);
+	assert_memory_equal(bytes + 48, "hello", 5);
+	while (tun_read(net->tun, bytes, sizeof(bytes), &len) == 0)
+		;
+	assert_int_equal(tun_read(net->tun, bytes, sizeof(bytes), &len), -EAGAIN);
+
+	assert_int_equal(tun_write(net->tun, SPAN(bytes, packet(bytes, other.ip, own.ip))), 0);
+	assert_int_equal(tun_write(net->tun, SPAN_STR("\x13")), -EINVAL); /* no IP version */
+	(void)close(fd);
+}
+
+static void a_taken_name_is_said_so(void **state)
+{
+	(void)state;
+	char why[TUN_WHY_SIZE];
+
+	assert_int_equal(tun_open("x0", why), -EBUSY);
+	assert_non_null(strstr(why, "tun.name"));
+	assert_int_equal(tun_open("lo", why), -EINVAL);
+	assert_int_equal(tun_open("x%d", why), -EINVAL);
+	assert_int_equal(tun_open("", why), -EINVAL);
+	assert_int_equal(tun_open("a-name-that-is-too-long", why), -EINVAL);
+}
+
+static void the_device_goes_with_its_descriptor(void **state)
+{
+	struct net *net = *state;
+	struct netlink_link link;
+	char why[TUN_WHY_SIZE];
+	int fd = tun_open("x1", why);
+
+	assert_true(fd >= 0);
+	assert_int_equal(netlink_link(net->netlink, "x1", &link), 0);
+	(void)close(fd);
+	assert_int_equal(netlink_link(net->netlink, "x1", &link), -ENODEV);
+}
+
+static bool has_nftables(void)
+{
+	char why[NFT_WHY_SIZE];
+	int r = nft_remove(why);
+
+	if (r < 0)
+		print_message("skipped: %s\n", why);
+	return r == 0;
+}
+
+static void forged_overlay_addresses_are_dropped_and_counted(void **state)
+{
+	struct net *net = *state;
+	struct nft_guard guard = { .overlay = overlay, .tun_name = "x0" };
+	struct nft_counters counters;
+	struct netlink_link underlay_link;
+	char why[NFT_WHY_SIZE];
+	uint8_t bytes[48];
+	int underlay;
+
+	if (!has_nftables())
+		skip();
+	/* a second tunnel plays the interface that the forged packets arrive on */
+	underlay = tun_open("eth9", why);
+	assert_true(underlay >= 0);
+	assert_int_equal(netlink_link(net->netlink, "eth9", &underlay_link), 0);
+	assert_int_equal(netlink_link_set_up(net->netlink, underlay_link.index, true), 0);
+	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own), 0);
+
+	assert_int_equal(nft_apply(&guard, why), 0);
+	const uint8_t outside[16] = { 0x20, 1, 0xd, 0xb8, [15] = 1 };
+
+	assert_int_equal(tun_write(net->tun, SPAN(bytes, packet(bytes, other.ip, own.ip))), 0);
+	assert_int_equal(tun_write(underlay, SPAN(bytes, packet(bytes, other.ip, own.ip))), 0);
+	assert_int_equal(tun_write(underlay, SPAN(bytes, packet(bytes, other.ip, outside))), 0);
+	assert_int_equal(tun_write(underlay, SPAN(bytes, packet(bytes, outside, own.ip))), 0);
+	assert_int_equal(tun_write(underlay, SPAN(bytes, packet(bytes, outside, outside))), 0);
+	assert_int_equal(nft_read(&counters, why), 0);
+	assert_int_equal(counters.source_packets, 2);
+	assert_int_equal(counters.source_bytes, 96);
+	assert_int_equal(counters.destination_packets, 1);
+
+	assert_int_equal(nft_apply(&guard, why), 0); /* anew, not a second time */
+	assert_int_equal(nft_read(&counters, why), 0);
+	assert_int_equal(counters.source_packets, 0);
+	assert_int_equal(nft_remove(why), 0);
+	assert_int_equal(nft_read(&counters, why), -ENOENT);
+	assert_int_equal(nft_remove(why), 0);
+	(void)close(underlay);
+}
+
+static void nothing_but_a_plain_name_reaches_nft(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = { "", "x\"", "x y", "x;y", "$x", "x{", "x\n" };
+	char why[NFT_WHY_SIZE];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct nft_guard guard = { .overlay = overlay };
+
+		(void)snprintf(guard.tun_name, sizeof(guard.tun_name), "%s", wrong[i]);
+		assert_int_equal(nft_apply(&guard, why), -EINVAL);
+	}
+}
+
+static void without_the_capability_the_kernel_says_no(void **state)
+{
+	struct net *net = *state;
+	char why[TUN_WHY_SIZE];
+
+	/* last of the tests: in a further user namespace we own nothing of this network */
+	if (unshare(CLONE_NEWUSER) < 0) {
+		print_message("skipped: no further user namespace\n");
+		skip();
+	}
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own), -EPERM);
+	int r = tun_open("x2", why);
+
+	assert_true(r == -EPERM || r == -EACCES);
+	assert_non_null(strstr(why, "root"));
+	r = nft_apply(&(struct nft_guard){ .overlay = overlay, .tun_name = "x0" }, why);
+	assert_true(r == -EPERM || r == -ENOENT);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_link_is_found_raised_and_sized),
+		TEST(an_address_is_usable_at_once),
+		TEST(routes_of_ours_are_added_listed_and_deleted),
+		TEST(packets_pass_the_tunnel_both_ways),
+		TEST(a_taken_name_is_said_so),
+		TEST(the_device_goes_with_its_descriptor),
+		TEST(forged_overlay_addresses_are_dropped_and_counted),
+		TEST(nothing_but_a_plain_name_reaches_nft),
+		TEST(without_the_capability_the_kernel_says_no),
+	};
+	char why[TUN_WHY_SIZE];
+
+	if (!enter_own_netns())
+		return 77;
+	int fd = tun_open("x0", why);
+
+	if (fd < 0) {
+		(void)printf("skipped: %s\n", why);
+		return 77;
+	}
+	(void)close(fd);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "shell/udp/udp.h"
+
+struct inbox {
+	unsigned n;
+	struct endpoint from;
+	uint8_t last[UDP_DATAGRAM_MAX];
+	size_t last_len;
+};
+
+static void on_datagram(void *arg, const struct endpoint *from, struct span datagram)
+{
+	struct inbox *in = arg;
+
+	in->n++;
+	in->from = *from;
+	memcpy(in->last, datagram.at, datagram.len);
+	in->last_len = datagram.len;
+}
+
+static struct udp *open_at(const char *text)
+{
+	struct endpoint e;
+	struct udp *u = NULL;
+	char why[UDP_WHY_SIZE];
+
+	assert_int_equal(endpoint_parse(text, 0, &e), 0);
+	if (udp_open(&e, &u, why) < 0)
+		print_message("%s\n", why);
+	assert_non_null(u);
+	return u;
+}
+
+static int receive(struct udp *u, struct inbox *in)
+{
+	struct pollfd p = { .fd = udp_fd(u), .events = POLLIN };
+
+	(void)poll(&p, 1, 1000);
+	return udp_receive(u, on_datagram, in);
+}
+
+static void one_socket_speaks_both_families(void **state)
+{
+	(void)state;
+	struct udp *all = open_at("[::]"), *four = open_at("127.0.0.1"), *six = open_at("[::1]");
+	struct inbox in = { 0 };
+	struct endpoint local, to, from;
+
+	udp_local(all, &local);
+	assert_true(local.port != 0);
+
+	assert_int_equal(endpoint_parse("127.0.0.1", local.port, &to), 0);
+	assert_int_equal(udp_send(four, &to, SPAN_STR("four")), 0);
+	assert_int_equal(receive(all, &in), 1);
+	udp_local(four, &from);
+	assert_true(endpoint_equal(&in.from, &from));
+	assert_true(endpoint_is_ipv4(&in.from));
+	assert_memory_equal(in.last, "four", 4);
+
+	assert_int_equal(endpoint_parse("[::1]", local.port, &to), 0);
+	assert_int_equal(udp_send(six, &to, SPAN_STR("six")), 0);
+	assert_int_equal(receive(all, &in), 1);
+	udp_local(six, &from);
+	assert_true(endpoint_equal(&in.from, &from));
+	assert_int_equal(udp_counters(all)->received, 2);
+	assert_int_equal(udp_counters(all)->received_bytes, 7);
+
+	assert_int_equal(udp_send(all, &in.from, SPAN_STR("back")), 0);
+	assert_int_equal(receive(six, &in), 1);
+	assert_int_equal(udp_receive(six, on_datagram, &in), 0); /* and does not block */
+	udp_free(all);
+	udp_free(four);
+	udp_free(six);
+}
+
+static void a_bind_error_names_the_port_and_the_key(void **state)
+{
+	(void)state;
+	struct udp *first = open_at("[::1]"), *second = NULL;
+	struct endpoint e;
+	char why[UDP_WHY_SIZE], port[16];
+
+	udp_local(first, &e);
+	(void)snprintf(port, sizeof(port), ":%u:", e.port);
+	assert_int_equal(udp_open(&e, &second, why), -EADDRINUSE);
+	assert_non_null(strstr(why, port));
+	assert_non_null(strstr(why, "`listen`"));
+	assert_null(second);
+
+	assert_int_equal(endpoint_parse("192.0.2.1:5", 0, &e), 0);
+	assert_int_equal(udp_open(&e, &second, why), -EADDRNOTAVAIL);
+	assert_non_null(strstr(why, "no such address"));
+	udp_free(first);
+}
+
+static void a_datagram_that_is_too_long_is_dropped_and_counted(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
+	struct inbox in = { 0 };
+	struct endpoint to;
+	uint8_t bytes[UDP_DATAGRAM_MAX + 1] = { 0 };
+
+	udp_local(b, &to);
+	assert_int_equal(udp_send(a, &to, SPAN_OF(bytes)), 0);
+	assert_int_equal(udp_send(a, &to, SPAN(bytes, UDP_DATAGRAM_MAX)), 0);
+	assert_int_equal(receive(b, &in), 2);
+	assert_int_equal(in.n, 1);
+	assert_int_equal(in.last_len, UDP_DATAGRAM_MAX);
+	assert_int_equal(udp_counters(b)->too_long, 1);
+	udp_free(a);
+	udp_free(b);
+}
+
+static void one_call_takes_no_more_than_its_share(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
+	struct inbox in = { 0 };
+	struct endpoint to;
+
+	udp_local(b, &to);
+	for (unsigned i = 0; i < UDP_RECEIVE_MAX + 10; i++)
+		assert_int_equal(udp_send(a, &to, SPAN_STR("x")), 0);
+	int n = receive(b, &in);
+
+	assert_int_equal(n, UDP_RECEIVE_MAX);
+	assert_int_equal(receive(b, &in), 10);
+	assert_int_equal(in.n, UDP_RECEIVE_MAX + 10);
+	udp_free(a);
+	udp_free(b);
+}
+
+static void failures_to_send_are_told_and_counted(void **state)
+{
+	(void)state;
+	struct udp *u = open_at("[::1]");
+	struct endpoint to;
+	static const uint8_t huge[65536];
+
+	udp_local(u, &to);
+	assert_int_equal(udp_send(u, &to, SPAN(huge, sizeof(huge))), -EMSGSIZE);
+	assert_int_equal(udp_counters(u)->failed, 1);
+	assert_int_equal(endpoint_parse("192.0.2.1:9", 0, &to), 0); /* from ::1: no way there */
+	assert_true(udp_send(u, &to, SPAN_STR("x")) < 0);
+	assert_int_equal(udp_counters(u)->unreachable + udp_counters(u)->failed, 2);
+	assert_int_equal(udp_counters(u)->sent, 0);
+	udp_free(u);
+}
+
+static void a_receive_buffer_that_overflows_is_noticed(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
+	struct inbox in = { 0 };
+	struct endpoint to;
+	static const uint8_t bytes[1400];
+	unsigned receive_bytes, send_bytes;
+
+	udp_local(b, &to);
+	udp_buffers(b, &receive_bytes, &send_bytes);
+	assert_true(receive_bytes > 0 && send_bytes > 0);
+	for (unsigned i = 0; i < 2 * UDP_BUFFER_BYTES / sizeof(bytes); i++)
+		(void)udp_send(a, &to, SPAN_OF(bytes));
+	while (udp_receive(b, on_datagram, &in) > 0)
+		;
+	assert_int_equal(udp_send(a, &to, SPAN_STR("later")), 0);
+	assert_int_equal(receive(b, &in), 1);
+	assert_int_equal(udp_counters(b)->kernel_dropped + udp_counters(b)->received,
+			 udp_counters(a)->sent);
+	assert_true(udp_counters(b)->kernel_dropped > 0);
+	udp_free(a);
+	udp_free(b);
+}
+
+static void own_addresses_are_worth_telling(void **state)
+{
+	(void)state;
+	struct endpoint found[UDP_ADDRESSES_MAX];
+	const uint8_t overlay[16] = { 0xfd, 1, 2, 3, 4, 5 };
+	int n = udp_own_addresses(overlay, 48, "x0", 26969, found, UDP_ADDRESSES_MAX);
+
+	assert_true(n >= 0);
+	for (int i = 0; i < n; i++) {
+		assert_int_equal(found[i].port, 26969);
+		assert_false(endpoint_is_link_local(&found[i]));
+		assert_false(endpoint_is_null(&found[i]));
+		assert_memory_not_equal(found[i].ip, overlay, 6);
+		assert_false(endpoint_is_ipv4(&found[i]) && found[i].ip[12] == 127);
+	}
+	assert_int_equal(udp_own_addresses(overlay, 48, NULL, 1, found, 0), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_socket_speaks_both_families),
+		cmocka_unit_test(a_bind_error_names_the_port_and_the_key),
+		cmocka_unit_test(a_datagram_that_is_too_long_is_dropped_and_counted),
+		cmocka_unit_test(one_call_takes_no_more_than_its_share),
+		cmocka_unit_test(failures_to_send_are_told_and_counted),
+		cmocka_unit_test(a_receive_buffer_that_overflows_is_noticed),
+		cmocka_unit_test(own_addresses_are_worth_telling),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

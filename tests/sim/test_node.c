@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole nodes in small meshes: the walk-through of what a mesh is for. */
+#include "fixture.h"
+
+static void two_nodes_exchange_packets(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	boot_all(s, 2);
+	run(s, SECONDS(1));
+	assert_true(reaches(s, 0, 1, MS(50)));
+	assert_true(reaches(s, 1, 0, MS(50)));
+	assert_int_equal(sim_walk(s, 0, 1), 1);
+	assert_true(n_events[0][EVENT_PEER_UP] >= 1);
+	assert_string_equal(last_event[0][EVENT_PEER_UP].name, "n1");
+	sim_free(s);
+}
+
+static void the_first_packet_waits_for_nobody_to_ask_again(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+
+	(void)sim_link(s, 0, 1, &lan, false);
+	boot_all(s, 2);
+	assert_true(reaches(s, 0, 1, SECONDS(2))); /* sent before there was any session */
+	sim_free(s);
+}
+
+static void a_packet_crosses_relays_that_cannot_read_it(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(4, true);
+	struct node_counters c;
+
+	for (size_t i = 0; i < 3; i++)
+		(void)sim_link(s, i, i + 1, &lan, true);
+	boot_all(s, 4);
+	run(s, SECONDS(2));
+	assert_int_equal(sim_walk(s, 0, 3), 3);
+	assert_true(reaches(s, 0, 3, SECONDS(1)));
+	node_counters(sim_node(s, 1), &c);
+	assert_true(c.relayed > 0);
+	assert_int_equal(c.packets_to_tun, 0);
+	sim_free(s);
+}
+
+/* 0 - 1 - 3 and 0 - 2 - 3: the diamond. Returns the number of the link 0 - 1. */
+static size_t diamond(struct sim *s)
+{
+	size_t first = sim_link(s, 0, 1, &lan, true);
+
+	(void)sim_link(s, 1, 3, &lan, true);
+	(void)sim_link(s, 0, 2, &(struct sim_link_quality){ .delay_us = 1500 }, true);
+	(void)sim_link(s, 2, 3, &lan, true);
+	boot_all(s, 4);
+	run(s, SECONDS(3));
+	assert_true(reaches(s, 0, 3, SECONDS(1)));
+	return first;
+}
+
+static void a_silent_cut_is_repaired_in_less_than_a_second(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(4, true);
+	size_t link = diamond(s);
+	uint64_t silence;
+
+	(void)longest_silence(s, 0, 3, SECONDS(1)); /* the link is active */
+	sim_link_cut(s, link, true);
+	silence = longest_silence(s, 0, 3, SECONDS(3));
+	print_message("outage after a silent cut: %llu ms\n", (unsigned long long)silence / 1000);
+	assert_true(silence < SECONDS(1));
+	assert_true(n_events[0][EVENT_LINK_DOWN] == 1);
+	sim_link_cut(s, link, false);
+	run(s, SECONDS(5));
+	assert_true(n_events[0][EVENT_LINK_UP] >= 3); /* two at the start, and it is back */
+	sim_free(s);
+}
+
+static void a_killed_relay_is_passed_by_in_less_than_a_second(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(4, true);
+	uint64_t silence;
+
+	(void)diamond(s);
+	(void)longest_silence(s, 0, 3, SECONDS(1));
+	sim_crash(s, 1);
+	silence = longest_silence(s, 0, 3, SECONDS(3));
+	print_message("outage after a killed relay: %llu ms\n", (unsigned long long)silence / 1000);
+	assert_true(silence < SECONDS(1));
+	sim_free(s);
+}
+
+static void a_restarted_node_is_met_again_with_nothing_of_the_old_sessions(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(3, true);
+
+	(void)sim_link(s, 0, 1, &lan, false);
+	(void)sim_link(s, 1, 2, &lan, false);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_true(reaches(s, 0, 2, SECONDS(1)));
+	for (unsigned i = 0; i < 3; i++) { /* each node once */
+		sim_crash(s, i);
+		run(s, SECONDS(1));
+		assert_int_equal(sim_boot(s, i, 0, 0), 0);
+		run(s, SECONDS(8));
+		assert_true(reaches(s, 0, 2, SECONDS(3)));
+		assert_true(reaches(s, 2, 0, SECONDS(3)));
+	}
+	sim_free(s);
+}
+
+static void sessions_are_rekeyed_and_nothing_is_lost(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+	uint64_t first = 0;
+	uint64_t last = 0;
+	unsigned lost = 0;
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	boot_all(s, 2);
+	run(s, SECONDS(1));
+	for (unsigned i = 0; i < 3000; i++) { /* five minutes, a packet each 100 ms */
+		last = sim_send(s, 0, 1, 100);
+		first = first ? first : last;
+		run(s, MS(100));
+	}
+	for (uint64_t p = first; p <= last; p++)
+		lost += !sim_is_delivered(s, p);
+	assert_int_equal(lost, 0);
+	assert_true(n_events[0][EVENT_REKEYED] >= 2);
+	assert_int_equal(n_events[0][EVENT_PEER_UP], 1); /* and no handshake was needed */
+	sim_free(s);
+}
+
+static void a_foreign_source_from_the_tunnel_is_dropped_counted_and_told(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+	struct node *n;
+	uint8_t packet[48] = { 0x60, [5] = 8, [6] = 59, [7] = 64 };
+	struct node_counters c;
+	struct node_action a;
+	bool is_told = false;
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	boot_all(s, 2);
+	run(s, SECONDS(1));
+	n = sim_node(s, 0);
+	memcpy(packet + 8, node_overlay_address(sim_node(s, 1)), 16); /* not ours */
+	memcpy(packet + 24, node_overlay_address(sim_node(s, 1)), 16);
+	node_input_packet(n, SPAN_OF(packet), sim_now_us(s));
+	while (node_next_action(n, &a)) {
+		assert_int_not_equal(a.type, NODE_SEND);
+		is_told |= a.type == NODE_EVENT && a.event.type == EVENT_SPOOFED_TUN;
+	}
+	node_counters(n, &c);
+	assert_true(is_told);
+	assert_int_equal(c.spoofed_tun, 1);
+	sim_free(s);
+}
+
+/* A member whose own check has been taken out sends with another node's address. */
+static void an_inner_source_that_is_not_the_peers_is_dropped_counted_and_told(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(3, true);
+	struct node_counters c;
+	uint8_t real[16];
+	uint64_t packet;
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_true(reaches(s, 0, 1, MS(100)));
+	assert_true(reaches(s, 0, 2, SECONDS(1)));
+	memcpy(real, sim_node(s, 0)->address, 16);
+	memcpy(sim_node(s, 0)->address, sim_node(s, 1)->address, 16);
+	packet = sim_send(s, 0, 2, 64); /* relayed: end to end */
+	(void)sim_run(s, sim_now_us(s) + MS(100));
+	memcpy(sim_node(s, 0)->address, real, 16);
+	assert_false(sim_is_delivered(s, packet));
+	node_counters(sim_node(s, 2), &c);
+	assert_int_equal(c.spoofed_inner, 1);
+	assert_int_equal(n_events[2][EVENT_SPOOFED_INNER], 1);
+	sim_free(s);
+}
+
+static void what_policy_does_not_allow_gets_no_session(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, false);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	boot_all(s, 2);
+	run(s, SECONDS(3));
+	assert_int_equal(n_events[0][EVENT_PEER_UP], 0);
+	assert_int_equal(n_events[1][EVENT_PEER_UP], 0);
+	sim_free(s);
+}
+
+static void a_ping_is_answered_and_tells_the_hops(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(3, true);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_int_equal(node_ping(sim_node(s, 0), sim_id(s, 2), 5, 1, sim_now_us(s)), 0);
+	sim_poke(s, 0);
+	run(s, SECONDS(1));
+	assert_int_equal(node_ping(sim_node(s, 0), sim_id(s, 2), 5, 2, sim_now_us(s)), 0);
+	sim_poke(s, 0);
+	run(s, SECONDS(1));
+	assert_int_equal(n_events[0][EVENT_ECHO_REPLY], 2);
+	assert_int_equal(last_event[0][EVENT_ECHO_REPLY].hops, 2);
+	assert_int_equal(last_event[0][EVENT_ECHO_REPLY].sequence, 2);
+	assert_in_range(last_event[0][EVENT_ECHO_REPLY].rtt_us, 4000, 10000);
+	assert_int_equal(node_ping(sim_node(s, 0), 12345, 5, 1, sim_now_us(s)), -ENETUNREACH);
+	sim_free(s);
+}
+
+static void a_trace_names_each_node_on_the_way(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(3, true);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_int_equal(node_trace(sim_node(s, 0), sim_id(s, 2), 9, 1, sim_now_us(s)), 0);
+	sim_poke(s, 0);
+	run(s, MS(100));
+	assert_string_equal(last_event[0][EVENT_TRACE_REPLY].name, "n1");
+	assert_int_equal(last_event[0][EVENT_TRACE_REPLY].hops, 1);
+	assert_int_equal(node_trace(sim_node(s, 0), sim_id(s, 2), 9, 2, sim_now_us(s)), 0);
+	sim_poke(s, 0);
+	run(s, MS(100));
+	assert_string_equal(last_event[0][EVENT_TRACE_REPLY].name, "n2");
+	sim_free(s);
+}
+
+static void a_revoked_node_loses_its_sessions_within_a_second_and_the_key_changes(void **state)
+{
+	(void)state;
+	static const uint8_t any[SERIAL_LEN];
+	struct network_key keys[NODE_NETWORK_KEYS_MAX];
+	struct network_key before[NODE_NETWORK_KEYS_MAX];
+	struct sim *s = make_sim(3, true);
+
+	(void)sim_link(s, 0, 1, &lan, true); /* 0 is the authority */
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_true(reaches(s, 0, 2, SECONDS(1)));
+	assert_int_equal(node_network_keys(sim_node(s, 1), before), 1);
+	assert_int_equal(node_revoke(sim_node(s, 1), sim_id(s, 2), any, sim_now_us(s)), -EPERM);
+	assert_int_equal(node_revoke(sim_node(s, 0), sim_id(s, 2), any, sim_now_us(s)), 0);
+	sim_poke(s, 0);
+	run(s, SECONDS(1));
+	assert_int_equal(n_events[1][EVENT_PEER_REVOKED], 1);
+	assert_int_equal(node_network_keys(sim_node(s, 1), keys), 1);
+	assert_memory_not_equal(keys[0].key, before[0].key, NETWORK_KEY_LEN);
+	assert_int_equal(node_network_keys(sim_node(s, 2), keys), 1); /* was not told */
+	assert_memory_equal(keys[0].key, before[0].key, NETWORK_KEY_LEN);
+	run(s, SECONDS(10)); /* it tries again, in vain */
+	assert_false(reaches(s, 0, 2, SECONDS(2)));
+	assert_true(reaches(s, 0, 1, SECONDS(1)));
+	assert_int_equal(node_revoke(sim_node(s, 0), sim_id(s, 2), any, sim_now_us(s)), -EALREADY);
+	sim_free(s);
+}
+
+static void a_new_network_key_reaches_everybody_and_the_old_one_still_opens(void **state)
+{
+	(void)state;
+	struct network_key keys[NODE_NETWORK_KEYS_MAX];
+	struct sim *s = make_sim(3, true);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 2); /* 2 comes later, with the old key */
+	run(s, SECONDS(2));
+	assert_int_equal(node_rotate_network_key(sim_node(s, 0), true, sim_now_us(s)), 0);
+	sim_poke(s, 0);
+	run(s, SECONDS(1));
+	assert_int_equal(node_network_keys(sim_node(s, 1), keys), 2);
+	assert_int_equal(sim_boot(s, 2, 0, 0), 0);
+	run(s, SECONDS(5));
+	assert_true(reaches(s, 2, 0, SECONDS(1)));
+	assert_int_equal(node_network_keys(sim_node(s, 2), keys), 2);
+	assert_int_equal(keys[0].generation & 0xff, 1);
+	sim_free(s);
+}
+
+static void garbage_and_replays_change_nothing(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+	struct rng r;
+	size_t link = sim_link(s, 0, 1, &lan, true);
+
+	boot_all(s, 2);
+	run(s, SECONDS(1));
+	rng_seed(&r, 3);
+	for (unsigned i = 0; i < 20000; i++) {
+		uint8_t junk[NODE_DATAGRAM_MAX];
+		size_t len = rng_below(&r, sizeof(junk));
+		static const uint8_t types[] = { 1, 2, 3, 4, 5, 16, 17, 18 };
+
+		for (size_t k = 0; k < len; k++)
+			junk[k] = (uint8_t)rng_next(&r);
+		if (len > 0)
+			junk[0] = types[rng_below(&r, sizeof(types))];
+		sim_inject(s, link, true, SPAN(junk, len), rng_below(&r, MS(500)));
+	}
+	run(s, SECONDS(1));
+	assert_true(reaches(s, 0, 1, MS(50)));
+	assert_int_equal(n_events[1][EVENT_PEER_DOWN], 0);
+	sim_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_nodes_exchange_packets),
+		cmocka_unit_test(the_first_packet_waits_for_nobody_to_ask_again),
+		cmocka_unit_test(a_packet_crosses_relays_that_cannot_read_it),
+		cmocka_unit_test(a_silent_cut_is_repaired_in_less_than_a_second),
+		cmocka_unit_test(a_killed_relay_is_passed_by_in_less_than_a_second),
+		cmocka_unit_test(a_restarted_node_is_met_again_with_nothing_of_the_old_sessions),
+		cmocka_unit_test(sessions_are_rekeyed_and_nothing_is_lost),
+		cmocka_unit_test(a_foreign_source_from_the_tunnel_is_dropped_counted_and_told),
+		cmocka_unit_test(an_inner_source_that_is_not_the_peers_is_dropped_counted_and_told),
+		cmocka_unit_test(what_policy_does_not_allow_gets_no_session),
+		cmocka_unit_test(a_ping_is_answered_and_tells_the_hops),
+		cmocka_unit_test(a_trace_names_each_node_on_the_way),
+		cmocka_unit_test(
+			a_revoked_node_loses_its_sessions_within_a_second_and_the_key_changes),
+		cmocka_unit_test(a_new_network_key_reaches_everybody_and_the_old_one_still_opens),
+		cmocka_unit_test(garbage_and_replays_change_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, make_pki, drop_pki);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fifty nodes under mixed faults: X0_SIM_SEEDS seeds (default 20) from X0_SIM_FIRST_SEED (1). */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "shell/openssl/crypto_openssl.h"
+#include "sim/sim.h"
+
+static struct sim_pki *pki;
+
+static unsigned long setting(const char *name, unsigned long otherwise)
+{
+	const char *text = getenv(name);
+	char *end = NULL;
+	unsigned long v = text ? strtoul(text, &end, 10) : otherwise;
+
+	assert_true(!text || (*text && !*end));
+	return v;
+}
+
+static void no_invariant_breaks_and_the_mesh_heals(void **state)
+{
+	(void)state;
+	unsigned long first = setting("X0_SIM_FIRST_SEED", 1);
+	unsigned long n = setting("X0_SIM_SEEDS", 20);
+	unsigned long failed = 0;
+
+	for (unsigned long seed = first; seed < first + n; seed++) {
+		struct sim_report r;
+
+		assert_int_equal(sim_run_scenario(pki, &sim_scenario_mixed, seed, &r), 0);
+		if (r.is_ok)
+			continue;
+		print_message("%s\n", r.failure);
+		failed++;
+	}
+	assert_int_equal(failed, 0);
+}
+
+static void the_same_seed_gives_the_same_trace(void **state)
+{
+	(void)state;
+	struct sim_scenario small = sim_scenario_mixed;
+	struct sim_report a;
+	struct sim_report b;
+	struct sim_report other;
+
+	small.n_nodes = 12;
+	assert_int_equal(sim_run_scenario(pki, &small, 5, &a), 0);
+	assert_int_equal(sim_run_scenario(pki, &small, 5, &b), 0);
+	assert_int_equal(sim_run_scenario(pki, &small, 6, &other), 0);
+	assert_true(a.trace == b.trace);
+	assert_true(a.totals.seals == b.totals.seals && a.totals.datagrams == b.totals.datagrams);
+	assert_true(a.trace != other.trace);
+	print_message("trace of seed 5: %016llx\n", (unsigned long long)a.trace);
+}
+
+static int make(void **state)
+{
+	const char *error = "";
+	const struct crypto_ops *ops = openssl_crypto_ops(&error);
+
+	(void)state;
+	return ops ? sim_pki_new(ops, sim_scenario_mixed.n_nodes, &pki) : -1;
+}
+
+static int drop(void **state)
+{
+	(void)state;
+	sim_pki_free(pki);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_same_seed_gives_the_same_trace),
+		cmocka_unit_test(no_invariant_breaks_and_the_mesh_heals),
+	};
+
+	return cmocka_run_group_tests(tests, make, drop);
+}
