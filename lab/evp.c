@@ -141,14 +141,12 @@ int evp_hmac(const char *hash, struct span key, struct span a, struct span b, ui
 {
 	CLEANUP(EVP_MAC_freep) EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	CLEANUP(EVP_MAC_CTX_freep) EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
-	char name[32];
 	OSSL_PARAM params[2] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t)hash, 0),
 		OSSL_PARAM_construct_end(),
 	};
 	size_t len = 0;
 
-	(void)snprintf(name, sizeof(name), "%s", hash);
 	if (!ctx || EVP_MAC_init(ctx, key.at, key.len, params) != 1 ||
 	    EVP_MAC_update(ctx, a.at, a.len) != 1 || EVP_MAC_update(ctx, b.at, b.len) != 1 ||
 	    EVP_MAC_final(ctx, ret, &len, EVP_HASH_MAX) != 1)
@@ -161,9 +159,8 @@ int evp_hkdf(const char *hash, struct span ikm, struct span salt, struct span in
 {
 	CLEANUP(EVP_KDF_freep) EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
 	CLEANUP(EVP_KDF_CTX_freep) EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
-	char name[32];
 	OSSL_PARAM params[5] = {
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, name, 0),
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t)hash, 0),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)ikm.at,
 						  ikm.len),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)(uintptr_t)salt.at,
@@ -173,7 +170,6 @@ int evp_hkdf(const char *hash, struct span ikm, struct span salt, struct span in
 		OSSL_PARAM_construct_end(),
 	};
 
-	(void)snprintf(name, sizeof(name), "%s", hash);
 	if (!ctx)
 		return -EIO;
 	return EVP_KDF_derive(ctx, ret, ret_len, params) == 1 ? 0 : -EKEYREJECTED;

@@ -56,11 +56,13 @@ void kat_skip(struct kat *k, unsigned n, const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	k->file.skipped += n;
-	if (k->n_reasons == KAT_REASONS_MAX - 1)
-		(void)snprintf(text, sizeof(text), "other reasons");
 	while (i < k->n_reasons && strcmp(k->reasons[i].text, text) != 0)
 		i++;
-	if (i == k->n_reasons && i < KAT_REASONS_MAX) {
+	if (i >= KAT_REASONS_MAX - 1) { /* the last row is for all that are not kept apart */
+		i = KAT_REASONS_MAX - 1;
+		(void)snprintf(text, sizeof(text), "other reasons");
+	}
+	if (i == k->n_reasons) {
 		k->reasons[i] = (struct kat_reason){ .text = strdup(text) };
 		if (!k->reasons[i].text)
 			return;

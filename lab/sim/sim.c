@@ -512,6 +512,11 @@ struct node *sim_node(struct sim *s, size_t node)
 	return s->hosts[node].node;
 }
 
+void sim_poke(struct sim *s, size_t node)
+{
+	drain(s, node);
+}
+
 uint64_t sim_id(const struct sim *s, size_t node)
 {
 	return s->hosts[node].id;

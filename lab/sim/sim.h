@@ -57,6 +57,8 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm);
 void sim_crash(struct sim *s, size_t node);
 bool sim_is_running(const struct sim *s, size_t node);
 struct node *sim_node(struct sim *s, size_t node); /* NULL while off */
+/* Carries out what a command given to the node itself (node_ping() and the like) has queued. */
+void sim_poke(struct sim *s, size_t node);
 uint64_t sim_id(const struct sim *s, size_t node);
 
 /* Runs to the given true time. false: an invariant broke, see sim_failure(). */

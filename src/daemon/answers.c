@@ -397,7 +397,7 @@ static void fail(struct daemon *d, uint64_t request, const char *code, const cha
 	(void)control_error(d->control, request, code, why);
 }
 
-static void invite(struct daemon *d, uint64_t request, const json_t *args)
+static void invite(struct daemon *d, uint64_t request, const json_t *args, const char *principal)
 {
 	json_t *uses = json_object_get(args, "uses");
 	json_t *lifetime = json_object_get(args, "lifetime_s");
@@ -418,6 +418,12 @@ static void invite(struct daemon *d, uint64_t request, const json_t *args)
 			       "on %.255s",
 			       d->member->is.authority);
 		fail(d, request, "not_authority", why);
+		return;
+	}
+	if (principal &&
+	    policy_decide(d->policy, principal, POLICY_INVITE, "", NULL) != POLICY_ALLOW) {
+		fail(d, request, "denied",
+		     "policy does not let this user invite; see: x0 policy explain uid:N invite");
 		return;
 	}
 	if (name && strlen(name) > NODE_NAME_MAX) {
@@ -483,7 +489,7 @@ static json_t *issued(const struct daemon *d)
 	return list;
 }
 
-static void revoke(struct daemon *d, uint64_t request, const json_t *args)
+static void revoke_node(struct daemon *d, uint64_t request, const json_t *args)
 {
 	static const uint8_t any_serial[SERIAL_LEN];
 	const char *name = json_string_value(json_object_get(args, "name"));
@@ -596,7 +602,9 @@ void answers_request(void *arg, uint64_t request, const char *verb, const json_t
 	char principal[32];
 
 	(void)snprintf(principal, sizeof(principal), "uid:%u", (unsigned)caller->uid);
-	if (caller->uid != 0 && caller->uid != geteuid() &&
+	bool is_owner = caller->uid == 0 || caller->uid == geteuid();
+
+	if (!is_owner &&
 	    policy_decide(d->policy, principal, POLICY_API, verb, &reason) != POLICY_ALLOW) {
 		fail(d, request, "denied", reason.text);
 		return;
@@ -612,9 +620,9 @@ void answers_request(void *arg, uint64_t request, const char *verb, const json_t
 	else if (strcmp(verb, "trace") == 0)
 		pings_begin(d, request, args, true);
 	else if (strcmp(verb, "invite") == 0)
-		invite(d, request, args);
+		invite(d, request, args, is_owner ? NULL : principal);
 	else if (strcmp(verb, "node.revoke") == 0)
-		revoke(d, request, args);
+		revoke_node(d, request, args);
 	else if (strcmp(verb, "node.rotate") == 0)
 		rotate(d, request);
 	else if (strcmp(verb, "policy.explain") == 0)

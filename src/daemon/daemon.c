@@ -233,7 +233,7 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 	config_environment_read(&env);
 	if (config_load(d->options->config_path, &env, &config, &report) < 0 ||
 	    policy_new(config->rules, config->n_rules, &policy) < 0) {
-		(void)snprintf(why, DAEMON_WHY_SIZE, "%s:%u: %s", report.file,
+		(void)snprintf(why, DAEMON_WHY_SIZE, "%.180s:%u: %.300s", report.file,
 			       report.n ? report.problems[0].line : 0,
 			       report.n ? report.problems[0].text : "cannot be applied");
 		config_free(config);

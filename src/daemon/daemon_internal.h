@@ -2,6 +2,7 @@
 /* daemon_internal.h - what the files of this room share. */
 #pragma once
 
+#include "core/forward/forward.h"
 #include "core/node/node.h"
 #include "daemon/authority.h"
 #include "daemon/daemon.h"

@@ -3,6 +3,7 @@
 #include "pqc/keccak.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -30,22 +31,22 @@ static inline uint64_t rotl(uint64_t x, unsigned n)
 	return x << n | x >> (64 - n);
 }
 
-/* One row of chi (3.2.4): each lane learns from its two neighbours to the right. */
-static inline void chi_row(uint64_t *row, const uint64_t *b)
+/* One plane of chi (3.2.4): each lane learns from its two neighbours to the right. */
+static inline void chi(uint64_t e[5], uint64_t b0, uint64_t b1, uint64_t b2, uint64_t b3,
+		       uint64_t b4)
 {
-	row[0] = b[0] ^ (~b[1] & b[2]);
-	row[1] = b[1] ^ (~b[2] & b[3]);
-	row[2] = b[2] ^ (~b[3] & b[4]);
-	row[3] = b[3] ^ (~b[4] & b[0]);
-	row[4] = b[4] ^ (~b[0] & b[1]);
+	e[0] = b0 ^ (~b1 & b2);
+	e[1] = b1 ^ (~b2 & b3);
+	e[2] = b2 ^ (~b3 & b4);
+	e[3] = b3 ^ (~b4 & b0);
+	e[4] = b4 ^ (~b0 & b1);
 }
 
-/* Lane (x, y) is a[5 y + x]. Every index is a constant, so that the compiler may keep the
- * lanes in registers. */
-static inline void round_once(uint64_t a[KECCAK_LANES], uint64_t constant)
+/* A round from a to e. Lane (x, y) is a[5 y + x]; every index and every distance is a constant,
+ * and there are two arrays, so that the compiler need not move lanes about. */
+static inline __attribute__((always_inline)) void
+round_once(const uint64_t a[KECCAK_LANES], uint64_t e[KECCAK_LANES], uint64_t constant)
 {
-	uint64_t b[KECCAK_LANES];
-
 	/* theta (3.2.1) */
 	uint64_t c0 = a[0] ^ a[5] ^ a[10] ^ a[15] ^ a[20];
 	uint64_t c1 = a[1] ^ a[6] ^ a[11] ^ a[16] ^ a[21];
@@ -58,62 +59,44 @@ static inline void round_once(uint64_t a[KECCAK_LANES], uint64_t constant)
 	uint64_t d3 = c2 ^ rotl(c4, 1);
 	uint64_t d4 = c3 ^ rotl(c0, 1);
 
-	/* rho (table 2) and pi (3.2.3) */
-	b[0] = a[0] ^ d0;
-	b[1] = rotl(a[6] ^ d1, 44);
-	b[2] = rotl(a[12] ^ d2, 43);
-	b[3] = rotl(a[18] ^ d3, 21);
-	b[4] = rotl(a[24] ^ d4, 14);
-	b[5] = rotl(a[3] ^ d3, 28);
-	b[6] = rotl(a[9] ^ d4, 20);
-	b[7] = rotl(a[10] ^ d0, 3);
-	b[8] = rotl(a[16] ^ d1, 45);
-	b[9] = rotl(a[22] ^ d2, 61);
-	b[10] = rotl(a[1] ^ d1, 1);
-	b[11] = rotl(a[7] ^ d2, 6);
-	b[12] = rotl(a[13] ^ d3, 25);
-	b[13] = rotl(a[19] ^ d4, 8);
-	b[14] = rotl(a[20] ^ d0, 18);
-	b[15] = rotl(a[4] ^ d4, 27);
-	b[16] = rotl(a[5] ^ d0, 36);
-	b[17] = rotl(a[11] ^ d1, 10);
-	b[18] = rotl(a[17] ^ d2, 15);
-	b[19] = rotl(a[23] ^ d3, 56);
-	b[20] = rotl(a[2] ^ d2, 62);
-	b[21] = rotl(a[8] ^ d3, 55);
-	b[22] = rotl(a[14] ^ d4, 39);
-	b[23] = rotl(a[15] ^ d0, 41);
-	b[24] = rotl(a[21] ^ d1, 2);
-
-	for (unsigned y = 0; y < KECCAK_LANES; y += 5)
-		chi_row(a + y, b + y);
-	a[0] ^= constant;
+	/* rho (table 2) and pi (3.2.3) within the arguments, then chi and iota */
+	chi(e, a[0] ^ d0, rotl(a[6] ^ d1, 44), rotl(a[12] ^ d2, 43), rotl(a[18] ^ d3, 21),
+	    rotl(a[24] ^ d4, 14));
+	chi(e + 5, rotl(a[3] ^ d3, 28), rotl(a[9] ^ d4, 20), rotl(a[10] ^ d0, 3),
+	    rotl(a[16] ^ d1, 45), rotl(a[22] ^ d2, 61));
+	chi(e + 10, rotl(a[1] ^ d1, 1), rotl(a[7] ^ d2, 6), rotl(a[13] ^ d3, 25),
+	    rotl(a[19] ^ d4, 8), rotl(a[20] ^ d0, 18));
+	chi(e + 15, rotl(a[4] ^ d4, 27), rotl(a[5] ^ d0, 36), rotl(a[11] ^ d1, 10),
+	    rotl(a[17] ^ d2, 15), rotl(a[23] ^ d3, 56));
+	chi(e + 20, rotl(a[2] ^ d2, 62), rotl(a[8] ^ d3, 55), rotl(a[14] ^ d4, 39),
+	    rotl(a[15] ^ d0, 41), rotl(a[21] ^ d1, 2));
+	e[0] ^= constant;
 }
 
 static void permute(uint64_t lanes[KECCAK_LANES])
 {
-	uint64_t a[KECCAK_LANES];
+	uint64_t other[KECCAK_LANES];
 
-	memcpy(a, lanes, sizeof(a));
-	for (unsigned i = 0; i < ROUNDS; i++)
-		round_once(a, round_constants[i]);
-	memcpy(lanes, a, sizeof(a));
+	for (unsigned i = 0; i < ROUNDS; i += 2) {
+		round_once(lanes, other, round_constants[i]);
+		round_once(other, lanes, round_constants[i + 1]);
+	}
+	bytes_wipe(other, sizeof(other));
 }
 
 /* The lanes are little-endian on every machine (B.1). */
 static inline uint64_t load_lane(const uint8_t *p)
 {
-	uint64_t v = 0;
+	uint64_t v;
 
-	for (unsigned i = 0; i < 8; i++)
-		v |= (uint64_t)p[i] << 8 * i;
-	return v;
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
 }
 
 static inline void store_lane(uint8_t *p, uint64_t v)
 {
-	for (unsigned i = 0; i < 8; i++)
-		p[i] = (uint8_t)(v >> 8 * i);
+	v = htole64(v);
+	memcpy(p, &v, sizeof(v));
 }
 
 static void init(struct keccak *k, unsigned rate, uint8_t suffix)
@@ -169,10 +152,20 @@ static void pad(struct keccak *k)
 	k->squeezing = true;
 }
 
+/* The same as below for a whole block, without looking at each byte's place. */
+static void squeeze_block(struct keccak *k, uint8_t *ret)
+{
+	permute(k->lanes);
+	for (unsigned i = 0; i < k->rate / 8; i++)
+		store_lane(ret + (size_t)8 * i, k->lanes[i]);
+}
+
 void keccak_squeeze(struct keccak *k, uint8_t *ret, size_t len)
 {
 	if (!k->squeezing)
 		pad(k);
+	for (; k->at == k->rate && len >= k->rate; len -= k->rate, ret += k->rate)
+		squeeze_block(k, ret);
 	while (len > 0) {
 		unsigned n;
 

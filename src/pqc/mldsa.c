@@ -148,7 +148,7 @@ int mldsa_public_from_secret(enum mldsa_set set, const uint8_t *sk, uint8_t *ret
 	return r;
 }
 
-/* All that signing works on, in one piece so that it is wiped in one: 128 KiB of stack. */
+/* All that signing works on, in one piece so that it is wiped in one: about 120 KiB of stack. */
 struct signer {
 	const struct mldsa_params *par;
 	struct vector_l a[MLDSA_K_MAX]; /* A, row by row */

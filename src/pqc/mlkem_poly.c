@@ -3,6 +3,7 @@
 #include "pqc/mlkem_poly.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/bytes.h"
 #include "pqc/bits.h"
@@ -98,25 +99,34 @@ void mlkem_poly_inverse_ntt(struct mlkem_poly *p)
 		p->c[i] = multiply(p->c[i], INVERSE_128_R2);
 }
 
-/* (a0 + a1 X)(b0 + b1 X) modulo X^2 - zeta (algorithm 12); the odd pairs have -zeta. */
-static inline void multiply_pair_add(int16_t sum[2], const int16_t a[2], const int16_t b[2],
-				     int16_t zeta)
+/* a 2^-16 modulo q, within (-q, q) for |a| < q 2^15. */
+static inline int32_t montgomery(int32_t a)
 {
-	int16_t high = multiply(multiply(a[1], b[1]), zeta);
+	int16_t t = (int16_t)((int16_t)a * Q_INVERSE);
 
-	sum[0] = (int16_t)(sum[0] + multiply(a[0], b[0]) + high);
-	sum[1] = (int16_t)(sum[1] + multiply(a[0], b[1]) + multiply(a[1], b[0]));
+	return (a - (int32_t)t * Q) >> 16;
 }
 
-/* Each call adds less than 2 q: four of them stay below 2^15. */
+/* (a0 + a1 X)(b0 + b1 X) modulo X^2 - zeta (algorithm 12); the odd pairs have -zeta. Sums of
+ * two products of coefficients below q stay below q 2^15. */
+static inline void multiply_pair_add(int16_t sum[2], const int16_t a[2], const int16_t b[2],
+				     int32_t zeta)
+{
+	int32_t high = montgomery((int32_t)a[1] * b[1]);
+
+	sum[0] = (int16_t)(sum[0] + montgomery((int32_t)a[0] * b[0] + high * zeta));
+	sum[1] = (int16_t)(sum[1] + montgomery((int32_t)a[0] * b[1] + (int32_t)a[1] * b[0]));
+}
+
+/* Each call adds less than q: four of them stay below 2^15. */
 void mlkem_poly_multiply_add(struct mlkem_poly *sum, const struct mlkem_poly *a,
 			     const struct mlkem_poly *b)
 {
 	for (unsigned i = 0; i < MLKEM_N; i += 4) {
-		int16_t zeta = zetas[64 + i / 4];
+		int32_t zeta = zetas[64 + i / 4];
 
 		multiply_pair_add(sum->c + i, a->c + i, b->c + i, zeta);
-		multiply_pair_add(sum->c + i + 2, a->c + i + 2, b->c + i + 2, (int16_t)-zeta);
+		multiply_pair_add(sum->c + i + 2, a->c + i + 2, b->c + i + 2, -zeta);
 	}
 }
 
@@ -141,6 +151,7 @@ void mlkem_poly_reduce(struct mlkem_poly *p)
 void mlkem_poly_sample_uniform(struct mlkem_poly *p, const uint8_t rho[32], uint8_t x, uint8_t y)
 {
 	const uint8_t position[2] = { x, y };
+	int16_t kept[MLKEM_N + 2];    /* a place for what the last three bytes may leave over */
 	uint8_t block[SHAKE128_RATE]; /* a multiple of 3 */
 	struct keccak k;
 	unsigned n = 0;
@@ -154,12 +165,14 @@ void mlkem_poly_sample_uniform(struct mlkem_poly *p, const uint8_t rho[32], uint
 			int d1 = block[i] | (block[i + 1] & 15) << 8;
 			int d2 = block[i + 1] >> 4 | block[i + 2] << 4;
 
-			if (d1 < Q)
-				p->c[n++] = (int16_t)d1;
-			if (d2 < Q && n < MLKEM_N)
-				p->c[n++] = (int16_t)d2;
+			/* one in five is rejected, which no processor can predict */
+			kept[n] = (int16_t)d1;
+			n += d1 < Q;
+			kept[n] = (int16_t)d2;
+			n += d2 < Q;
 		}
 	}
+	memcpy(p->c, kept, sizeof(p->c));
 }
 
 /* Sums of two bits in parallel: 8 coefficients from 4 bytes. */

@@ -217,8 +217,10 @@ static void a_ping_is_answered_and_tells_the_hops(void **state)
 	boot_all(s, 3);
 	run(s, SECONDS(2));
 	assert_int_equal(node_ping(sim_node(s, 0), sim_id(s, 2), 5, 1, sim_now_us(s)), 0);
+	sim_poke(s, 0);
 	run(s, SECONDS(1));
 	assert_int_equal(node_ping(sim_node(s, 0), sim_id(s, 2), 5, 2, sim_now_us(s)), 0);
+	sim_poke(s, 0);
 	run(s, SECONDS(1));
 	assert_int_equal(n_events[0][EVENT_ECHO_REPLY], 2);
 	assert_int_equal(last_event[0][EVENT_ECHO_REPLY].hops, 2);
@@ -238,10 +240,12 @@ static void a_trace_names_each_node_on_the_way(void **state)
 	boot_all(s, 3);
 	run(s, SECONDS(2));
 	assert_int_equal(node_trace(sim_node(s, 0), sim_id(s, 2), 9, 1, sim_now_us(s)), 0);
+	sim_poke(s, 0);
 	run(s, MS(100));
 	assert_string_equal(last_event[0][EVENT_TRACE_REPLY].name, "n1");
 	assert_int_equal(last_event[0][EVENT_TRACE_REPLY].hops, 1);
 	assert_int_equal(node_trace(sim_node(s, 0), sim_id(s, 2), 9, 2, sim_now_us(s)), 0);
+	sim_poke(s, 0);
 	run(s, MS(100));
 	assert_string_equal(last_event[0][EVENT_TRACE_REPLY].name, "n2");
 	sim_free(s);
@@ -263,6 +267,7 @@ static void a_revoked_node_loses_its_sessions_within_a_second_and_the_key_change
 	assert_int_equal(node_network_keys(sim_node(s, 1), before), 1);
 	assert_int_equal(node_revoke(sim_node(s, 1), sim_id(s, 2), any, sim_now_us(s)), -EPERM);
 	assert_int_equal(node_revoke(sim_node(s, 0), sim_id(s, 2), any, sim_now_us(s)), 0);
+	sim_poke(s, 0);
 	run(s, SECONDS(1));
 	assert_int_equal(n_events[1][EVENT_PEER_REVOKED], 1);
 	assert_int_equal(node_network_keys(sim_node(s, 1), keys), 1);
@@ -287,6 +292,7 @@ static void a_new_network_key_reaches_everybody_and_the_old_one_still_opens(void
 	boot_all(s, 2); /* 2 comes later, with the old key */
 	run(s, SECONDS(2));
 	assert_int_equal(node_rotate_network_key(sim_node(s, 0), true, sim_now_us(s)), 0);
+	sim_poke(s, 0);
 	run(s, SECONDS(1));
 	assert_int_equal(node_network_keys(sim_node(s, 1), keys), 2);
 	assert_int_equal(sim_boot(s, 2, 0, 0), 0);

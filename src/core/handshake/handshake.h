@@ -55,7 +55,9 @@ struct hs_identity {
 
 /* Questions to the node, all answered from memory and at once. */
 struct hs_judge {
-	/* Chain of a peer: IDENTITY_OK and ret, or why not. */
+	/* Chain of a peer: IDENTITY_OK and ret, or why not. For a joiner the chain ends with the
+	 * root that the invitation names, whose hash has been checked: it is the only root to
+	 * verify against. */
 	enum identity_fault (*verify)(void *arg, const struct span *chain, size_t n,
 				      struct peer_identity *ret);
 	/* May this peer have a session? Asked of both roles, after verify. */
@@ -85,8 +87,10 @@ struct handshakes;
 int handshakes_new(const struct hs_config *config, struct handshakes **ret);
 void handshakes_free(struct handshakes *h);
 
-/* Own identity; NULL before a joiner has one. Copies the struct, borrows what it points to. */
-void handshakes_set_identity(struct handshakes *h, const struct hs_identity *identity);
+/* Own identity; NULL before a joiner has one. Copies the struct, borrows what it points to.
+ * -ENOBUFS or -EINVAL for a chain that does not fit into M2 (with the root, at an authority):
+ * there is no identity then. */
+int handshakes_set_identity(struct handshakes *h, const struct hs_identity *identity);
 /* NK: initiators use the first, responders try them in order (HS_OLD_NETWORK_KEYS_MAX + 1 at
  * most). */
 void handshakes_set_network_keys(struct handshakes *h, const uint8_t (*keys)[NETWORK_KEY_LEN],
@@ -94,7 +98,10 @@ void handshakes_set_network_keys(struct handshakes *h, const uint8_t (*keys)[NET
 
 /* Begins a handshake as initiator. id is the caller's name for the attempt, returned with its
  * outcome. -EALREADY when one to the same path is under way, -ENOBUFS, -EKEYREJECTED for
- * oneself. */
+ * oneself, -EAGAIN without identity or network key.
+ *
+ * Should the responder have lost our chain, which was sent by its hash alone, the handshake is
+ * made again by itself and HS_DONE comes a second time for the same id, with other indices. */
 int handshakes_start(struct handshakes *h, uint64_t id, const struct hs_path *path,
 		     const struct hs_expect *expect, uint64_t now_us);
 
@@ -175,6 +182,11 @@ struct hs_action {
 
 /* The next thing to do; false once drained. ret is filled whole. */
 bool handshakes_next_action(struct handshakes *h, struct hs_action *ret);
+
+/* As responder: M3 of a handshake already done has come again, so that the initiator has not
+ * heard from us: the session with this local index had better say something once more. False
+ * once drained. */
+bool handshakes_next_repeated(struct handshakes *h, uint32_t *ret_local_index);
 
 const char *hs_failure_text(enum hs_failure failure);
 

@@ -5,7 +5,8 @@
  * Every transport packet carries a link sequence number: data are hellos. Gaps are filled with
  * probes that promise when the next comes. UP -> SUSPECT at 1.5 intervals of silence, DOWN at
  * 2.5; UP again only after ten clean probes and a hold-down that doubles on flaps. It sends
- * nothing itself: it says what to send. All zeros is no link: call link_init(). */
+ * nothing itself: it says what to send. Both ends must be ready: a link whose other end hears
+ * nothing is down. The very first time one authentic exchange is enough. */
 #pragma once
 
 #include <stdbool.h>
@@ -47,21 +48,27 @@ void link_free(struct link *l);
 /* A new session's keys start new sequence numbers; state and quality stay. */
 void link_keys_changed(struct link *l);
 
-/* The link sequence number for the next packet of any kind (per key epoch, lane 0). */
+/* The link sequence number for the next packet of any kind, probes included (per key epoch,
+ * lane 0). */
 uint16_t link_next_sequence(struct link *l);
 void link_sent(struct link *l, size_t len, bool is_payload, uint64_t now_us);
 /* An authentic packet with this sequence number arrived. Returns true when the state changed. */
 bool link_received(struct link *l, uint16_t sequence, size_t len, bool is_payload, uint64_t now_us);
 
-/* Body of a probe (type 18), sealed as the inner part of an "ends here" packet. Decoding is
- * part of link_probe_input(). */
+/* Body of a probe (type 18), sealed as the inner part of an "ends here" packet:
+ * flags 1 (1 ready, 2 answer, 4 echo) | 0 3 | interval_us 4 | probe id 4 | timestamp_us 8 |
+ * echoed id 4 | echoed timestamp_us 8 | held_us 4 | loss_ppm 4. docs/link.md has the rules.
+ * Decoding is part of link_probe_input(), which returns 1 when the state changed, 0 when not,
+ * -EBADMSG for a wrong length, -EPROTO for values that cannot be; a refused one changes nothing.
+ * Call link_received() for the packet that carried it as well, before or after. */
 #define LINK_PROBE_LEN 40
-int link_probe_input(struct link *l, struct span probe, uint64_t now_us); /* -EBADMSG, -EPROTO */
+int link_probe_input(struct link *l, struct span probe, uint64_t now_us);
 
 /* Drives timers; true when the state changed. */
 bool link_tick(struct link *l, uint64_t now_us);
 uint64_t link_deadline_us(const struct link *l);
-/* A probe is due: fills it and says so; false when there is none (any more). */
+/* A probe is due: fills it and says so; false when there is none (any more). Ask after every
+ * input and tick, until false. */
 bool link_next_probe(struct link *l, uint64_t now_us, uint8_t ret[LINK_PROBE_LEN]);
 
 /* The first alternate of an active flow is kept warm. */

@@ -243,8 +243,7 @@ static int sign_revocations(struct node *n, const struct revocation_list *list)
 	return 0;
 }
 
-int node_revoke(struct node *n, uint64_t node_id, const uint8_t serial[SERIAL_LEN],
-		uint64_t now_us)
+int node_revoke(struct node *n, uint64_t node_id, const uint8_t serial[SERIAL_LEN], uint64_t now_us)
 {
 	const struct revocation_list *old = &n->trust.revoked;
 	struct revocation_list list = { .number = old->number + 1 };

@@ -73,6 +73,10 @@ static void session_message(struct node *n, struct node_session *s, const struct
 		if (from)
 			goodbye(n, s);
 		break;
+	case SESSION_MESSAGE_CLOSE:
+		if (s->peer)
+			session_drop(n, s, "it ended the session");
+		break;
 	}
 }
 

@@ -156,9 +156,21 @@ void node_free_contacts(struct node *n)
 	n->n_contacts = 0;
 }
 
+static struct peer *neighbour_at(struct node *n, const struct endpoint *endpoint)
+{
+	size_t cursor = 0;
+	struct peer *p;
+
+	while ((p = map_next(n->peers, &cursor)))
+		if (p->neighbour && endpoint_equal(&p->neighbour->roam.current, endpoint))
+			return p;
+	return NULL;
+}
+
+/* Whoever answers there, where nobody in particular is expected: it may have been quicker. */
 static bool contact_is_met(struct node *n, const struct contact *c)
 {
-	struct peer *p = c->peer_id ? peer_get(n, c->peer_id) : NULL;
+	struct peer *p = c->peer_id ? peer_get(n, c->peer_id) : neighbour_at(n, &c->endpoint);
 
 	if (!p || !p->neighbour || !p->direct)
 		return false;
@@ -293,7 +305,7 @@ static void learn_boot_epoch(struct node *n, struct peer *p, uint64_t boot_epoch
 	p->boot_epoch = boot_epoch;
 }
 
-static bool attach_session(struct node *n, struct peer *p, struct node_session *s)
+static void attach_session(struct node *n, struct peer *p, struct node_session *s)
 {
 	unsigned at = 0;
 
@@ -312,7 +324,6 @@ static bool attach_session(struct node *n, struct peer *p, struct node_session *
 		session_drop(n, p->sessions[at], NULL);
 	p->sessions[at] = s;
 	s->peer = p;
-	return true;
 }
 
 static int attach_neighbour(struct node *n, struct peer *p, const struct endpoint *remote)
@@ -373,11 +384,11 @@ void greet_done(struct node *n, const struct hs_action *a)
 	if (!s)
 		return;
 	s->is_direct = !a->path.is_mesh;
+	attach_session(n, p, s);
 	if (s->is_direct && attach_neighbour(n, p, &a->path.remote) < 0) {
 		session_drop(n, s, NULL);
 		return;
 	}
-	attach_session(n, p, s);
 	p->seen_us = n->now_us;
 	e = node_event(n, EVENT_PEER_UP, p->id);
 	e->endpoint = a->path.remote;

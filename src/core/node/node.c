@@ -162,7 +162,9 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	r = make_parts(n, config);
 	if (r < 0)
 		return r;
-	handshakes_set_identity(n->handshakes, &n->identity);
+	r = handshakes_set_identity(n->handshakes, &n->identity);
+	if (r < 0)
+		return r;
 	node_tell_network_keys(n);
 	*ret = TAKE(n);
 	return 0;
@@ -208,9 +210,25 @@ int64_t node_unix_s(const struct node *n)
 
 /* ---- what the parts want done ---- */
 
+/* The initiator has not heard from us since its M3: say something. */
+static void answer_repeated(struct node *n)
+{
+	static const uint8_t keepalive[] = { PLAIN_SESSION, SESSION_MESSAGE_KEEPALIVE };
+	uint32_t index;
+
+	while (handshakes_next_repeated(n->handshakes, &index)) {
+		struct node_session *s = session_at(n, index);
+
+		if (s)
+			(void)path_send_session(n, s, SPAN_OF(keepalive));
+	}
+}
+
 static void pump_handshakes(struct node *n)
 {
 	struct hs_action a;
+
+	answer_repeated(n);
 
 	while (handshakes_next_action(n->handshakes, &a)) {
 		switch (a.type) {
@@ -317,6 +335,9 @@ static void spoofed_tun(struct node *n, const struct inner *i)
 	struct node_event *e;
 
 	n->counters.spoofed_tun++;
+	if (n->now_us < n->tun_alarm_us)
+		return;
+	n->tun_alarm_us = n->now_us + EVENT_INTERVAL_US;
 	e = node_event(n, EVENT_SPOOFED_TUN, n->self);
 	memcpy(e->address, i->source, 16);
 	e->reason = "the source address is not this node's";
@@ -408,7 +429,7 @@ void node_set_policy(struct node *n, const struct policy *policy)
 void node_set_identity(struct node *n, const struct hs_identity *identity)
 {
 	n->identity = *identity;
-	handshakes_set_identity(n->handshakes, &n->identity);
+	(void)handshakes_set_identity(n->handshakes, &n->identity); /* as long as the one before */
 }
 
 void node_set_tokens(struct node *n, const struct token_entry *tokens, size_t n_tokens)

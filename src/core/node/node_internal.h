@@ -42,7 +42,8 @@ enum session_message {
 	SESSION_MESSAGE_PATH_CHECK = 2,
 	SESSION_MESSAGE_PATH_ECHO = 3,
 	SESSION_MESSAGE_KEEPALIVE = 4,
-	SESSION_MESSAGE_GOODBYE = 5,
+	SESSION_MESSAGE_GOODBYE = 5, /* the node ends */
+	SESSION_MESSAGE_CLOSE = 6,   /* this session ends, for another */
 };
 
 /* A long object in parts, in records of a stream: total 4 | offset 4 | bytes. */
@@ -182,6 +183,7 @@ struct node {
 	uint64_t deadline_us;
 	bool deadline_is_known;
 	uint64_t now_us;  /* of the call under way */
+	uint64_t tun_alarm_us; /* no spoofing event of the tunnel before this */
 	uint8_t *renewed; /* the answer behind the action NODE_RENEWED, until the next one */
 	struct node_counters counters;
 };
@@ -209,6 +211,7 @@ void session_heard(struct node *n, struct node_session *s, bool is_payload);
 enum link_state neighbour_state(void *node, uint64_t id);
 bool peer_is_direct(const struct peer *p);
 void neighbour_changed(struct node *n, struct peer *p);
+void neighbour_probe(struct node *n, struct peer *p); /* sends what is due */
 
 /* greet.c: handshakes begun and finished */
 extern const struct hs_judge node_judge;
@@ -224,6 +227,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 int path_send_session(struct node *n, struct node_session *s, struct span plaintext);
 void path_send_direct(struct node *n, struct node_session *s, const struct endpoint *to,
 		      struct span plaintext);
+void path_send_challenges(struct node *n, struct node_session *s);
 void path_send_probe(struct node *n, struct peer *p, struct span probe);
 void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kind, uint8_t ttl,
 			struct span payload);

@@ -431,15 +431,27 @@ static void relayed_input(struct node *n, struct peer *from, struct span sealed_
 	}
 }
 
-static void send_challenge(struct node *n, struct node_session *s)
+static void send_challenge(struct node *n, struct node_session *s, const struct endpoint *to)
 {
-	struct roam *r = &s->peer->neighbour->roam;
 	uint8_t check[2 + ROAM_CHALLENGE_LEN] = { PLAIN_SESSION, SESSION_MESSAGE_PATH_CHECK };
 
-	memcpy(check + 2, r->challenge, ROAM_CHALLENGE_LEN);
-	if (roam_may_send(r, WIRE_HEADER_LEN + HOP_SHORT_LEN + sizeof(check) + AEAD_TAG_LEN))
-		path_send_direct(n, s, &r->candidate, SPAN_OF(check));
-	path_send_direct(n, s, &r->current, SPAN_OF(check));
+	const uint8_t *challenge = roam_challenge(&s->peer->neighbour->roam, to);
+
+	if (!challenge)
+		return;
+	memcpy(check + 2, challenge, ROAM_CHALLENGE_LEN);
+	path_send_direct(n, s, to, SPAN_OF(check));
+}
+
+/* To the new address and the old. */
+void path_send_challenges(struct node *n, struct node_session *s)
+{
+	struct roam *r = &s->peer->neighbour->roam;
+
+	if (roam_may_send(r, WIRE_HEADER_LEN + HOP_SHORT_LEN + 2 + ROAM_CHALLENGE_LEN +
+				     AEAD_TAG_LEN))
+		send_challenge(n, s, &r->candidate);
+	send_challenge(n, s, &r->current);
 }
 
 static void link_heard(struct node *n, struct node_session *s, const struct endpoint *from,
@@ -450,7 +462,7 @@ static void link_heard(struct node *n, struct node_session *s, const struct endp
 	p->received_bytes += len;
 	p->received_packets++;
 	if (roam_received(&p->neighbour->roam, from, len, is_newest, &n->entropy, n->now_us))
-		send_challenge(n, s);
+		path_send_challenges(n, s);
 	if (link_received(p->neighbour->link, sequence, len, is_payload, n->now_us))
 		neighbour_changed(n, p);
 }
@@ -475,6 +487,8 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 			n->counters.malformed++;
 		else
 			neighbour_changed(n, s->peer);
+		if (s->peer)
+			neighbour_probe(n, s->peer);
 		return;
 	}
 	plaintext_input(n, s, from, inner, 1);

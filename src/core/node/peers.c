@@ -86,8 +86,8 @@ void peer_flush(struct node *n, struct peer *p)
 	while (sent < p->n_waiting) {
 		struct waiting *w = p->waiting[sent];
 
-		if (path_send(n, p, w->class, SPAN(w->bytes, w->len)) == -EAGAIN)
-			break;
+		if (path_send(n, p, w->class, SPAN(w->bytes, w->len)) < 0)
+			break; /* no session yet, or no route yet */
 		sent++;
 	}
 	drop_waiting(p, sent);
@@ -192,8 +192,11 @@ static void index_retired(struct node *n, struct node_session *s, uint32_t index
  * lower ephemeral key, so that both ends choose alike; else the newer. */
 static bool is_better(const struct node_session *a, const struct node_session *b)
 {
+	bool is_near = a->peer->neighbour && link_state(a->peer->neighbour->link) != LINK_DOWN;
 	uint64_t apart = max_u64(a->made_us, b->made_us) - min_u64(a->made_us, b->made_us);
 
+	if (a->is_direct != b->is_direct && is_near)
+		return a->is_direct; /* whichever was made first: the ends may differ in that */
 	if (apart < CROSSING_US && a->peer_boot_epoch == b->peer_boot_epoch &&
 	    a->is_direct == b->is_direct &&
 	    session_is_initiator(a->keys) != session_is_initiator(b->keys))
@@ -234,6 +237,8 @@ void session_heard(struct node *n, struct node_session *s, bool is_payload)
 {
 	s->heard_us = n->now_us;
 	s->unanswered_us = NEVER_US;
+	if (s->ends_us != NEVER_US && !s->is_join)
+		s->ends_us = n->now_us + SUPERSEDED_US; /* the peer still sends on it */
 	if (is_payload && s->owes_us == NEVER_US)
 		s->owes_us = n->now_us;
 	if (s->peer)
@@ -356,30 +361,31 @@ void session_drop(struct node *n, struct node_session *s, const char *reason)
 
 /* ---- time ---- */
 
+void neighbour_probe(struct node *n, struct peer *p)
+{
+	uint8_t probe[LINK_PROBE_LEN];
+
+	while (p->neighbour && p->direct && link_next_probe(p->neighbour->link, n->now_us, probe))
+		path_send_probe(n, p, SPAN_OF(probe));
+}
+
 static void neighbour_tick(struct node *n, struct peer *p)
 {
 	struct neighbour *nb = p->neighbour;
 	struct link_quality q;
-	uint8_t probe[LINK_PROBE_LEN];
 
 	(void)link_tick(nb->link, n->now_us);
 	neighbour_changed(n, p);
-	while (p->direct && link_next_probe(nb->link, n->now_us, probe))
-		path_send_probe(n, p, SPAN_OF(probe));
+	neighbour_probe(n, p);
 	if (nb->is_routed && link_metric_should_announce(nb->link, n->now_us))
 		routes_neighbour_metric(n->routes, p->id, link_metric(nb->link), n->now_us);
-	if (roam_tick(&nb->roam, n->now_us) && p->direct) {
-		uint8_t check[2 + ROAM_CHALLENGE_LEN] = { PLAIN_SESSION,
-							  SESSION_MESSAGE_PATH_CHECK };
-
-		memcpy(check + 2, nb->roam.challenge, ROAM_CHALLENGE_LEN);
-		if (roam_may_send(&nb->roam, sizeof(check) + HOP_SHORT_LEN + WIRE_HEADER_LEN + 16))
-			path_send_direct(n, p->direct, &nb->roam.candidate, SPAN_OF(check));
-		path_send_direct(n, p->direct, &nb->roam.current, SPAN_OF(check));
-	}
+	if (roam_tick(&nb->roam, n->now_us) && p->direct)
+		path_send_challenges(n, p->direct);
 	link_quality(nb->link, n->now_us, &q);
-	if (p->direct && q.rtt_us)
+	if (p->direct && q.rtt_us) {
 		stream_set_rtt(p->direct->stream, q.rtt_us);
+		session_set_rtt_us(p->direct->keys, q.rtt_us);
+	}
 }
 
 static uint64_t quiet_deadline_us(const struct node_session *s)
@@ -397,8 +403,10 @@ static uint64_t quiet_deadline_us(const struct node_session *s)
 static bool session_timers(struct node *n, struct node_session *s)
 {
 	static const uint8_t keepalive[] = { PLAIN_SESSION, SESSION_MESSAGE_KEEPALIVE };
+	static const uint8_t close[] = { PLAIN_SESSION, SESSION_MESSAGE_CLOSE };
 
 	if (n->now_us >= s->ends_us) {
+		(void)path_send_session(n, s, SPAN_OF(close));
 		session_drop(n, s, s->is_join ? NULL : "replaced by a newer session");
 		return true;
 	}

@@ -17,6 +17,7 @@
 
 #define ROUTE_DESTINATIONS_MAX 10000
 #define ROUTE_NEIGHBOURS_MAX 256
+#define ROUTE_INTRODUCED_MAX 4096 /* destinations first heard of from one neighbour */
 #define ROUTE_ALTERNATES_MAX 3
 #define ROUTE_METRIC_INFINITY 0xffffffU /* 24 bits, units of 10 us */
 #define ROUTE_PACING_US 5000
@@ -93,6 +94,11 @@ bool routes_feasibility(const struct routes *t, uint64_t destination, uint32_t *
 
 struct route_counters {
 	uint64_t updates_sent, updates_received, infeasible, requests_sent, resyncs, bytes_sent;
+	uint64_t requests_received;
+	uint64_t refused;	    /* records that were malformed or impossible */
+	uint64_t table_full;	    /* entries left out for want of room */
+	uint64_t digest_mismatches; /* a neighbour's table is not what we heard of it */
+	uint64_t own_id_claims;	    /* our id announced with a later seqno or epoch than ours */
 };
 
 void routes_counters(const struct routes *t, struct route_counters *ret);

@@ -79,6 +79,7 @@ void session_promote_next(struct session *s, uint64_t now_us)
 	s->cur->may_send = true;
 	memcpy(s->root, s->answer->next_root, sizeof(s->root)); /* S_j is gone */
 	rekey_answer_free(TAKE(s->answer));
+	s->messages &= ~(1U << REKEY_RK2); /* nobody waits for it any more */
 	s->is_handshake_told = false;
 	s->counters.rekeys++;
 }

@@ -112,12 +112,13 @@ uint64_t session_age_us(const struct session *s, uint64_t now_us);
 /* The smoothed round trip to the peer; 0 for unknown (100 ms then). It spaces repeats. */
 void session_set_rtt_us(struct session *s, uint32_t rtt_us);
 
-/* Rekeying: a message for the peer travels as a control record (link) or a service message
- * (end to end), under the current epoch. Its first byte is its type: 1 RK1, 2 RK2, 3 a request
- * for RK1, 4 a confirmation (docs/session.md). Only RK1 from the initiator, RK2 from the
- * responder. -EBADMSG, -EPROTO (not from this role, not this epoch), -EKEYREJECTED (its keys),
- * -ENOBUFS (actions not fetched, no free index), -EPIPE: closed. None of them ends the session;
- * late repeats return 0. */
+/* Rekeying: a message for the peer goes as it is into a packet of this session, sealed under the
+ * epoch current when it is sent. What carries it need not be reliable or ordered: what is
+ * unanswered is said again. Its first byte is its type: 1 RK1, 2 RK2, 3 a request for RK1, 4 a
+ * confirmation (docs/session.md). Only RK1 from the initiator, RK2 from the responder.
+ * -EBADMSG, -EPROTO (not from this role, not this epoch), -EKEYREJECTED (its keys), -ENOBUFS
+ * (actions not fetched, no free index), -EAGAIN (too soon after the last), -EPIPE: closed. None of
+ * them ends the session; late repeats return 0. */
 int session_rekey_input(struct session *s, struct span message, uint64_t now_us);
 /* Asks for a rekey soon (a node that moved rekeys). The responder's is sent as a request. */
 void session_want_rekey(struct session *s, uint64_t now_us);

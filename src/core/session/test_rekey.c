@@ -178,6 +178,22 @@ static void rk1_is_repeated_as_it_was_and_so_is_its_answer(void **state)
 	expect_nothing(1);
 }
 
+static void an_answer_not_fetched_in_time_is_not_given_any_more(void **state)
+{
+	(void)state;
+	struct session_action rk1;
+
+	session_want_rekey(p.s[0], p.now_us);
+	(void)expect_index(0, SESSION_INDEX_OPENED);
+	rk1 = expect_message(0, REKEY_RK1);
+	assert_int_equal(input(1, &rk1), 0);
+	(void)pair_deliver(&p, 1, NULL);
+	assert_int_equal(input(1, &rk1), 0); /* a repeat, and then the first packet */
+	exchange_packets();
+	expect_nothing(1);
+	pair_assert_talks(&p);
+}
+
 static void refused_messages_change_nothing(void **state)
 {
 	(void)state;
@@ -280,6 +296,33 @@ static void rekeys_wait_for_the_one_before(void **state)
 	pair_run(&p, SECONDS(4), MS(50));
 	assert_int_equal(session_epoch(p.s[0]), 2);
 	assert_int_equal(session_epoch(p.s[1]), 2);
+}
+
+static void an_initiator_in_a_hurry_is_held_back(void **state)
+{
+	(void)state;
+	struct session_action rk1;
+	uint64_t done_us;
+
+	session_want_rekey(p.s[0], p.now_us);
+	pair_run(&p, MS(50), MS(50));
+	done_us = p.now_us - MS(50);
+	p.s[0]->config.limits.old_epoch_us = 1; /* it does not wait for the old epoch to go */
+	p.s[0]->old_until_us = p.now_us;
+	session_want_rekey(p.s[0], p.now_us);
+	assert_int_equal(expect_index(0, SESSION_INDEX_RETIRED), 100);
+	p.now_us += MS(250);
+	session_tick(p.s[0], p.now_us);
+	(void)expect_index(0, SESSION_INDEX_OPENED);
+	rk1 = expect_message(0, REKEY_RK1);
+	p.now_us = done_us + SECONDS(5) - 1;
+	assert_int_equal(input(1, &rk1), -EAGAIN);
+	p.now_us++;
+	assert_int_equal(input(1, &rk1), 0);
+	assert_int_equal(expect_index(1, SESSION_INDEX_RETIRED), 101); /* never three live */
+	(void)expect_index(1, SESSION_INDEX_OPENED);
+	(void)expect_message(1, REKEY_RK2);
+	assert_null(p.s[1]->old);
 }
 
 static void only_a_used_session_is_rekeyed_and_an_idle_one_is_erased(void **state)
@@ -498,10 +541,12 @@ int main(void)
 		TEST(a_rekey_step_by_step),
 		TEST(an_old_packet_is_never_the_newest),
 		TEST(rk1_is_repeated_as_it_was_and_so_is_its_answer),
+		TEST(an_answer_not_fetched_in_time_is_not_given_any_more),
 		TEST(refused_messages_change_nothing),
 		TEST(a_changed_answer_yields_other_keys_and_no_agreement),
 		TEST(the_responder_may_only_ask),
 		TEST(rekeys_wait_for_the_one_before),
+		TEST(an_initiator_in_a_hurry_is_held_back),
 		TEST(only_a_used_session_is_rekeyed_and_an_idle_one_is_erased),
 		TEST(a_used_session_is_rekeyed_every_two_minutes_for_a_day_and_then_ends),
 		TEST(a_silent_peer_ends_sending_at_170_s_and_all_at_180_s),

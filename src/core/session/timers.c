@@ -107,6 +107,10 @@ static int answer(struct session *s, const struct rekey_message *m, uint64_t now
 
 	if (!has_room_for_events(s))
 		return -ENOBUFS;
+	/* An initiator that waits as it should may find us up to 10 s behind. One that does not
+	 * would have us compute and change receiver indices at its pace. */
+	if (s->old && now_us + s->config.limits.old_epoch_us / 2 < s->old_until_us)
+		return -EAGAIN;
 	r = new_index(s, &index);
 	if (r >= 0)
 		r = rekey_answer_new(s->config.ops, &s->config.entropy, m, index, s->root, &a);

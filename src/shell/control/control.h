@@ -8,8 +8,10 @@
  *	          {"result": any} or {"error": {"code": "denied", "message": "..."}}
  *
  * A connection has one request at a time and may then send the next. Root, the owner given at
- * the start and members of the group may ask; others get the error "denied". JSON values are
- * jansson's: this room names that library, and its users build their answers with it. */
+ * the start and members of the group may ask; others get the error "denied". When all places
+ * are taken, a client that does not read its answers gives way to a new one, else one that asks
+ * nothing. JSON values are jansson's: this room names that library, and its users build their
+ * answers with it. */
 #pragma once
 
 #include <jansson.h>
@@ -20,7 +22,6 @@
 
 #define CONTROL_FRAME_MAX (1 << 20)
 #define CONTROL_CLIENTS_MAX 64
-#define CONTROL_QUEUE_MAX (4 << 20)  /* unread bytes of one client, after which it is dropped */
 #define CONTROL_QUEUE_BUSY (1 << 18) /* unread bytes from which events are refused: -EAGAIN */
 #define CONTROL_GROUP "x0"	     /* whose members may operate without root */
 #define CONTROL_WHY_SIZE 300
@@ -46,7 +47,8 @@ struct control_caller {
  * args is an object, empty where the client sent none; borrowed for the call. */
 typedef void control_request_handler(void *arg, uint64_t request, const char *verb,
 				     const json_t *args, const struct control_caller *caller);
-/* Its client went away before the answer; the number means nothing any more. */
+/* Its client went away before the answer; the number means nothing any more. Not called where
+ * one of the three answering functions returned -ENOENT. */
 typedef void control_gone_handler(void *arg, uint64_t request);
 
 struct control_options {

@@ -54,7 +54,8 @@ int keeper_directory(const char *path, mode_t mode, const struct keeper_user *us
 struct keeper;	      /* the parent */
 struct keeper_client; /* the child's end */
 
-/* The daemon: returns its exit status. Runs in the forked child, signals at their defaults. */
+/* The daemon: returns its exit status. Runs in the forked child with the signals as the keeper
+ * found them, but SIGPIPE ignored. */
 typedef int keeper_child(void *arg, struct keeper_client *client);
 
 struct keeper_options {

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h - what the files of this room share: the state of one handshake, and of all. */
+#pragma once
+
+#include "base/map.h"
+#include "core/handshake/cookie.h"
+#include "core/handshake/fragment.h"
+#include "core/handshake/handshake.h"
+#include "core/handshake/schedule.h"
+
+#define ATTEMPTS_MAX 256	 /* of ours under way; a node has fewer neighbours and contacts */
+#define ATTEMPT_US SECONDS(8)	 /* an initiator gives up */
+#define HALF_OPEN_US SECONDS(10) /* a responder forgets */
+#define ACK_DELAY_US MS(20)	 /* after the last new fragment */
+#define RESEND_MIN_US MS(200)
+#define RESEND_MAX_US SECONDS(2)
+#define RESEND_JITTER_PERCENT 20
+#define FIRST_RETRY_MIN_US MS(50)
+#define FIRST_RETRY_SPREAD_US MS(200)
+#define CROSSING_HOLD_US SECONDS(1)
+#define FAILURES_MAX 3	       /* bad messages, then the handshake ends */
+#define COOKIES_FOLLOWED_MAX 5 /* per attempt */
+#define MAC1_MEMORY 4
+#define RESTARTS_MAX 2		   /* of an attempt, when a hash was not known */
+#define REPLAYS_MAX 16384	   /* remembered H(eI); the oldest goes */
+#define WARM_MAX 1024		   /* warm cookies kept; the oldest goes */
+#define WARM_LIFE_US SECONDS(7200) /* the longest one can be worth something */
+#define ACTIONS_MAX 1024	   /* datagrams waiting to be sent; more are lost */
+#define REPEATED_MAX 64
+#define NETWORK_KEYS_MAX (HS_OLD_NETWORK_KEYS_MAX + 1)
+#define PATH_KEY_LEN 24
+
+#define ACK_RESULT_PARTIAL 0
+#define ACK_RESULT_UNKNOWN_HASH 1
+
+enum hs_state {
+	I_COOKIE,  /* first fragment of M1 out, without a cookie */
+	I_M1,	   /* M1 out, M2 expected */
+	I_M3,	   /* M3 out: done, but for its repetition */
+	R_M1,	   /* M1 arriving */
+	R_M2,	   /* M2 out, M3 expected */
+	R_DONE,	   /* M3 accepted; remembered for its repetitions */
+	R_REFUSED, /* M3 named a chain we do not hold; I is told so */
+};
+
+/* A path as a map's key: tag 1 | address or node id, padded with zeros. */
+struct path_key {
+	uint8_t bytes[PATH_KEY_LEN];
+};
+
+/* What only an initiator has. */
+struct attempt {
+	uint64_t id;
+	struct hs_expect expect;
+	bool is_join;
+	struct hs_join join;
+	struct ephemeral ephemeral;
+	uint8_t aead_offer;
+	bool offered_hash; /* M1 says that we hold the responder's chain */
+	bool without_hash; /* a hash was not known: chains in full */
+	unsigned n_restarts;
+	uint8_t mac1[MAC1_MEMORY][WIRE_MAC_LEN]; /* of the last first fragments, a ring */
+	unsigned n_mac1;
+	unsigned n_cookies;
+	bool was_heard;	      /* anything authentic came back */
+	uint64_t hold_us;     /* a crossing handshake goes first, until then; 0 never */
+	uint64_t crossing_us; /* when a crossing M1 was first put off; 0 never */
+	bool has_failure;     /* why the last message was refused */
+	enum hs_failure failure;
+	enum identity_fault fault;
+};
+
+struct handshake {
+	enum hs_state state;
+	bool is_initiator;
+	struct hs_path path;
+	struct path_key key;
+	uint32_t local_index;
+	uint32_t remote_index; /* 0 unknown */
+	struct network_keys nk;
+	uint8_t cookie[COOKIE_LEN];
+	uint8_t cookie_epoch; /* 0: no cookie yet */
+	struct exchange x;
+	struct outgoing out;
+	enum wire_type out_type;
+	struct incoming in;
+	enum wire_type in_type;
+	uint16_t in_len; /* of the message last heard of */
+	unsigned n_failures;
+	uint64_t begun_us;
+	uint64_t end_us;    /* gives up, or is forgotten */
+	uint64_t resend_us; /* NEVER_US: no flight of ours is open */
+	uint64_t interval_us;
+	uint64_t ack_us;     /* NEVER_US: none owed */
+	uint64_t refused_us; /* last refusal sent */
+	uint64_t sent_us;    /* first time the present flight was sent, for the RTT */
+	uint64_t rtt_us;     /* 0 unknown */
+	enum aead_algorithm aead;
+	bool is_join;
+	bool sent_hash;		  /* our last message has our chain as a hash */
+	uint64_t peer_id;	  /* whose chain was verified */
+	uint64_t peer_boot_epoch; /* from M2 */
+	struct attempt *attempt;  /* initiator */
+};
+
+struct action {
+	struct action *next;
+	enum hs_action_type type;
+	struct hs_path path;
+	struct hs_done *done; /* owned; wiped */
+	uint8_t *join_block;  /* owned; done's CSRs are in it */
+	uint64_t id;
+	enum hs_failure failure;
+	enum identity_fault fault;
+	size_t len;
+	uint8_t datagram[]; /* HS_SEND */
+};
+
+struct replay {
+	uint8_t hash[SHA256_LEN]; /* H(eI) */
+	uint64_t until_us;
+};
+
+struct warm_cookie {
+	struct path_key key;
+	uint8_t cookie[COOKIE_LEN];
+	uint64_t until_us;
+};
+
+/* What is known of a peer's chain, and whether it holds ours. */
+struct cached_chain {
+	uint64_t node_id;
+	uint8_t hash[SHA256_LEN];
+	uint8_t *bytes; /* owned; encoded */
+	size_t len;
+	bool took_ours; /* with this hash, under this boot epoch of the peer's */
+	uint8_t ours[SHA256_LEN];
+	uint64_t boot_epoch;
+};
+
+struct handshakes {
+	const struct crypto_ops *ops;
+	struct entropy entropy;
+	struct rng rng;
+	const struct hs_judge *judge;
+	void *judge_arg;
+	uint8_t aead_offer;
+	uint8_t lanes;
+	bool accept_joins;
+	bool has_identity;
+	struct hs_identity identity;
+	uint8_t own_hash[SHA256_LEN]; /* of identity.chain */
+	struct network_keys nk[NETWORK_KEYS_MAX];
+	size_t n_nk;
+	struct cookie_jar jar;
+	struct map *by_index;  /* local index: struct handshake, owned */
+	struct map *by_source; /* path key | initiator's index: responders' */
+	struct map *replays;
+	struct map *warm;
+	struct map *chains_by_node; /* struct cached_chain, owned */
+	struct map *chains_by_hash;
+	size_t n_attempts;
+	struct action *first, *last;
+	size_t n_sends;
+	uint8_t *lent_block; /* CSRs of the last HS_DONE */
+	uint32_t repeated[REPEATED_MAX];
+	size_t n_repeated;
+	bool deadline_is_known;
+	uint64_t deadline_us;
+	struct hs_counters counters;
+};
+
+/* ---- paths (paths.c) ---- */
+
+#define SOURCE_PREFIX_MAX 9
+
+void path_key_of(const struct hs_path *path, struct path_key *ret);
+/* The source as cookies are bound to it. Returns its length. */
+size_t path_source(const struct hs_path *path, uint8_t ret[SOURCE_MAX]);
+/* What limits count by: IPv4 /24, IPv6 /56, incoming link. */
+size_t path_prefix(const struct hs_path *path, uint8_t ret[SOURCE_PREFIX_MAX]);
+/* The address without port, or node id. */
+bool path_same_address(const struct hs_path *a, const struct hs_path *b);
+size_t path_body_size(const struct hs_path *path);
+
+/* ---- the table (half_open.c) ---- */
+
+/* New, with a free index; the caller fills it in. NULL: no memory. */
+struct handshake *handshake_new(struct handshakes *h, const struct hs_path *path, uint64_t now_us);
+void handshake_free(struct handshakes *h, struct handshake *hs); /* out of all tables; wipes */
+void handshake_to(struct handshake *hs, enum hs_state state);
+struct handshake *handshake_by_source(const struct handshakes *h, const struct path_key *key,
+				      uint32_t remote_index);
+/* A responder's, after the limits: the oldest incomplete goes. */
+struct handshake *half_open_new(struct handshakes *h, const struct hs_path *path,
+				uint32_t remote_index, uint64_t now_us);
+unsigned half_open_warm(const struct handshakes *h, const struct hs_path *path);
+/* Our own attempt to this path that has not sent M3. */
+struct handshake *attempt_on_path(const struct handshakes *h, const struct path_key *key);
+bool e_initiator_is_ours(const struct handshakes *h, const uint8_t e[X25519_LEN]);
+bool replay_seen(const struct handshakes *h, const uint8_t e[X25519_LEN]);
+int replay_remember(struct handshakes *h, const uint8_t e[X25519_LEN], uint64_t until_us);
+void replays_expire(struct handshakes *h, uint64_t now_us);
+
+/* ---- memory of peers (chains.c) ---- */
+
+void warm_put(struct handshakes *h, const struct path_key *key, const uint8_t cookie[COOKIE_LEN],
+	      uint64_t now_us);
+bool warm_get(struct handshakes *h, const struct path_key *key, uint64_t now_us,
+	      uint8_t ret[COOKIE_LEN]);
+void chain_put(struct handshakes *h, uint64_t node_id, struct span encoded,
+	       const uint8_t hash[SHA256_LEN]);
+struct cached_chain *chain_by_node(const struct handshakes *h, uint64_t node_id);
+struct cached_chain *chain_by_hash(const struct handshakes *h, const uint8_t hash[SHA256_LEN]);
+void chain_free(struct cached_chain *c);
+/* The peer holds our present chain. */
+void chain_taken(struct handshakes *h, uint64_t node_id, uint64_t boot_epoch);
+bool chain_is_taken(const struct handshakes *h, uint64_t node_id, uint64_t boot_epoch);
+
+/* ---- sending (send.c) ---- */
+
+struct action *action_new(struct handshakes *h, enum hs_action_type type,
+			  const struct hs_path *path, size_t len); /* NULL: no memory */
+void action_free(struct action *a);
+void send_ack(struct handshakes *h, struct handshake *hs, enum wire_type message, unsigned result,
+	      uint32_t bitmap);
+/* Sends what may be sent of hs->out. */
+void send_flight(struct handshakes *h, struct handshake *hs, uint64_t now_us);
+/* The same for a new message: sets the timers too. -ENOMEM. */
+int send_message(struct handshakes *h, struct handshake *hs, enum wire_type type,
+		 struct span message, uint64_t now_us);
+void resend_restart(struct handshakes *h, struct handshake *hs, uint64_t now_us);
+void measure_rtt(struct handshake *hs, uint64_t now_us);
+void report_failure(struct handshakes *h, const struct handshake *hs, enum hs_failure failure,
+		    enum identity_fault fault);
+
+/* ---- the two roles ---- */
+
+/* May end hs: it is not to be touched after. */
+void handshake_bad_message(struct handshakes *h, struct handshake *hs, uint64_t now_us);
+
+struct verified {
+	enum identity_fault fault;
+	bool is_unknown_hash;
+	struct peer_identity peer;
+	uint8_t hash[SHA256_LEN];
+	struct span encoded;
+};
+
+/* The chain in a payload, or held under its hash; judged. -EBADMSG, -EKEYREJECTED with the
+ * fault. join is NULL for members. */
+int verify_credential(struct handshakes *h, const struct payload *p, const struct hs_join *join,
+		      struct verified *ret);
+/* Our chain, with the root for joiners; buffer holds what the credential borrows. */
+int own_credential(struct handshakes *h, bool with_root, bool by_hash,
+		   uint8_t buffer[CHAIN_FIELD_ROOM], struct credential *ret);
+int initiator_begin(struct handshakes *h, struct handshake *hs, uint64_t now_us);
+void initiator_cookie(struct handshakes *h, const struct hs_path *path, struct span datagram,
+		      uint64_t now_us);
+void initiator_m2(struct handshakes *h, struct handshake *hs, const struct wire_handshake *w,
+		  uint64_t now_us);
+/* With fresh ephemerals and full chains. */
+void initiator_restart(struct handshakes *h, struct handshake *hs, uint64_t now_us);
+void responder_m1(struct handshakes *h, const struct hs_path *path, const struct wire_handshake *w,
+		  struct span datagram, uint64_t now_us);
+void responder_m3(struct handshakes *h, struct handshake *hs, const struct wire_handshake *w,
+		  uint64_t now_us);
+/* One more fragment; true when the message is complete. */
+bool take_fragment(struct handshakes *h, struct handshake *hs, const struct wire_handshake *w,
+		   uint64_t now_us);

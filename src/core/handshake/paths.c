@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sources of datagrams as bytes: to key tables, to bind cookies, to count limits. */
+#include "core/handshake/internal.h"
+
+#define TAG_IPV4 4
+#define TAG_IPV6 6
+#define TAG_MESH 0xff
+
+size_t path_source(const struct hs_path *path, uint8_t ret[SOURCE_MAX])
+{
+	struct writer w = writer_of(ret, SOURCE_MAX);
+	bool is_ipv4 = !path->is_mesh && endpoint_is_ipv4(&path->remote);
+
+	if (path->is_mesh) {
+		write_u8(&w, TAG_MESH);
+		write_u64(&w, path->node_id);
+		return w.len;
+	}
+	write_u8(&w, is_ipv4 ? TAG_IPV4 : TAG_IPV6);
+	write_bytes(&w, path->remote.ip + (is_ipv4 ? 12 : 0), is_ipv4 ? 4 : 16);
+	write_u16(&w, path->remote.port);
+	return w.len;
+}
+
+void path_key_of(const struct hs_path *path, struct path_key *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	(void)path_source(path, ret->bytes);
+	if (!path->is_mesh)
+		store_u32(ret->bytes + PATH_KEY_LEN - 4, path->remote.scope);
+}
+
+size_t path_prefix(const struct hs_path *path, uint8_t ret[SOURCE_PREFIX_MAX])
+{
+	struct writer w = writer_of(ret, SOURCE_PREFIX_MAX);
+
+	if (path->is_mesh) {
+		write_u8(&w, TAG_MESH);
+		write_u64(&w, path->via);
+	} else if (endpoint_is_ipv4(&path->remote)) {
+		write_u8(&w, TAG_IPV4);
+		write_bytes(&w, path->remote.ip + 12, 3);
+	} else {
+		write_u8(&w, TAG_IPV6);
+		write_bytes(&w, path->remote.ip, 7);
+	}
+	return w.len;
+}
+
+bool path_same_address(const struct hs_path *a, const struct hs_path *b)
+{
+	if (a->is_mesh || b->is_mesh)
+		return a->is_mesh && b->is_mesh && a->node_id == b->node_id;
+	return memcmp(a->remote.ip, b->remote.ip, sizeof(a->remote.ip)) == 0;
+}
+
+size_t path_body_size(const struct hs_path *path)
+{
+	return path->is_mesh ? WIRE_HS_BODY_MESH : WIRE_HS_BODY_LINK;
+}

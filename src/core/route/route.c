@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table as its node sees it: neighbours come and go, time passes, routes are asked for. */
+#include "core/route/route.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "core/route/table.h"
+
+DEFINE_FREEP(struct routes, routes_free)
+
+static int add_self(struct routes *t)
+{
+	int slot = table_add(t, t->config.self, NO_SLOT);
+
+	if (slot < 0)
+		return slot;
+	t->destinations[SELF].at = (struct distance){ .epoch = t->config.epoch };
+	t->destinations[SELF].last_metric = 0;
+	t->n_unreachable--;
+	return 0;
+}
+
+int routes_new(const struct route_config *config, uint64_t now_us, struct routes **ret)
+{
+	CLEANUP(routes_freep) struct routes *t = NULL;
+	int r;
+
+	if (config->self == 0)
+		return -EINVAL;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->config = *config;
+	t->now_us = now_us;
+	t->retry_us = NEVER_US;
+	t->sweep_us = NEVER_US;
+	rng_seed(&t->rng, config->seed);
+	t->refresh_us = now_us + rng_jitter(&t->rng, ROUTE_REFRESH_US, 25);
+	r = map_new(sizeof(uint64_t), ROUTE_DESTINATIONS_MAX, config->hash_key, &t->by_id);
+	if (r < 0)
+		return r;
+	r = add_self(t);
+	if (r < 0)
+		return r;
+	*ret = TAKE(t);
+	return 0;
+}
+
+void routes_free(struct routes *t)
+{
+	if (!t)
+		return;
+	for (unsigned i = 0; i < t->n_neighbours; i++)
+		neighbour_done(t, &t->neighbours[i]);
+	free(t->destinations);
+	free(t->freed.items);
+	free(t->changed.items);
+	free(t->pending.items);
+	map_free(t->by_id);
+	free(t);
+}
+
+/* ---- neighbours ---- */
+
+static uint32_t link_cost(uint32_t metric)
+{
+	return metric == 0 ? 1 : (uint32_t)min_u64(metric, ROUTE_METRIC_INFINITY);
+}
+
+/* Routes through it, and routes it could now do better. */
+static void cost_changed(struct routes *t, int slot)
+{
+	const struct neighbour *n = &t->neighbours[slot];
+
+	for (uint32_t i = 1; i < t->n_destinations; i++) {
+		const struct destination *d = &t->destinations[i];
+
+		if (n->heard[i].at.metric >= ROUTE_METRIC_INFINITY)
+			continue;
+		if (d->next < 0 || d->next == slot || d->better == slot ||
+		    metric_add(n->heard[i].at.metric, n->metric) <= d->at.metric ||
+		    n->heard[i].at.epoch > d->at.epoch)
+			select_route(t, i, false);
+	}
+}
+
+static void set_cost(struct routes *t, int slot, uint32_t metric)
+{
+	struct neighbour *n = &t->neighbours[slot];
+
+	if (n->metric == link_cost(metric))
+		return;
+	n->metric = link_cost(metric);
+	cost_changed(t, slot);
+}
+
+int routes_neighbour_up(struct routes *t, uint64_t neighbour, uint32_t metric, uint64_t now_us)
+{
+	struct neighbour *n;
+	int slot;
+
+	t->now_us = now_us;
+	if (neighbour == 0 || neighbour == t->config.self)
+		return -EINVAL;
+	slot = neighbour_add(t, neighbour);
+	if (slot < 0)
+		return slot;
+	n = &t->neighbours[slot];
+	if (n->is_up) {
+		set_cost(t, slot, metric);
+		return 0;
+	}
+	n->is_up = true;
+	n->metric = link_cost(metric);
+	n->flush_us = now_us;
+	n->digest_us = now_us + rng_jitter(&t->rng, ROUTE_DIGEST_US, 10);
+	tell_all(t, n);
+	cost_changed(t, slot);
+	return 0;
+}
+
+void routes_neighbour_metric(struct routes *t, uint64_t neighbour, uint32_t metric, uint64_t now_us)
+{
+	int slot = neighbour_find(t, neighbour);
+
+	t->now_us = now_us;
+	if (neighbour && slot >= 0 && t->neighbours[slot].is_up)
+		set_cost(t, slot, metric);
+}
+
+void routes_neighbour_down(struct routes *t, uint64_t neighbour, uint64_t now_us)
+{
+	int slot = neighbour_find(t, neighbour);
+	struct neighbour *n;
+
+	t->now_us = now_us;
+	if (neighbour == 0 || slot < 0)
+		return;
+	n = &t->neighbours[slot];
+	n->is_up = false;
+	n->is_draining = false;
+	n->is_resyncing = false;
+	n->metric = ROUTE_METRIC_INFINITY;
+	n->was_dumped = false;
+	n->resync_wait_us = ROUTE_DIGEST_US;
+	forget_told(t, n);
+	unhear_all(t, slot);
+	neighbour_detach(t, slot);
+}
+
+void routes_neighbour_resync(struct routes *t, uint64_t neighbour, uint64_t now_us)
+{
+	int slot = neighbour_find(t, neighbour);
+
+	t->now_us = now_us;
+	if (neighbour && slot >= 0 && t->neighbours[slot].is_up)
+		tell_all(t, &t->neighbours[slot]);
+}
+
+/* ---- time ---- */
+
+static bool is_unused(const struct routes *t, uint32_t slot)
+{
+	const struct destination *d = &t->destinations[slot];
+
+	if (d->next >= 0 || d->has_feasibility || d->is_pending || d->is_changed)
+		return false;
+	for (unsigned i = 0; i < t->n_neighbours; i++) {
+		const struct neighbour *n = &t->neighbours[i];
+
+		if (n->heard &&
+		    (n->heard[slot].at.metric < ROUTE_METRIC_INFINITY || n->told[slot].is_told ||
+		     n->told[slot].is_dirty || n->told[slot].has_request))
+			return false;
+	}
+	return true;
+}
+
+/* Three minutes after a withdrawal no update from before it can be under way any more. */
+static void sweep(struct routes *t)
+{
+	if (t->now_us < t->sweep_us)
+		return;
+	for (uint32_t slot = 1; slot < t->n_destinations; slot++) {
+		struct destination *d = &t->destinations[slot];
+
+		if (d->id == 0 || d->next >= 0)
+			continue;
+		if (d->has_feasibility && t->now_us >= d->feasibility_until_us) {
+			d->has_feasibility = false;
+			select_route(t, slot, false);
+		}
+		if (is_unused(t, slot))
+			table_forget(t, slot);
+	}
+	t->sweep_us = t->n_unreachable ? t->now_us + ROUTE_SWEEP_US : NEVER_US;
+}
+
+static void refresh(struct routes *t)
+{
+	if (t->now_us < t->refresh_us)
+		return;
+	t->refresh_us = t->now_us + rng_jitter(&t->rng, ROUTE_REFRESH_US, 25);
+	raise_own_seqno(t);
+}
+
+/* What was claimed while it was too soon to claim it back. */
+static void review_claims(struct routes *t)
+{
+	if (!t->has_claim || t->now_us - t->claim_us < ROUTE_DIGEST_US)
+		return;
+	t->has_claim = false;
+	for (unsigned i = 0; i < t->n_neighbours; i++) {
+		const struct neighbour *n = &t->neighbours[i];
+
+		if (n->heard && n->heard[SELF].at.metric < ROUTE_METRIC_INFINITY)
+			own_id_announced(t, &n->heard[SELF].at);
+	}
+}
+
+void routes_tick(struct routes *t, uint64_t now_us)
+{
+	t->now_us = now_us;
+	refresh(t);
+	review_claims(t);
+	requests_tick(t);
+	sweep(t);
+	for (unsigned i = 0; i < t->n_neighbours; i++) {
+		struct neighbour *n = &t->neighbours[i];
+
+		if (!n->is_up || now_us < n->digest_us)
+			continue;
+		n->needs_digest = true;
+		n->digest_us = now_us + rng_jitter(&t->rng, ROUTE_DIGEST_US, 10);
+	}
+}
+
+uint64_t routes_deadline_us(const struct routes *t)
+{
+	uint64_t due_us = min_u64(min_u64(t->refresh_us, t->retry_us), t->sweep_us);
+
+	if (t->has_claim)
+		due_us = min_u64(due_us, t->claim_us + ROUTE_DIGEST_US);
+	for (unsigned i = 0; i < t->n_neighbours; i++) {
+		const struct neighbour *n = &t->neighbours[i];
+
+		if (!n->is_up)
+			continue;
+		due_us = min_u64(due_us, n->digest_us);
+		if (neighbour_has_work(n))
+			due_us = min_u64(due_us, n->flush_us);
+	}
+	return due_us;
+}
+
+/* ---- asked ---- */
+
+struct alternate {
+	uint64_t neighbour;
+	uint32_t metric;
+	bool is_feasible;
+};
+
+/* RFC 5286 section 3.1, inequality 1: its way to the destination does not lead back here. Its
+ * distance to us is what it announces for us, or our own cost of the link. */
+static bool is_loop_free(const struct routes *t, const struct neighbour *n, uint32_t slot)
+{
+	const struct heard *h = &n->heard[slot];
+	uint32_t to_us = n->heard[SELF].at.metric;
+
+	if (to_us >= ROUTE_METRIC_INFINITY)
+		to_us = n->metric;
+	return !h->via_us && h->at.metric < metric_add(to_us, t->destinations[slot].last_metric);
+}
+
+static bool comes_before(const struct alternate *a, const struct alternate *b)
+{
+	if (a->is_feasible != b->is_feasible)
+		return a->is_feasible;
+	return a->metric < b->metric;
+}
+
+static void insert(struct alternate list[ROUTE_ALTERNATES_MAX], size_t *n, struct alternate a)
+{
+	size_t i = *n;
+
+	if (i == ROUTE_ALTERNATES_MAX && !comes_before(&a, &list[i - 1]))
+		return;
+	if (i < ROUTE_ALTERNATES_MAX)
+		(*n)++;
+	else
+		i--;
+	for (; i > 0 && comes_before(&a, &list[i - 1]); i--)
+		list[i] = list[i - 1];
+	list[i] = a;
+}
+
+static void find_alternates(const struct routes *t, uint32_t slot, struct route *ret)
+{
+	const struct destination *d = &t->destinations[slot];
+	struct alternate list[ROUTE_ALTERNATES_MAX];
+
+	for (int i = 0; i < (int)t->n_neighbours; i++) {
+		const struct neighbour *n = &t->neighbours[i];
+		struct alternate a;
+
+		if (!n->is_up || i == d->next)
+			continue;
+		a.neighbour = n->id;
+		a.metric = metric_add(n->heard[slot].at.metric, n->metric);
+		a.is_feasible = route_is_feasible(d, &n->heard[slot].at);
+		if (a.metric < ROUTE_METRIC_INFINITY && (a.is_feasible || is_loop_free(t, n, slot)))
+			insert(list, &ret->n_alternates, a);
+	}
+	for (size_t i = 0; i < ret->n_alternates; i++)
+		ret->alternates[i] = list[i].neighbour;
+}
+
+static void describe(const struct routes *t, uint32_t slot, struct route *ret)
+{
+	const struct destination *d = &t->destinations[slot];
+
+	*ret = (struct route){
+		.destination = d->id,
+		.metric = d->at.metric,
+		.epoch = d->at.epoch,
+		.seqno = d->at.seqno,
+		.hops = d->hops,
+		.since_us = d->since_us,
+	};
+	if (slot == SELF) {
+		ret->next_hop = d->id;
+		return;
+	}
+	if (d->next >= 0)
+		ret->next_hop = t->neighbours[d->next].id;
+	find_alternates(t, slot, ret);
+}
+
+bool routes_lookup(const struct routes *t, uint64_t destination, struct route *ret)
+{
+	int slot = destination ? table_find(t, destination) : NO_SLOT;
+
+	if (slot < 0)
+		return false;
+	describe(t, (uint32_t)slot, ret);
+	return true;
+}
+
+bool routes_next(const struct routes *t, size_t *cursor, struct route *ret)
+{
+	for (size_t slot = *cursor + 1; slot < t->n_destinations; slot++) {
+		if (t->destinations[slot].id == 0)
+			continue;
+		describe(t, (uint32_t)slot, ret);
+		*cursor = slot;
+		return true;
+	}
+	return false;
+}
+
+size_t routes_count_reachable(const struct routes *t)
+{
+	return t->n_reachable;
+}
+
+bool routes_feasibility(const struct routes *t, uint64_t destination, uint32_t *ret_epoch,
+			uint16_t *ret_seqno, uint32_t *ret_metric)
+{
+	int slot = destination ? table_find(t, destination) : NO_SLOT;
+	const struct destination *d;
+
+	if (slot < 0 || !t->destinations[slot].has_feasibility)
+		return false;
+	d = &t->destinations[slot];
+	*ret_epoch = d->feasibility.epoch;
+	*ret_seqno = d->feasibility.seqno;
+	*ret_metric = d->feasibility.metric;
+	return true;
+}
+
+void routes_counters(const struct routes *t, struct route_counters *ret)
+{
+	*ret = t->counters;
+}

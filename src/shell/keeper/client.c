@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The child's end of the socketpair: ask and wait, or just beat. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shell/keeper/client.h"
+#include "shell/keeper/message.h"
+
+struct keeper_client {
+	int fd;
+	uint32_t sequence;
+	unsigned n_restarts;
+};
+
+int keeper_client_new(int fd, unsigned n_restarts, struct keeper_client **ret)
+{
+	struct keeper_client *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return -ENOMEM;
+	k->fd = fd;
+	k->n_restarts = n_restarts;
+	*ret = k;
+	return 0;
+}
+
+void keeper_client_free(struct keeper_client *k)
+{
+	if (!k)
+		return;
+	(void)close(k->fd);
+	free(k);
+}
+
+int keeper_client_fd(const struct keeper_client *k)
+{
+	return k->fd;
+}
+
+unsigned keeper_restarts(const struct keeper_client *k)
+{
+	return k->n_restarts;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int fd_in(struct msghdr *h)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(h);
+	int fd = -1;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+static int receive_reply(int fd, struct reply *ret)
+{
+	uint8_t bytes[REPLY_SIZE];
+	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))];
+	struct iovec piece = { bytes, sizeof(bytes) };
+	struct msghdr h = {
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int passed, r;
+
+	if (n < 0)
+		return errno == EINTR ? -EAGAIN : -errno;
+	if (n == 0)
+		return -EPIPE;
+	passed = fd_in(&h);
+	r = reply_decode(SPAN(bytes, (size_t)n), ret);
+	if (r < 0 && passed >= 0)
+		(void)close(passed);
+	if (r == 0)
+		ret->fd = passed;
+	return r;
+}
+
+static int fail(int r, char why[KEEPER_WHY_SIZE])
+{
+	(void)snprintf(why, KEEPER_WHY_SIZE, "the keeper does not answer: %s", strerror(-r));
+	return r;
+}
+
+/* A late reply to a call that was given up is passed over by its sequence number. */
+static int await(struct keeper_client *k, struct reply *ret)
+{
+	struct pollfd p = { .fd = k->fd, .events = POLLIN };
+	int64_t end_ms = now_ms() + KEEPER_CALL_MS;
+
+	for (;;) {
+		int64_t left_ms = end_ms - now_ms();
+		int r;
+
+		if (left_ms <= 0)
+			return -ETIMEDOUT;
+		if (poll(&p, 1, (int)left_ms) <= 0)
+			continue;
+		r = receive_reply(k->fd, ret);
+		if (r == 0 && ret->sequence == k->sequence)
+			return 0;
+		if (r == 0 && ret->fd >= 0)
+			(void)close(ret->fd);
+		if (r < 0 && r != -EAGAIN)
+			return r;
+	}
+}
+
+static int call(struct keeper_client *k, struct request *request, struct reply *ret,
+		char why[KEEPER_WHY_SIZE])
+{
+	uint8_t bytes[REQUEST_SIZE];
+	int r;
+
+	request->sequence = ++k->sequence;
+	request_encode(request, bytes);
+	if (send(k->fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0)
+		return fail(-errno, why);
+	r = await(k, ret);
+	if (r < 0)
+		return fail(r, why);
+	(void)snprintf(why, KEEPER_WHY_SIZE, "%s", ret->why);
+	return ret->result;
+}
+
+static int call_simple(struct keeper_client *k, struct request request, char why[KEEPER_WHY_SIZE])
+{
+	struct reply reply;
+
+	return call(k, &request, &reply, why);
+}
+
+int keeper_tun_open(struct keeper_client *k, int *ret_fd, char why[KEEPER_WHY_SIZE])
+{
+	struct request request = { .verb = VERB_TUN_OPEN };
+	struct reply reply;
+	int r = call(k, &request, &reply, why);
+
+	if (r < 0)
+		return r;
+	if (reply.fd < 0)
+		return fail(-EBADMSG, why);
+	*ret_fd = reply.fd;
+	return 0;
+}
+
+int keeper_mtu(struct keeper_client *k, unsigned mtu_bytes, char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_MTU, .number = mtu_bytes }, why);
+}
+
+int keeper_address_add(struct keeper_client *k, const struct netlink_prefix *address,
+		       char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_ADDRESS_ADD, .prefix = *address },
+			   why);
+}
+
+int keeper_link_up(struct keeper_client *k, char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_LINK_UP }, why);
+}
+
+int keeper_route_add(struct keeper_client *k, const struct netlink_prefix *to,
+		     char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_ROUTE_ADD, .prefix = *to }, why);
+}
+
+int keeper_route_delete(struct keeper_client *k, const struct netlink_prefix *to,
+			char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_ROUTE_DELETE, .prefix = *to }, why);
+}
+
+int keeper_guard_apply(struct keeper_client *k, char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_GUARD_APPLY }, why);
+}
+
+int keeper_guard_remove(struct keeper_client *k, char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_GUARD_REMOVE }, why);
+}
+
+int keeper_guard_read(struct keeper_client *k, struct nft_counters *ret, char why[KEEPER_WHY_SIZE])
+{
+	struct request request = { .verb = VERB_GUARD_READ };
+	struct reply reply;
+	int r = call(k, &request, &reply, why);
+
+	if (r == 0)
+		*ret = reply.counters;
+	return r;
+}
+
+int keeper_realtime(struct keeper_client *k, pid_t thread, unsigned priority,
+		    char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k,
+			   (struct request){ .verb = VERB_REALTIME,
+					     .number = (uint32_t)thread,
+					     .priority = priority },
+			   why);
+}
+
+int keeper_heartbeat(struct keeper_client *k)
+{
+	struct request request = { .verb = VERB_HEARTBEAT };
+	uint8_t bytes[REQUEST_SIZE];
+
+	request_encode(&request, bytes);
+	if (send(k->fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		/* full of beats that the keeper had no time to read: it knows that we live */
+		return errno == EAGAIN || errno == ENOBUFS ? 0 : -EPIPE;
+	return 0;
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keeper's life: start the child, serve it, watch its beats, start it again, clean up. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shell/keeper/client.h"
+#include "shell/keeper/verbs.h"
+
+#define OVERSLEPT_MS 500     /* we ourselves did not run (stopped, suspended): no judging then */
+#define REFUSALS_TOLD_MAX 10 /* per child: one gone wrong shall not fill the log */
+#define MESSAGES_A_TURN 64
+
+struct keeper {
+	const struct keeper_options *options;
+	struct log *log;
+	struct verbs verbs; /* .child is 0 between children */
+	int signal_fd;
+	int socket; /* to the child, -1 without one */
+	sigset_t inherited_mask;
+	unsigned n_restarts;
+	unsigned n_refusals;
+	unsigned backoff_ms;
+	int64_t started_ms;
+	int64_t restart_at_ms; /* 0: not due */
+	int64_t silent_since_ms;
+	int64_t kill_at_ms; /* after SIGTERM; 0: not due */
+	bool has_beaten;
+	bool is_stopping;
+	bool is_done;
+	int status;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- starting ---- */
+
+static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD };
+
+static void run_child(struct keeper *k, int fd, pid_t keeper)
+{
+	struct keeper_client *client;
+	int status = KEEPER_EXIT_FATAL;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != keeper)
+		_exit(1); /* the keeper died before we asked to be told */
+	(void)close(k->signal_fd);
+	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
+	if (keeper_client_new(fd, k->n_restarts, &client) == 0) {
+		status = k->options->child(k->options->arg, client);
+		keeper_client_free(client);
+	}
+	exit(status);
+}
+
+static int start_child(struct keeper *k)
+{
+	pid_t keeper = getpid();
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	(void)fflush(NULL); /* so that nothing buffered is written twice */
+	k->verbs.child = fork();
+	if (k->verbs.child < 0) {
+		int r = -errno;
+
+		k->verbs.child = 0;
+		(void)close(fds[0]);
+		(void)close(fds[1]);
+		return r;
+	}
+	if (k->verbs.child == 0) {
+		(void)close(fds[0]);
+		run_child(k, fds[1], keeper);
+	}
+	(void)close(fds[1]);
+	k->socket = fds[0];
+	k->verbs.n_routes = 0; /* those of an earlier child went with its tunnel */
+	k->n_refusals = 0;
+	k->has_beaten = false;
+	k->restart_at_ms = 0;
+	k->started_ms = k->silent_since_ms = now_ms();
+	log_info(k->log, "daemon_started", log_i64("pid", k->verbs.child),
+		 log_u64("restarts", k->n_restarts));
+	return 0;
+}
+
+static void plan_restart(struct keeper *k)
+{
+	int64_t now = now_ms();
+
+	if (now - k->started_ms >= KEEPER_BACKOFF_RESET_MS)
+		k->backoff_ms = KEEPER_BACKOFF_MIN_MS;
+	k->restart_at_ms = now + k->backoff_ms;
+	log_warning(k->log, "daemon_restarts", log_u64("wait_ms", k->backoff_ms));
+	k->backoff_ms = k->backoff_ms * 2 < KEEPER_BACKOFF_MAX_MS ? k->backoff_ms * 2
+								  : KEEPER_BACKOFF_MAX_MS;
+}
+
+static void start_again(struct keeper *k)
+{
+	int r;
+
+	k->n_restarts++;
+	r = start_child(k);
+	if (r < 0) {
+		log_error(k->log, "daemon_not_started", log_errno("error", r));
+		k->started_ms = now_ms();
+		plan_restart(k);
+	}
+}
+
+/* ---- ending ---- */
+
+static void on_child_end(struct keeper *k, int status)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+	k->verbs.child = 0;
+	(void)close(k->socket);
+	k->socket = -1;
+	k->kill_at_ms = 0;
+	if (WIFSIGNALED(status))
+		log_error(k->log, "daemon_killed", log_i64("signal", WTERMSIG(status)),
+			  log_str("name", sigabbrev_np(WTERMSIG(status))));
+	else
+		log_notice(k->log, "daemon_ended", log_i64("status", code));
+	if (k->is_stopping || code == KEEPER_EXIT_DONE || code == KEEPER_EXIT_FATAL) {
+		k->is_done = true;
+		k->status = k->is_stopping ? 0 : code;
+		return;
+	}
+	plan_restart(k);
+}
+
+static void reap(struct keeper *k)
+{
+	int status;
+
+	if (k->verbs.child > 0 && waitpid(k->verbs.child, &status, WNOHANG) == k->verbs.child)
+		on_child_end(k, status);
+}
+
+static void on_signal(struct keeper *k, int number)
+{
+	if (number == SIGCHLD) {
+		reap(k);
+		return;
+	}
+	if (number == SIGTERM || number == SIGINT) {
+		k->is_stopping = true;
+		k->is_done = k->verbs.child == 0;
+		k->kill_at_ms = now_ms() + KEEPER_STOP_MS;
+		number = SIGTERM;
+	}
+	if (k->verbs.child > 0)
+		(void)kill(k->verbs.child, number);
+}
+
+static void read_signals(struct keeper *k)
+{
+	struct signalfd_siginfo info;
+
+	while (read(k->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		on_signal(k, (int)info.ssi_signo);
+}
+
+/* ---- serving ---- */
+
+static void send_reply(struct keeper *k, const struct reply *reply)
+{
+	uint8_t bytes[REPLY_SIZE];
+	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec piece = { bytes, sizeof(bytes) };
+	struct msghdr h = { .msg_iov = &piece, .msg_iovlen = 1 };
+
+	reply_encode(reply, bytes);
+	if (reply->fd >= 0) {
+		struct cmsghdr *c;
+
+		h.msg_control = control;
+		h.msg_controllen = sizeof(control);
+		c = CMSG_FIRSTHDR(&h);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &reply->fd, sizeof(int));
+	}
+	/* A child that does not read its replies waits in vain; it does not stop us. */
+	(void)sendmsg(k->socket, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void serve(struct keeper *k, const struct request *request)
+{
+	struct reply reply;
+
+	if (request->verb == VERB_HEARTBEAT) {
+		k->has_beaten = true;
+		return;
+	}
+	verbs_do(&k->verbs, request, &reply);
+	if (reply.result < 0 && k->n_refusals++ < REFUSALS_TOLD_MAX)
+		log_warning(k->log, "keeper_verb_failed", log_u64("verb", request->verb),
+			    log_str("reason", reply.why));
+	send_reply(k, &reply);
+	if (reply.fd >= 0)
+		(void)close(reply.fd); /* the device shall end with the daemon */
+}
+
+static void kill_child(struct keeper *k, const char *event)
+{
+	log_error(k->log, event, log_i64("pid", k->verbs.child));
+	(void)kill(k->verbs.child, SIGKILL);
+	k->silent_since_ms = now_ms(); /* SIGCHLD follows */
+}
+
+static void read_requests(struct keeper *k)
+{
+	for (unsigned i = 0; i < MESSAGES_A_TURN; i++) {
+		uint8_t bytes[REQUEST_SIZE + 1];
+		struct request request;
+		ssize_t n = recv(k->socket, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+		if (n <= 0)
+			return; /* nothing more, or its end is closed: SIGCHLD follows */
+		if (request_decode(SPAN(bytes, (size_t)n), &request) < 0) {
+			kill_child(k, "daemon_speaks_nonsense");
+			return;
+		}
+		serve(k, &request);
+		k->silent_since_ms = now_ms();
+	}
+}
+
+/* ---- the loop ---- */
+
+static int64_t silence_ends_ms(const struct keeper *k)
+{
+	return k->silent_since_ms + (k->has_beaten ? KEEPER_HEARTBEAT_MISSED_MS : KEEPER_START_MS);
+}
+
+static int64_t next_deadline_ms(const struct keeper *k)
+{
+	int64_t at = INT64_MAX;
+
+	if (k->verbs.child > 0)
+		at = silence_ends_ms(k);
+	if (k->kill_at_ms > 0 && k->kill_at_ms < at)
+		at = k->kill_at_ms;
+	if (k->restart_at_ms > 0 && k->restart_at_ms < at)
+		at = k->restart_at_ms;
+	return at;
+}
+
+static void check_deadlines(struct keeper *k, int64_t now)
+{
+	if (k->verbs.child > 0 && k->kill_at_ms > 0 && now >= k->kill_at_ms) {
+		k->kill_at_ms = 0;
+		kill_child(k, "daemon_does_not_stop");
+	} else if (k->verbs.child > 0 && now >= silence_ends_ms(k)) {
+		kill_child(k, "daemon_hangs");
+	}
+	if (k->restart_at_ms > 0 && now >= k->restart_at_ms)
+		start_again(k);
+}
+
+static void turn(struct keeper *k)
+{
+	struct pollfd p[2] = { { .fd = k->signal_fd, .events = POLLIN },
+			       { .fd = k->socket, .events = POLLIN } };
+	int64_t at = next_deadline_ms(k), before = now_ms();
+	int64_t wait = at <= before ? 0 : at - before < 60000 ? at - before : 60000;
+
+	(void)poll(p, 2, (int)wait);
+	if (now_ms() > before + wait + OVERSLEPT_MS)
+		k->silent_since_ms = now_ms();
+	/* First what it said, then whether it said anything. */
+	if (k->socket >= 0 && (p[1].revents & POLLIN))
+		read_requests(k);
+	else if (k->socket >= 0 && p[1].revents)
+		/* its end is closed: no use in polling this until SIGCHLD tells the rest */
+		(void)poll(p, 1, 100);
+	read_signals(k);
+	if (!k->is_done)
+		check_deadlines(k, now_ms());
+}
+
+static int open_signals(struct keeper *k)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		(void)sigaddset(&set, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &set, &k->inherited_mask) < 0)
+		return -errno;
+	k->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (k->signal_fd < 0)
+		return -errno;
+	(void)signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static void clean_up(struct keeper *k)
+{
+	char why[NFT_WHY_SIZE];
+
+	if (k->verbs.is_guard_on && nft_remove(why) < 0)
+		log_warning(k->log, "guard_not_removed", log_str("reason", why));
+	if (k->options->socket_path)
+		(void)unlink(k->options->socket_path);
+	(void)close(k->signal_fd);
+	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
+}
+
+int keeper_run(const struct keeper_options *options)
+{
+	struct keeper k = {
+		.options = options,
+		.log = options->log,
+		.verbs.options = options,
+		.socket = -1,
+		.backoff_ms = KEEPER_BACKOFF_MIN_MS,
+	};
+	int r = open_signals(&k);
+
+	if (r == 0)
+		r = start_child(&k);
+	if (r < 0) {
+		log_error(k.log, "daemon_not_started", log_errno("error", r));
+		return 1;
+	}
+	while (!k.is_done)
+		turn(&k);
+	clean_up(&k);
+	return k.status;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* message.h - what passes between keeper and child: messages of one size over a socketpair
+ * (SOCK_SEQPACKET). Inside the room only. */
+#pragma once
+
+#include "shell/keeper/keeper.h"
+
+#define REQUEST_SIZE 32
+#define REPLY_SIZE (40 + KEEPER_WHY_SIZE)
+
+enum verb {
+	VERB_HEARTBEAT, /* the only one without a reply */
+	VERB_TUN_OPEN,	/* the descriptor comes with the reply */
+	VERB_MTU,
+	VERB_ADDRESS_ADD,
+	VERB_LINK_UP,
+	VERB_ROUTE_ADD,
+	VERB_ROUTE_DELETE,
+	VERB_GUARD_APPLY,
+	VERB_GUARD_REMOVE,
+	VERB_GUARD_READ,
+	VERB_REALTIME,
+	N_VERBS,
+};
+
+struct request {
+	enum verb verb;
+	uint32_t sequence;
+	uint32_t number; /* MTU, or the thread */
+	uint32_t priority;
+	struct netlink_prefix prefix;
+};
+
+struct reply {
+	uint32_t sequence;
+	int result;
+	struct nft_counters counters;
+	char why[KEEPER_WHY_SIZE];
+	int fd; /* -1 for none */
+};
+
+void request_encode(const struct request *r, uint8_t ret[REQUEST_SIZE]);
+/* -EBADMSG: another length, no such verb, or a prefix longer than 128 bits. */
+int request_decode(struct span bytes, struct request *ret);
+void reply_encode(const struct reply *r, uint8_t ret[REPLY_SIZE]);
+int reply_decode(struct span bytes, struct reply *ret); /* fd is -1 */

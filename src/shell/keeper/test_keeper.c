@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The keeper and real children, in a network namespace of our own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "shell/keeper/keeper.h"
+#include "shell/keeper/message.h"
+#include "shell/netlink/test_netns.h"
+
+/* Seen by the test, the keeper and all its children. */
+static struct shared {
+	_Atomic unsigned n_starts;
+	_Atomic int wrong_line; /* of the first check that failed in a child */
+	_Atomic int child;
+	_Atomic int ready;
+	_Atomic int signal_seen;
+	_Atomic int64_t started_ms[8];
+} * shared;
+
+#define CHECK(condition)                                             \
+	do {                                                         \
+		if (!(condition)) {                                  \
+			atomic_store(&shared->wrong_line, __LINE__); \
+			return KEEPER_EXIT_FATAL;                    \
+		}                                                    \
+	} while (0)
+
+static const struct netlink_prefix overlay = { .ip = { 0xfd, 1, 2, 3, 4, 5 }, .len = 48 };
+static const struct netlink_prefix own = { .ip = { 0xfd, 1, 2, 3, 4, 5, [15] = 1 }, .len = 128 };
+static const struct netlink_prefix foreign = { .ip = { 0xfd, 9, [15] = 1 }, .len = 128 };
+static const struct netlink_prefix all = { .len = 0 };
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	(void)nanosleep(&t, NULL);
+}
+
+/* A keeper in a process of its own, so that a signal to it is no signal to the test. */
+static pid_t start(keeper_child *child, const char *socket_path)
+{
+	pid_t pid;
+
+	memset(shared, 0, sizeof(*shared));
+	(void)fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct keeper_options options = {
+			.tun_name = "x0",
+			.mtu_max_bytes = 1344,
+			.overlay = overlay,
+			.is_guarded = true,
+			.socket_path = socket_path,
+			.child = child,
+		};
+		struct log *log = NULL;
+
+		if (getenv("X0_TEST_LOG"))
+			(void)log_new(2, LOG_FORMAT_TEXT, LOG_LEVEL_DEBUG, "keeper", &log);
+		options.log = log;
+		_exit(keeper_run(&options));
+	}
+	return pid;
+}
+
+static int finish(pid_t pid)
+{
+	int status = -1;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (atomic_load(&shared->wrong_line) > 0)
+		print_message("a check failed in the child, line %d\n",
+			      atomic_load(&shared->wrong_line));
+	assert_int_equal(atomic_load(&shared->wrong_line), 0);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static unsigned begin(void)
+{
+	unsigned n = atomic_fetch_add(&shared->n_starts, 1);
+
+	atomic_store(&shared->child, getpid());
+	if (n < 8)
+		atomic_store(&shared->started_ms[n], now_ms());
+	return n;
+}
+
+/* ---- verbs ---- */
+
+static int child_sets_up_the_tunnel(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	struct netlink *n;
+	struct netlink_link link;
+	struct netlink_prefix list[8];
+	int tun = -1, second;
+
+	(void)arg;
+	(void)begin();
+	CHECK(keeper_restarts(k) == 0);
+	CHECK(keeper_mtu(k, 1344, why) == -ENODEV && *why); /* no device yet */
+	CHECK(keeper_tun_open(k, &tun, why) == 0 && tun >= 0);
+	CHECK(fcntl(tun, F_GETFD) & FD_CLOEXEC);
+	CHECK(keeper_tun_open(k, &second, why) == -EBUSY);
+	CHECK(keeper_mtu(k, 1300, why) == 0);
+	CHECK(keeper_address_add(k, &own, why) == 0);
+	CHECK(keeper_address_add(k, &own, why) == 0); /* there already */
+	CHECK(keeper_link_up(k, why) == 0);
+	CHECK(keeper_route_add(k, &overlay, why) == 0);
+	CHECK(netlink_new(&n) == 0 && netlink_link(n, "x0", &link) == 0);
+	CHECK(link.is_up && link.mtu_bytes == 1300);
+	CHECK(netlink_routes(n, link.index, list, 8) == 1 && list[0].len == 48);
+	CHECK(keeper_route_delete(k, &overlay, why) == 0);
+	CHECK(keeper_route_delete(k, &overlay, why) == -ESRCH);
+	CHECK(netlink_routes(n, link.index, list, 8) == 0);
+	netlink_free(n);
+	(void)close(tun);
+	return KEEPER_EXIT_DONE;
+}
+
+static void the_tunnel_is_set_up_for_the_child(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_sets_up_the_tunnel, NULL)), KEEPER_EXIT_DONE);
+}
+
+static int child_asks_for_too_much(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	struct nft_counters counters;
+	struct netlink_prefix wider = overlay;
+	int tun;
+
+	(void)arg;
+	(void)begin();
+	wider.len = 47;
+	CHECK(keeper_tun_open(k, &tun, why) == 0);
+	CHECK(keeper_mtu(k, 1279, why) == -EPROTO);
+	CHECK(keeper_mtu(k, 1345, why) == -EPROTO);
+	CHECK(strstr(why, "the keeper refuses"));
+	CHECK(keeper_address_add(k, &foreign, why) == -EPROTO);
+	CHECK(keeper_route_add(k, &foreign, why) == -EPROTO);
+	CHECK(keeper_route_add(k, &all, why) == -EPROTO);
+	CHECK(keeper_route_add(k, &wider, why) == -EPROTO);
+	CHECK(keeper_route_delete(k, &all, why) == -EPROTO);
+	CHECK(keeper_guard_remove(k, why) == -EPROTO); /* never applied */
+	CHECK(keeper_guard_read(k, &counters, why) == -EPROTO);
+	CHECK(keeper_realtime(k, getppid(), 1, why) == -EPROTO);
+	CHECK(keeper_realtime(k, 1, 1, why) == -EPROTO);
+	CHECK(keeper_realtime(k, 0, 1, why) == -EPROTO);
+	CHECK(keeper_realtime(k, getpid(), 0, why) == -EPROTO);
+	CHECK(keeper_realtime(k, getpid(), KEEPER_REALTIME_MAX + 1, why) == -EPROTO);
+	return KEEPER_EXIT_DONE;
+}
+
+static void what_lies_outside_its_options_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_asks_for_too_much, NULL)), KEEPER_EXIT_DONE);
+}
+
+static int child_adds_many_routes(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	struct netlink_prefix p = own;
+	int tun;
+
+	(void)arg;
+	(void)begin();
+	CHECK(keeper_tun_open(k, &tun, why) == 0);
+	CHECK(keeper_link_up(k, why) == 0);
+	for (unsigned i = 0; i < KEEPER_ROUTES_MAX; i++) {
+		p.ip[14] = (uint8_t)(i >> 8);
+		p.ip[15] = (uint8_t)i;
+		CHECK(keeper_route_add(k, &p, why) == 0);
+	}
+	p.ip[13] = 1;
+	CHECK(keeper_route_add(k, &p, why) == -ENOBUFS);
+	p.ip[13] = 0;
+	CHECK(keeper_route_delete(k, &p, why) == 0);
+	p.ip[13] = 1;
+	CHECK(keeper_route_add(k, &p, why) == 0);
+	return KEEPER_EXIT_DONE;
+}
+
+static void routes_are_bounded(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_adds_many_routes, NULL)), KEEPER_EXIT_DONE);
+}
+
+static int child_asks_for_real_time(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	int r = keeper_realtime(k, getpid(), 5, why);
+
+	(void)arg;
+	(void)begin();
+	if (r == -EPERM) { /* in a user namespace */
+		CHECK(strstr(why, "CAP_SYS_NICE"));
+		return KEEPER_EXIT_DONE;
+	}
+	CHECK(r == 0);
+	CHECK((sched_getscheduler(0) & ~SCHED_RESET_ON_FORK) == SCHED_FIFO);
+	return KEEPER_EXIT_DONE;
+}
+
+static void real_time_priority_is_given_or_the_reason_told(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_asks_for_real_time, NULL)), KEEPER_EXIT_DONE);
+}
+
+/* ---- guard ---- */
+
+static bool has_nftables(void)
+{
+	char why[NFT_WHY_SIZE];
+	int r = nft_remove(why);
+
+	if (r < 0)
+		print_message("skipped: %s\n", why);
+	return r == 0;
+}
+
+static int child_applies_the_guard(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	struct nft_counters counters = { .source_packets = 99 };
+
+	(void)arg;
+	if (begin() > 0) { /* the table outlived the first child */
+		CHECK(keeper_restarts(k) == 1);
+		CHECK(keeper_guard_read(k, &counters, why) == 0);
+		CHECK(keeper_guard_remove(k, why) == 0);
+		CHECK(keeper_guard_read(k, &counters, why) == -EPROTO);
+		CHECK(keeper_guard_apply(k, why) == 0);
+		return KEEPER_EXIT_DONE;
+	}
+	CHECK(keeper_guard_apply(k, why) == 0);
+	CHECK(keeper_guard_read(k, &counters, why) == 0);
+	CHECK(counters.source_packets == 0);
+	return 1;
+}
+
+static void the_guard_outlives_a_child_but_not_the_keeper(void **state)
+{
+	(void)state;
+	struct nft_counters counters;
+	char why[NFT_WHY_SIZE];
+
+	if (!has_nftables())
+		skip();
+	assert_int_equal(finish(start(child_applies_the_guard, NULL)), KEEPER_EXIT_DONE);
+	assert_int_equal(atomic_load(&shared->n_starts), 2);
+	assert_int_equal(nft_read(&counters, why), -ENOENT);
+}
+
+/* ---- life and death ---- */
+
+static int child_dies_twice(void *arg, struct keeper_client *k)
+{
+	unsigned n = begin();
+
+	(void)arg;
+	(void)keeper_heartbeat(k);
+	if (n == 0)
+		(void)kill(getpid(), SIGKILL);
+	return n == 1 ? 5 : KEEPER_EXIT_DONE;
+}
+
+static void a_child_that_dies_is_started_again_ever_more_slowly(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_dies_twice, NULL)), KEEPER_EXIT_DONE);
+	assert_int_equal(atomic_load(&shared->n_starts), 3);
+	int64_t first = shared->started_ms[1] - shared->started_ms[0];
+	int64_t second = shared->started_ms[2] - shared->started_ms[1];
+
+	assert_in_range(first, KEEPER_BACKOFF_MIN_MS, 10 * KEEPER_BACKOFF_MIN_MS);
+	assert_in_range(second, 2 * KEEPER_BACKOFF_MIN_MS, 20 * KEEPER_BACKOFF_MIN_MS);
+}
+
+static int child_gives_up(void *arg, struct keeper_client *k)
+{
+	(void)arg;
+	(void)k;
+	(void)begin();
+	return KEEPER_EXIT_FATAL;
+}
+
+static void a_fatal_mistake_is_not_tried_again(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_gives_up, NULL)), KEEPER_EXIT_FATAL);
+	assert_int_equal(atomic_load(&shared->n_starts), 1);
+}
+
+static int child_hangs_once(void *arg, struct keeper_client *k)
+{
+	(void)arg;
+	if (begin() > 0)
+		return KEEPER_EXIT_DONE;
+	for (int i = 0; i < 3; i++) {
+		CHECK(keeper_heartbeat(k) == 0);
+		sleep_ms(100);
+	}
+	sleep_ms(60000);
+	return 1;
+}
+
+static void a_child_that_hangs_is_killed_and_started_again(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_hangs_once, NULL)), KEEPER_EXIT_DONE);
+	assert_int_equal(atomic_load(&shared->n_starts), 2);
+	assert_in_range(shared->started_ms[1] - shared->started_ms[0],
+			KEEPER_HEARTBEAT_MISSED_MS + 200, 3 * KEEPER_HEARTBEAT_MISSED_MS);
+}
+
+static int child_talks_nonsense(void *arg, struct keeper_client *k)
+{
+	uint8_t bytes[REQUEST_SIZE];
+
+	(void)arg;
+	if (begin() > 0)
+		return KEEPER_EXIT_DONE;
+	memset(bytes, 0xff, sizeof(bytes));
+	(void)send(keeper_client_fd(k), bytes, sizeof(bytes), 0);
+	sleep_ms(60000);
+	return 1;
+}
+
+static void a_child_that_talks_nonsense_is_killed(void **state)
+{
+	(void)state;
+	int64_t start_ms = now_ms();
+
+	assert_int_equal(finish(start(child_talks_nonsense, NULL)), KEEPER_EXIT_DONE);
+	assert_int_equal(atomic_load(&shared->n_starts), 2);
+	assert_in_range(now_ms() - start_ms, 0, 5000);
+}
+
+/* ---- signals ---- */
+
+static void note_signal(int number)
+{
+	atomic_store(&shared->signal_seen, number);
+}
+
+static int child_waits_for_signals(void *arg, struct keeper_client *k)
+{
+	(void)arg;
+	(void)begin();
+	(void)signal(SIGHUP, note_signal);
+	(void)signal(SIGTERM, note_signal);
+	while (atomic_load(&shared->signal_seen) != SIGTERM) {
+		CHECK(keeper_heartbeat(k) == 0);
+		atomic_store(&shared->ready, 1);
+		sleep_ms(20);
+	}
+	return 3; /* any status: it was asked to stop */
+}
+
+static void wait_until(const _Atomic int *flag, int value)
+{
+	for (int i = 0; i < 500 && atomic_load(flag) != value; i++)
+		sleep_ms(10);
+	assert_int_equal(atomic_load(flag), value);
+}
+
+static void signals_are_passed_on_and_all_is_cleaned_up(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/x0-keeper-XXXXXX";
+	int fd = mkstemp(path); /* stands for the socket file */
+	pid_t keeper = start(child_waits_for_signals, path);
+
+	(void)close(fd);
+	wait_until(&shared->ready, 1);
+	(void)kill(keeper, SIGHUP);
+	wait_until(&shared->signal_seen, SIGHUP);
+	(void)kill(keeper, SIGTERM);
+	assert_int_equal(finish(keeper), 0);
+	assert_int_equal(atomic_load(&shared->n_starts), 1);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static int child_watches_the_keeper(void *arg, struct keeper_client *k)
+{
+	(void)arg;
+	(void)begin();
+	atomic_store(&shared->ready, 1);
+	while (keeper_heartbeat(k) == 0)
+		sleep_ms(20);
+	return 0;
+}
+
+static void without_the_keeper_the_child_does_not_go_on(void **state)
+{
+	(void)state;
+	pid_t keeper = start(child_watches_the_keeper, NULL);
+	int status;
+	bool is_gone = false;
+
+	wait_until(&shared->ready, 1);
+	(void)kill(keeper, SIGKILL);
+	assert_int_equal(waitpid(keeper, &status, 0), keeper);
+	for (int i = 0; i < 300 && !is_gone; i++) {
+		char path[64], line[64] = "";
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/stat", atomic_load(&shared->child));
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || read(fd, line, sizeof(line) - 1) <= 0)
+			is_gone = true;
+		else
+			is_gone = strstr(line, ") Z ") != NULL; /* nobody reaps it here */
+		if (fd >= 0)
+			(void)close(fd);
+		sleep_ms(10);
+	}
+	assert_true(is_gone);
+}
+
+/* ---- the child as the daemon will be ---- */
+
+static int child_confines_itself(void *arg, struct keeper_client *k)
+{
+	struct keeper_user user;
+	struct keeper_protections p;
+	struct nft_counters counters;
+	char why[KEEPER_WHY_SIZE];
+	int tun = -1;
+
+	(void)arg;
+	(void)begin();
+	keeper_user_find("nobody", &user);
+	CHECK(keeper_confine(&user, &p) == 0);
+	CHECK(p.of[KEEPER_CAPABILITIES].is_on && p.of[KEEPER_NO_NEW_PRIVS].is_on);
+	CHECK(keeper_heartbeat(k) == 0);
+	CHECK(keeper_tun_open(k, &tun, why) == 0);
+	CHECK(keeper_mtu(k, 1344, why) == 0);
+	CHECK(keeper_address_add(k, &own, why) == 0);
+	CHECK(keeper_link_up(k, why) == 0);
+	CHECK(keeper_route_add(k, &overlay, why) == 0);
+	if (keeper_guard_apply(k, why) == 0)
+		CHECK(keeper_guard_read(k, &counters, why) == 0);
+
+	/* what it has is enough for its work, and no more */
+	uint8_t packet[40] = { 0x60, [6] = 59, 1, 0xfd, 1, 2, 3, 4, 5 };
+	struct netlink *n;
+	struct netlink_link link;
+
+	memcpy(packet + 24, own.ip, 16);
+	CHECK(write(tun, packet, sizeof(packet)) == (ssize_t)sizeof(packet));
+	CHECK(netlink_new(&n) == 0 && netlink_link(n, "x0", &link) == 0 && link.is_up);
+	CHECK(netlink_link_set_up(n, link.index, false) == -EPERM);
+	netlink_free(n);
+	return KEEPER_EXIT_DONE;
+}
+
+static void a_confined_child_still_gets_its_tunnel(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_confines_itself, NULL)), KEEPER_EXIT_DONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_tunnel_is_set_up_for_the_child),
+		cmocka_unit_test(what_lies_outside_its_options_is_refused),
+		cmocka_unit_test(routes_are_bounded),
+		cmocka_unit_test(real_time_priority_is_given_or_the_reason_told),
+		cmocka_unit_test(the_guard_outlives_a_child_but_not_the_keeper),
+		cmocka_unit_test(a_child_that_dies_is_started_again_ever_more_slowly),
+		cmocka_unit_test(a_fatal_mistake_is_not_tried_again),
+		cmocka_unit_test(a_child_that_hangs_is_killed_and_started_again),
+		cmocka_unit_test(a_child_that_talks_nonsense_is_killed),
+		cmocka_unit_test(signals_are_passed_on_and_all_is_cleaned_up),
+		cmocka_unit_test(without_the_keeper_the_child_does_not_go_on),
+		cmocka_unit_test(a_confined_child_still_gets_its_tunnel),
+	};
+	struct netlink *n = NULL;
+	struct netlink_link link;
+
+	if (!enter_own_netns())
+		return 77;
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shared == MAP_FAILED || access("/dev/net/tun", R_OK | W_OK) < 0) {
+		(void)printf("skipped: no /dev/net/tun that we may use\n");
+		return 77;
+	}
+	if (netlink_new(&n) == 0 && netlink_link(n, "lo", &link) == 0)
+		(void)netlink_link_set_up(n, link.index, true);
+	netlink_free(n);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the keeper does for its child: each verb with the check that comes before it. */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "shell/keeper/verbs.h"
+#include "shell/tun/tun.h"
+
+#define TUN_MTU_MIN 1280 /* of any IPv6 link (RFC 8200 section 5) */
+
+_Static_assert(TUN_WHY_SIZE <= KEEPER_WHY_SIZE && NFT_WHY_SIZE <= KEEPER_WHY_SIZE, "they fit");
+
+static int refuse(struct reply *ret, const char *text)
+{
+	(void)snprintf(ret->why, sizeof(ret->why), "the keeper refuses: %s", text);
+	return -EPROTO;
+}
+
+/* Gives a system error its sentence, unless there is one already. */
+static int told(struct reply *ret, const char *what, int r)
+{
+	const char *text = r == -EPERM ? "not permitted (CAP_NET_ADMIN)" : strerror(-r);
+
+	if (r < 0 && ret->why[0] == '\0')
+		(void)snprintf(ret->why, sizeof(ret->why), "%s: %s", what, text);
+	return r;
+}
+
+static bool is_inside(const struct netlink_prefix *p, const struct netlink_prefix *outer)
+{
+	unsigned bytes = outer->len / 8, bits = outer->len % 8;
+	uint8_t mask = (uint8_t)(0xff00 >> bits);
+
+	if (p->len < outer->len || memcmp(p->ip, outer->ip, bytes) != 0)
+		return false;
+	return bits == 0 || ((p->ip[bytes] ^ outer->ip[bytes]) & mask) == 0;
+}
+
+/* ---- TUN and rtnetlink ---- */
+
+static int do_tun_open(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	(void)q;
+	ret->fd = tun_open(v->options->tun_name, ret->why);
+	return ret->fd < 0 ? ret->fd : 0;
+}
+
+/* Runs one rtnetlink call on the tunnel device, the only one the keeper ever touches. */
+static int on_tun(struct verbs *v, struct reply *ret, const char *what, const struct request *q,
+		  int (*act)(struct netlink *n, unsigned index, const struct request *q))
+{
+	struct netlink *n = NULL;
+	struct netlink_link link;
+	int r = netlink_new(&n);
+
+	if (r == 0)
+		r = netlink_link(n, v->options->tun_name, &link);
+	if (r == 0)
+		r = act(n, link.index, q);
+	netlink_free(n);
+	return told(ret, what, r);
+}
+
+static int act_mtu(struct netlink *n, unsigned index, const struct request *q)
+{
+	return netlink_link_set_mtu(n, index, q->number);
+}
+
+static int do_mtu(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	if (q->number < TUN_MTU_MIN || q->number > v->options->mtu_max_bytes)
+		return refuse(ret, "an MTU outside the configured range");
+	return on_tun(v, ret, "cannot set the MTU of the tunnel", q, act_mtu);
+}
+
+static int act_address(struct netlink *n, unsigned index, const struct request *q)
+{
+	int r = netlink_address_add(n, index, &q->prefix);
+
+	return r == -EEXIST ? 0 : r;
+}
+
+static int do_address_add(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	if (!is_inside(&q->prefix, &v->options->overlay))
+		return refuse(ret, "an address outside the overlay prefix");
+	return on_tun(v, ret, "cannot give the tunnel its address", q, act_address);
+}
+
+static int act_up(struct netlink *n, unsigned index, const struct request *q)
+{
+	(void)q;
+	return netlink_link_set_up(n, index, true);
+}
+
+static int do_link_up(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	return on_tun(v, ret, "cannot raise the tunnel", q, act_up);
+}
+
+static int act_route_add(struct netlink *n, unsigned index, const struct request *q)
+{
+	return netlink_route_add(n, index, &q->prefix);
+}
+
+static int do_route_add(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	int r;
+
+	if (!is_inside(&q->prefix, &v->options->overlay))
+		return refuse(ret, "a route outside the overlay prefix");
+	if (v->n_routes >= KEEPER_ROUTES_MAX) {
+		(void)refuse(ret, "too many routes");
+		return -ENOBUFS;
+	}
+	r = on_tun(v, ret, "cannot add a route", q, act_route_add);
+	v->n_routes += r == 0;
+	return r;
+}
+
+static int act_route_delete(struct netlink *n, unsigned index, const struct request *q)
+{
+	return netlink_route_delete(n, index, &q->prefix);
+}
+
+static int do_route_delete(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	int r;
+
+	if (!is_inside(&q->prefix, &v->options->overlay))
+		return refuse(ret, "a route outside the overlay prefix");
+	r = on_tun(v, ret, "cannot delete a route", q, act_route_delete);
+	v->n_routes -= r == 0 && v->n_routes > 0;
+	return r;
+}
+
+/* ---- nftables ---- */
+
+static int do_guard_apply(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	struct nft_guard guard = { .overlay = v->options->overlay };
+	int r;
+
+	(void)q;
+	if (!v->options->is_guarded)
+		return refuse(ret, "the nftables rule is switched off");
+	(void)snprintf(guard.tun_name, sizeof(guard.tun_name), "%s", v->options->tun_name);
+	r = nft_apply(&guard, ret->why);
+	v->is_guard_on |= r == 0;
+	return r;
+}
+
+static int do_guard_remove(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	int r;
+
+	(void)q;
+	if (!v->is_guard_on)
+		return refuse(ret, "the nftables rule is not ours");
+	r = nft_remove(ret->why);
+	v->is_guard_on &= r < 0;
+	return r;
+}
+
+static int do_guard_read(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	(void)q;
+	if (!v->is_guard_on)
+		return refuse(ret, "the nftables rule is not ours");
+	return nft_read(&ret->counters, ret->why);
+}
+
+/* ---- scheduling ---- */
+
+static bool is_thread_of(pid_t process, uint32_t thread)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%u", (int)process, thread);
+	return access(path, F_OK) == 0;
+}
+
+/* A thread of the child may end and its number be used again between the check and the call:
+ * then some other process runs at a low real-time priority, which is no way to get anything. */
+static int do_realtime(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	struct sched_param p = { .sched_priority = (int)q->priority };
+
+	if (q->priority < 1 || q->priority > KEEPER_REALTIME_MAX)
+		return refuse(ret, "a priority outside 1 to 10");
+	if (q->number == 0 || !is_thread_of(v->child, q->number))
+		return refuse(ret, "no thread of the daemon");
+	/* what it starts does not inherit it */
+	if (sched_setscheduler((pid_t)q->number, SCHED_FIFO | SCHED_RESET_ON_FORK, &p) == 0)
+		return 0;
+	if (errno == EPERM)
+		(void)snprintf(
+			ret->why, sizeof(ret->why),
+			"real-time priority is not permitted (CAP_SYS_NICE; refused in a user "
+			"namespace)");
+	return told(ret, "cannot give real-time priority", -errno);
+}
+
+void verbs_do(struct verbs *v, const struct request *request, struct reply *ret)
+{
+	static int (*const table[N_VERBS])(struct verbs *, const struct request *,
+					   struct reply *) = {
+		[VERB_TUN_OPEN] = do_tun_open,	     [VERB_MTU] = do_mtu,
+		[VERB_ADDRESS_ADD] = do_address_add, [VERB_LINK_UP] = do_link_up,
+		[VERB_ROUTE_ADD] = do_route_add,     [VERB_ROUTE_DELETE] = do_route_delete,
+		[VERB_GUARD_APPLY] = do_guard_apply, [VERB_GUARD_REMOVE] = do_guard_remove,
+		[VERB_GUARD_READ] = do_guard_read,   [VERB_REALTIME] = do_realtime,
+	};
+
+	*ret = (struct reply){ .sequence = request->sequence, .fd = -1 };
+	ret->result = table[request->verb] ? table[request->verb](v, request, ret)
+					   : refuse(ret, "no such verb");
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verbs.h - the table of what the keeper does for its child. Inside the room only. */
+#pragma once
+
+#include "shell/keeper/message.h"
+
+/* What the keeper holds while one child lives. */
+struct verbs {
+	const struct keeper_options *options;
+	pid_t child;
+	unsigned n_routes; /* added less deleted */
+	bool is_guard_on;
+};
+
+/* Checks the request against the options and does it. ret->fd is the caller's to close. */
+void verbs_do(struct verbs *v, const struct request *request, struct reply *ret);
