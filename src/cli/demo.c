@@ -48,8 +48,7 @@ static int add_outage(struct demo *d, const char *fault, double ms)
 	report_say(d, "%s: %.0f ms without an answer", fault, ms);
 	if (o->is_ok)
 		return 0;
-	return report_failure(d, &d->nodes[0], fault, "an outage of at most 1000 ms", "%.0f ms",
-			      ms);
+	return demo_failed(d, &d->nodes[0], fault, "an outage of at most 1000 ms", "%.0f ms", ms);
 }
 
 static struct demo_node *hop_in_use(struct demo *d)
@@ -63,16 +62,16 @@ static int cut_link(struct demo *d)
 {
 	struct demo_node *hop = hop_in_use(d);
 	struct cut cut = { .d = d };
-	char fault[64];
+	char fault[DEMO_FAULT_SIZE];
 	double ms;
 
 	if (!hop)
 		return -1;
 	cut.link = lab_link(d, 0, (unsigned)(hop - d->nodes));
 	if (!cut.link)
-		return report_failure(d, &d->nodes[0], "choosing the link to cut",
-				      "a neighbour as next hop", "%s is none", hop->name);
-	(void)snprintf(fault, sizeof(fault), "link %s-%s cut silently", d->nodes[0].name,
+		return demo_failed(d, &d->nodes[0], "choosing the link to cut",
+				   "a neighbour as next hop", "%s is none", hop->name);
+	(void)snprintf(fault, sizeof(fault), "link %.15s-%.15s cut silently", d->nodes[0].name,
 		       hop->name);
 	report_say(d, "cutting the link %s-%s, in use from %s to %s, without a word to anyone",
 		   d->nodes[0].name, hop->name, d->nodes[0].name, d->nodes[d->n_nodes - 1].name);
@@ -87,7 +86,7 @@ static int cut_link(struct demo *d)
 	if (r == 0)
 		r = add_outage(d, fault, ms);
 	if (!lab_cut(d, cut.link, false) && r == 0)
-		r = report_failure(d, NULL, "restoring the link", "ip neigh replace", "it failed");
+		r = demo_failed(d, NULL, "restoring the link", "ip neigh replace", "it failed");
 	cut.link->is_cut = false;
 	report_say(d, "link restored");
 	return r < 0 ? r : nodes_wait_links(d, LINKS_MS);
@@ -96,15 +95,15 @@ static int cut_link(struct demo *d)
 static int kill_relay(struct demo *d)
 {
 	struct demo_node *hop = hop_in_use(d);
-	char fault[64];
+	char fault[DEMO_FAULT_SIZE];
 	double ms;
 
 	if (!hop)
 		return -1;
 	if (hop == &d->nodes[d->n_nodes - 1])
-		return report_failure(d, &d->nodes[0], "choosing the relay to kill",
-				      "a relay on the way", "the far corner is the next hop");
-	(void)snprintf(fault, sizeof(fault), "relay %s killed", hop->name);
+		return demo_failed(d, &d->nodes[0], "choosing the relay to kill",
+				   "a relay on the way", "the far corner is the next hop");
+	(void)snprintf(fault, sizeof(fault), "relay %.15s killed", hop->name);
 	report_say(d, "killing %s, the relay in use from %s to %s (SIGKILL for keeper and daemon)",
 		   hop->name, d->nodes[0].name, d->nodes[d->n_nodes - 1].name);
 	int r = traffic_outage(d, strike_kill, hop, &ms);

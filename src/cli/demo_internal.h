@@ -21,6 +21,7 @@
 #define DEMO_FILE_BYTES (UINT64_C(64) << 20)
 #define DEMO_OUTAGE_MAX_MS 1000 /* longer is a failure */
 #define DEMO_FAULTS_MAX 4
+#define DEMO_FAULT_SIZE 80
 
 enum demo_scenario {
 	DEMO_TRANSFER = 1,
@@ -51,7 +52,7 @@ struct demo_node {
 
 struct demo_end {
 	unsigned node;
-	char dev[16];
+	char dev[24]; /* the kernel takes 15 */
 	char ip[48];
 	char mac[18];
 };
@@ -69,7 +70,7 @@ struct demo_session {
 };
 
 struct demo_outage {
-	char fault[64]; /* "link n1-n2 cut" */
+	char fault[DEMO_FAULT_SIZE]; /* "link n1-n2 cut" */
 	double ms;
 	bool is_ok;
 };
@@ -172,9 +173,8 @@ void report_say(const struct demo *d, const char *format, ...)
 void report_picture(const struct demo *d);
 /* Says which step failed, what was expected and what was seen, and the end of the node's log
  * (NULL: of none). Returns -1. */
-int report_failure(struct demo *d, const struct demo_node *n, const char *step,
-		   const char *expected, const char *seen, ...)
-	__attribute__((format(printf, 5, 6)));
+int demo_failed(struct demo *d, const struct demo_node *n, const char *step, const char *expected,
+		const char *seen, ...) __attribute__((format(printf, 5, 6)));
 void report_json(const struct demo *d, bool is_ok);
 void report_summary(const struct demo *d, bool is_ok);
 uint64_t report_now_us(void);

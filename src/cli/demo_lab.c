@@ -116,16 +116,16 @@ static int make_namespaces(struct demo *d)
 
 		if (unshare(CLONE_NEWNET) < 0 ||
 		    (n->netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)) < 0)
-			return report_failure(d, NULL, "making the nodes' network namespaces",
-					      "one for each node", "%s at %s", strerror(errno),
-					      n->name);
+			return demo_failed(d, NULL, "making the nodes' network namespaces",
+					   "one for each node", "%s at %s", strerror(errno),
+					   n->name);
 	}
 	if (d->home_netns < 0 || !enter(d->home_netns))
 		abort();
 	for (unsigned i = 0; i < d->n_nodes; i++)
 		if (!ip(d, &d->nodes[i], &o, "link set dev lo up"))
-			return report_failure(d, NULL, "making the nodes' network namespaces",
-					      "ip link set dev lo up", "%s", o.err);
+			return demo_failed(d, NULL, "making the nodes' network namespaces",
+					   "ip link set dev lo up", "%s", o.err);
 	return 0;
 }
 
@@ -155,13 +155,11 @@ static int connect_ends(struct demo *d, const struct demo_end *a, const struct d
 	(void)close(netns);
 	if (is_made && end_up(d, a, b, &o) && end_up(d, b, a, &o))
 		return 0;
-	return report_failure(d, NULL, "connecting the nodes by veth pairs", "ip makes them",
-			      "%s to %s: %s", d->nodes[a->node].name, d->nodes[b->node].name,
-			      o.err);
+	return demo_failed(d, NULL, "connecting the nodes by veth pairs", "ip makes them",
+			   "%s to %s: %s", d->nodes[a->node].name, d->nodes[b->node].name, o.err);
 }
 
-static void set_end(const struct demo *d, struct demo_end *e, unsigned node, unsigned to,
-		    unsigned link, unsigned side)
+static void set_end(struct demo_end *e, unsigned node, unsigned to, unsigned link, unsigned side)
 {
 	e->node = node;
 	(void)snprintf(e->dev, sizeof(e->dev), "to-n%u", to + 1);
@@ -174,8 +172,8 @@ static void add_link(struct demo *d, unsigned a, unsigned b)
 {
 	struct demo_link *l = &d->links[d->n_links];
 
-	set_end(d, &l->end[0], a, b, d->n_links, 0);
-	set_end(d, &l->end[1], b, a, d->n_links, 1);
+	set_end(&l->end[0], a, b, d->n_links, 0);
+	set_end(&l->end[1], b, a, d->n_links, 1);
 	d->n_links++;
 }
 
@@ -215,12 +213,12 @@ void lab_join_address(unsigned i, char ret[48])
 	(void)snprintf(ret, 48, "2001:db8:1:%x::1", i + 1);
 }
 
-static void join_ends(const struct demo *d, unsigned i, struct demo_end *a, struct demo_end *b)
+static void join_ends(unsigned i, struct demo_end *a, struct demo_end *b)
 {
 	*a = (struct demo_end){ .node = 0 };
 	*b = (struct demo_end){ .node = i };
-	(void)snprintf(a->dev, sizeof(a->dev), "join-%s", d->nodes[i].name);
-	(void)snprintf(b->dev, sizeof(b->dev), "join-%s", d->nodes[0].name);
+	(void)snprintf(a->dev, sizeof(a->dev), "join-n%u", i + 1);
+	(void)snprintf(b->dev, sizeof(b->dev), "join-n1");
 	lab_join_address(i, a->ip);
 	(void)snprintf(b->ip, sizeof(b->ip), "2001:db8:1:%x::2", i + 1);
 	(void)snprintf(a->mac, sizeof(a->mac), "02:00:00:01:%02x:01", (i + 1) & 0xff);
@@ -234,7 +232,7 @@ int lab_join_open(struct demo *d)
 	for (unsigned i = 1; i < d->n_nodes && r == 0; i++) {
 		struct demo_end a, b;
 
-		join_ends(d, i, &a, &b);
+		join_ends(i, &a, &b);
 		r = connect_ends(d, &a, &b);
 	}
 	return r;
@@ -246,8 +244,8 @@ int lab_join_close(struct demo *d)
 
 	for (unsigned i = 1; i < d->n_nodes; i++)
 		if (!ip(d, &d->nodes[0], &o, "link delete dev join-%s", d->nodes[i].name))
-			return report_failure(d, NULL, "taking away the cables for joining",
-					      "ip link delete", "%s", o.err);
+			return demo_failed(d, NULL, "taking away the cables for joining",
+					   "ip link delete", "%s", o.err);
 	return 0;
 }
 

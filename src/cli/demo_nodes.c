@@ -65,8 +65,8 @@ int nodes_configure(struct demo *d)
 		if (mkdir(n->dir, 0755) == 0)
 			f = fopen(n->config, "we");
 		if (!f)
-			return report_failure(d, NULL, "writing the configuration", n->config, "%s",
-					      strerror(errno));
+			return demo_failed(d, NULL, "writing the configuration", n->config, "%s",
+					   strerror(errno));
 		(void)fprintf(f,
 			      "domain: " DEMO_DOMAIN "\nname: %s\nlisten: [\"[::]:%u\"]\n"
 			      "state_dir: %s/state\nrun_dir: %s/run\ntun:\n  name: x0\n"
@@ -74,8 +74,8 @@ int nodes_configure(struct demo *d)
 			      n->name, DEMO_PORT, n->dir, n->dir);
 		write_peers(d, i, f);
 		if (fclose(f) != 0)
-			return report_failure(d, NULL, "writing the configuration", n->config, "%s",
-					      strerror(errno));
+			return demo_failed(d, NULL, "writing the configuration", n->config, "%s",
+					   strerror(errno));
 	}
 	return 0;
 }
@@ -122,9 +122,9 @@ static int x0(struct demo *d, struct demo_node *n, struct lab_output *o, const c
 	status = lab_run(d, n, VERB_MS, o, argv);
 	if (status == 0)
 		return 0;
-	return report_failure(d, n, step, "x0 exits with 0", "x0 %s on %s: %s %d: %s%s", verb,
-			      n->name, status < 0 ? "no end," : "exit status", status, o->err,
-			      o->err[0] ? "" : o->out);
+	return demo_failed(d, n, step, "x0 exits with 0", "x0 %s on %s: %s %d: %s%s", verb, n->name,
+			   status < 0 ? "no end," : "exit status", status, o->err,
+			   o->err[0] ? "" : o->out);
 }
 
 static void learn_identity(struct demo_node *n, const json_t *status)
@@ -143,8 +143,8 @@ int nodes_up(struct demo *d, struct demo_node *n)
 		return -1;
 	status = nodes_ask(n, "status", NULL);
 	if (!status)
-		return report_failure(d, n, "starting a daemon", "an answer at its control socket",
-				      "none at %s", n->socket);
+		return demo_failed(d, n, "starting a daemon", "an answer at its control socket",
+				   "none at %s", n->socket);
 	learn_identity(n, status);
 	pid = (pid_t)json_integer_value(json_object_get(status, "pid"));
 	n->group = pid > 1 ? getpgid(pid) : -1;
@@ -154,12 +154,12 @@ int nodes_up(struct demo *d, struct demo_node *n)
 	json_decref(status);
 	if (n->group <= 1 || n->group == getpgrp()) {
 		n->group = 0;
-		return report_failure(d, n, "starting a daemon", "a process group of its own",
-				      "process %d is in none", (int)pid);
+		return demo_failed(d, n, "starting a daemon", "a process group of its own",
+				   "process %d is in none", (int)pid);
 	}
 	if (!has_tun)
-		return report_failure(d, n, "starting a daemon", "a tunnel device x0", "none on %s",
-				      n->name);
+		return demo_failed(d, n, "starting a daemon", "a tunnel device x0", "none on %s",
+				   n->name);
 	return 0;
 }
 
@@ -191,8 +191,8 @@ static int join(struct demo *d, unsigned i)
 	(void)snprintf(token, sizeof(token), "%s", text_of(invitation, "invitation"));
 	json_decref(invitation);
 	if (!token[0])
-		return report_failure(d, &d->nodes[0], "inviting a node", "an invitation", "%s",
-				      o.out);
+		return demo_failed(d, &d->nodes[0], "inviting a node", "an invitation", "%s",
+				   o.out);
 	const char *const arguments[] = { "--no-start", token, NULL };
 
 	r = x0(d, n, &o, "joining the mesh", "join", arguments);
@@ -294,10 +294,10 @@ int nodes_wait_links(struct demo *d, int timeout_ms)
 		if (demo_is_stopped())
 			return -1;
 		if (report_now_us() > end_us)
-			return report_failure(d, &d->nodes[l->end[0].node], "waiting for the links",
-					      "all up at both ends", "%s-%s is not after %d ms",
-					      d->nodes[l->end[0].node].name,
-					      d->nodes[l->end[1].node].name, timeout_ms);
+			return demo_failed(d, &d->nodes[l->end[0].node], "waiting for the links",
+					   "all up at both ends", "%s-%s is not after %d ms",
+					   d->nodes[l->end[0].node].name,
+					   d->nodes[l->end[1].node].name, timeout_ms);
 		report_nap_ms(POLL_MS);
 		(void)nodes_look(d);
 	}
@@ -388,8 +388,8 @@ int nodes_ping_all(struct demo *d, int timeout_ms)
 		print_row(d, from, replies[from]);
 	if (d->n_pairs_reachable == n_pairs)
 		return 0;
-	return report_failure(d, NULL, "reaching each node from each other", "all pairs",
-			      "%u of %u: %s", d->n_pairs_reachable, n_pairs, missing);
+	return demo_failed(d, NULL, "reaching each node from each other", "all pairs",
+			   "%u of %u: %s", d->n_pairs_reachable, n_pairs, missing);
 }
 
 /* ---- sessions ---- */
@@ -435,9 +435,9 @@ int nodes_sessions(struct demo *d)
 			   d->n_sessions);
 		return 0;
 	}
-	return report_failure(d, NULL, "looking at the sessions",
-			      "X25519MLKEM768 and ML-DSA-65 for each pair",
-			      "%u session ends, %u of them so", d->n_sessions, n_hybrid);
+	return demo_failed(d, NULL, "looking at the sessions",
+			   "X25519MLKEM768 and ML-DSA-65 for each pair",
+			   "%u session ends, %u of them so", d->n_sessions, n_hybrid);
 }
 
 /* ---- the path from the first node to the last ---- */
@@ -468,9 +468,9 @@ int nodes_wait_path(struct demo *d, const struct demo_node *not_by, int timeout_
 		if (demo_is_stopped())
 			return -1;
 		if (report_now_us() > end_us)
-			return report_failure(d, &d->nodes[0], "looking for the path in use",
-					      not_by ? "one that avoids the fault" : "one",
-					      hop ? "still by %s" : "none%s", hop ? hop->name : "");
+			return demo_failed(d, &d->nodes[0], "looking for the path in use",
+					   not_by ? "one that avoids the fault" : "one",
+					   hop ? "still by %s" : "none%s", hop ? hop->name : "");
 		report_nap_ms(POLL_MS);
 		hop = nodes_next_hop(d);
 	}

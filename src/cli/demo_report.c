@@ -132,8 +132,8 @@ static void show_log(const struct demo *d, const struct demo_node *n)
 	(void)fprintf(d->out, "  the end of the log of %s (%s):\n%s\n", n->name, n->log, at);
 }
 
-int report_failure(struct demo *d, const struct demo_node *n, const char *step,
-		   const char *expected, const char *seen, ...)
+int demo_failed(struct demo *d, const struct demo_node *n, const char *step, const char *expected,
+		const char *seen, ...)
 {
 	va_list args;
 

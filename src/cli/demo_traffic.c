@@ -117,9 +117,9 @@ pid_t traffic_server(struct demo *d, const char *file)
 	if (tcp >= 0)
 		(void)close(tcp);
 	if (pid < 0)
-		return report_failure(d, far, "serving at the far corner",
-				      "sockets on its address in the overlay", "[%s]: %s",
-				      far->address, strerror(error));
+		return demo_failed(d, far, "serving at the far corner",
+				   "sockets on its address in the overlay", "[%s]: %s",
+				   far->address, strerror(error));
 	return pid;
 }
 
@@ -176,14 +176,14 @@ static int check_file(struct demo *d, const char *sent, const char *received)
 
 	if (!hash_file(sent, hash_sent, &len) ||
 	    !hash_file(received, hash_received, &d->transfer_bytes))
-		return report_failure(d, NULL, "comparing the files", "two files to read", "%s",
-				      strerror(errno));
+		return demo_failed(d, NULL, "comparing the files", "two files to read", "%s",
+				   strerror(errno));
 	bytes_to_hex(hash_sent, SHA256_LEN, hex_sent);
 	bytes_to_hex(hash_received, SHA256_LEN, hex_received);
 	d->is_sha256_equal = memcmp(hash_sent, hash_received, SHA256_LEN) == 0;
 	if (!d->is_sha256_equal)
-		return report_failure(d, NULL, "comparing the files", hex_sent, "%s of %llu bytes",
-				      hex_received, (unsigned long long)d->transfer_bytes);
+		return demo_failed(d, NULL, "comparing the files", hex_sent, "%s of %llu bytes",
+				   hex_received, (unsigned long long)d->transfer_bytes);
 	report_say(d,
 		   "%llu MiB fetched from %s over HTTP in %.2f s: %.0f Mbit/s, SHA-256 equal "
 		   "(%.16s...)",
@@ -209,8 +209,8 @@ int traffic_transfer(struct demo *d)
 	(void)snprintf(received, sizeof(received), "%s/received", d->dir);
 	(void)snprintf(url, sizeof(url), "http://[%s]:%u/file", far->address, DEMO_HTTP_PORT);
 	if (!write_file(sent))
-		return report_failure(d, NULL, "writing the file to fetch",
-				      "64 MiB in the directory", "%s: %s", sent, strerror(errno));
+		return demo_failed(d, NULL, "writing the file to fetch", "64 MiB in the directory",
+				   "%s: %s", sent, strerror(errno));
 	server = traffic_server(d, sent);
 	if (server < 0)
 		return -1;
@@ -222,9 +222,9 @@ int traffic_transfer(struct demo *d)
 	(void)kill(server, SIGKILL);
 	(void)waitpid(server, NULL, 0);
 	if (status != 0)
-		return report_failure(d, far, "fetching a file from the far corner",
-				      "curl exits with 0", "%d on %s: %s", status, near->name,
-				      status < 0 ? "not done after 60 s" : o.err);
+		return demo_failed(d, far, "fetching a file from the far corner",
+				   "curl exits with 0", "%d on %s: %s", status, near->name,
+				   status < 0 ? "not done after 60 s" : o.err);
 	int r = check_file(d, sent, received);
 
 	(void)unlink(sent);
@@ -315,16 +315,16 @@ static int probe(struct demo *d, struct probing *p, bool (*fault)(void *arg), vo
 			   is_steady(p, now_us, PROBES_STEADY_US)) {
 			if (striker > 0 && waitpid(striker, &status, 0) == striker && status == 0)
 				return 0;
-			return report_failure(d, NULL, "bringing the fault about", "it is in force",
-					      "it could not be brought about");
+			return demo_failed(d, NULL, "bringing the fault about", "it is in force",
+					   "it could not be brought about");
 		}
 		if (now_us - max_u64(p->start_us, p->struck_us) > PROBES_LONGEST_US)
-			return report_failure(d, &d->nodes[0],
-					      p->struck_us ? "waiting for answers after the fault"
-							   : "probing before the fault",
-					      "answers from the far corner",
-					      p->answered_us ? "none or few for 15 s"
-							     : "none at all in 15 s");
+			return demo_failed(d, &d->nodes[0],
+					   p->struck_us ? "waiting for answers after the fault"
+							: "probing before the fault",
+					   "answers from the far corner",
+					   p->answered_us ? "none or few for 15 s"
+							  : "none at all in 15 s");
 	}
 	return -1;
 }
@@ -339,8 +339,8 @@ int traffic_outage(struct demo *d, bool (*fault)(void *arg), void *arg, double *
 
 	if (p.fd < 0 || !overlay_sockaddr(far, DEMO_ECHO_PORT, &to) ||
 	    connect(p.fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
-		r = report_failure(d, &d->nodes[0], "probing the far corner", "a socket to it",
-				   "[%s]: %s", far->address, strerror(errno));
+		r = demo_failed(d, &d->nodes[0], "probing the far corner", "a socket to it",
+				"[%s]: %s", far->address, strerror(errno));
 	} else {
 		server = traffic_server(d, "/dev/null");
 		r = server < 0 ? -1 : probe(d, &p, fault, arg);
