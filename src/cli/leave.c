@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `x0 down` and `x0 leave`. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "shell/store/store.h"
+
+DEFINE_FREEP(struct config, config_free)
+DEFINE_FREEP(struct store, store_close)
+
+/* ---- down ---- */
+
+static bool service_is_active(const char *config_path)
+{
+	char *argv[] = { "systemctl", "--quiet", "is-active", "x0.service", NULL };
+	char why[CLI_TEXT_SIZE];
+
+	return service_is_usable(config_path, why) && run_program(argv) == 0;
+}
+
+static int stop_service(struct cli *c, bool is_for_good)
+{
+	char *stop[] = { "systemctl", "--quiet", "stop", "x0.service", NULL };
+	char *disable[] = { "systemctl", "--quiet", "disable", "--now", "x0.service", NULL };
+
+	if (run_program(is_for_good ? disable : stop) != 0)
+		return cli_fail(c, CLI_FAILED, "stop",
+				"systemd could not stop it; see: systemctl status x0");
+	return 0;
+}
+
+static int say_not_stopped(struct cli *c, int r)
+{
+	if (r == -EACCES || r == -EPERM)
+		return cli_fail(c, CLI_DENIED, "denied",
+				"you may not stop the daemon; as root: sudo x0 down");
+	if (r == -ETIMEDOUT)
+		return cli_fail(c, CLI_FAILED, "timeout",
+				"the daemon was told to stop but still runs; see: x0 doctor");
+	return cli_fail(c, CLI_FAILED, "stop", "the daemon could not be told to stop: %s",
+			strerror(-r));
+}
+
+/* Stops whatever runs; *ret_was_running says whether anything did. */
+static int stop(struct cli *c, const struct config *config, bool is_for_good, bool *ret_was_running,
+		bool *ret_is_service)
+{
+	char path[CLI_PATH_SIZE];
+	int r = cli_config_path(c, path);
+
+	if (r != 0)
+		return r;
+	*ret_was_running = true;
+	*ret_is_service = service_is_active(path);
+	if (*ret_is_service)
+		return stop_service(c, is_for_good);
+	r = cli_stop_daemon(c, config->socket);
+	if (r == -ENOENT)
+		*ret_was_running = false;
+	else if (r < 0)
+		return say_not_stopped(c, r);
+	return 0;
+}
+
+int verb_down(struct cli *c)
+{
+	CLEANUP(config_freep) struct config *config = NULL;
+	bool was_running;
+	bool is_service;
+	int r = cli_config_or_default(c, &config);
+
+	if (r == 0)
+		r = stop(c, config, false, &was_running, &is_service);
+	if (r != 0)
+		return r;
+	if (!was_running)
+		cli_say(c, "It did not run. To start it: x0 up.");
+	else
+		cli_say(c, "Stopped. To start it again: x0 up.%s",
+			is_service ? " At the next boot it starts by itself; to prevent that: "
+				     "systemctl disable x0"
+				   : "");
+	cli_json(c, json_pack("{s:b, s:b}", "stopped", 1, "was_running", was_running));
+	return 0;
+}
+
+/* ---- leave ---- */
+
+static const enum store_file member_files[] = {
+	STORE_MEMBERSHIP, /* first: without it the rest means nothing */
+	STORE_NODE_MLDSA_KEY,
+	STORE_NODE_P256_KEY,
+	STORE_PEERS,
+};
+
+static const enum store_file authority_files[] = {
+	STORE_AUTHORITY_MLDSA_KEY, STORE_AUTHORITY_P256_KEY, STORE_AUTHORITY_ISSUED,
+	STORE_ROOT_MLDSA,	   STORE_ROOT_P256,	     STORE_TOKENS,
+};
+
+static bool is_confirmed(struct cli *c, bool is_authority)
+{
+	char answer[8] = "";
+
+	if (cli_given(c, "yes"))
+		return true;
+	if (c->is_json || isatty(STDIN_FILENO) != 1)
+		return false;
+	(void)fprintf(c->err, "%s Leave? [y/N] ",
+		      is_authority ? "This destroys the domain's authority: without a backup of "
+				     "its files nobody can ever join again.\nThis machine's keys "
+				     "are deleted too."
+				   : "This machine's keys and certificates are deleted; to come "
+				     "back it needs a new invitation.");
+	(void)fflush(c->err);
+	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int remove_files(struct cli *c, struct store *s, const enum store_file *files, size_t n)
+{
+	struct store_error e;
+
+	for (size_t i = 0; i < n; i++) {
+		int r = store_remove(s, files[i], &e);
+
+		if (r < 0)
+			return cli_fail(c, setup_exit_of(r), "state", "%s", e.text);
+	}
+	return 0;
+}
+
+/* What the file says belongs to the mesh that is left; the next init or join writes a new one. */
+static int set_config_aside(struct cli *c, char ret_aside[CLI_PATH_SIZE + 8])
+{
+	char path[CLI_PATH_SIZE];
+	int r = cli_config_path(c, path);
+
+	if (r != 0)
+		return r;
+	(void)snprintf(ret_aside, CLI_PATH_SIZE + 8, "%s.old", path);
+	if (rename(path, ret_aside) < 0) {
+		if (errno != ENOENT)
+			return cli_fail(c, setup_exit_of(-errno), "config",
+					"cannot rename %s: %s; remove it by hand", path,
+					strerror(errno));
+		ret_aside[0] = '\0';
+	}
+	return 0;
+}
+
+static int check(struct cli *c, const struct config *config, bool *ret_is_authority)
+{
+	CLEANUP(store_closep) struct store *s = NULL;
+	struct store_error e;
+	int r = access(config->state_dir, F_OK) < 0 ? -errno : 0;
+
+	if (r == -ENOENT)
+		return cli_fail(c, CLI_FAILED, "not_a_member",
+				"this machine is not a member of a mesh (there is no %s); to join "
+				"one: x0 join x0://...",
+				config->state_dir);
+	r = store_open(config->state_dir, STORE_LOOK, &s, &e);
+	if (r < 0)
+		return cli_fail(c, setup_exit_of(r), "state", "%s%s", e.text,
+				geteuid() != 0 ? "; as root: sudo x0 leave" : "");
+	*ret_is_authority = store_has(s, STORE_AUTHORITY_MLDSA_KEY);
+	if (!*ret_is_authority && !store_has(s, STORE_MEMBERSHIP))
+		return cli_fail(c, CLI_FAILED, "not_a_member",
+				"this machine is not a member of a mesh; to join one: x0 join "
+				"x0://...");
+	if (*ret_is_authority && !cli_given(c, "destroy-authority"))
+		return cli_fail(c, CLI_FAILED, "authority",
+				"this node holds the domain's authority: without its files (%s) "
+				"nobody can join or renew. Keep a copy, then: x0 leave "
+				"--destroy-authority",
+				config->state_dir);
+	return 0;
+}
+
+static int remove_all(struct cli *c, const struct config *config, bool is_authority)
+{
+	CLEANUP(store_closep) struct store *s = NULL;
+	int r = setup_store(c, config, &s);
+
+	if (r == 0)
+		r = remove_files(c, s, member_files, N_ELEMENTS(member_files));
+	if (r == 0 && is_authority)
+		r = remove_files(c, s, authority_files, N_ELEMENTS(authority_files));
+	return r;
+}
+
+int verb_leave(struct cli *c)
+{
+	CLEANUP(config_freep) struct config *config = NULL;
+	char aside[CLI_PATH_SIZE + 8] = "";
+	bool is_authority = false;
+	bool was_running;
+	bool is_service;
+	int r = cli_config_or_default(c, &config);
+
+	if (r == 0)
+		r = check(c, config, &is_authority);
+	if (r == 0 && !is_confirmed(c, is_authority))
+		r = cli_fail(c, CLI_FAILED, "unconfirmed",
+			     "nothing was changed; to leave without "
+			     "being asked: x0 leave --yes");
+	if (r == 0)
+		r = stop(c, config, true, &was_running, &is_service);
+	if (r == 0)
+		r = remove_all(c, config, is_authority);
+	if (r == 0)
+		r = set_config_aside(c, aside);
+	if (r != 0)
+		return r;
+	cli_say(c, "Left %s. Keys and certificates are deleted.", config->domain);
+	if (aside[0])
+		cli_say(c, "The configuration was kept as %s.", aside);
+	cli_json(c, json_pack("{s:b, s:s, s:s}", "left", 1, "domain", config->domain, "config",
+			      aside));
+	return 0;
+}

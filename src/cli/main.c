@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The program x0. */
+#include <locale.h>
+#include <signal.h>
+
+#include "cli/cli.h"
+
+int main(int argc, char **argv)
+{
+	(void)setlocale(LC_CTYPE, "");	/* whether the terminal shows UTF-8: for the QR code */
+	(void)signal(SIGPIPE, SIG_IGN); /* a write that fails is told like any other */
+	return cli_main(argc, argv, stdout, stderr);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that ask the daemon one question: status, peers, routes, node, svid. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static int ask_and_show(struct cli *c, const char *verb,
+			void (*view)(struct cli *c, const json_t *answer))
+{
+	json_t *answer = NULL;
+	int r = cli_call(c, verb, NULL, &answer);
+
+	if (r != 0)
+		return r;
+	if (!c->is_json)
+		view(c, answer);
+	cli_json(c, answer);
+	return 0;
+}
+
+int verb_status(struct cli *c)
+{
+	return ask_and_show(c, "status", view_status);
+}
+
+int verb_peers(struct cli *c)
+{
+	return ask_and_show(c, "peers", view_peers);
+}
+
+int verb_routes(struct cli *c)
+{
+	return ask_and_show(c, "routes", view_routes);
+}
+
+/* ---- node ---- */
+
+static int node_list(struct cli *c)
+{
+	json_t *issued = NULL;
+	json_t *status = NULL;
+	int r = cli_call(c, "status", NULL, &status);
+
+	if (r != 0)
+		return r;
+	if (!json_flag(status, "is_authority")) {
+		r = cli_fail(c, CLI_FAILED, "not_authority",
+			     "only the node that holds the authority knows whom it admitted; run "
+			     "x0 node list on %s. What this node reaches: x0 routes",
+			     json_text(status, "authority"));
+		json_decref(status);
+		return r;
+	}
+	json_decref(status);
+	r = cli_call(c, "node.list", NULL, &issued);
+	if (r != 0)
+		return r;
+	if (!c->is_json)
+		view_issued(c, issued);
+	cli_json(c, issued);
+	return 0;
+}
+
+static int node_revoke(struct cli *c)
+{
+	json_t *answer = NULL;
+	int r;
+
+	if (c->n_args != 2)
+		return cli_usage(c, "name the node: x0 node revoke NAME");
+	r = cli_call(c, "node.revoke", json_pack("{s:s}", "name", c->args[1]), &answer);
+	if (r != 0)
+		return r;
+	cli_say(c,
+		"%s is revoked. Every node that is reached closes its sessions with it at once, "
+		"and a new\nnetwork key is used; invitations made before no longer work.",
+		c->args[1]);
+	cli_json(c, answer);
+	return 0;
+}
+
+static int node_rotate(struct cli *c)
+{
+	json_t *answer = NULL;
+	int r = cli_call(c, "node.rotate", NULL, &answer);
+
+	if (r != 0)
+		return r;
+	cli_say(c, "A new network key is spread to all members; the old one stays valid for 7 "
+		   "days.\nInvitations made before then are void; make new ones: x0 invite");
+	cli_json(c, answer);
+	return 0;
+}
+
+int verb_node(struct cli *c)
+{
+	const char *action = c->args[0];
+
+	if (strcmp(action, "revoke") == 0)
+		return node_revoke(c);
+	if (c->n_args > 1)
+		return cli_usage(c, "x0 node %s takes no name", action);
+	if (strcmp(action, "list") == 0)
+		return node_list(c);
+	if (strcmp(action, "rotate-key") == 0)
+		return node_rotate(c);
+	return cli_usage(c, "list, revoke NAME or rotate-key, not \"%s\"", action);
+}

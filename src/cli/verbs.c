@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* All verbs, as rows: help, manual page, completions and the options themselves come from here. */
+#include <stddef.h>
+
+#include "cli/cli.h"
+
+#define END       \
+	{         \
+		0 \
+	}
+
+const struct cli_option cli_common_options[] = {
+	{ "json", 0, NULL, false, "print JSON, errors too" },
+	{ "config", 0, "FILE", false, "the configuration file" },
+	{ "help", 'h', NULL, false, "print this help" },
+	END,
+};
+
+static const struct cli_option init_options[] = {
+	{ "domain", 'd', "DOMAIN", false, "the trust domain to found, such as example.mesh" },
+	{ "name", 'n', "NAME", false, "this node's name (default: the host's)" },
+	{ "no-start", 0, NULL, false, "do not start the daemon" },
+	END,
+};
+
+static const struct cli_option invite_options[] = {
+	{ "name", 'n', "NAME", false, "the name the new node has to take" },
+	{ "uses", 'u', "N", false, "how many machines may use it, 1 to 16 (default: 1)" },
+	{ "expires", 'x', "TIME", false, "how long it is valid: 30m, 1h, 7d (default: 1d)" },
+	{ "endpoint", 'e', "HOST:PORT", true, "an address it can reach us at; may be repeated" },
+	{ "qr", 0, NULL, false, "print the QR code wherever the output goes" },
+	{ "no-qr", 0, NULL, false, "print no QR code" },
+	END,
+};
+
+static const struct cli_option join_options[] = {
+	{ "name", 'n', "NAME", false, "this node's name (default: the host's)" },
+	{ "no-start", 0, NULL, false, "do not start the daemon" },
+	END,
+};
+
+static const struct cli_option leave_options[] = {
+	{ "yes", 'y', NULL, false, "do not ask" },
+	{ "destroy-authority", 0, NULL, false, "also on the node that holds the authority" },
+	END,
+};
+
+static const struct cli_option up_options[] = {
+	{ "foreground", 'f', NULL, false, "stay in the foreground, log to standard error" },
+	END,
+};
+
+static const struct cli_option ping_options[] = {
+	{ "count", 'c', "N", false, "how many (default: 4; 0: until Ctrl-C)" },
+	{ "interval", 'i', "SECONDS", false, "between two (default: 1)" },
+	{ "wait", 'W', "SECONDS", false, "for the last answer (default: 2)" },
+	END,
+};
+
+static const struct cli_option trace_options[] = {
+	{ "max-hops", 'm', "N", false, "go no farther (default: 32)" },
+	END,
+};
+
+static const struct cli_option svid_options[] = {
+	{ "pem", 0, NULL, false, "print both certificate chains as PEM" },
+	END,
+};
+
+static const struct cli_option policy_options[] = {
+	{ "file", 'f', "FILE", false, "explain by this file instead of what is in force" },
+	END,
+};
+
+static const struct cli_option help_options[] = {
+	{ "man", 0, NULL, false, "print the manual page (roff)" },
+	END,
+};
+
+const struct cli_verb cli_verbs[] = {
+	{
+		.name = "init",
+		.run = verb_init,
+		.line = "found a mesh: a trust domain, its authority, this node",
+		.arguments = "",
+		.options = init_options,
+		.text = "Makes the directories, writes the configuration unless there is one, "
+			"makes the domain's two roots (ML-DSA-65 and ECDSA P-256) and this node's "
+			"certificates, and starts the daemon. It says which files are the "
+			"authority and how to keep a copy of them: without them nobody can join.",
+		.examples = "x0 init --domain example.mesh\n"
+			    "x0 init --domain example.mesh --name roof --no-start",
+	},
+	{
+		.name = "invite",
+		.run = verb_invite,
+		.line = "let another machine join",
+		.arguments = "",
+		.options = invite_options,
+		.text = "Prints an invitation and, on a terminal, its QR code. Runs on the node "
+			"that holds the authority. The invitation is a secret: whoever has it can "
+			"join until it is used up or has expired. It names every address of this "
+			"machine; behind a router give the one that is reachable with --endpoint.",
+		.examples = "x0 invite\n"
+			    "x0 invite --expires 1h --name laptop\n"
+			    "x0 invite --uses 5 --endpoint mesh.example.org:26969",
+	},
+	{
+		.name = "join",
+		.run = verb_join,
+		.line = "join a mesh with an invitation",
+		.arguments = "[x0://...]",
+		.args_max = 1,
+		.options = join_options,
+		.text = "Takes the invitation as argument, from standard input, or asks for it "
+			"(better: arguments are seen by other users of this machine). Tries all "
+			"its addresses at once for at most 10 seconds, keeps what the authority "
+			"answers, writes the configuration, and starts the daemon. When it fails "
+			"it says for each address what happened.",
+		.examples = "x0 join\n"
+			    "x0 join --name cabin 'x0://join/example.mesh?e=...'\n"
+			    "x0 join <invitation.txt",
+	},
+	{
+		.name = "leave",
+		.run = verb_leave,
+		.line = "leave the mesh: delete this node's keys",
+		.arguments = "",
+		.options = leave_options,
+		.text = "Stops the daemon and deletes the membership, keys and peers; the "
+			"configuration is renamed. To come back the machine needs a new "
+			"invitation and another name, unless the old one was revoked.",
+		.examples = "x0 leave\n"
+			    "x0 leave --yes",
+	},
+	{
+		.name = "up",
+		.run = verb_up,
+		.line = "start the daemon",
+		.arguments = "",
+		.options = up_options,
+		.text = "By systemd where its unit x0.service is installed and we are root, so "
+			"that it comes back after a reboot; else in the background, logging to "
+			"x0.log in the state directory.",
+		.examples = "x0 up\n"
+			    "x0 up --foreground",
+	},
+	{
+		.name = "down",
+		.run = verb_down,
+		.line = "stop the daemon",
+		.arguments = "",
+		.text = "Peers are told, so that they route around this node at once.",
+		.examples = "x0 down",
+	},
+	{
+		.name = "status",
+		.run = verb_status,
+		.line = "what this node is and how it is doing",
+		.arguments = "",
+		.text = "Also lists what is off and why, and what was dropped.",
+		.examples = "x0 status\n"
+			    "x0 status --json | jq .counters",
+	},
+	{
+		.name = "peers",
+		.run = verb_peers,
+		.line = "neighbours and sessions: link, round trip, loss, cipher",
+		.arguments = "",
+		.text = "Neighbours come first. On a narrow terminal columns are left out; --json "
+			"has them all.",
+		.examples = "x0 peers\n"
+			    "x0 peers --json | jq '.[] | select(.is_neighbour)'",
+	},
+	{
+		.name = "routes",
+		.run = verb_routes,
+		.line = "how every node is reached",
+		.arguments = "",
+		.text = "Next hop, hops, metric, and the loop-free alternates that are used at "
+			"once when the next hop fails.",
+		.examples = "x0 routes",
+	},
+	{
+		.name = "ping",
+		.run = verb_ping,
+		.line = "is a node there, over which path, how fast",
+		.arguments = "NAME",
+		.args_min = 1,
+		.args_max = 1,
+		.options = ping_options,
+		.text = "Asks the node's daemon, end to end. Fails when nothing comes back. With "
+			"--json: one object a line, the last one the summary.",
+		.examples = "x0 ping roof\n"
+			    "x0 ping roof -c 0 -i 0.2",
+	},
+	{
+		.name = "trace",
+		.run = verb_trace,
+		.line = "every hop on the way to a node",
+		.arguments = "NAME",
+		.args_min = 1,
+		.args_max = 1,
+		.options = trace_options,
+		.text = "Gives up after five hops in a row that do not answer.",
+		.examples = "x0 trace roof",
+	},
+	{
+		.name = "node",
+		.run = verb_node,
+		.line = "whom the authority admitted; revoke one",
+		.arguments = "list | revoke NAME | rotate-key",
+		.args_min = 1,
+		.args_max = 2,
+		.actions = "list revoke rotate-key",
+		.text = "Run it on the node that holds the authority. revoke closes the node's "
+			"sessions everywhere and starts a new network key; rotate-key only the "
+			"latter. Either makes earlier invitations void.",
+		.examples = "x0 node list\n"
+			    "x0 node revoke laptop",
+	},
+	{
+		.name = "svid",
+		.run = verb_svid,
+		.line = "this node's identity and certificates",
+		.arguments = "[show]",
+		.args_max = 1,
+		.actions = "show",
+		.options = svid_options,
+		.text = "With --pem the chains are read from the state directory, which takes "
+			"root, and need no daemon.",
+		.examples = "x0 svid\n"
+			    "x0 svid --pem >chain.pem",
+	},
+	{
+		.name = "bundle",
+		.run = verb_bundle,
+		.line = "the trust domain's roots, as PEM",
+		.arguments = "",
+		.text = "What others need to verify this domain's certificates: one root for "
+			"ML-DSA-65 and one for ECDSA P-256. Read from the state directory.",
+		.examples = "x0 bundle >roots.pem",
+	},
+	{
+		.name = "policy",
+		.run = verb_policy,
+		.line = "check a policy; explain a decision",
+		.arguments = "check [FILE] | explain NODE ACTION [RESOURCE]",
+		.args_min = 1,
+		.args_max = 4,
+		.actions = "check explain",
+		.options = policy_options,
+		.text = "Actions are session, prefix, connect, ping, api, invite, issue, heal, "
+			"relay. NODE is a node's name, a SPIFFE ID, or uid:N for a user of this "
+			"machine. A rule that forbids wins over all that allow.",
+		.examples = "x0 policy check new.yaml\n"
+			    "x0 policy explain laptop connect tcp:22\n"
+			    "x0 policy explain laptop connect tcp:22 --file new.yaml",
+	},
+	{
+		.name = "config",
+		.run = verb_config,
+		.line = "show, check or reload the configuration",
+		.arguments = "show | check [FILE] | help | default | markdown | reload",
+		.args_min = 1,
+		.args_max = 2,
+		.actions = "show check help default markdown reload",
+		.text = "show prints what is in force by the file, help every key with its range "
+			"and default, default a new file, markdown the reference page. reload has "
+			"the daemon read the file again and says what needs a restart.",
+		.examples = "x0 config help\n"
+			    "x0 config check new.yaml\n"
+			    "x0 config reload",
+	},
+	{
+		.name = "doctor",
+		.run = verb_doctor,
+		.line = "check everything a node needs",
+		.arguments = "",
+		.text = "One line for each thing, and for what is wrong the command that mends "
+			"it. Fails when there is a failure; warnings do not count.",
+		.examples = "x0 doctor\n"
+			    "sudo x0 doctor --json",
+	},
+	{
+		.name = "version",
+		.run = verb_version,
+		.line = "version of the program and its cryptography",
+		.arguments = "",
+		.text = "",
+		.examples = "x0 version",
+	},
+	{
+		.name = "completion",
+		.run = verb_completion,
+		.line = "completions for bash, zsh or fish",
+		.arguments = "bash | zsh | fish",
+		.args_min = 1,
+		.args_max = 1,
+		.actions = "bash zsh fish",
+		.text = "Installed, they are found by themselves; else load what this prints.",
+		.examples = "eval \"$(x0 completion bash)\"\n"
+			    "x0 completion fish >~/.config/fish/completions/x0.fish",
+	},
+	{
+		.name = "help",
+		.run = verb_help,
+		.line = "help on a verb",
+		.arguments = "[VERB]",
+		.args_max = 1,
+		.options = help_options,
+		.text = "",
+		.examples = "x0 help join",
+	},
+	{ .name = NULL },
+};

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's answers as tables and lines for people. */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "shell/loop/loop.h"
+
+#define LIST_SIZE 512
+
+DEFINE_FREEP(struct table, table_free)
+
+/* What the counters of a healthy node do not show. */
+static const struct {
+	const char *name;
+	const char *meaning;
+} troubles[] = {
+	{ "forged", "packets that failed authentication" },
+	{ "replayed", "packets that came twice" },
+	{ "malformed", "packets that could not be read" },
+	{ "spoofed_inner", "packets whose inner source was not their sender's" },
+	{ "spoofed_tun", "packets of this machine with a foreign source" },
+	{ "flow_denied", "packets denied by the policy" },
+	{ "no_route", "packets without a route" },
+	{ "queue_full", "packets dropped before a full queue" },
+	{ "tun_dropped", "packets the tunnel did not take" },
+	{ "actions_dropped", "actions dropped for want of room" },
+};
+
+static void join_words(const json_t *list, char *ret, size_t size)
+{
+	const json_t *value;
+	size_t len = 0;
+	size_t i;
+
+	ret[0] = '\0';
+	json_array_foreach(list, i, value)
+	{
+		const char *text = json_string_value(value);
+		int n = snprintf(ret + len, size - len, "%s%s", i ? ", " : "", text ? text : "");
+
+		if (n < 0 || (size_t)n >= size - len)
+			return;
+		len += (size_t)n;
+	}
+}
+
+static void line(struct cli *c, const char *name, const char *text)
+{
+	char plain[LIST_SIZE];
+
+	text_plain(text, plain, sizeof(plain));
+	cli_say(c, "%s%-14s%s %s", cli_colour(c, CLI_BOLD), name, cli_colour(c, CLI_PLAIN), plain);
+}
+
+/* ---- status ---- */
+
+void view_features_off(struct cli *c, const json_t *status)
+{
+	const json_t *feature;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "features"), i, feature)
+	{
+		char why[LIST_SIZE];
+
+		if (json_flag(feature, "is_on"))
+			continue;
+		text_plain(json_text(feature, "why"), why, sizeof(why));
+		cli_say(c, "%s%s is off%s: %s%s", cli_colour(c, CLI_YELLOW),
+			json_text(feature, "name"), cli_colour(c, CLI_PLAIN), why,
+			strstr(why, "x0 ") ? "" : " (see: x0 doctor)");
+	}
+}
+
+static void certificate_line(struct cli *c, const json_t *status)
+{
+	const json_t *certificate = json_object_get(status, "certificate");
+	int64_t left_s = json_number(certificate, "not_after_s") - loop_unix_ms() / 1000;
+	char date[TEXT_SIZE];
+	char left[TEXT_SIZE];
+	char text[LIST_SIZE];
+
+	text_date(json_number(certificate, "not_after_s"), date);
+	text_span(left_s, left);
+	if (left_s > 0)
+		(void)snprintf(text, sizeof(text), "valid until %s (%s)", date, left);
+	else
+		(void)snprintf(text, sizeof(text),
+			       "expired %s; the authority (%s) has to be reachable to renew it",
+			       date, json_text(status, "authority"));
+	line(c, "certificate", text);
+}
+
+static void crypto_line(struct cli *c, const json_t *status)
+{
+	const json_t *crypto = json_object_get(status, "crypto");
+	char text[LIST_SIZE];
+
+	if (!json_is_object(crypto))
+		return;
+	(void)snprintf(text, sizeof(text), "X25519MLKEM768, ML-DSA-65 (%s; post-quantum: %s)",
+		       json_text(crypto, "library"),
+		       strcmp(json_text(crypto, "post_quantum"), "library") == 0 ? "the library's"
+										 : "x0pq");
+	line(c, "cryptography", text);
+}
+
+static void traffic_line(struct cli *c, const json_t *counters)
+{
+	char in[TEXT_SIZE];
+	char out[TEXT_SIZE];
+	char text[LIST_SIZE];
+
+	text_bytes((uint64_t)json_number(counters, "bytes_in"), in);
+	text_bytes((uint64_t)json_number(counters, "bytes_out"), out);
+	(void)snprintf(text, sizeof(text), "%s in, %s out; %lld packets relayed", in, out,
+		       (long long)json_number(counters, "relayed"));
+	line(c, "traffic", text);
+}
+
+static void trouble_lines(struct cli *c, const json_t *status)
+{
+	const json_t *counters = json_object_get(status, "counters");
+	const json_t *guard = json_object_get(status, "guard");
+	int64_t spoofed = json_number(guard, "source_packets");
+
+	for (size_t i = 0; i < N_ELEMENTS(troubles); i++) {
+		int64_t n = json_number(counters, troubles[i].name);
+
+		if (n > 0)
+			cli_say(c, "%sdropped%s        %lld %s", cli_colour(c, CLI_YELLOW),
+				cli_colour(c, CLI_PLAIN), (long long)n, troubles[i].meaning);
+	}
+	if (spoofed > 0)
+		cli_say(c,
+			"%sdropped%s        %lld packets from outside with a source inside the "
+			"mesh",
+			cli_colour(c, CLI_YELLOW), cli_colour(c, CLI_PLAIN), (long long)spoofed);
+}
+
+static void identity_lines(struct cli *c, const json_t *status)
+{
+	char text[LIST_SIZE];
+
+	(void)snprintf(text, sizeof(text), "%s of %s%s", json_text(status, "name"),
+		       json_text(status, "domain"),
+		       json_flag(status, "is_authority") ? " (holds the authority)" : "");
+	line(c, "node", text);
+	line(c, "SPIFFE ID", json_text(status, "spiffe_id"));
+	(void)snprintf(text, sizeof(text), "%s%s%s", json_text(status, "address"),
+		       json_text(status, "tun")[0] ? " on " : "", json_text(status, "tun"));
+	line(c, "address", text);
+	certificate_line(c, status);
+}
+
+void view_status(struct cli *c, const json_t *status)
+{
+	char text[LIST_SIZE];
+	char up[TEXT_SIZE];
+
+	identity_lines(c, status);
+	(void)snprintf(text, sizeof(text), "%lld neighbours, %lld sessions, %lld nodes reachable",
+		       (long long)json_number(status, "neighbours"),
+		       (long long)json_number(status, "sessions"),
+		       (long long)json_number(status, "reachable"));
+	line(c, "mesh", text);
+	traffic_line(c, json_object_get(status, "counters"));
+	join_words(json_object_get(status, "listen"), text, sizeof(text));
+	line(c, "listens on", text);
+	text_span(json_number(status, "uptime_s"), up);
+	(void)snprintf(text, sizeof(text), "%s, up for %s, process %lld, %lld restarts",
+		       json_text(status, "version"), up, (long long)json_number(status, "pid"),
+		       (long long)json_number(status, "restarts"));
+	line(c, "daemon", text);
+	crypto_line(c, status);
+	trouble_lines(c, status);
+	view_features_off(c, status);
+	if (json_number(status, "neighbours") == 0)
+		cli_say(c, json_flag(status, "is_authority")
+				   ? "No neighbour yet. To let another machine join: x0 invite"
+				   : "No neighbour yet. To see what is tried: x0 peers");
+}
+
+/* ---- peers ---- */
+
+static enum cli_colour colour_of_state(const char *state)
+{
+	if (strcasecmp(state, "up") == 0)
+		return CLI_GREEN;
+	return strcasecmp(state, "down") == 0 ? CLI_RED : CLI_YELLOW;
+}
+
+static void peer_row(struct table *t, const json_t *peer)
+{
+	const char *state = json_text(peer, "state");
+	char text[TEXT_SIZE];
+
+	(void)table_cell(t, json_text(peer, "node"), CLI_PLAIN);
+	if (json_flag(peer, "is_neighbour")) {
+		(void)table_cell(t, state, colour_of_state(state));
+		(void)table_cell(t, json_text(peer, "class"), CLI_PLAIN);
+		text_rtt((uint64_t)json_number(peer, "rtt_us"), text);
+		(void)table_cell(t, text, CLI_PLAIN);
+		text_loss((uint64_t)json_number(peer, "loss_ppm"), text);
+		(void)table_cell(t, text, CLI_PLAIN);
+	} else {
+		(void)table_cell(t, "over relays", CLI_DIM);
+		for (unsigned i = 0; i < 3; i++)
+			(void)table_cell(t, "", CLI_DIM);
+	}
+	(void)table_cell(t, json_text(peer, "key_exchange"), CLI_PLAIN);
+	(void)table_cell(t, json_text(peer, "cipher"), CLI_PLAIN);
+	(void)table_cell(t, json_text(peer, "endpoint"), CLI_PLAIN);
+	text_bytes((uint64_t)json_number(peer, "received_bytes"), text);
+	(void)table_cell(t, text, CLI_PLAIN);
+	text_bytes((uint64_t)json_number(peer, "sent_bytes"), text);
+	(void)table_cell(t, text, CLI_PLAIN);
+	(void)table_cell(t, json_text(peer, "address"), CLI_PLAIN);
+}
+
+void view_peers(struct cli *c, const json_t *peers)
+{
+	static const struct table_column columns[] = {
+		{ "NODE", false, 0 },	{ "LINK", false, 0 },	  { "CLASS", false, 3 },
+		{ "RTT", true, 0 },	{ "LOSS", true, 0 },	  { "KEY EXCHANGE", false, 2 },
+		{ "CIPHER", false, 1 }, { "ENDPOINT", false, 4 }, { "RECEIVED", true, 6 },
+		{ "SENT", true, 5 },	{ "ADDRESS", false, 7 },
+	};
+	CLEANUP(table_freep) struct table *t = NULL;
+	const json_t *peer;
+	size_t i;
+
+	if (json_array_size(peers) == 0) {
+		cli_say(c, "No peers. Another machine joins with: x0 invite (where the authority "
+			   "is), then there: x0 join");
+		return;
+	}
+	if (table_new(columns, N_ELEMENTS(columns), &t) < 0)
+		return;
+	for (int pass = 1; pass >= 0; pass--) /* neighbours first */
+		json_array_foreach(peers, i, peer) if (json_flag(peer, "is_neighbour") ==
+						       (pass == 1)) peer_row(t, peer);
+	table_print(t, c);
+}
+
+/* ---- routes ---- */
+
+static void route_row(struct table *t, const json_t *route)
+{
+	char text[LIST_SIZE];
+
+	(void)table_cell(t, json_text(route, "node"), CLI_PLAIN);
+	if (!json_flag(route, "is_reachable"))
+		(void)table_cell(t, "unreachable", CLI_RED);
+	else if (json_flag(route, "is_direct"))
+		(void)table_cell(t, "direct", CLI_GREEN);
+	else
+		(void)table_cell(t, json_text(route, "via"), CLI_PLAIN);
+	if (json_flag(route, "is_reachable")) {
+		(void)table_cellf(t, "%lld", (long long)json_number(route, "hops"));
+		(void)table_cellf(t, "%lld", (long long)json_number(route, "metric"));
+	} else {
+		(void)table_cell(t, "", CLI_PLAIN);
+		(void)table_cell(t, "", CLI_PLAIN);
+	}
+	join_words(json_object_get(route, "alternates"), text, sizeof(text));
+	(void)table_cell(t, text, CLI_PLAIN);
+	text_span(json_number(route, "age_s"), text);
+	(void)table_cell(t, text, CLI_PLAIN);
+}
+
+void view_routes(struct cli *c, const json_t *routes)
+{
+	static const struct table_column columns[] = {
+		{ "NODE", false, 0 },  { "VIA", false, 0 },	   { "HOPS", true, 0 },
+		{ "METRIC", true, 1 }, { "ALTERNATES", false, 2 }, { "SINCE", true, 3 },
+	};
+	CLEANUP(table_freep) struct table *t = NULL;
+	const json_t *route;
+	size_t i;
+
+	if (json_array_size(routes) == 0) {
+		cli_say(c, "No routes yet. To see the neighbours: x0 peers");
+		return;
+	}
+	if (table_new(columns, N_ELEMENTS(columns), &t) < 0)
+		return;
+	json_array_foreach(routes, i, route) route_row(t, route);
+	table_print(t, c);
+}
+
+/* ---- identity ---- */
+
+void view_issued(struct cli *c, const json_t *issued)
+{
+	static const struct table_column columns[] = {
+		{ "NODE", false, 0 },	 { "STATE", false, 0 },	 { "CERTIFICATE UNTIL", false, 1 },
+		{ "NODE ID", false, 2 }, { "SERIAL", false, 3 },
+	};
+	CLEANUP(table_freep) struct table *t = NULL;
+	const json_t *node;
+	size_t i;
+
+	if (table_new(columns, N_ELEMENTS(columns), &t) < 0)
+		return;
+	json_array_foreach(issued, i, node)
+	{
+		bool is_revoked = json_flag(node, "is_revoked");
+		char date[TEXT_SIZE];
+
+		text_date(json_number(node, "not_after_s"), date);
+		(void)table_cell(t, json_text(node, "node"), CLI_PLAIN);
+		(void)table_cell(t, is_revoked ? "revoked" : "member",
+				 is_revoked ? CLI_RED : CLI_GREEN);
+		(void)table_cell(t, date, CLI_PLAIN);
+		(void)table_cell(t, json_text(node, "node_id"), CLI_PLAIN);
+		(void)table_cell(t, json_text(node, "serial"), CLI_PLAIN);
+	}
+	table_print(t, c);
+}
+
+void view_svid(struct cli *c, const json_t *svid)
+{
+	char text[LIST_SIZE];
+	char date[TEXT_SIZE];
+
+	line(c, "SPIFFE ID", json_text(svid, "spiffe_id"));
+	line(c, "node id", json_text(svid, "node_id"));
+	join_words(json_object_get(svid, "algorithms"), text, sizeof(text));
+	line(c, "certificates", text);
+	certificate_line(c, svid);
+	text_date(json_number(json_object_get(svid, "certificate"), "renewed_from_s"), date);
+	line(c, "renewed from", date);
+	line(c, "serial", json_text(svid, "serial"));
+	line(c, "root SHA-256", json_text(svid, "root_sha256"));
+}
