@@ -304,10 +304,12 @@ static void send_action(struct world *w, struct host *h, const struct hs_action 
 
 	h->sent_bytes += a->len;
 	h->n_sent++;
-	if (!to)
-		return;
-	p.to = to->number;
 	memcpy(p.bytes, a->datagram, a->len);
+	if (!to) {
+		w->strays[w->n_strays++ % WORLD_STRAYS] = p;
+		return;
+	}
+	p.to = to->number;
 	world_send(w, &p);
 }
 

@@ -9,6 +9,7 @@
 #define WORLD_HOSTS 8
 #define WORLD_PACKETS 4096
 #define WORLD_OUTCOMES 64
+#define WORLD_STRAYS 32
 #define WORLD_UNIX_S 1800000000
 
 struct world;
@@ -68,6 +69,8 @@ struct world {
 	struct packet *packets;
 	size_t n_packets;
 	uint64_t n_sent;
+	struct packet strays[WORLD_STRAYS]; /* the last sent to where no host is, a ring */
+	unsigned n_strays;
 	/* Sees each datagram as it is sent; false loses it. May change it, and p->len. */
 	bool (*tamper)(struct world *w, struct packet *p, void *arg);
 	void *tamper_arg;

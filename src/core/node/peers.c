@@ -134,14 +134,15 @@ void neighbour_changed(struct node *n, struct peer *p)
 	}
 }
 
+/* The routing table forgets what it heard from it, be the link up or not: records may have come
+ * while it was held down, and a restarted neighbour no longer stands by what it said. */
 static void neighbour_end(struct node *n, struct peer *p)
 {
 	struct neighbour *nb = p->neighbour;
 
 	if (!nb)
 		return;
-	if (nb->is_routed)
-		routes_neighbour_down(n->routes, p->id, n->now_us);
+	routes_neighbour_down(n->routes, p->id, n->now_us);
 	p->neighbour = NULL;
 	link_free(nb->link);
 	free(nb);

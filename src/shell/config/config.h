@@ -117,7 +117,7 @@ enum config_type {
 	CONFIG_ADDRESSES, /* list of numeric address[:port] */
 	CONFIG_HOSTPORTS, /* list of host:port */
 	CONFIG_PEERS,	  /* list of { endpoint, name } */
-	CONFIG_RULES,	  /* list of { allow | forbid, from, resource } */
+	CONFIG_RULES,	  /* list of { allow | forbid, from, to } */
 };
 
 struct config_key {

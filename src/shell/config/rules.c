@@ -177,6 +177,11 @@ static int set_pattern(char ret[POLICY_PATTERN_SIZE], const struct tree *t,
 {
 	if (t->kind != TREE_SCALAR)
 		return report_error(report, t->line, "policy: %s must be a single value", t->key);
+	if (ret[0] != '\0') /* to and resource are the same */
+		return report_error(report, t->line, "policy: %s is given twice", t->key);
+	if (t->text[0] == '\0')
+		return report_error(report, t->line, "policy: %s is empty; \"*\" is for all",
+				    t->key);
 	if (strlen(t->text) >= POLICY_PATTERN_SIZE)
 		return report_error(report, t->line,
 				    "policy: %s is too long; allowed: at most %u characters",
@@ -202,23 +207,22 @@ static int set_rule_member(struct policy_rule *rule, const struct tree *t,
 	}
 	if (strcmp(t->key, "from") == 0)
 		return set_pattern(rule->from, t, report);
-	if (strcmp(t->key, "resource") == 0)
+	if (strcmp(t->key, "to") == 0 || strcmp(t->key, "resource") == 0)
 		return set_pattern(rule->resource, t, report);
 	return report_error(report, t->line,
-			    "policy: unknown key %.60s; allowed: allow, forbid, from, resource",
-			    t->key);
+			    "policy: unknown key %.60s; allowed: allow, forbid, from, to", t->key);
 }
 
 static int add_rule(struct rules *rules, const struct tree *t)
 {
-	struct policy_rule rule = { .line = t->line, .from = "", .resource = "*" };
+	struct policy_rule rule = { .line = t->line };
 	const struct tree *actions = NULL;
 	int r = 0;
 
 	if (t->kind != TREE_MAP)
 		return report_error(rules->report, t->line,
 				    "policy: this is no rule; allowed: { allow|forbid: action or "
-				    "list, from: pattern, resource: pattern }");
+				    "list, from: pattern, to: pattern }");
 	for (const struct tree *i = t->first; i && r == 0; i = i->next)
 		r = set_rule_member(&rule, i, &actions, rules->report);
 	if (r < 0)
@@ -228,6 +232,8 @@ static int add_rule(struct rules *rules, const struct tree *t)
 	if (rule.from[0] == '\0')
 		return report_error(rules->report, t->line,
 				    "policy: a rule needs from; \"*\" for everybody");
+	if (rule.resource[0] == '\0')
+		(void)snprintf(rule.resource, sizeof(rule.resource), "*");
 	if (actions->kind != TREE_LIST)
 		return add_action(rules, &rule, actions);
 	if (!actions->first)
@@ -268,7 +274,7 @@ void rule_print(const struct policy_rule *r, FILE *to)
 	print_quoted(r->any_action ? "*" : policy_action_name(r->action), to);
 	(void)fputs(", \"from\": ", to);
 	print_quoted(r->from, to);
-	(void)fputs(", \"resource\": ", to);
+	(void)fputs(", \"to\": ", to);
 	print_quoted(r->resource, to);
 	(void)fputc('}', to);
 }

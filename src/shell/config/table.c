@@ -278,7 +278,7 @@ static void print_default_policy(FILE *to)
 		"# add rules such as\n"
 		"#   - allow: connect\n"
 		"#     from: \"spiffe://x0tta6bl4.mesh/node/laptop\"\n"
-		"#     resource: \"tcp:22\"\n"
+		"#     to: \"tcp:22\"\n"
 		"# or forbid what must not be: a forbid wins over every allow.\n"
 		"# The second rule lets whoever holds a valid invitation, or a certificate to "
 		"renew, be\n"

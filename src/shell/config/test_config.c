@@ -131,7 +131,7 @@ static const char full[] = "domain: example.mesh\n"
 			   "    from: spiffe://example.mesh/node/*\n"
 			   "  - forbid: \"*\"\n"
 			   "    from: spiffe://example.mesh/node/bad\n"
-			   "    resource: tcp:22\n";
+			   "    to: tcp:22\n";
 
 static void every_key_is_read(void **state)
 {
@@ -288,6 +288,9 @@ static void rules_are_checked_word_by_word(void **state)
 		       "x0.yaml:2: error: policy: unknown action fly; allowed: *, session, ");
 	assert_refused("policy: [{allow: ping}]", "needs from");
 	assert_refused("policy: [{from: a}]", "needs allow or forbid");
+	assert_refused("policy: [{allow: ping, from: a, to: b, resource: b}]",
+		       "resource is given twice");
+	assert_refused("policy: [{allow: ping, from: a, to: \"\"}]", "to is empty");
 	assert_refused("policy: [{allow: ping, forbid: ping, from: a}]", "both allow and forbid");
 	assert_refused("policy: [{allow: [], from: a}]", "an empty list");
 	assert_refused("policy: [{allow: [[ping]], from: a}]", "must be a word");

@@ -63,11 +63,10 @@ void value_print_allowed(const struct config_key *key, char *ret, size_t size)
 			       key->max);
 		break;
 	case CONFIG_RULES:
-		(void)snprintf(
-			ret, size,
-			"a list of at most %" PRIu64
-			" { allow|forbid: action or list, from: pattern, resource: pattern }",
-			key->max);
+		(void)snprintf(ret, size,
+			       "a list of at most %" PRIu64
+			       " { allow|forbid: action or list, from: pattern, to: pattern }",
+			       key->max);
 		break;
 	}
 }

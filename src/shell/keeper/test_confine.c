@@ -59,6 +59,15 @@ static int confine(struct keeper_protections *ret)
 	return keeper_confine(&user, ret);
 }
 
+/* Not so for the root of a user namespace that maps nobody else. */
+static bool is_nobody_there(void)
+{
+	struct keeper_user user;
+
+	keeper_user_find("nobody", &user);
+	return user.is_other || user.uid != 0;
+}
+
 static int sees_no_privileges(void)
 {
 	struct keeper_protections p;
@@ -93,6 +102,10 @@ static int sees_no_privileges(void)
 static void the_daemon_has_no_privileges_left(void **state)
 {
 	(void)state;
+	if (!is_nobody_there()) {
+		print_message("skipped: root of a user namespace without nobody\n");
+		skip();
+	}
 	assert_int_equal(in_child(sees_no_privileges), 0);
 }
 
@@ -282,7 +295,7 @@ static void an_unknown_user_becomes_nobody_and_says_so(void **state)
 	struct keeper_user user;
 
 	keeper_user_find("no-such-user-here", &user);
-	if (geteuid() != 0) {
+	if (geteuid() != 0 || !is_nobody_there()) {
 		assert_false(user.is_other);
 		assert_int_equal(user.uid, geteuid());
 		return;

@@ -77,19 +77,10 @@ static void strings_from_outside_cannot_speak_to_a_terminal(void **state)
 {
 	(void)state;
 	static const char *const nasty[] = {
-		"\x1b]0;title\x07",
-		"\xc2\x9b"
-		"31m",
-		"\xe2\x80\xae reversed",
-		"\xff\xfe",
-		"\xc0\xaf",
-		"\xed\xa0\x80",
-		"\xf4\x90\x80\x80",
-		"\xe2\x82",
-		"line\nfeed",
-		"tab\tand\rreturn",
-		"\x7f",
-		"\xe2\x80\xa8",
+		"\x1b]0;title\x07", "\xc2\x9b[31m", "\xe2\x80\xae reversed",
+		"\xff\xfe",	    "\xc0\xaf",	    "\xed\xa0\x80",
+		"\xf4\x90\x80\x80", "\xe2\x82",	    "line\nfeed",
+		"tab\tand\rreturn", "\x7f",	    "\xe2\x80\xa8",
 	};
 
 	for (size_t i = 0; i < N_ELEMENTS(nasty); i++) {

@@ -97,7 +97,7 @@ static void a_bind_error_names_the_port_and_the_key(void **state)
 	assert_non_null(strstr(why, "`listen`"));
 	assert_null(second);
 
-	assert_int_equal(endpoint_parse("192.0.2.1:5", 0, &e), 0);
+	assert_int_equal(endpoint_parse("192.0.2.1:26970", 0, &e), 0);
 	assert_int_equal(udp_open(&e, &second, why), -EADDRNOTAVAIL);
 	assert_non_null(strstr(why, "no such address"));
 	udp_free(first);
