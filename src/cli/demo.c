@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `x0 demo`: founds a mesh of real nodes in network namespaces, uses it, breaks it, measures. */
+#include <errno.h>
+#include <getopt.h>
+#include <langinfo.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "cli/demo.h"
+#include "cli/demo_internal.h"
+
+#define LINKS_MS 15000
+#define PAIRS_MS 20000
+#define LOOK_MS 250
+
+/* ---- faults ---- */
+
+struct cut {
+	struct demo *d;
+	struct demo_link *link;
+};
+
+static bool strike_cut(void *arg)
+{
+	const struct cut *c = arg;
+
+	return lab_cut(c->d, c->link, true);
+}
+
+static bool strike_kill(void *arg)
+{
+	nodes_kill(arg);
+	return true;
+}
+
+static int add_outage(struct demo *d, const char *fault, double ms)
+{
+	struct demo_outage *o = &d->outages[d->n_outages++];
+
+	(void)snprintf(o->fault, sizeof(o->fault), "%s", fault);
+	o->ms = ms;
+	o->is_ok = ms <= DEMO_OUTAGE_MAX_MS;
+	report_say(d, "%s: %.0f ms without an answer", fault, ms);
+	if (o->is_ok)
+		return 0;
+	return demo_failed(d, &d->nodes[0], fault, "an outage of at most 1000 ms", "%.0f ms", ms);
+}
+
+static struct demo_node *hop_in_use(struct demo *d)
+{
+	if (nodes_wait_path(d, NULL, LINKS_MS) < 0)
+		return NULL;
+	return nodes_next_hop(d);
+}
+
+static int cut_link(struct demo *d)
+{
+	struct demo_node *hop = hop_in_use(d);
+	struct cut cut = { .d = d };
+	char fault[DEMO_FAULT_SIZE];
+	double ms;
+
+	if (!hop)
+		return -1;
+	cut.link = lab_link(d, 0, (unsigned)(hop - d->nodes));
+	if (!cut.link)
+		return demo_failed(d, &d->nodes[0], "choosing the link to cut",
+				   "a neighbour as next hop", "%s is none", hop->name);
+	(void)snprintf(fault, sizeof(fault), "link %.15s-%.15s cut silently", d->nodes[0].name,
+		       hop->name);
+	report_say(d, "cutting the link %s-%s, in use from %s to %s, without a word to anyone",
+		   d->nodes[0].name, hop->name, d->nodes[0].name, d->nodes[d->n_nodes - 1].name);
+	cut.link->is_cut = true;
+	int r = traffic_outage(d, strike_cut, &cut, &ms);
+
+	if (r == 0)
+		r = nodes_wait_path(d, hop, LINKS_MS); /* so it was the path indeed */
+	(void)nodes_look(d);
+	if (r == 0)
+		report_picture(d);
+	if (r == 0)
+		r = add_outage(d, fault, ms);
+	if (!lab_cut(d, cut.link, false) && r == 0)
+		r = demo_failed(d, NULL, "restoring the link", "ip neigh replace", "it failed");
+	cut.link->is_cut = false;
+	report_say(d, "link restored");
+	return r < 0 ? r : nodes_wait_links(d, LINKS_MS);
+}
+
+static int kill_relay(struct demo *d)
+{
+	struct demo_node *hop = hop_in_use(d);
+	char fault[DEMO_FAULT_SIZE];
+	double ms;
+
+	if (!hop)
+		return -1;
+	if (hop == &d->nodes[d->n_nodes - 1])
+		return demo_failed(d, &d->nodes[0], "choosing the relay to kill",
+				   "a relay on the way", "the far corner is the next hop");
+	(void)snprintf(fault, sizeof(fault), "relay %.15s killed", hop->name);
+	report_say(d, "killing %s, the relay in use from %s to %s (SIGKILL for keeper and daemon)",
+		   hop->name, d->nodes[0].name, d->nodes[d->n_nodes - 1].name);
+	int r = traffic_outage(d, strike_kill, hop, &ms);
+
+	hop->group = 0;
+	if (r == 0)
+		r = nodes_wait_path(d, hop, LINKS_MS);
+	(void)nodes_look(d);
+	if (r == 0)
+		report_picture(d);
+	if (r == 0)
+		r = add_outage(d, fault, ms);
+	if (r == 0)
+		r = nodes_up(d, hop);
+	if (r < 0)
+		return r;
+	report_say(d, "%s started again", hop->name);
+	return nodes_wait_links(d, LINKS_MS);
+}
+
+/* ---- the story ---- */
+
+static int raise_mesh(struct demo *d)
+{
+	report_say(d, "making %u network namespaces, cabled as two rows", d->n_nodes);
+	if (lab_make(d) < 0 || nodes_configure(d) < 0)
+		return -1;
+	report_say(d, "%u links by veth pairs; for joining only, each node has a cable to %s too",
+		   d->n_links, d->nodes[0].name);
+	if (nodes_found(d) < 0)
+		return -1;
+	report_say(d, "the cables for joining are gone; starting the daemons");
+	for (unsigned i = 1; i < d->n_nodes; i++)
+		if (nodes_up(d, &d->nodes[i]) < 0)
+			return -1;
+	report_say(d, "%u daemons up", d->n_nodes);
+	return nodes_wait_links(d, LINKS_MS);
+}
+
+static int tell_story(struct demo *d)
+{
+	if (raise_mesh(d) < 0)
+		return -1;
+	report_picture(d);
+	if (nodes_ping_all(d, PAIRS_MS) < 0 || nodes_sessions(d) < 0)
+		return -1;
+	if ((d->options.scenario & DEMO_TRANSFER) && traffic_transfer(d) < 0)
+		return -1;
+	if ((d->options.scenario & DEMO_CUT) && cut_link(d) < 0)
+		return -1;
+	if ((d->options.scenario & DEMO_KILL) && kill_relay(d) < 0)
+		return -1;
+	return 0;
+}
+
+/* Until Ctrl-C: what changes is shown. */
+static void stay(struct demo *d)
+{
+	report_say(d, "It goes on until Ctrl-C. To look at it from another terminal:");
+	for (unsigned i = 0; i < d->n_nodes; i++)
+		(void)fprintf(d->out, "    %s --config %s status\n", d->exe, d->nodes[i].config);
+	(void)fprintf(d->out, "  (or peers, routes, ping NODE, trace NODE instead of status)\n");
+	(void)fflush(d->out);
+	while (!demo_is_stopped()) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			; /* as process 1, of whatever was left behind */
+		for (unsigned i = 0; i < d->n_nodes; i++)
+			if (d->nodes[i].group && kill(-d->nodes[i].group, 0) < 0 && errno == ESRCH)
+				d->nodes[i].group = 0;
+		if (nodes_look(d))
+			report_picture(d);
+		report_nap_ms(LOOK_MS);
+	}
+	report_say(d, "taking everything down");
+}
+
+static int work(struct demo *d)
+{
+	bool is_ok = tell_story(d) == 0;
+
+	if (demo_is_stopped())
+		return 130; /* as a shell says for Ctrl-C */
+	report_summary(d, is_ok);
+	if (d->options.is_json)
+		report_json(d, is_ok);
+	if (is_ok && !d->options.is_once)
+		stay(d);
+	for (unsigned i = 0; i < d->n_nodes; i++)
+		nodes_kill(&d->nodes[i]);
+	if (d->options.is_kept)
+		(void)fprintf(d->out, "configuration, state and logs are kept in %s\n", d->dir);
+	return is_ok ? 0 : 1;
+}
+
+/* ---- the command line ---- */
+
+static void print_help(FILE *to)
+{
+	(void)fputs("usage: x0 demo [--nodes N] [--once] [--json] [--keep] [--scenario NAME]\n\n"
+		    "Runs a mesh of real nodes on this machine, each in a network namespace of its "
+		    "own, and\nshows it at work: identities, links, all pairs reachable, a file "
+		    "fetched from the far\ncorner, a link cut silently, a relay killed. Nothing "
+		    "outside is touched, all of it is\ntaken away at the end. Root is not needed "
+		    "where user namespaces are allowed.\n\n"
+		    "  --nodes N        an even number from 4 to 16, in two rows; default 6\n"
+		    "  --once           ends by itself; exit status 0 only if all of it worked\n"
+		    "  --json           one JSON object on stdout at the end, progress on stderr\n"
+		    "  --keep           keeps configuration, state (keys!) and logs\n"
+		    "  --scenario NAME  all (default), transfer, cut or kill\n\n"
+		    "examples:\n"
+		    "  x0 demo\n"
+		    "  x0 demo --once --json\n"
+		    "  x0 demo --once --scenario cut --nodes 8\n",
+		    to);
+}
+
+static bool parse_scenario(const char *name, unsigned *ret)
+{
+	static const struct {
+		const char *name;
+		unsigned scenario;
+	} names[] = { { "all", DEMO_ALL },
+		      { "transfer", DEMO_TRANSFER },
+		      { "cut", DEMO_CUT },
+		      { "kill", DEMO_KILL } };
+
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		if (strcmp(names[i].name, name) == 0) {
+			*ret = names[i].scenario;
+			return true;
+		}
+	}
+	(void)fprintf(stderr, "x0 demo: no scenario \"%s\"; there are all, transfer, cut, kill\n",
+		      name);
+	return false;
+}
+
+static bool parse_nodes(const char *text, unsigned *ret)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (end == text || *end || n < 4 || n > DEMO_NODES_MAX || n % 2 != 0) {
+		(void)fprintf(stderr,
+			      "x0 demo: --nodes %s: an even number from 4 to 16 is wanted\n", text);
+		return false;
+	}
+	*ret = (unsigned)n;
+	return true;
+}
+
+/* 0, or the exit status to end with; -1 for go on. */
+static int parse(int argc, char **argv, struct demo_options *ret)
+{
+	static const struct option options[] = {
+		{ "nodes", required_argument, NULL, 'n' },
+		{ "once", no_argument, NULL, 'o' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "keep", no_argument, NULL, 'k' },
+		{ "scenario", required_argument, NULL, 's' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	bool is_good = true;
+	int c;
+
+	optind = 0; /* the caller's own options may have been read with it */
+	*ret = (struct demo_options){ .n_nodes = 6, .scenario = DEMO_ALL };
+	while (is_good && (c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+		if (c == 'n')
+			is_good = parse_nodes(optarg, &ret->n_nodes);
+		else if (c == 's')
+			is_good = parse_scenario(optarg, &ret->scenario);
+		else if (c == 'o')
+			ret->is_once = true;
+		else if (c == 'j')
+			ret->is_json = true;
+		else if (c == 'k')
+			ret->is_kept = true;
+		else if (c == 'h') {
+			print_help(stdout);
+			return 0;
+		} else
+			is_good = false;
+	}
+	if (is_good && optind < argc) {
+		(void)fprintf(stderr, "x0 demo: it takes no argument: %s\n", argv[optind]);
+		is_good = false;
+	}
+	if (!is_good)
+		(void)fprintf(stderr, "see: x0 demo --help\n");
+	return is_good ? -1 : 2;
+}
+
+/* Looks for a program in PATH, and in the directories of the administrator. */
+static bool have_program(const char *name)
+{
+	const char *path = getenv("PATH");
+	char all[4096];
+	char *save = NULL;
+
+	(void)snprintf(all, sizeof(all), "%s:/usr/sbin:/sbin", path ? path : "/usr/bin:/bin");
+	(void)setenv("PATH", all, 1);
+	for (char *dir = strtok_r(all, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		char file[4200];
+
+		(void)snprintf(file, sizeof(file), "%s/%s", dir, name);
+		if (access(file, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool have_programs(const struct demo_options *o)
+{
+	if (!have_program("ip")) {
+		(void)fprintf(stderr, "x0 demo: the program ip is missing: sudo apt-get install "
+				      "iproute2\n");
+		return false;
+	}
+	if ((o->scenario & DEMO_TRANSFER) && !have_program("curl")) {
+		(void)fprintf(stderr, "x0 demo: the program curl is missing: sudo apt-get install "
+				      "curl\n");
+		return false;
+	}
+	return true;
+}
+
+int demo_main(int argc, char **argv)
+{
+	static struct demo d;
+	ssize_t n;
+	int r = parse(argc, argv, &d.options);
+
+	if (r >= 0)
+		return r;
+	if (!have_programs(&d.options))
+		return 1;
+	n = readlink("/proc/self/exe", d.exe, sizeof(d.exe) - 1);
+	if (n <= 0 || (size_t)n == sizeof(d.exe) - 1) {
+		(void)fprintf(stderr, "x0 demo: cannot tell where this program lies: %s\n",
+			      n < 0 ? strerror(errno) : "its path is too long");
+		return 1;
+	}
+	d.out = d.options.is_json ? stderr : stdout;
+	d.is_coloured = isatty(fileno(d.out)) && !getenv("NO_COLOR");
+	d.is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+	d.start_us = report_now_us();
+	d.n_nodes = d.options.n_nodes;
+	for (unsigned i = 0; i < d.n_nodes; i++)
+		(void)snprintf(d.nodes[i].name, sizeof(d.nodes[i].name), "n%u", i + 1);
+	return demo_contain(&d, work);
+}
