@@ -497,8 +497,9 @@ static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
 	bool has_session = false;
 
 	if (p->neighbour) {
-		at = min_u64(link_deadline_us(p->neighbour->link),
-			     roam_deadline_us(&p->neighbour->roam));
+		at = roam_deadline_us(&p->neighbour->roam);
+		if (p->direct) /* else no probe can be sent yet */
+			at = min_u64(at, link_deadline_us(p->neighbour->link));
 		if (p->neighbour->told == LINK_DOWN)
 			at = min_u64(at, max_u64(p->neighbour->down_us + PEER_DEAD_US,
 						 n->now_us + SECONDS(1)));
