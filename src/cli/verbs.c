@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "cli/cli.h"
+#include "cli/demo.h"
 
 #define END       \
 	{         \
@@ -69,6 +70,16 @@ static const struct cli_option svid_options[] = {
 
 static const struct cli_option policy_options[] = {
 	{ "file", 'f', "FILE", false, "explain by this file instead of what is in force" },
+	END,
+};
+
+static const struct cli_option demo_options[] = {
+	{ "nodes", 0, "N", false, "an even number from 4 to 16 (default: 6)" },
+	{ "once", 0, NULL, false, "end by itself; fail unless all of it worked" },
+	{ "json", 0, NULL, false, "one JSON object at the end, progress on standard error" },
+	{ "keep", 0, NULL, false, "keep configuration, state (keys!) and logs" },
+	{ "scenario", 0, "NAME", false, "all (default), transfer, cut or kill" },
+	{ "help", 'h', NULL, false, "print its help" },
 	END,
 };
 
@@ -289,6 +300,20 @@ const struct cli_verb cli_verbs[] = {
 		.arguments = "",
 		.text = "",
 		.examples = "x0 version",
+	},
+	{
+		.name = "demo",
+		.run_raw = demo_main,
+		.line = "a whole mesh on this one machine, broken and repaired",
+		.arguments = "",
+		.options = demo_options,
+		.text = "Runs real nodes, each in a network namespace of its own, and shows them "
+			"at "
+			"work: identities, links, a file from the far corner, a link cut silently, "
+			"a relay killed. Nothing outside is touched. Root is not needed where user "
+			"namespaces are allowed.",
+		.examples = "x0 demo\n"
+			    "x0 demo --once --json",
 	},
 	{
 		.name = "completion",
