@@ -7,11 +7,11 @@
 
 #define FAST_TRIES 5 /* then the wait doubles */
 #define RETRY_MAX_US 16000000
-#define BETTER_RETRY_US 1000000 /* a better route is no emergency */
-#define REPEAT_US 40000		/* a copy this soon is not sent on: less than the retry */
-#define RELAY_KEPT_US 2000000	/* neighbours that asked are remembered */
-#define BUMP_MIN_US 10000	/* own seqno rises no faster: half its circle takes over 5 min */
-#define CLAIM_MIN_US 1000000	/* own id is claimed back no faster */
+#define BETTER_RETRY_US 240000 /* a better route is no emergency */
+#define REPEAT_US 40000	       /* a copy this soon is not sent on: less than the retry */
+#define RELAY_KEPT_US 2000000  /* neighbours that asked are remembered */
+#define BUMP_MIN_US 10000      /* own seqno rises no faster: half its circle takes over 5 min */
+#define CLAIM_MIN_US 1000000   /* own id is claimed back no faster */
 
 bool has_askers(const struct destination *d)
 {
@@ -20,6 +20,16 @@ bool has_askers(const struct destination *d)
 			return true;
 	}
 	return false;
+}
+
+static bool is_asker(const struct destination *d, unsigned neighbour)
+{
+	return d->askers[neighbour / 64] >> neighbour % 64 & 1;
+}
+
+static void set_asker(struct destination *d, int neighbour)
+{
+	d->askers[neighbour / 64] |= UINT64_C(1) << neighbour % 64;
 }
 
 static void forget_askers(struct destination *d)
@@ -43,7 +53,7 @@ static void answer_askers(struct routes *t, uint32_t slot)
 	struct destination *d = &t->destinations[slot];
 
 	for (unsigned i = 0; i < t->n_neighbours; i++) {
-		if (d->askers[i / 64] >> i % 64 & 1)
+		if (is_asker(d, i))
 			tell_one(t, &t->neighbours[i], slot, true);
 	}
 	if (!distance_is_older(&d->at, &d->wanted))
@@ -182,17 +192,45 @@ void own_id_announced(struct routes *t, const struct distance *at)
 	raise_own_seqno(t);
 }
 
-static void asked_for_self(struct routes *t, struct neighbour *from, const struct distance *wanted)
+/* By one at a time, up to what was asked for, and no faster than every BUMP_MIN_US. */
+void review_own_seqno(struct routes *t)
 {
-	struct distance *own = &t->destinations[SELF].at;
+	struct destination *self = &t->destinations[SELF];
 
-	if (wanted->epoch > own->epoch) {
-		own_id_announced(t, wanted);
-	} else if (distance_is_older(own, wanted) && t->now_us - t->bump_us >= BUMP_MIN_US) {
-		t->bump_us = t->now_us;
-		own->seqno++;
+	if (!distance_is_older(&self->at, &self->wanted) || self->wanted.epoch != self->at.epoch) {
+		t->bump_us = NEVER_US;
+		return;
 	}
-	tell_one(t, from, SELF, true);
+	if (t->now_us < t->bump_after_us) {
+		t->bump_us = t->bump_after_us;
+		return;
+	}
+	self->at.seqno++;
+	t->bump_after_us = t->now_us + BUMP_MIN_US;
+	t->bump_us = t->bump_after_us;
+	for (unsigned i = 0; i < t->n_neighbours; i++) {
+		if (is_asker(self, i))
+			tell_one(t, &t->neighbours[i], SELF, true);
+	}
+	if (!distance_is_older(&self->at, &self->wanted)) {
+		forget_askers(self);
+		t->bump_us = NEVER_US;
+	}
+}
+
+static void asked_for_self(struct routes *t, int from, const struct distance *wanted)
+{
+	struct destination *self = &t->destinations[SELF];
+
+	if (wanted->epoch > self->at.epoch) {
+		own_id_announced(t, wanted);
+	} else if (distance_is_older(&self->at, wanted)) {
+		if (!has_askers(self) || distance_is_older(&self->wanted, wanted))
+			self->wanted = *wanted;
+		set_asker(self, from);
+		review_own_seqno(t);
+	}
+	tell_one(t, &t->neighbours[from], SELF, true);
 }
 
 /* Along the route where there is one, and else to everybody. */
@@ -214,7 +252,7 @@ static void relay(struct routes *t, uint32_t slot, int from, const struct distan
 	bool is_copy = d->is_pending && !distance_is_older(&d->wanted, wanted) &&
 		       t->now_us - d->asked_us < REPEAT_US;
 
-	d->askers[from / 64] |= UINT64_C(1) << from % 64;
+	set_asker(d, from);
 	d->relay_until_us = t->now_us + RELAY_KEPT_US;
 	if (!d->is_pending || distance_is_older(&d->wanted, wanted))
 		d->wanted = *wanted;
@@ -236,7 +274,7 @@ void request_received(struct routes *t, int from, const struct request *q)
 	if (slot < 0 || !n->is_up)
 		return;
 	if (slot == SELF) {
-		asked_for_self(t, n, &wanted);
+		asked_for_self(t, from, &wanted);
 		return;
 	}
 	d = &t->destinations[slot];

@@ -37,6 +37,7 @@ int routes_new(const struct route_config *config, uint64_t now_us, struct routes
 	t->now_us = now_us;
 	t->retry_us = NEVER_US;
 	t->sweep_us = NEVER_US;
+	t->bump_us = NEVER_US;
 	rng_seed(&t->rng, config->seed);
 	t->refresh_us = now_us + rng_jitter(&t->rng, ROUTE_REFRESH_US, 25);
 	r = map_new(sizeof(uint64_t), ROUTE_DESTINATIONS_MAX, config->hash_key, &t->by_id);
@@ -226,6 +227,8 @@ void routes_tick(struct routes *t, uint64_t now_us)
 	t->now_us = now_us;
 	refresh(t);
 	review_claims(t);
+	if (now_us >= t->bump_us)
+		review_own_seqno(t);
 	requests_tick(t);
 	sweep(t);
 	for (unsigned i = 0; i < t->n_neighbours; i++) {
@@ -242,6 +245,7 @@ uint64_t routes_deadline_us(const struct routes *t)
 {
 	uint64_t due_us = min_u64(min_u64(t->refresh_us, t->retry_us), t->sweep_us);
 
+	due_us = min_u64(due_us, t->bump_us);
 	if (t->has_claim)
 		due_us = min_u64(due_us, t->claim_us + ROUTE_DIGEST_US);
 	for (unsigned i = 0; i < t->n_neighbours; i++) {

@@ -139,8 +139,9 @@ struct routes {
 	uint64_t refresh_us;
 	uint64_t retry_us; /* no request is due before */
 	uint64_t sweep_us;
-	uint64_t bump_us;  /* own seqno last raised by a request */
-	uint64_t claim_us; /* own id was last claimed back */
+	uint64_t bump_us;	/* own seqno is to be raised, as was asked; NEVER_US: not */
+	uint64_t bump_after_us; /* and no sooner */
+	uint64_t claim_us;	/* own id was last claimed back */
 	bool was_claimed;
 	bool has_claim;
 	struct route_counters counters;
@@ -180,7 +181,8 @@ void review_wishes(struct routes *t, uint32_t slot, int better, bool has_hope);
 bool has_askers(const struct destination *d);
 void request_received(struct routes *t, int from, const struct request *q);
 void requests_tick(struct routes *t);
-void raise_own_seqno(struct routes *t); /* and tells the neighbours */
+void review_own_seqno(struct routes *t); /* raises it when asked to and due */
+void raise_own_seqno(struct routes *t);	 /* and tells the neighbours */
 /* Our id was announced with an (epoch, seqno) that may be later than ours. */
 void own_id_announced(struct routes *t, const struct distance *at);
 
