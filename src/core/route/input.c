@@ -193,12 +193,14 @@ static int input_digest(struct routes *t, struct neighbour *n, struct span body)
 	return 0;
 }
 
-/* All is told again at most once a second. */
+/* All is told again at most once a second: too soon, it waits for the next digest's time. */
 static void tell_all_again(struct routes *t, struct neighbour *n)
 {
-	if (!n->is_up || (n->was_dumped && t->now_us - n->dumped_us < ROUTE_DIGEST_US))
+	if (!n->is_up)
 		return;
-	tell_all(t, n);
+	n->needs_dump = n->was_dumped && t->now_us - n->dumped_us < ROUTE_DIGEST_US;
+	if (!n->needs_dump)
+		tell_all(t, n);
 }
 
 /* A neighbour with another epoch is one that restarted, and forgot what it had promised never
@@ -213,8 +215,9 @@ static void begin_resync(struct routes *t, int from, const struct resync *s)
 	n->is_resyncing = true;
 	for (uint32_t slot = 0; slot < t->n_destinations; slot++)
 		n->heard[slot].is_stale = n->heard[slot].at.metric < ROUTE_METRIC_INFINITY;
-	if (digests_differ(&s->heard, &n->told_digest))
-		tell_all_again(t, n);
+	if (digests_differ(&s->heard, &n->told_digest) &&
+	    !(n->was_dumped && t->now_us - n->dumped_us < ROUTE_DIGEST_US))
+		tell_all_again(t, n); /* else what was told may still be under way */
 }
 
 static void end_resync(struct routes *t, struct neighbour *n)

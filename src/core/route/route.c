@@ -236,6 +236,8 @@ void routes_tick(struct routes *t, uint64_t now_us)
 
 		if (!n->is_up || now_us < n->digest_us)
 			continue;
+		if (n->needs_dump)
+			tell_all(t, n);
 		n->needs_digest = true;
 		n->digest_us = now_us + rng_jitter(&t->rng, ROUTE_DIGEST_US, 10);
 	}

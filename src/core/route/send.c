@@ -44,6 +44,7 @@ void forget_told(struct routes *t, struct neighbour *n)
 	n->needs_begin = false;
 	n->needs_end = false;
 	n->needs_digest = false;
+	n->needs_dump = false;
 	n->wants_resync = false;
 }
 

@@ -74,6 +74,7 @@ struct neighbour {
 	bool needs_begin;
 	bool needs_end;
 	bool needs_digest;
+	bool needs_dump;    /* all is to be told again when the digest is due */
 	bool wants_resync;  /* we ask it to tell all again */
 	bool is_resyncing;  /* it is telling all again */
 	uint64_t dumped_us; /* when we last began to tell all */
