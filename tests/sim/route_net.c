@@ -402,17 +402,19 @@ static void distances(const struct net *net, unsigned destination, uint64_t *ret
 	}
 }
 
-static bool pair_is_right(const struct net *net, unsigned a, unsigned d, uint64_t expected)
+static bool pair_is_right(const struct net *net, unsigned a, unsigned d, uint64_t expected,
+			  bool any_route_will_do)
 {
 	struct route r;
 	bool is_routed = routes_lookup(net->nodes[a].routes, net->nodes[d].id, &r) && r.next_hop;
 
 	if (expected == NET_METRIC_UNREACHABLE)
-		return !is_routed;
-	return is_routed && r.metric == expected;
+		return any_route_will_do || !is_routed;
+	return is_routed && (any_route_will_do || r.metric == expected);
 }
 
-static unsigned count_wrong(struct net *net, unsigned stop_at, char *ret_why, size_t size)
+static unsigned count_wrong(struct net *net, bool any_route_will_do, unsigned stop_at,
+			    char *ret_why, size_t size)
 {
 	uint64_t *expected = malloc(net->n_nodes * sizeof(*expected));
 	unsigned n = 0;
@@ -424,7 +426,8 @@ static unsigned count_wrong(struct net *net, unsigned stop_at, char *ret_why, si
 			continue;
 		distances(net, d, expected);
 		for (unsigned a = 0; a < net->n_nodes && n < stop_at; a++) {
-			if (!net->nodes[a].routes || pair_is_right(net, a, d, expected[a]))
+			if (!net->nodes[a].routes ||
+			    pair_is_right(net, a, d, expected[a], any_route_will_do))
 				continue;
 			if (n++ == 0 && ret_why)
 				(void)snprintf(ret_why, size, "%u to %u should cost %lld", a, d,
@@ -437,12 +440,12 @@ static unsigned count_wrong(struct net *net, unsigned stop_at, char *ret_why, si
 
 bool net_is_converged(struct net *net, char *ret_why, size_t size)
 {
-	return count_wrong(net, 1, ret_why, size) == 0;
+	return count_wrong(net, false, 1, ret_why, size) == 0;
 }
 
-unsigned net_count_wrong(struct net *net)
+unsigned net_count_unrouted(struct net *net)
 {
-	return count_wrong(net, UINT32_MAX, NULL, 0);
+	return count_wrong(net, true, UINT32_MAX, NULL, 0);
 }
 
 uint64_t net_digest_mismatches(const struct net *net)

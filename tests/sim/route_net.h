@@ -88,5 +88,5 @@ void net_link_rekey(struct net *net, unsigned link);
 
 /* Every connected pair is routed at the cost of the shortest path, and no other pair. */
 bool net_is_converged(struct net *net, char *ret_why, size_t size);
-unsigned net_count_wrong(struct net *net); /* pairs */
+unsigned net_count_unrouted(struct net *net); /* connected pairs without any route */
 uint64_t net_digest_mismatches(const struct net *net);
