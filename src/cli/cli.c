@@ -354,9 +354,13 @@ const char *cli_verb_nearest(const char *name)
 	unsigned best = NEAR_ENOUGH + 1;
 
 	for (const struct cli_verb *v = cli_verbs; v->name; v++) {
+		size_t len = strlen(name);
 		unsigned distance = text_distance(name, v->name);
 
-		if (distance < best && distance < strlen(name)) {
+		if (len >= 2 && strncmp(name, v->name, len) == 0)
+			distance = 0; /* "stat": begun rightly */
+
+		if (distance < best && distance < len) {
 			best = distance;
 			nearest = v->name;
 		}

@@ -168,7 +168,7 @@ int verb_init(struct cli *c)
 	const char *name = cli_value(c, "name");
 	char host[NODE_NAME_MAX + 1];
 	char path[CLI_PATH_SIZE];
-	bool is_new;
+	bool is_new = false;
 	int r;
 
 	if (!domain)

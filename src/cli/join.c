@@ -362,7 +362,7 @@ static int join(struct cli *c, const struct invite *invite, const char *name,
 {
 	CLEANUP(config_freep) struct config *config = NULL;
 	CLEANUP(store_closep) struct store *store = NULL;
-	int64_t unix_s;
+	int64_t unix_s = 0;
 	int r = cli_config_or_default(c, &config);
 
 	if (r == 0)

@@ -69,8 +69,8 @@ static int stop(struct cli *c, const struct config *config, bool is_for_good, bo
 int verb_down(struct cli *c)
 {
 	CLEANUP(config_freep) struct config *config = NULL;
-	bool was_running;
-	bool is_service;
+	bool was_running = false;
+	bool is_service = false;
 	int r = cli_config_or_default(c, &config);
 
 	if (r == 0)
@@ -198,8 +198,8 @@ int verb_leave(struct cli *c)
 	CLEANUP(config_freep) struct config *config = NULL;
 	char aside[CLI_PATH_SIZE + 8] = "";
 	bool is_authority = false;
-	bool was_running;
-	bool is_service;
+	bool was_running = false;
+	bool is_service = false;
 	int r = cli_config_or_default(c, &config);
 
 	if (r == 0)

@@ -130,7 +130,7 @@ static int call(struct keeper_client *k, struct request *request, struct reply *
 	int r;
 
 	request->sequence = ++k->sequence;
-	request_encode(request, bytes);
+	keeper_request_encode(request, bytes);
 	if (send(k->fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0)
 		return fail(-errno, why);
 	r = await(k, ret);
@@ -226,7 +226,7 @@ int keeper_heartbeat(struct keeper_client *k)
 	struct request request = { .verb = VERB_HEARTBEAT };
 	uint8_t bytes[REQUEST_SIZE];
 
-	request_encode(&request, bytes);
+	keeper_request_encode(&request, bytes);
 	if (send(k->fd, bytes, sizeof(bytes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		/* full of beats that the keeper had no time to read: it knows that we live */
 		return errno == EAGAIN || errno == ENOBUFS ? 0 : -EPIPE;

@@ -12,9 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct reply reply;
 	uint8_t again[REPLY_SIZE];
 
-	if (request_decode(SPAN(data, size), &request) == 0) {
+	if (keeper_request_decode(SPAN(data, size), &request) == 0) {
 		assert(request.verb < N_VERBS && request.prefix.len <= 128);
-		request_encode(&request, again);
+		keeper_request_encode(&request, again);
 		assert(memcmp(again, data, 12) == 0); /* beyond is a reserved word */
 	}
 	if (reply_decode(SPAN(data, size), &reply) == 0) {

@@ -241,7 +241,7 @@ static void read_requests(struct keeper *k)
 
 		if (n <= 0)
 			return; /* nothing more, or its end is closed: SIGCHLD follows */
-		if (request_decode(SPAN(bytes, (size_t)n), &request) < 0) {
+		if (keeper_request_decode(SPAN(bytes, (size_t)n), &request) < 0) {
 			kill_child(k, "daemon_speaks_nonsense");
 			return;
 		}

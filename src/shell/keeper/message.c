@@ -4,7 +4,7 @@
 
 #include "shell/keeper/message.h"
 
-void request_encode(const struct request *r, uint8_t ret[REQUEST_SIZE])
+void keeper_request_encode(const struct request *r, uint8_t ret[REQUEST_SIZE])
 {
 	struct writer w = writer_of(ret, REQUEST_SIZE);
 
@@ -17,7 +17,7 @@ void request_encode(const struct request *r, uint8_t ret[REQUEST_SIZE])
 	write_bytes(&w, r->prefix.ip, 16);
 }
 
-int request_decode(struct span bytes, struct request *ret)
+int keeper_request_decode(struct span bytes, struct request *ret)
 {
 	struct reader r = reader_of(bytes);
 	struct request q;

@@ -39,8 +39,8 @@ struct reply {
 	int fd; /* -1 for none */
 };
 
-void request_encode(const struct request *r, uint8_t ret[REQUEST_SIZE]);
+void keeper_request_encode(const struct request *r, uint8_t ret[REQUEST_SIZE]);
 /* -EBADMSG: another length, no such verb, or a prefix longer than 128 bits. */
-int request_decode(struct span bytes, struct request *ret);
+int keeper_request_decode(struct span bytes, struct request *ret);
 void reply_encode(const struct reply *r, uint8_t ret[REPLY_SIZE]);
 int reply_decode(struct span bytes, struct reply *ret); /* fd is -1 */

@@ -366,21 +366,21 @@ static void messages_have_one_length_and_known_verbs(void **state)
 	struct reply reply_back;
 	uint8_t bytes[REQUEST_SIZE + 1] = { 0 }, reply_bytes[REPLY_SIZE];
 
-	request_encode(&q, bytes);
-	assert_int_equal(request_decode(SPAN(bytes, REQUEST_SIZE), &back), 0);
+	keeper_request_encode(&q, bytes);
+	assert_int_equal(keeper_request_decode(SPAN(bytes, REQUEST_SIZE), &back), 0);
 	assert_int_equal(back.verb, VERB_ROUTE_ADD);
 	assert_int_equal(back.sequence, 7);
 	assert_int_equal(back.number, 9);
 	assert_int_equal(back.priority, 3);
 	assert_int_equal(back.prefix.len, 48);
 	assert_memory_equal(back.prefix.ip, q.prefix.ip, 16);
-	assert_int_equal(request_decode(SPAN(bytes, REQUEST_SIZE - 1), &back), -EBADMSG);
-	assert_int_equal(request_decode(SPAN(bytes, REQUEST_SIZE + 1), &back), -EBADMSG);
+	assert_int_equal(keeper_request_decode(SPAN(bytes, REQUEST_SIZE - 1), &back), -EBADMSG);
+	assert_int_equal(keeper_request_decode(SPAN(bytes, REQUEST_SIZE + 1), &back), -EBADMSG);
 	bytes[0] = N_VERBS;
-	assert_int_equal(request_decode(SPAN(bytes, REQUEST_SIZE), &back), -EBADMSG);
+	assert_int_equal(keeper_request_decode(SPAN(bytes, REQUEST_SIZE), &back), -EBADMSG);
 	bytes[0] = 0;
 	bytes[1] = 129;
-	assert_int_equal(request_decode(SPAN(bytes, REQUEST_SIZE), &back), -EBADMSG);
+	assert_int_equal(keeper_request_decode(SPAN(bytes, REQUEST_SIZE), &back), -EBADMSG);
 
 	reply_encode(&reply, reply_bytes);
 	assert_int_equal(reply_decode(SPAN_OF(reply_bytes), &reply_back), 0);
