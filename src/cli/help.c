@@ -74,11 +74,10 @@ static void print_verb(const struct cli_verb *v, FILE *to)
 		(void)fputc('\n', to);
 		wrap(to, v->text, 0);
 	}
-	if (!v->run_raw) {
-		(void)fprintf(to, "\nOptions:\n");
-		print_options(v->options, to);
+	(void)fprintf(to, "\nOptions:\n");
+	print_options(v->options, to);
+	if (!v->run_raw) /* it reads its own, all of which are in the table */
 		print_options(cli_common_options, to);
-	}
 	(void)fprintf(to, "\nExamples:\n");
 	print_lines(v->examples, "  ", to);
 }
