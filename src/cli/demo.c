@@ -184,8 +184,10 @@ static int work(struct demo *d)
 {
 	bool is_ok = tell_story(d) == 0;
 
-	if (demo_is_stopped())
+	if (demo_is_stopped()) {
+		report_say(d, "told to end: taking everything down");
 		return 130; /* as a shell says for Ctrl-C */
+	}
 	report_summary(d, is_ok);
 	if (d->options.is_json)
 		report_json(d, is_ok);

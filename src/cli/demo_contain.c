@@ -159,7 +159,6 @@ static int exit_status(int status)
 _Noreturn static void inside(struct demo *d, int (*work)(struct demo *d))
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)setsid(); /* a Ctrl-C is the caller's to pass on, not for each daemon */
 	catch_signals();
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
 		say_refused("mounts of its own", errno);
@@ -198,6 +197,7 @@ _Noreturn static void warden(struct demo *d, int (*work)(struct demo *d), int pi
 {
 	int status = 1;
 
+	(void)setsid(); /* what kills the caller's whole process group leaves this one its work */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);

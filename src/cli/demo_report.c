@@ -67,7 +67,7 @@ static void draw_link(const struct demo *d, const struct demo_link *l, bool is_v
 	(void)fprintf(d->out, "%s%s%s", colour(d, c), signs[d->is_utf8][is_vertical][state],
 		      colour(d, PLAIN));
 	if (is_vertical) /* signs differ in bytes, not in columns, except for one */
-		(void)fprintf(d->out, "%*s", !d->is_utf8 && state == 0 ? 11 : 12, "");
+		(void)fprintf(d->out, "%*s", !d->is_utf8 && state == 0 ? 13 : 14, "");
 }
 
 static void draw_row(struct demo *d, unsigned first, unsigned columns)
@@ -79,12 +79,12 @@ static void draw_row(struct demo *d, unsigned first, unsigned columns)
 
 		(void)fprintf(d->out, "%s%c%s%c%s", n->group ? "" : colour(d, RED), frame[0],
 			      n->name, frame[1], n->group ? "" : colour(d, PLAIN));
-		if (strlen(n->name) == 2)
-			(void)fputc(' ', d->out);
-		if (i + 1 < first + columns) {
-			(void)fputc(' ', d->out);
-			draw_link(d, lab_link(d, i, i + 1), false);
-		}
+		if (i + 1 == first + columns)
+			break;
+		(void)fputs(strlen(n->name) == 2 ? "  " : " ",
+			    d->out); /* n10 and on take one more */
+		draw_link(d, lab_link(d, i, i + 1), false);
+		(void)fputs("  ", d->out);
 	}
 	(void)fputc('\n', d->out);
 }
