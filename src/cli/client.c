@@ -13,6 +13,7 @@
 #define SYSTEM_CONFIG "/etc/x0/x0.yaml"
 #define POLL_MS 50
 #define STOP_MS 10000
+#define LEFT_MS 2000 /* a socket nobody listens on for this long has been left behind */
 
 DEFINE_FREEP(struct config, config_free)
 DEFINE_FREEP(struct control_client, control_client_free)
@@ -288,6 +289,7 @@ int cli_stop_daemon(struct cli *c, const char *socket)
 {
 	struct cli_patience patience = { 0 };
 	uint64_t end_us = loop_now_us() + STOP_MS * UINT64_C(1000);
+	uint64_t left_us = loop_now_us() + LEFT_MS * UINT64_C(1000);
 	int r = ask_to_stop(socket);
 
 	if (r < 0)
@@ -297,7 +299,8 @@ int cli_stop_daemon(struct cli *c, const char *socket)
 		char why[CONTROL_WHY_SIZE];
 
 		r = control_client_open(socket, &client, why);
-		if (r == -ENOENT || r == -ECONNREFUSED)
+		/* The keeper removes the socket last of all: not before that may another start. */
+		if (r == -ENOENT || (r == -ECONNREFUSED && loop_now_us() > left_us))
 			return 0;
 		cli_patience(c, &patience, "waiting for the daemon to end ...");
 		pause_ms(POLL_MS);
