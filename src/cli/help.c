@@ -76,7 +76,7 @@ static void print_verb(const struct cli_verb *v, FILE *to)
 	}
 	(void)fprintf(to, "\nOptions:\n");
 	print_options(v->options, to);
-	if (!v->run_raw) /* it reads its own, all of which are in the table */
+	if (!v->run_raw)
 		print_options(cli_common_options, to);
 	(void)fprintf(to, "\nExamples:\n");
 	print_lines(v->examples, "  ", to);
@@ -91,7 +91,7 @@ static void print_program(FILE *to)
 			  "  x0 join                         on the second: paste it\n\nVerbs:\n");
 	for (const struct cli_verb *v = cli_verbs; v->name; v++)
 		(void)fprintf(to, "  %-11s %s\n", v->name, v->line);
-	(void)fprintf(to, "\nEvery verb:\n");
+	(void)fprintf(to, "\nEvery verb but demo:\n");
 	print_options(cli_common_options, to);
 	(void)fprintf(to, "\nExit status: %s.\nMore: x0 help VERB, man x0\n", exits);
 }
@@ -174,7 +174,7 @@ void help_print_man(FILE *to)
 		      "Machines form one encrypted IPv6 network without a central server. Three "
 		      "commands connect two of them: \\fBx0 init\\fR and \\fBx0 invite\\fR on the "
 		      "first, \\fBx0 join\\fR on the second.\n"
-		      ".SH OPTIONS\nEvery verb has these.\n",
+		      ".SH OPTIONS\nEvery verb but \\fBdemo\\fR has these.\n",
 		      X0_VERSION);
 	roff_options(cli_common_options, to);
 	(void)fputs(".SH VERBS\n", to);

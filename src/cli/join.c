@@ -63,10 +63,12 @@ static int get_invite(struct cli *c, struct invite *ret)
 	const char *reason = "";
 	int r = 0;
 
-	if (c->n_args > 0 && strcmp(c->args[0], "-") != 0)
+	if (c->n_args > 0 && strcmp(c->args[0], "-") != 0) {
 		(void)snprintf(text, sizeof(text), "%s", c->args[0]);
-	else
+		bytes_wipe(c->args[0], strlen(c->args[0])); /* others see it in `ps` */
+	} else {
 		r = read_invitation(c, text);
+	}
 	if (r == 0) {
 		text[strcspn(text, " \t\r\n")] = '\0';
 		if (invite_parse(text, ret, &reason) < 0)

@@ -135,13 +135,14 @@ static int open_log(struct cli *c, const struct config *config, char path[CLI_PA
 	return fd;
 }
 
-_Noreturn static void be_daemon(struct cli *c, const struct config *config, int log_fd)
+/* As a program of its own: what `ps` shows then is the daemon, and not the arguments of this
+ * command, which may be an invitation. */
+_Noreturn static void be_daemon(struct cli *c, int log_fd)
 {
-	struct daemon_options options = { .config = config };
+	char program[CLI_PATH_SIZE];
 	char path[CLI_PATH_SIZE];
-	char why[DAEMON_WHY_SIZE] = "";
+	char *argv[] = { "x0", "up", "--foreground", "--config", path, NULL };
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int status;
 
 	(void)setsid();
 	(void)dup2(null_fd, STDIN_FILENO);
@@ -149,14 +150,10 @@ _Noreturn static void be_daemon(struct cli *c, const struct config *config, int 
 	(void)dup2(log_fd, STDERR_FILENO);
 	if (cli_config_path(c, path) != 0 || chdir("/") < 0)
 		_exit(CLI_FAILED);
-	options.config_path = path;
-	if (log_new(STDERR_FILENO, (enum log_format)config->log_format,
-		    (enum log_level)config->log_level, NULL, &options.log) < 0)
-		_exit(CLI_FAILED);
-	status = daemon_run(&options, why);
-	if (why[0])
-		(void)dprintf(STDERR_FILENO, "x0 up: %s\n", why);
-	_exit(status);
+	(void)execv(program_path(program), argv);
+	(void)execv("/proc/self/exe", argv); /* its file has been replaced */
+	(void)dprintf(STDERR_FILENO, "cannot run %s: %s\n", program, strerror(errno));
+	_exit(CLI_FAILED);
 }
 
 /* The end of what was logged since start, for people. */
@@ -239,7 +236,7 @@ static int start_in_background(struct cli *c, const struct config *config, const
 	(void)fflush(c->err);
 	pid = fork();
 	if (pid == 0)
-		be_daemon(c, config, log_fd);
+		be_daemon(c, log_fd);
 	r = pid < 0 ? -errno : wait_for_answer(c, config, pid, ret_status);
 	if (r == -ETIMEDOUT)
 		(void)kill(pid, SIGTERM);

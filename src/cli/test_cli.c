@@ -388,7 +388,7 @@ static void every_row_of_the_table_is_whole(void **state)
 		assert_ptr_equal(cli_verb_find(v->name), v);
 		for (const struct cli_option *o = v->options; o && o->name; o++, n++)
 			assert_non_null(o->help);
-		assert_true(n + 3 <= CLI_OPTIONS_MAX);
+		assert_true(v->run_raw || n + 3 <= CLI_OPTIONS_MAX);
 	}
 }
 

@@ -74,13 +74,15 @@ static const struct cli_option policy_options[] = {
 };
 
 static const struct cli_option demo_options[] = {
-	{ "nodes", 0, "N", false, "an even number from 4 to 16, in two rows; default 6" },
-	{ "once", 0, NULL, false, "ends by itself; exit status 0 only if all of it worked" },
-	{ "json", 0, NULL, false, "one JSON object on stdout at the end, progress on stderr" },
-	{ "keep", 0, NULL, false, "keeps configuration, state (keys!) and logs" },
+	{ "nodes", 0, "N", false, "an even number from 4 to 16 (default: 6)" },
+	{ "once", 0, NULL, false, "end by itself; fail unless all of it worked" },
+	{ "json", 0, NULL, false, "one JSON object at the end, progress on standard error" },
+	{ "keep", 0, NULL, false, "keep configuration, state (keys!) and logs" },
 	{ "scenario", 0, "NAME", false, "all (default), transfer, cut or kill" },
+	{ "help", 'h', NULL, false, "print its help" },
 	END,
 };
+
 static const struct cli_option help_options[] = {
 	{ "man", 0, NULL, false, "print the manual page (roff)" },
 	END,
@@ -292,29 +294,26 @@ const struct cli_verb cli_verbs[] = {
 			    "sudo x0 doctor --json",
 	},
 	{
-		.name = "demo",
-		.run_raw = demo_main,
-		.line = "a mesh of six real nodes on this one machine",
-		.arguments = "",
-		.options = demo_options,
-		.text = "Founds a mesh of nodes in network namespaces of their own, and shows it "
-			"at "
-			"work: identities, links, all pairs reachable, a file fetched from the far "
-			"corner, a link cut silently, a relay killed. Nothing outside is touched "
-			"and "
-			"all of it is taken away at the end. Root is not needed where user "
-			"namespaces are allowed. Without --once it goes on until Ctrl-C.",
-		.examples = "x0 demo\n"
-			    "x0 demo --once --json\n"
-			    "x0 demo --once --scenario cut --nodes 8",
-	},
-	{
 		.name = "version",
 		.run = verb_version,
 		.line = "version of the program and its cryptography",
 		.arguments = "",
 		.text = "",
 		.examples = "x0 version",
+	},
+	{
+		.name = "demo",
+		.run_raw = demo_main,
+		.line = "a whole mesh on this one machine, broken and repaired",
+		.arguments = "",
+		.options = demo_options,
+		.text = "Runs real nodes, each in a network namespace of its own, and shows them "
+			"at "
+			"work: identities, links, a file from the far corner, a link cut silently, "
+			"a relay killed. Nothing outside is touched. Root is not needed where user "
+			"namespaces are allowed.",
+		.examples = "x0 demo\n"
+			    "x0 demo --once --json",
 	},
 	{
 		.name = "completion",

@@ -43,7 +43,8 @@ struct ping {
 	uint64_t wait_us;
 	uint64_t sent_us;
 	uint64_t min_us, max_us, sum_us;
-	bool has_answer; /* trace: of the current ttl */
+	bool has_answer;  /* trace: of the current ttl */
+	bool is_retrying; /* there was no route yet */
 	struct loop_timer *timer;
 };
 

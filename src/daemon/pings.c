@@ -10,6 +10,7 @@
 #define INTERVAL_MAX_MS 60000
 #define WAIT_MAX_MS 60000
 #define TRACE_TTL_MAX 64
+#define RETRY_US MS(20)
 
 static struct ping *ping_of_request(struct daemon *d, uint64_t request)
 {
@@ -50,26 +51,39 @@ static void tell(struct ping *p, const char *kind, int sequence, const char *why
 		json_pack("{s:s, s:i, s:s}", "event", kind, "sequence", sequence, "why", why));
 }
 
+/* Where there is no route yet (the node has just started) it is tried again for as long as an
+ * answer would be waited for; only then is that told. */
+static bool retries(struct ping *p, int r, uint64_t now_us)
+{
+	if (r != -ENETUNREACH || p->is_trace || now_us >= p->sent_us + p->wait_us)
+		return false;
+	p->is_retrying = true;
+	return true;
+}
+
 static void send_next(struct ping *p, uint64_t now_us)
 {
 	struct daemon *d = p->daemon;
 	int r;
 
-	p->n_sent++;
-	p->sent_us = now_us;
+	if (!p->is_retrying) {
+		p->n_sent++;
+		p->sent_us = now_us;
+	}
+	p->is_retrying = false;
 	p->has_answer = false;
 	if (p->is_trace)
 		r = node_trace(d->node, p->node_id, p->id, p->n_sent, now_us);
 	else
 		r = node_ping(d->node, p->node_id, p->id, p->n_sent, now_us);
-	if (r == -ENETUNREACH)
+	if (r == -ENETUNREACH && !retries(p, r, now_us))
 		tell(p, "no_route", (int)p->n_sent, "there is no route to it (yet)");
 	daemon_drain(d);
 }
 
 static bool is_over(const struct ping *p, uint64_t now_us)
 {
-	if (p->n_wanted == 0 || p->n_sent < p->n_wanted)
+	if (p->is_retrying || p->n_wanted == 0 || p->n_sent < p->n_wanted)
 		return false;
 	return p->n_received >= p->n_sent || now_us >= p->sent_us + p->wait_us;
 }
@@ -85,10 +99,14 @@ static void on_timer(void *arg, uint64_t now_us)
 	}
 	if (p->is_trace && !p->has_answer && p->n_sent > 0)
 		tell(p, "timeout", (int)p->n_sent, "no answer");
-	if (p->n_wanted == 0 || p->n_sent < p->n_wanted)
+	if (p->is_retrying || p->n_wanted == 0 || p->n_sent < p->n_wanted)
 		send_next(p, now_us);
 	if (!p->request)
 		return; /* answered and done already */
+	if (p->is_retrying) {
+		loop_timer_arm(timer, now_us + RETRY_US);
+		return;
+	}
 	loop_timer_arm(timer, now_us + (p->n_wanted && p->n_sent >= p->n_wanted ? p->wait_us
 										: p->interval_us));
 }

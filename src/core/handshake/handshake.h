@@ -101,7 +101,8 @@ void handshakes_set_network_keys(struct handshakes *h, const uint8_t (*keys)[NET
  * oneself, -EAGAIN without identity or network key.
  *
  * Should the responder have lost our chain, which was sent by its hash alone, the handshake is
- * made again by itself and HS_DONE comes a second time for the same id, with other indices. */
+ * made again by itself: HS_DONE, or HS_FAILED, comes a second time for the same id, HS_DONE with
+ * other indices. */
 int handshakes_start(struct handshakes *h, uint64_t id, const struct hs_path *path,
 		     const struct hs_expect *expect, uint64_t now_us);
 

@@ -97,6 +97,44 @@ static void at_the_same_moment_only_one_is_completed(void **state)
 	}
 }
 
+/* Both begin at once; then the bits say which way the next datagram arrives. */
+static void cross_in_order(unsigned order, unsigned n_bits, bool is_warm)
+{
+	struct world w;
+	struct host *a, *b;
+	unsigned before = is_warm ? 2 : 0;
+
+	world_init(&w, order);
+	a = world_add(&w);
+	b = world_add(&w);
+	for (unsigned i = 0; i < before; i++) {
+		assert_int_equal(world_start(&w, i ? b : a, i ? a : b), 0);
+		world_run(&w, w.now_us + SECONDS(20));
+	}
+	assert_int_equal(world_start(&w, a, b), 0);
+	assert_int_equal(world_start(&w, b, a), 0);
+	for (unsigned i = 0; i < n_bits; i++)
+		(void)world_deliver_to(&w, order >> i & 1 ? a : b);
+	world_run(&w, w.now_us + SECONDS(30));
+	assert_in_range(a->n_done, before + 1, before + 2);
+	assert_int_equal(a->n_done, b->n_done);
+	assert_memory_equal(a->done[before].root, b->done[before].root, SHA256_LEN);
+	assert_int_equal(a->n_failed + b->n_failed,
+			 failures_of(a, HS_FAIL_LOST_RACE) + failures_of(b, HS_FAIL_LOST_RACE));
+	world_done(&w);
+}
+
+static void crossing_handshakes_end_in_every_order_of_their_datagrams(void **state)
+{
+	(void)state;
+	unsigned n_bits = getenv("X0_LONG") ? 16 : 9;
+
+	for (unsigned order = 0; order < 1U << n_bits; order++) {
+		cross_in_order(order, n_bits, false);
+		cross_in_order(order, n_bits, true);
+	}
+}
+
 /* The winner of the comparison dies after its M1 was received: the loser resumes. */
 static bool lose_everything_of(struct world *w, struct packet *p, void *arg)
 {
@@ -159,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crossing_handshakes_end_as_one_at_every_offset),
 		cmocka_unit_test(crossing_handshakes_end_as_one_in_any_order),
+		cmocka_unit_test(crossing_handshakes_end_in_every_order_of_their_datagrams),
 		cmocka_unit_test(at_the_same_moment_only_one_is_completed),
 		cmocka_unit_test(the_loser_resumes_when_the_winner_does_not_complete),
 		cmocka_unit_test(all_complete_at_one_percent_loss),

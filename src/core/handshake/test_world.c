@@ -385,14 +385,12 @@ static size_t next_packet(const struct world *w)
 	return best;
 }
 
-static void deliver_next(struct world *w)
+static void deliver(struct world *w, size_t i)
 {
-	size_t i = next_packet(w);
 	struct packet p = w->packets[i];
 	struct host *to = &w->hosts[p.to];
 
 	w->packets[i] = w->packets[--w->n_packets];
-	w->now_us = p.at_us;
 	if (p.hello_index) {
 		for (unsigned k = 0; k < to->n_done; k++) /* it opens: the index is ours */
 			if (to->done[k].local_index == p.hello_index)
@@ -400,6 +398,27 @@ static void deliver_next(struct world *w)
 		return;
 	}
 	world_deliver(w, to, &p.path, SPAN(p.bytes, p.len));
+}
+
+static void deliver_next(struct world *w)
+{
+	size_t i = next_packet(w);
+
+	w->now_us = w->packets[i].at_us;
+	deliver(w, i);
+}
+
+bool world_deliver_to(struct world *w, const struct host *to)
+{
+	size_t best = SIZE_MAX;
+
+	for (size_t i = 0; i < w->n_packets; i++)
+		if (w->packets[i].to == to->number &&
+		    (best == SIZE_MAX || w->packets[i].number < w->packets[best].number))
+			best = i;
+	if (best != SIZE_MAX)
+		deliver(w, best);
+	return best != SIZE_MAX;
 }
 
 void world_run(struct world *w, uint64_t until_us)

@@ -87,6 +87,8 @@ int world_start(struct world *w, struct host *from, const struct host *to);
 /* Until nothing is left to happen before the time. */
 void world_run(struct world *w, uint64_t until_us);
 void world_send(struct world *w, const struct packet *p);
+/* The next packet on its way to this host, now and whatever its time; false if there is none. */
+bool world_deliver_to(struct world *w, const struct host *to);
 /* A datagram by hand, without the network. */
 void world_deliver(struct world *w, struct host *to, const struct hs_path *path,
 		   struct span datagram);

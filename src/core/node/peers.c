@@ -497,13 +497,9 @@ static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
 	bool has_session = false;
 
 	if (p->neighbour) {
-		uint64_t link_us = link_deadline_us(p->neighbour->link);
-
-		/* Probes wait for a session that may send: being due without one is no reason to
-		 * tick at once, and again at once. */
-		if (!p->direct)
-			link_us = max_u64(link_us, n->now_us + MS(10));
-		at = min_u64(link_us, roam_deadline_us(&p->neighbour->roam));
+		at = roam_deadline_us(&p->neighbour->roam);
+		if (p->direct) /* else no probe can be sent yet */
+			at = min_u64(at, link_deadline_us(p->neighbour->link));
 		if (p->neighbour->told == LINK_DOWN)
 			at = min_u64(at, max_u64(p->neighbour->down_us + PEER_DEAD_US,
 						 n->now_us + SECONDS(1)));

@@ -7,11 +7,11 @@
 
 #define FAST_TRIES 5 /* then the wait doubles */
 #define RETRY_MAX_US 16000000
-#define BETTER_RETRY_US 240000 /* a better route is no emergency */
-#define REPEAT_US 40000	       /* a copy this soon is not sent on: less than the retry */
-#define RELAY_KEPT_US 2000000  /* neighbours that asked are remembered */
-#define BUMP_MIN_US 10000      /* own seqno rises no faster: half its circle takes over 5 min */
-#define CLAIM_MIN_US 1000000   /* own id is claimed back no faster */
+#define BETTER_RETRY_US UINT64_C(240000) /* a better route is no emergency */
+#define REPEAT_US 40000			 /* a copy this soon is not sent on: less than the retry */
+#define RELAY_KEPT_US 2000000		 /* neighbours that asked are remembered */
+#define BUMP_MIN_US 10000    /* own seqno rises no faster: half its circle takes over 5 min */
+#define CLAIM_MIN_US 1000000 /* own id is claimed back no faster */
 
 bool has_askers(const struct destination *d)
 {

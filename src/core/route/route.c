@@ -373,6 +373,16 @@ size_t routes_count_reachable(const struct routes *t)
 	return t->n_reachable;
 }
 
+uint32_t routes_last_metric(const struct routes *t, uint64_t neighbour, uint64_t destination)
+{
+	int n = neighbour ? neighbour_find(t, neighbour) : NO_SLOT;
+	int slot = destination ? table_find(t, destination) : NO_SLOT;
+
+	if (n < 0 || slot < 0)
+		return ROUTE_METRIC_INFINITY;
+	return t->neighbours[n].heard[slot].last_metric;
+}
+
 bool routes_feasibility(const struct routes *t, uint64_t destination, uint32_t *ret_epoch,
 			uint16_t *ret_seqno, uint32_t *ret_metric)
 {

@@ -39,21 +39,27 @@ struct route_config {
 int routes_new(const struct route_config *config, uint64_t now_us, struct routes **ret);
 void routes_free(struct routes *t);
 
-/* A neighbour appeared, or its link's cost changed, or it vanished. -ENOBUFS. */
+/* A neighbour appeared, or its link's cost changed, or it vanished. A cost of 0 counts as 1.
+ * Down repairs at once: the best feasible alternate is selected when the call returns. -EINVAL
+ * for 0 and for oneself, -ENOBUFS. */
 int routes_neighbour_up(struct routes *t, uint64_t neighbour, uint32_t metric, uint64_t now_us);
 void routes_neighbour_metric(struct routes *t, uint64_t neighbour, uint32_t metric,
 			     uint64_t now_us);
 void routes_neighbour_down(struct routes *t, uint64_t neighbour, uint64_t now_us);
-/* The session was replaced: what the neighbour knows of us is told again. */
+/* The session was replaced: what the neighbour knows of us is told again. Only for a neighbour
+ * of the same boot epoch: one that restarted forgot what it had advertised, so it must go down
+ * and come up, and its old routes with it. Also after a record could not be queued. */
 void routes_neighbour_resync(struct routes *t, uint64_t neighbour, uint64_t now_us);
 
-/* A record of type RECORD_ROUTE_* or RECORD_SEQNO_REQUEST from a neighbour. -EBADMSG,
- * -EPROTO; a bad record changes nothing. */
+/* A record of type RECORD_ROUTE_* or RECORD_SEQNO_REQUEST from a neighbour with a session. It
+ * may come before routes_neighbour_up(), and counts from then on. -EBADMSG, -EPROTO, -ENOBUFS;
+ * a bad record changes nothing. */
 int routes_input(struct routes *t, uint64_t neighbour, uint8_t record_type, struct span body,
 		 uint64_t now_us);
 void routes_tick(struct routes *t, uint64_t now_us);
 uint64_t routes_deadline_us(const struct routes *t);
 
+/* Drain after every call above. Records are already paced: push them as urgent. */
 enum route_action_type {
 	ROUTE_SEND,    /* a record for a neighbour's stream */
 	ROUTE_CHANGED, /* the selected next hop or reachability of a destination changed */
@@ -82,11 +88,16 @@ struct route {
 	uint64_t since_us;
 };
 
-/* false for a destination never heard of. */
+/* false for a destination never heard of. Oneself is its own next hop. With next_hop 0 there may
+ * still be alternates, loop-free as of the last route. */
 bool routes_lookup(const struct routes *t, uint64_t destination, struct route *ret);
-/* Walks in order of first sight; start with *cursor = 0. */
+/* Walks in order of first sight, oneself left out; start with *cursor = 0. A forgotten
+ * destination's place in the order goes to the next new one. */
 bool routes_next(const struct routes *t, size_t *cursor, struct route *ret);
-size_t routes_count_reachable(const struct routes *t);
+size_t routes_count_reachable(const struct routes *t); /* oneself not counted */
+/* The last finite metric the neighbour announced, withdrawn or not, its link not included;
+ * ROUTE_METRIC_INFINITY for none. For deflection only: nothing says it is free of loops. */
+uint32_t routes_last_metric(const struct routes *t, uint64_t neighbour, uint64_t destination);
 
 /* For invariant checks: what this node has advertised at best, (epoch, seqno, metric). */
 bool routes_feasibility(const struct routes *t, uint64_t destination, uint32_t *ret_epoch,

@@ -210,6 +210,8 @@ static int neighbour_slot(struct routes *t)
 		if (!t->neighbours[i].is_up) {
 			unhear_all(t, (int)i);
 			neighbour_detach(t, (int)i);
+			for (size_t k = 0; k < t->n_destinations; k++)
+				t->neighbours[i].heard[k].last_metric = ROUTE_METRIC_INFINITY;
 			return (int)i;
 		}
 	}

@@ -431,6 +431,21 @@ static void a_request_floods_where_there_is_no_route_until_its_hops_are_used_up(
 	bed_done(&b);
 }
 
+static void the_last_finite_metric_is_kept_for_deflection(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b, 1);
+	assert_int_equal(routes_last_metric(b.t, 1, D), ROUTE_METRIC_INFINITY);
+	assert_int_equal(offer(&b, 1, D, 1, 50), 0);
+	assert_int_equal(offer(&b, 1, D, 1, ROUTE_METRIC_INFINITY), 0);
+	assert_int_equal(look(&b, D).next_hop, 0);
+	assert_int_equal(routes_last_metric(b.t, 1, D), 50);
+	assert_int_equal(routes_last_metric(b.t, 2, D), ROUTE_METRIC_INFINITY);
+	bed_done(&b);
+}
+
 static void updates_wait_five_milliseconds_for_company(void **state)
 {
 	(void)state;
@@ -857,6 +872,7 @@ int main(void)
 		cmocka_unit_test(a_request_goes_along_the_route_once_and_its_answer_back),
 		cmocka_unit_test(
 			a_request_floods_where_there_is_no_route_until_its_hops_are_used_up),
+		cmocka_unit_test(the_last_finite_metric_is_kept_for_deflection),
 		cmocka_unit_test(updates_wait_five_milliseconds_for_company),
 		cmocka_unit_test(unknown_attributes_are_relayed_untouched),
 		cmocka_unit_test(own_seqno_is_refreshed_every_minute_or_so),

@@ -141,6 +141,10 @@ void loop_timer_arm(struct loop_timer *t, uint64_t deadline_us)
 		(void)uv_timer_stop(&t->uv);
 		return;
 	}
+	/* libuv runs timers until none is due before it looks at descriptors: one that is armed
+	 * again and again for the past, by a bug or by load, must not keep it there. */
+	if (wait_us == 0)
+		wait_us = 1;
 	uv_update_time(t->uv.loop); /* else the wait would count from the start of this turn */
 	(void)uv_timer_start(&t->uv, on_timer, wait_us / US_PER_MS + (wait_us % US_PER_MS > 0), 0);
 }

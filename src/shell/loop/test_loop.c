@@ -247,9 +247,57 @@ static void what_cannot_be_a_name_is_refused_at_once(void **state)
 	assert_int_equal(s.n, 0);
 }
 
+struct starving {
+	struct loop *loop;
+	struct loop_timer *timer;
+	int fds[2];
+	unsigned n_ticks;
+	bool was_readable;
+};
+
+static void always_due(void *arg, uint64_t now_us)
+{
+	struct starving *s = arg;
+
+	if (++s->n_ticks > 1000)
+		loop_stop(s->loop);
+	loop_timer_arm(s->timer, now_us - 1);
+}
+
+static void has_been_read(void *arg, unsigned events, uint64_t now_us)
+{
+	struct starving *s = arg;
+
+	(void)events;
+	(void)now_us;
+	s->was_readable = true;
+	loop_stop(s->loop);
+}
+
+static void a_timer_that_is_always_due_starves_nobody(void **state)
+{
+	(void)state;
+	struct starving s = { 0 };
+	struct loop_fd *fd;
+
+	assert_int_equal(loop_new(&s.loop), 0);
+	assert_int_equal(pipe(s.fds), 0);
+	assert_int_equal(write(s.fds[1], "x", 1), 1);
+	assert_int_equal(loop_timer_new(s.loop, always_due, &s, &s.timer), 0);
+	assert_int_equal(loop_fd_new(s.loop, s.fds[0], LOOP_READABLE, has_been_read, &s, &fd), 0);
+	loop_timer_arm(s.timer, 0);
+	loop_run(s.loop);
+	assert_true(s.was_readable);
+	assert_true(s.n_ticks < 1000);
+	loop_free(s.loop);
+	(void)close(s.fds[0]);
+	(void)close(s.fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_timer_that_is_always_due_starves_nobody),
 		cmocka_unit_test(a_timer_fires_once_and_never_early),
 		cmocka_unit_test(a_descriptor_is_reported_when_it_can_be_read),
 		cmocka_unit_test(a_signal_becomes_a_callback),
