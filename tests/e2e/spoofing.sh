@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A source address of the overlay that arrives from the underlay, and a packet into the tunnel
+# with a source that is not ours: dropped, counted, shown. (The inner source that is not its
+# session's peer needs a lying member: tests/sim.)
+. "$(dirname "$0")/../support/netns.sh"
+
+counter() { # HOST KEY
+	x "$1" status --json | json_value "$2"
+}
+
+host a
+host b
+cable a b 1
+configure a
+configure b 'peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]'
+x a init --domain test.mesh --name a >/dev/null
+x b join "$(invitation a --name b)" >/dev/null
+within 15 x a ping b -c 1 -W 1 || fail "a does not reach b"
+a=$(counter a address)
+b=$(counter b address)
+
+x a status --json | tr -d ' \n' | grep -q '"guard":{"is_on":true' ||
+	skip "no nftables here: $(x a status --json | grep -A 3 '"guard"')"
+before=$(counter a source_packets)
+on b "$TOOL" udp "$b" 2001:db8:0:1::1 9 5
+sleep 0.3
+after=$(counter a source_packets)
+[ $((after - before)) -eq 5 ] || fail "the guard counted $before, then $after; 5 more were sent"
+
+[ "$(counter a spoofed_tun)" -eq 0 ] || fail "spoofed_tun is not 0 at first"
+packets=$(counter b packets_to_tun)
+on a "$TOOL" udp 2001:db8:0:1::1 "$b" 9 7
+sleep 0.3
+[ "$(counter a spoofed_tun)" -eq 7 ] || fail "spoofed_tun is $(counter a spoofed_tun), not 7"
+[ "$(counter b packets_to_tun)" -eq "$packets" ] || fail "b was given a spoofed packet"
+x a status | grep -q -i spoof || fail "x0 status does not show it: $(x a status)"
+on a "$TOOL" udp "$a" "$b" 9 3 || fail "an honest packet cannot be sent"
+sleep 0.3
+[ "$(counter b packets_to_tun)" -ge $((packets + 3)) ] || fail "honest packets do not arrive"
