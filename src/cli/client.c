@@ -12,6 +12,7 @@
 
 #define SYSTEM_CONFIG "/etc/x0/x0.yaml"
 #define POLL_MS 50
+#define REFUSED_MS 1000 /* a keeper whose child has ended is gone after this */
 #define STOP_MS 10000
 
 DEFINE_FREEP(struct config, config_free)
@@ -288,6 +289,7 @@ int cli_stop_daemon(struct cli *c, const char *socket)
 {
 	struct cli_patience patience = { 0 };
 	uint64_t end_us = loop_now_us() + STOP_MS * UINT64_C(1000);
+	uint64_t refused_us = 0;
 	int r = ask_to_stop(socket);
 
 	if (r < 0)
@@ -296,8 +298,14 @@ int cli_stop_daemon(struct cli *c, const char *socket)
 		CLEANUP(control_client_freep) struct control_client *client = NULL;
 		char why[CONTROL_WHY_SIZE];
 
+		/* The keeper removes the socket as the last thing it does. One that is only
+		 * refused may still have a keeper, or no longer one where that was killed. */
 		r = control_client_open(socket, &client, why);
-		if (r == -ENOENT || r == -ECONNREFUSED)
+		if (r == -ENOENT)
+			return 0;
+		if (r == -ECONNREFUSED && refused_us == 0)
+			refused_us = loop_now_us();
+		if (r == -ECONNREFUSED && loop_now_us() - refused_us > REFUSED_MS * UINT64_C(1000))
 			return 0;
 		cli_patience(c, &patience, "waiting for the daemon to end ...");
 		pause_ms(POLL_MS);
