@@ -84,7 +84,7 @@ on b umount /dev/net
 x b up >/dev/null 2>&1 || fail "up"
 sed "s|^run_dir:.*|run_dir: $WORK/b/run/other|" "$WORK/b/x0.yaml" >"$WORK/b/other.yaml"
 echo 'listen: ["[::]:26970"]' >>"$WORK/b/other.yaml"
-refused 1 "already running" "x0 down" on b timeout 30 "$X0" up --config "$WORK/b/other.yaml"
+refused 1 "already running on .*as process" "x0 doctor" on b timeout 30 "$X0" up --config "$WORK/b/other.yaml"
 x b status >/dev/null || fail "the first daemon suffered from the second"
 x b down >/dev/null
 
