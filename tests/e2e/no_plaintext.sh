@@ -11,8 +11,8 @@ watch_start() {
 	at=$1
 	shift
 	rm -f "$WORK/$at.ready"
-	on "$at" "$TOOL" capture "$@" >"$WORK/$at.capture" 2>"$WORK/$at.ready" &
-	eval "WATCH_$at=$!"
+	spawn "$at" "$TOOL" capture "$@" >"$WORK/$at.capture" 2>"$WORK/$at.ready"
+	eval "WATCH_$at=$SPAWNED"
 	within 5 grep -q ready "$WORK/$at.ready" || fail "no capture on $at: $(cat "$WORK/$at.ready")"
 }
 
@@ -29,8 +29,8 @@ value() {
 
 # transfer ADDRESS: from b to a
 transfer() {
-	on b "$TOOL" serve "$1" 8080 "$WORK/sent" &
-	server=$!
+	spawn b "$TOOL" serve "$1" 8080 "$WORK/sent"
+	server=$SPAWNED
 	sleep 0.2
 	on a timeout 60 "$TOOL" fetch "$1" 8080 >"$WORK/received" || fail "no transfer from $1"
 	wait $server

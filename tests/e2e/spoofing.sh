@@ -34,7 +34,10 @@ on a "$TOOL" udp 2001:db8:0:1::1 "$b" 9 7
 sleep 0.3
 [ "$(counter a spoofed_tun)" -eq 7 ] || fail "spoofed_tun is $(counter a spoofed_tun), not 7"
 [ "$(counter b packets_to_tun)" -eq "$packets" ] || fail "b was given a spoofed packet"
-x a status | grep -q -i spoof || fail "x0 status does not show it: $(x a status)"
+x a status | grep -q "^dropped  *7 packets .* foreign source" ||
+	fail "x0 status does not show it: $(x a status)"
+x a status | grep -q "^dropped  *5 packets from outside" ||
+	fail "x0 status does not show what the guard dropped: $(x a status)"
 on a "$TOOL" udp "$a" "$b" 9 3 || fail "an honest packet cannot be sent"
 sleep 0.3
 [ "$(counter b packets_to_tun)" -ge $((packets + 3)) ] || fail "honest packets do not arrive"

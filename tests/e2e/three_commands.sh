@@ -11,8 +11,8 @@ start=$(date +%s)
 x a init --domain test.mesh --name a >"$WORK/init"           # 1
 x a invite --no-qr >"$WORK/invite"                           # 2
 x b join --name b "$(grep -o 'x0://[^ ]*' "$WORK/invite")" >"$WORK/join" # 3
-x b ping a -c 1 -W 5 || fail "b does not reach a"
-x a ping b -c 1 -W 5 || fail "a does not reach b"
+x b ping a -c 3 -i 0.5 -W 5 || fail "b does not reach a"
+x a ping b -c 3 -i 0.5 -W 5 || fail "a does not reach b"
 seconds=$(($(date +%s) - start))
 echo "connected after $seconds s"
 [ $seconds -lt 10 ] || fail "$seconds s is too long"

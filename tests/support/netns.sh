@@ -71,6 +71,15 @@ on() {
 	nsenter --target "$pid" --net --mount "$@"
 }
 
+# spawn NAME COMMAND...: the same in the background; its process, which signals reach, in SPAWNED.
+spawn() {
+	where=$1
+	shift
+	eval "pid=\$HOST_$where"
+	nsenter --target "$pid" --net --mount "$@" &
+	SPAWNED=$!
+}
+
 # cable A B NUMBER: a veth pair, A has 2001:db8:0:NUMBER::1 on to-B, B has ::2 on to-A.
 cable() {
 	eval "pid=\$HOST_$2"
@@ -106,7 +115,7 @@ configure() {
 
 # json_value KEY: of the first such key in JSON on stdin; plain values only.
 json_value() {
-	sed -n 's/.*"'"$1"'": *"\{0,1\}\([^",}]*\)"\{0,1\}.*/\1/p' | head -n 1
+	sed -n 's/.*"'"$1"'": *\("\([^"]*\)"\|\([^",}]*\)\).*/\2\3/p' | head -n 1
 }
 
 # invitation NAME-OF-AUTHORITY [OPTIONS]: prints one.
