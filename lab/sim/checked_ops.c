@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts nonces: a set of (key, nonce) hashes over a whole run. */
+/* Counts nonces, a set of (key, nonce) hashes over a whole run, and remembers certificates. */
 #include "sim/checked_ops.h"
 
 #include <assert.h>
@@ -109,14 +109,93 @@ static int checked_aead_open(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN]
 	return base->aead_open(a->base, nonce, ad, text, ret);
 }
 
+/* ---- certificates seen before ---- */
+
+#define SEEN_CERTS_MAX 2048
+
+static struct seen_cert {
+	bool is_used;
+	uint8_t hash[SHA256_LEN];
+	int r;
+	struct cert cert;
+} * certs;
+
+static struct seen_path {
+	bool is_used;
+	uint8_t hash[SHA256_LEN];
+	int r;
+	const char *reason;
+} * paths;
+
+static size_t place(const uint8_t hash[SHA256_LEN])
+{
+	return load_u32(hash) % SEEN_CERTS_MAX;
+}
+
+static int checked_cert_read(struct span der, struct cert *ret)
+{
+	uint8_t hash[SHA256_LEN];
+	struct seen_cert *s;
+
+	base->sha256(&der, 1, hash);
+	s = &certs[place(hash)];
+	if (!s->is_used || memcmp(s->hash, hash, SHA256_LEN) != 0) {
+		memcpy(s->hash, hash, SHA256_LEN);
+		s->r = base->cert_read(der, &s->cert);
+		s->is_used = true;
+	}
+	if (s->r == 0) {
+		*ret = s->cert;
+		ret->der = der;
+	}
+	return s->r;
+}
+
+static int checked_path_verify(const struct span *chain, size_t n_chain, const struct span *roots,
+			       size_t n_roots, int64_t unix_s, const char **ret_reason)
+{
+	struct span parts[64];
+	uint8_t hash[SHA256_LEN];
+	struct seen_path *s;
+	size_t n = 0;
+
+	if (n_chain + n_roots + 1 > sizeof(parts) / sizeof(parts[0]))
+		return base->path_verify(chain, n_chain, roots, n_roots, unix_s, ret_reason);
+	for (size_t i = 0; i < n_chain; i++)
+		parts[n++] = chain[i];
+	for (size_t i = 0; i < n_roots; i++)
+		parts[n++] = roots[i];
+	parts[n++] = SPAN(&unix_s, sizeof(unix_s));
+	base->sha256(parts, n, hash);
+	s = &paths[place(hash)];
+	if (!s->is_used || memcmp(s->hash, hash, SHA256_LEN) != 0) {
+		memcpy(s->hash, hash, SHA256_LEN);
+		s->r = base->path_verify(chain, n_chain, roots, n_roots, unix_s, &s->reason);
+		s->is_used = true;
+	}
+	*ret_reason = s->reason;
+	return s->r;
+}
+
 const struct crypto_ops *checked_ops(const struct crypto_ops *ops)
 {
+	if (!certs) {
+		certs = calloc(SEEN_CERTS_MAX, sizeof(*certs));
+		paths = calloc(SEEN_CERTS_MAX, sizeof(*paths));
+	}
+	assert(certs && paths);
+	if (base != ops) {
+		memset(certs, 0, SEEN_CERTS_MAX * sizeof(*certs));
+		memset(paths, 0, SEEN_CERTS_MAX * sizeof(*paths));
+	}
 	base = ops;
 	table = *ops;
 	table.aead_new = checked_aead_new;
 	table.aead_free = checked_aead_free;
 	table.aead_seal = checked_aead_seal;
 	table.aead_open = checked_aead_open;
+	table.cert_read = checked_cert_read;
+	table.path_verify = checked_path_verify;
 	return &table;
 }
 

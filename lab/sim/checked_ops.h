@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* checked_ops.h - a table of crypto_ops that does what another does and checks that no nonce is
- * sealed with twice under one key, over everything that uses it. */
+ * sealed with twice under one key, over everything that uses it. Certificates it has read and
+ * paths it has verified it remembers (both are functions of their inputs alone): a simulation
+ * meets the same few thousands of times. */
 #pragma once
 
 #include "core/crypto/crypto.h"

@@ -14,9 +14,9 @@
 
 const struct sim_scenario sim_scenario_mixed = {
 	.n_nodes = 50,
-	.calm_us = SECONDS(10),
-	.faults_us = SECONDS(30),
-	.heal_us = SECONDS(20),
+	.calm_us = SECONDS(4),
+	.faults_us = SECONDS(20),
+	.heal_us = SECONDS(15),
 };
 
 struct field {

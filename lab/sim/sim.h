@@ -111,7 +111,7 @@ struct sim_report {
 	struct sim_totals totals;
 };
 
-extern const struct sim_scenario sim_scenario_mixed; /* 50 nodes, 10 s + 30 s + 20 s */
+extern const struct sim_scenario sim_scenario_mixed; /* 50 nodes, 4 s + 20 s + 15 s */
 
 int sim_run_scenario(struct sim_pki *pki, const struct sim_scenario *scenario, uint64_t seed,
 		     struct sim_report *ret);

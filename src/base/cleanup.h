@@ -18,10 +18,10 @@
 		taken_;                                 \
 	})
 
-#define DEFINE_FREEP(type, free_function)             \
+#define DEFINE_FREEP(type, free_function)                                     \
 	static inline __attribute__((unused)) void free_function##p(type **p) \
-	{                                             \
-		free_function(*p);                    \
+	{                                                                     \
+		free_function(*p);                                            \
 	}
 
 static inline void freep(void *p)

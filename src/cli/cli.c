@@ -40,7 +40,7 @@ static unsigned index_of(const struct cli *c, const char *name)
 	for (; (o = option_at(c->verb, i)) != NULL; i++)
 		if (strcmp(o->name, name) == 0)
 			return i;
-	assert(!"an option that the verb's row has");
+	assert(false); /* the verb's row does not have it */
 	return 0;
 }
 

@@ -191,6 +191,8 @@ struct store_error;
 
 /* The state directory, owned by the daemon's user. 0 or an exit status. */
 int setup_state(struct cli *c, const struct config *config);
+/* An exit status where this machine is a member already, which init and join refuse. */
+int setup_not_member(struct cli *c, const struct config *config);
 /* Opens the store of config for a command that changes it. 0 or an exit status. */
 int setup_store(struct cli *c, const struct config *config, struct store **ret);
 /* Gives what was written to the daemon's user. 0 or an exit status. */

@@ -12,8 +12,8 @@
 
 #define SYSTEM_CONFIG "/etc/x0/x0.yaml"
 #define POLL_MS 50
-#define REFUSED_MS 1000 /* a keeper whose child has ended is gone after this */
 #define STOP_MS 10000
+#define LEFT_MS 2000 /* a socket nobody listens on for this long has been left behind */
 
 DEFINE_FREEP(struct config, config_free)
 DEFINE_FREEP(struct control_client, control_client_free)
@@ -289,7 +289,7 @@ int cli_stop_daemon(struct cli *c, const char *socket)
 {
 	struct cli_patience patience = { 0 };
 	uint64_t end_us = loop_now_us() + STOP_MS * UINT64_C(1000);
-	uint64_t refused_us = 0;
+	uint64_t left_us = loop_now_us() + LEFT_MS * UINT64_C(1000);
 	int r = ask_to_stop(socket);
 
 	if (r < 0)
@@ -298,14 +298,9 @@ int cli_stop_daemon(struct cli *c, const char *socket)
 		CLEANUP(control_client_freep) struct control_client *client = NULL;
 		char why[CONTROL_WHY_SIZE];
 
-		/* The keeper removes the socket as the last thing it does. One that is only
-		 * refused may still have a keeper, or no longer one where that was killed. */
 		r = control_client_open(socket, &client, why);
-		if (r == -ENOENT)
-			return 0;
-		if (r == -ECONNREFUSED && refused_us == 0)
-			refused_us = loop_now_us();
-		if (r == -ECONNREFUSED && loop_now_us() - refused_us > REFUSED_MS * UINT64_C(1000))
+		/* The keeper removes the socket last of all: not before that may another start. */
+		if (r == -ENOENT || (r == -ECONNREFUSED && loop_now_us() > left_us))
 			return 0;
 		cli_patience(c, &patience, "waiting for the daemon to end ...");
 		pause_ms(POLL_MS);

@@ -267,11 +267,11 @@ static void check_user(struct doctor *d)
 	const struct group *group = getgrnam(CONTROL_GROUP);
 
 	if (geteuid() == 0 && !getpwnam(d->config->user))
-		tell(d, HEALTH_WARNING, "user",
+		tell(d, HEALTH_WARNING, "account",
 		     "sudo useradd --system --no-create-home --shell /usr/sbin/nologin x0",
 		     "there is no user %s: the daemon becomes nobody instead", d->config->user);
 	else
-		tell(d, HEALTH_OK, "user", "", "the daemon runs as %s",
+		tell(d, HEALTH_OK, "account", "", "the daemon runs as %s",
 		     geteuid() == 0 ? d->config->user : "you");
 	if (!group)
 		tell(d, HEALTH_WARNING, "group", "sudo groupadd --system x0",
@@ -360,9 +360,11 @@ static void check_features(struct doctor *d)
 
 	json_array_foreach(json_object_get(d->status, "features"), i, feature)
 	{
+		const char *why = json_text(feature, "why");
+
 		if (json_flag(feature, "is_on"))
-			tell(d, HEALTH_OK, json_text(feature, "name"), "", "on %s",
-			     json_text(feature, "why"));
+			tell(d, HEALTH_OK, json_text(feature, "name"), "", "on%s%s",
+			     why[0] ? ": " : "", why);
 		else
 			tell(d, HEALTH_WARNING, json_text(feature, "name"),
 			     "mend it, then: x0 down, x0 up", "off: %s", json_text(feature, "why"));

@@ -71,7 +71,9 @@ static int found(struct cli *c, const struct config *config, const char *name,
 
 	if (!ops)
 		return cli_fail(c, CLI_FAILED, "crypto", "%s; see: x0 doctor", crypto_error);
-	r = setup_state(c, config);
+	r = setup_not_member(c, config);
+	if (r == 0)
+		r = setup_state(c, config);
 	if (r == 0)
 		r = setup_store(c, config, &store);
 	if (r != 0)

@@ -73,7 +73,7 @@ static int get_invite(struct cli *c, struct invite *ret)
 		text[strcspn(text, " \t\r\n")] = '\0';
 		if (invite_parse(text, ret, &reason) < 0)
 			r = cli_fail(c, CLI_USAGE, "invitation",
-				     "this is no invitation: %s; copy it whole, or get a new one: "
+				     "this is no invitation. %s Copy it whole, or get a new one: "
 				     "x0 invite",
 				     reason);
 	}
@@ -205,16 +205,14 @@ static int open_state(struct cli *c, const struct config *config, struct store *
 {
 	int64_t now_s = loop_unix_ms() / 1000;
 	struct store_error e;
-	int r = setup_state(c, config);
+	int r = setup_not_member(c, config);
 
+	if (r == 0)
+		r = setup_state(c, config);
 	if (r == 0)
 		r = setup_store(c, config, ret);
 	if (r != 0)
 		return r;
-	if (store_has(*ret, STORE_MEMBERSHIP))
-		return cli_fail(c, CLI_FAILED, "member",
-				"this node is already a member of a mesh; start it: x0 up, or "
-				"leave it first: x0 leave");
 	if (store_clock(*ret, now_s, X0_BUILD_UNIX_S, ret_unix_s, &e) < 0)
 		return cli_fail(c, CLI_FAILED, "state", "%s", e.text);
 	if (*ret_unix_s - now_s > CLOCK_SLOW_S)

@@ -53,6 +53,25 @@ int setup_hand_over(struct cli *c, const struct config *config)
 	return r < 0 ? say_denied(c, r, why) : 0;
 }
 
+int setup_not_member(struct cli *c, const struct config *config)
+{
+	struct store *s = NULL;
+	struct store_error e;
+	bool is_member;
+
+	if (access(config->state_dir, R_OK | X_OK) < 0 ||
+	    store_open(config->state_dir, STORE_LOOK, &s, &e) < 0)
+		return 0; /* what is wrong with it will be said when it is opened to be changed */
+	is_member = store_has(s, STORE_MEMBERSHIP);
+	store_close(s);
+	if (!is_member)
+		return 0;
+	return cli_fail(c, CLI_FAILED, "member",
+			"this node is already a member of a mesh (%s); look: x0 status, start it: "
+			"x0 up, or leave it first: x0 leave",
+			config->domain);
+}
+
 int setup_store(struct cli *c, const struct config *config, struct store **ret)
 {
 	struct store_error e;

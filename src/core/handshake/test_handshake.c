@@ -392,6 +392,32 @@ static void a_responder_that_forgot_a_chain_says_so(void **state)
 	world_done(&w);
 }
 
+static void a_cached_chain_is_judged_again_at_each_use(void **state)
+{
+	(void)state;
+	struct world w;
+	struct host *a, *b;
+
+	world_init(&w, 22);
+	a = world_add(&w);
+	b = world_add(&w);
+	assert_int_equal(world_start(&w, a, b), 0);
+	world_run(&w, SECONDS(20));
+	assert_true(world_agree(a, b));
+	b->trust.domain[0] = 'x'; /* b trusts nobody any more, and holds a's chain */
+	assert_int_equal(world_start(&w, a, b), 0);
+	world_run(&w, SECONDS(40));
+	assert_int_equal(b->n_done, 1);
+	b->trust.domain[0] = 't';
+	a->trust.domain[0] = 'x'; /* and a does not claim to hold what it would refuse */
+	assert_int_equal(world_start(&w, a, b), 0);
+	world_run(&w, SECONDS(60));
+	assert_int_equal(b->n_done, 1);
+	assert_int_equal(a->failed[a->n_failed - 1].failure, HS_FAIL_IDENTITY);
+	assert_int_equal(a->failed[a->n_failed - 1].fault, IDENTITY_WRONG_DOMAIN);
+	world_done(&w);
+}
+
 static void two_hosts_behind_one_nat_do_not_disturb_each_other(void **state)
 {
 	(void)state;
@@ -451,7 +477,7 @@ static void a_chain_too_long_for_m2_is_refused_where_it_is_set(void **state)
 	world_restart(&w, a, false);
 	identity = a->identity;
 	identity.chain = chain;
-	assert_int_equal(handshakes_set_identity(a->handshakes, &identity), -ENOBUFS);
+	assert_int_equal(handshakes_set_identity(a->handshakes, &identity), -EINVAL);
 	assert_int_equal(handshakes_set_identity(a->handshakes, &a->identity), 0);
 	world_done(&w);
 }
@@ -505,6 +531,7 @@ int main(void)
 		cmocka_unit_test(a_responder_that_restarts_in_the_middle_is_found_again),
 		cmocka_unit_test(a_chain_that_changed_is_learnt_anew),
 		cmocka_unit_test(a_responder_that_forgot_a_chain_says_so),
+		cmocka_unit_test(a_cached_chain_is_judged_again_at_each_use),
 		cmocka_unit_test(two_hosts_behind_one_nat_do_not_disturb_each_other),
 		cmocka_unit_test(lost_first_data_is_asked_for_by_m3_again),
 		cmocka_unit_test(a_chain_too_long_for_m2_is_refused_where_it_is_set),

@@ -7,7 +7,7 @@
 #include "core/handshake/handshake.h"
 
 #define WORLD_HOSTS 8
-#define WORLD_PACKETS 4096
+#define WORLD_PACKETS 1024
 #define WORLD_OUTCOMES 64
 #define WORLD_STRAYS 32
 #define WORLD_UNIX_S 1800000000

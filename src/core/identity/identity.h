@@ -21,7 +21,7 @@
 #define OVERLAY_PREFIX_BITS 48 /* fd and 5 bytes of the domain's hash: one domain's nodes */
 #define SERIAL_LEN 20
 #define CHAIN_CERTS_MAX 4
-#define CHAIN_LEN_MAX 12288 /* bytes of DER in all, so that M2 and M3 stay under 16,384 */
+#define CHAIN_LEN_MAX 11520 /* bytes of DER in all, so that M2 and M3 stay under 16,384 */
 #define BUNDLE_ROOTS_MAX 8  /* of each kind: generations while roots change */
 
 bool domain_is_valid(const char *domain);

@@ -115,7 +115,7 @@ struct node_event {
 
 enum node_store {
 	NODE_STORE_NETWORK_KEYS, /* node_network_keys() */
-	NODE_STORE_REVOCATIONS, /* node_revocations() */
+	NODE_STORE_REVOCATIONS,	 /* node_revocations() */
 };
 
 /* A request the node cannot answer alone: the shell counts the token's use, keeps that safely,

@@ -448,8 +448,8 @@ void path_send_challenges(struct node *n, struct node_session *s)
 {
 	struct roam *r = &s->peer->neighbour->roam;
 
-	if (roam_may_send(r, WIRE_HEADER_LEN + HOP_SHORT_LEN + 2 + ROAM_CHALLENGE_LEN +
-				     AEAD_TAG_LEN))
+	if (roam_may_send(r,
+			  WIRE_HEADER_LEN + HOP_SHORT_LEN + 2 + ROAM_CHALLENGE_LEN + AEAD_TAG_LEN))
 		send_challenge(n, s, &r->candidate);
 	send_challenge(n, s, &r->current);
 }

@@ -157,8 +157,12 @@ void routes_neighbour_resync(struct routes *t, uint64_t neighbour, uint64_t now_
 	int slot = neighbour_find(t, neighbour);
 
 	t->now_us = now_us;
-	if (neighbour && slot >= 0 && t->neighbours[slot].is_up)
-		tell_all(t, &t->neighbours[slot]);
+	if (neighbour == 0 || slot < 0 || !t->neighbours[slot].is_up)
+		return;
+	tell_all(t, &t->neighbours[slot]);
+	/* Not in the drain under way: where a record found no room the next one finds none. */
+	t->neighbours[slot].is_draining = false;
+	t->neighbours[slot].flush_us = now_us + ROUTE_PACING_US;
 }
 
 /* ---- time ---- */

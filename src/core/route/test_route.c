@@ -614,6 +614,25 @@ static void a_neighbour_that_restarted_is_not_believed_what_it_said_before(void 
 	bed_done(&b);
 }
 
+static void a_record_without_room_does_not_drain_for_ever(void **state)
+{
+	(void)state;
+	struct bed b;
+	struct route_action a;
+	struct sent s;
+	unsigned n = 0;
+
+	bed_init(&b, 1);
+	routes_tick(b.t, b.now_us);
+	while (routes_next_action(b.t, &a)) {
+		assert_true(++n < 10);
+		routes_neighbour_resync(b.t, a.neighbour, b.now_us);
+	}
+	s = sent_for(&b, ME, MS(20)); /* and when there is room, all of it */
+	assert_int_equal(s.n_entries[1], 1);
+	bed_done(&b);
+}
+
 static void all_is_told_again_at_most_once_a_second(void **state)
 {
 	(void)state;
@@ -879,6 +898,7 @@ int main(void)
 		cmocka_unit_test(a_lost_update_is_found_by_the_digest_and_told_again),
 		cmocka_unit_test(what_is_not_repeated_in_a_resync_is_withdrawn),
 		cmocka_unit_test(a_neighbour_that_restarted_is_not_believed_what_it_said_before),
+		cmocka_unit_test(a_record_without_room_does_not_drain_for_ever),
 		cmocka_unit_test(all_is_told_again_at_most_once_a_second),
 		cmocka_unit_test(garbage_changes_nothing),
 		cmocka_unit_test(attributes_that_do_not_fit_are_refused),

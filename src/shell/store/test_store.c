@@ -281,7 +281,8 @@ static void assert_full_disk_loses_nothing(struct fixture *f, int expected)
 	static const uint8_t big[64 << 10];
 	char path[256];
 
-	assert_int_equal(store_write(f->store, STORE_MEMBERSHIP, SPAN_OF(big), &f->error), expected);
+	assert_int_equal(store_write(f->store, STORE_MEMBERSHIP, SPAN_OF(big), &f->error),
+			 expected);
 	assert_non_null(strstr(f->error.text, "/membership: "));
 	assert_non_null(strstr(f->error.text, strerror(-expected)));
 	assert_non_null(strstr(f->error.text, "unchanged"));
