@@ -42,6 +42,7 @@ struct sim_link {
 	size_t a, b;
 	bool both;
 	bool is_cut;
+	uint8_t address[2]; /* of end a, end b: counts up as they move */
 	struct sim_link_quality quality;
 };
 
@@ -186,11 +187,12 @@ static uint64_t true_us(const struct sim_host *h, uint64_t local, uint64_t now_u
 
 /* ---- links ---- */
 
-static struct endpoint endpoint_of(size_t link, bool is_b)
+static struct endpoint endpoint_of(const struct sim *s, size_t link, bool is_b)
 {
 	struct endpoint e = { .ip = { 0x20, 0x01, 0x0d, 0xb8 }, .port = SIM_PORT };
 
 	store_u32(e.ip + 8, (uint32_t)link);
+	e.ip[14] = s->links[link].address[is_b];
 	e.ip[15] = is_b ? 2 : 1;
 	return e;
 }
@@ -247,8 +249,11 @@ static void transmit(struct sim *s, size_t node, const struct endpoint *to, stru
 		fail(s, "node %zu sent to an address that is none", node);
 		return;
 	}
+	if (s->config.tap && s->config.tap(s->config.watch_arg, link, to_b, datagram))
+		return;
 	q = &s->links[link].quality;
-	if (s->links[link].is_cut || chance(s, q->loss_ppm)) {
+	if (to->ip[14] != s->links[link].address[to_b] || s->links[link].is_cut ||
+	    chance(s, q->loss_ppm)) {
 		s->totals.lost++;
 		return;
 	}
@@ -278,6 +283,11 @@ void sim_link_cut(struct sim *s, size_t link, bool is_cut)
 {
 	s->links[link].is_cut = is_cut;
 	trace(s, 1000, link, is_cut);
+}
+
+void sim_link_move(struct sim *s, size_t link, bool is_b)
+{
+	s->links[link].address[is_b]++;
 }
 
 /* ---- invariants ---- */
@@ -487,9 +497,9 @@ static void add_contacts(struct sim *s, size_t node)
 		struct endpoint to;
 
 		if (l->a == node)
-			to = endpoint_of(i, true);
+			to = endpoint_of(s, i, true);
 		else if (l->b == node && l->both)
-			to = endpoint_of(i, false);
+			to = endpoint_of(s, i, false);
 		else
 			continue;
 		(void)node_add_contact(h->node, &to, "", now);
@@ -542,6 +552,11 @@ void sim_crash(struct sim *s, size_t node)
 	s->hosts[node].boot++;
 }
 
+void sim_forget(struct sim *s, size_t node)
+{
+	s->hosts[node].boot_epoch = 0;
+}
+
 bool sim_is_running(const struct sim *s, size_t node)
 {
 	return s->hosts[node].node != NULL;
@@ -573,7 +588,7 @@ static void happen(struct sim *s, struct happening *h)
 		return;
 	switch (h->type) {
 	case DATAGRAM: {
-		struct endpoint from = endpoint_of(h->link, !h->to_b);
+		struct endpoint from = endpoint_of(s, h->link, !h->to_b);
 
 		if (s->links[h->link].is_cut)
 			return;

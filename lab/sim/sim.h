@@ -38,7 +38,9 @@ struct sim_config {
 	size_t n_nodes;
 	bool allow_all; /* policy: true lets every member reach every other; false denies all */
 	void (*watch)(void *arg, size_t node, const struct node_event *event, uint64_t now_us);
-	void *watch_arg;
+	/* Sees each datagram as it is sent; true takes it off the link. May be NULL. */
+	bool (*tap)(void *arg, size_t link, bool to_b, struct span datagram);
+	void *watch_arg; /* of both */
 };
 
 struct sim;
@@ -51,10 +53,15 @@ size_t sim_link(struct sim *s, size_t a, size_t b, const struct sim_link_quality
 void sim_link_set(struct sim *s, size_t link, const struct sim_link_quality *q);
 void sim_link_cut(struct sim *s, size_t link, bool is_cut); /* silent */
 
+/* The node at one end has a new address: what is sent to the old one is lost. */
+void sim_link_move(struct sim *s, size_t link, bool is_b);
+
 /* Boots a node, which has been off. Its clock starts offset_us from true time and gains
  * drift_ppm. */
 int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm);
 void sim_crash(struct sim *s, size_t node);
+/* What it kept is lost: its next boot epoch comes from its clock alone, as after a restore. */
+void sim_forget(struct sim *s, size_t node);
 bool sim_is_running(const struct sim *s, size_t node);
 struct node *sim_node(struct sim *s, size_t node); /* NULL while off */
 /* Carries out what a command given to the node itself (node_ping() and the like) has queued. */

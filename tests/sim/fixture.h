@@ -53,11 +53,16 @@ static int drop_pki(void **state)
 	return 0;
 }
 
+static bool (*tap)(void *arg, size_t link, bool to_b, struct span datagram);
+
 static struct sim *make_sim(size_t n_nodes, bool allow_all)
 {
-	struct sim_config config = {
-		.seed = 7, .pki = pki, .n_nodes = n_nodes, .allow_all = allow_all, .watch = watch
-	};
+	struct sim_config config = { .seed = 7,
+				     .pki = pki,
+				     .n_nodes = n_nodes,
+				     .allow_all = allow_all,
+				     .watch = watch,
+				     .tap = tap };
 	struct sim *s;
 
 	memset(n_events, 0, sizeof(n_events));

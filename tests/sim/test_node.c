@@ -330,6 +330,174 @@ static void garbage_and_replays_change_nothing(void **state)
 	sim_free(s);
 }
 
+static void a_node_whose_address_changes_is_followed(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+	size_t link = sim_link(s, 0, 1, &lan, false); /* only 0 knows where 1 is */
+	uint64_t silence;
+
+	boot_all(s, 2);
+	run(s, SECONDS(1));
+	assert_true(reaches(s, 0, 1, MS(50)));
+	sim_link_move(s, link, false); /* 0 speaks from elsewhere now */
+	silence = longest_silence(s, 0, 1, SECONDS(2));
+	assert_true(silence < MS(100));
+	assert_true(reaches(s, 1, 0, MS(50)));
+	assert_int_equal(n_events[1][EVENT_PEER_MOVED], 1);
+	assert_int_equal(n_events[1][EVENT_PEER_UP], 1); /* by the same session */
+	sim_free(s);
+}
+
+static void a_node_restored_from_a_backup_is_met_and_reported(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	assert_int_equal(sim_boot(s, 0, 0, 0), 0);
+	assert_int_equal(sim_boot(s, 1, SECONDS(1000), 0), 0); /* its clock is ahead */
+	run(s, SECONDS(1));
+	sim_crash(s, 1);
+	sim_forget(s, 1);
+	assert_int_equal(sim_boot(s, 1, 0, 0), 0); /* and now right: a lower epoch */
+	run(s, SECONDS(10));
+	assert_int_equal(n_events[0][EVENT_PEER_CLONED], 1);
+	assert_true(reaches(s, 0, 1, SECONDS(1)));
+	assert_true(reaches(s, 1, 0, SECONDS(1)));
+	sim_free(s);
+}
+
+/* ---- somebody on the line ---- */
+
+#define CAPTURED_MAX 64
+
+static struct captured {
+	uint8_t bytes[NODE_DATAGRAM_MAX];
+	size_t len;
+} captured[CAPTURED_MAX];
+static size_t n_captured;
+static bool is_capturing;
+static bool saw_plaintext;
+static unsigned n_seen;
+
+/* Takes relayed packets with a payload off the link 0 -> 1. */
+static bool take_relayed(void *arg, size_t link, bool to_b, struct span datagram)
+{
+	(void)arg;
+	if (!is_capturing || link != 0 || !to_b || datagram.len < 600 ||
+	    datagram.at[0] != WIRE_TRANSPORT || load_u16(datagram.at + 2) == 0 ||
+	    n_captured == CAPTURED_MAX)
+		return false;
+	memcpy(captured[n_captured].bytes, datagram.at, datagram.len);
+	captured[n_captured++].len = datagram.len;
+	return true;
+}
+
+static void payloads_swapped_between_hop_headers_are_dropped(void **state)
+{
+	(void)state;
+	struct node_counters before;
+	struct node_counters after;
+	struct sim *s;
+
+	tap = take_relayed;
+	s = make_sim(3, true);
+	is_capturing = false;
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_true(reaches(s, 0, 2, SECONDS(1)));
+	n_captured = 0;
+	is_capturing = true;
+	uint64_t a = sim_send(s, 0, 2, 600);
+	uint64_t b = sim_send(s, 0, 2, 600);
+
+	assert_int_equal(n_captured, 2);
+	assert_int_equal(captured[0].len, captured[1].len);
+	size_t head = WIRE_HEADER_LEN + HOP_LEN + AEAD_TAG_LEN;
+	uint8_t mixed[NODE_DATAGRAM_MAX];
+
+	node_counters(sim_node(s, 2), &before);
+	for (unsigned i = 0; i < 2; i++) {
+		memcpy(mixed, captured[i].bytes, head);
+		memcpy(mixed + head, captured[1 - i].bytes + head, captured[0].len - head);
+		sim_inject(s, 0, true, SPAN(mixed, captured[0].len), 1000);
+	}
+	run(s, MS(100));
+	assert_false(sim_is_delivered(s, a));
+	assert_false(sim_is_delivered(s, b));
+	node_counters(sim_node(s, 2), &after);
+	assert_int_equal(after.forged - before.forged, 2);
+	tap = NULL;
+	sim_free(s);
+}
+
+static void a_packet_that_comes_twice_is_delivered_once(void **state)
+{
+	(void)state;
+	struct sim *s;
+
+	tap = take_relayed;
+	s = make_sim(3, true);
+	is_capturing = false;
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_true(reaches(s, 0, 2, SECONDS(1)));
+	n_captured = 0;
+	is_capturing = true;
+	uint64_t packet = sim_send(s, 0, 2, 600);
+
+	assert_int_equal(n_captured, 1);
+	for (unsigned i = 0; i < 1000; i++) /* a second delivery would fail the run */
+		sim_inject(s, 0, true, SPAN(captured[0].bytes, captured[0].len), 1000 + i);
+	run(s, MS(100));
+	assert_true(sim_is_delivered(s, packet));
+	tap = NULL;
+	sim_free(s);
+}
+
+static bool look_for_plaintext(void *arg, size_t link, bool to_b, struct span datagram)
+{
+	(void)arg;
+	(void)link;
+	(void)to_b;
+	n_seen++;
+	/* sim_send() fills with zeros behind the packet's number */
+	static const uint8_t zeros[32];
+
+	for (size_t i = 0; i + sizeof(zeros) <= datagram.len; i++)
+		saw_plaintext |= memcmp(datagram.at + i, zeros, sizeof(zeros)) == 0;
+	for (size_t i = 0; i + 6 <= datagram.len; i++)
+		saw_plaintext |= memcmp(datagram.at + i, "spiffe", 6) == 0;
+	return false;
+}
+
+static void nothing_that_should_be_sealed_is_in_clear(void **state)
+{
+	(void)state;
+	struct sim *s;
+
+	tap = look_for_plaintext;
+	s = make_sim(3, true);
+	saw_plaintext = false;
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_true(reaches(s, 0, 2, SECONDS(1)));
+	assert_true(reaches(s, 0, 1, SECONDS(1)));
+	assert_true(n_seen > 100);
+	assert_false(saw_plaintext);
+	(void)look_for_plaintext(NULL, 0, true, SPAN_STR("x spiffe://d/node/a")); /* can fail */
+	assert_true(saw_plaintext);
+	tap = NULL;
+	sim_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +517,11 @@ int main(void)
 			a_revoked_node_loses_its_sessions_within_a_second_and_the_key_changes),
 		cmocka_unit_test(a_new_network_key_reaches_everybody_and_the_old_one_still_opens),
 		cmocka_unit_test(garbage_and_replays_change_nothing),
+		cmocka_unit_test(a_node_whose_address_changes_is_followed),
+		cmocka_unit_test(a_node_restored_from_a_backup_is_met_and_reported),
+		cmocka_unit_test(payloads_swapped_between_hop_headers_are_dropped),
+		cmocka_unit_test(a_packet_that_comes_twice_is_delivered_once),
+		cmocka_unit_test(nothing_that_should_be_sealed_is_in_clear),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);

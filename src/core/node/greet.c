@@ -289,20 +289,19 @@ static void learn_identity(struct peer *p, const struct peer_identity *identity)
 	p->is_known = true;
 }
 
-/* A restarted peer has lost what its earlier boot knew. */
+/* A restarted peer has lost what its earlier boot knew; a restored one as well. */
 static void learn_boot_epoch(struct node *n, struct peer *p, uint64_t boot_epoch)
 {
-	if (boot_epoch < p->boot_epoch) {
+	bool is_lower = boot_epoch < p->boot_epoch;
+
+	if (is_lower)
 		node_event(n, EVENT_PEER_CLONED, p->id)->reason =
 			"its boot epoch is lower than one seen before: restored or cloned";
-		p->boot_epoch = boot_epoch;
-		return;
-	}
-	if (p->boot_epoch && boot_epoch > p->boot_epoch)
-		for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
-			if (p->sessions[i] && p->sessions[i]->peer_boot_epoch < boot_epoch)
-				session_drop(n, p->sessions[i], "the peer restarted");
 	p->boot_epoch = boot_epoch;
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
+		if (p->sessions[i] && p->sessions[i]->peer_boot_epoch != boot_epoch)
+			session_drop(n, p->sessions[i],
+				     is_lower ? "the peer was restored" : "the peer restarted");
 }
 
 static void attach_session(struct node *n, struct peer *p, struct node_session *s)
@@ -364,6 +363,7 @@ void greet_done(struct node *n, const struct hs_action *a)
 	const struct hs_done *d = &a->done;
 	struct node_session *s;
 	struct node_event *e;
+	struct route route;
 	struct peer *p;
 
 	if (d->is_join) {
@@ -385,6 +385,8 @@ void greet_done(struct node *n, const struct hs_action *a)
 		return;
 	s->is_direct = !a->path.is_mesh;
 	attach_session(n, p, s);
+	if (routes_lookup(n->routes, p->id, &route))
+		s->route_epoch = route.epoch;
 	if (s->is_direct && attach_neighbour(n, p, &a->path.remote) < 0) {
 		session_drop(n, s, NULL);
 		return;

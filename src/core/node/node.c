@@ -250,13 +250,14 @@ static void pump_handshakes(struct node *n)
 	}
 }
 
-/* A later boot of the destination has forgotten the keys we share with it. */
+/* A later boot of the destination has forgotten the keys we share with it. (A restored node takes
+ * over the epoch that others remember of it: that of the route when the session was made.) */
 static void drop_sessions_of_earlier_boots(struct node *n, struct peer *p, uint32_t epoch)
 {
 	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
 		struct node_session *s = p->sessions[i];
 
-		if (s && (uint32_t)s->peer_boot_epoch < epoch)
+		if (s && (uint32_t)s->peer_boot_epoch < epoch && s->route_epoch < epoch)
 			session_drop(n, s, "the peer restarted");
 	}
 }

@@ -72,6 +72,7 @@ struct node_session {
 	uint32_t first_index;
 	uint8_t e_initiator[X25519_LEN];
 	uint64_t peer_boot_epoch;
+	uint32_t route_epoch; /* of the route to the peer when this was made */
 	uint64_t made_us;
 	uint64_t ends_us;	/* superseded, or a join session: when to drop it */
 	uint64_t heard_us;	/* last authentic packet */
