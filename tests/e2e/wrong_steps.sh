@@ -39,7 +39,7 @@ refused 1 "not a member of a mesh yet" "x0 init --domain" x a up
 
 # init again; a domain that is none
 x a init --domain test.mesh --name a >/dev/null 2>&1 || fail "init"
-refused 1 "already running" "x0 down" x a init --domain test.mesh
+refused 1 "already a member" "x0 leave" x a init --domain test.mesh
 refused 2 "no trust domain" "such as example.mesh" x b init --domain 'Not A Domain'
 
 # bad tokens

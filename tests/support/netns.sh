@@ -4,8 +4,8 @@
 # test is started again inside namespaces of its own, with which all that it made goes away.
 # shellcheck shell=sh disable=SC2034
 
-X0=$1
-TOOL=$2
+X0=$(realpath "$1")
+TOOL=$(realpath "$2")
 TEST=$(basename "$0" .sh)
 
 skip() {
