@@ -222,7 +222,6 @@ static void on_hangup(void *arg, int signal_number)
 json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 {
 	const struct config_key *changed[64];
-	struct config_environment env;
 	struct config_report report;
 	struct config *config = NULL;
 	struct policy *policy = NULL;
@@ -230,8 +229,7 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 	json_t *restart = json_array();
 	size_t n;
 
-	config_environment_read(&env);
-	if (config_load(d->options->config_path, &env, &config, &report) < 0 ||
+	if (config_load(d->options->config_path, &d->environment, &config, &report) < 0 ||
 	    policy_new(config->rules, config->n_rules, &policy) < 0) {
 		(void)snprintf(why, DAEMON_WHY_SIZE, "%.180s:%u: %.300s", report.file,
 			       report.n ? report.problems[0].line : 0,
@@ -566,6 +564,7 @@ static int daemon_child(void *arg, struct keeper_client *keeper)
 	d->listen_fd = -1;
 	d->next_ping = 1;
 	d->start_us = now_us;
+	config_environment_read(&d->environment);
 	keeper_user_find(d->config->user, &d->user);
 	status = start(d);
 	if (status == 0) {

@@ -58,6 +58,7 @@ struct resolving {
 struct daemon {
 	const struct daemon_options *options;
 	const struct config *config;
+	struct config_environment environment; /* as it was before privileges went */
 	struct config *reloaded; /* owned, where the configuration has been read again */
 	struct log *log;
 	const struct crypto_ops *ops;
