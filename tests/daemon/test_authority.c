@@ -281,8 +281,11 @@ static void the_same_request_is_answered_again_and_counted_once(void **state)
 	assert_int_equal(join(w, token, "second", &is), MEMBERSHIP_GRANTED);
 	assert_int_equal(w->n_issues, 2);
 	/* and after a restart of the authority too */
+	node_free(w->node);
+	policy_free(w->policy);
 	authority_free(w->authority);
 	assert_int_equal(authority_load(w->store, w->ops, w->member, &w->authority, &w->error), 0);
+	make_node(w);
 	size_t n;
 	const struct token_entry *tokens = authority_tokens(w->authority, &n);
 
