@@ -149,6 +149,8 @@ int node_renew(struct node *n, uint64_t authority, struct span csr_mldsa, struct
 	if (w.overrun)
 		return -EMSGSIZE;
 	r = control_push_blob(n, p->e2e, RECORD_RENEW_REQUEST, SPAN(request, w.len));
+	if (r == 0)
+		n->renews_at = authority;
 	session_pump(n, p->e2e);
 	node_pump(n);
 	return r;

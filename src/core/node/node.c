@@ -27,7 +27,6 @@ static bool grow_slots(struct node *n)
 		return false;
 	for (size_t i = 0; i < n->used_slots; i++)
 		slots[i] = n->slots[(n->first_slot + i) % n->n_slots];
-	free(n->renewed);
 	free(n->slots);
 	n->slots = slots;
 	n->n_slots = n_slots;
@@ -190,7 +189,7 @@ void node_free(struct node *n)
 	map_free(n->indices);
 	revocation_done(&n->trust.revoked);
 	free(n->revocations);
-	free(n->renewed);
+	blob_done(&n->renewed);
 	free(n->slots);
 	bytes_wipe(n->keys, sizeof(n->keys));
 	bytes_wipe(n->flow_key, sizeof(n->flow_key));

@@ -182,9 +182,10 @@ struct node {
 	size_t n_slots, first_slot, used_slots;
 	uint64_t deadline_us;
 	bool deadline_is_known;
-	uint64_t now_us;  /* of the call under way */
+	uint64_t now_us;       /* of the call under way */
 	uint64_t tun_alarm_us; /* no spoofing event of the tunnel before this */
-	uint8_t *renewed; /* the answer behind the action NODE_RENEWED, until the next one */
+	uint64_t renews_at;    /* the authority a renewal was asked of; 0 for none */
+	struct blob renewed;   /* its answer, behind the action NODE_RENEWED, until the next one */
 	struct node_counters counters;
 };
 
