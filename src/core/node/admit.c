@@ -36,9 +36,6 @@ static struct node_issue *ask(struct node *n, struct node_session *s)
 	if (n->next_issue == 0)
 		n->next_issue = 1;
 	a->issue.request = s->issue;
-	a->issue.csr_mldsa = SPAN(s->request.bytes, s->request.have);
-	a->issue.csr_p256 =
-		SPAN(s->request.bytes + s->request.have, s->request.total - s->request.have);
 	return &a->issue;
 }
 
@@ -99,6 +96,20 @@ static struct node_session *session_of_issue(struct node *n, uint32_t request)
 			if (p->sessions[i] && p->sessions[i]->issue == request)
 				return p->sessions[i];
 	return NULL;
+}
+
+/* The requests themselves, when the action is taken: by then the session that holds them may be
+ * gone. False: there is nobody left to answer. */
+bool admit_fill(struct node *n, struct node_issue *issue)
+{
+	const struct node_session *s = session_of_issue(n, issue->request);
+
+	if (!s)
+		return false;
+	issue->csr_mldsa = SPAN(s->request.bytes, s->request.have);
+	issue->csr_p256 =
+		SPAN(s->request.bytes + s->request.have, s->request.total - s->request.have);
+	return true;
 }
 
 void node_issue_answer(struct node *n, uint32_t request, struct span answer, uint64_t now_us)

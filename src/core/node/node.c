@@ -67,11 +67,13 @@ bool node_next_action(struct node *n, struct node_action *ret)
 {
 	struct action_slot *slot;
 
-	if (n->used_slots == 0)
-		return false;
-	slot = &n->slots[n->first_slot];
-	n->first_slot = (n->first_slot + 1) % n->n_slots;
-	n->used_slots--;
+	do {
+		if (n->used_slots == 0)
+			return false;
+		slot = &n->slots[n->first_slot];
+		n->first_slot = (n->first_slot + 1) % n->n_slots;
+		n->used_slots--;
+	} while (slot->action.type == NODE_ISSUE && !admit_fill(n, &slot->action.issue));
 	*ret = slot->action;
 	if (slot->len > 0)
 		ret->data = SPAN(slot->bytes, slot->len);

@@ -254,6 +254,7 @@ void trace_reply(struct node *n, const struct wire_hop *hop, struct span payload
 /* admit.c: the authority's part of joining, renewing, revoking and network keys */
 void admit_join(struct node *n, struct node_session *s, const struct hs_done *done);
 void admit_renewal(struct node *n, struct node_session *s, struct span request);
+bool admit_fill(struct node *n, struct node_issue *issue);
 void revocations_input(struct node *n, struct span bytes);
 void network_key_input(struct node *n, struct span bytes);
 void node_tell_network_keys(struct node *n);
