@@ -131,6 +131,24 @@ static int make_parts(struct node *n, const struct node_config *config)
 	return handshakes_new(&hs, &n->handshakes);
 }
 
+/* The caller's roots may go with the certificate they came with, at its renewal. */
+static int take_trust(struct node *n, const struct trust *trust)
+{
+	n->trust = *trust;
+	n->trust.n_roots = 0;
+	for (size_t i = 0; i < trust->n_roots; i++) {
+		uint8_t *root = malloc(trust->roots[i].len ? trust->roots[i].len : 1);
+
+		if (!root)
+			return -ENOMEM;
+		memcpy(root, trust->roots[i].at, trust->roots[i].len);
+		n->roots[i] = root;
+		n->trust.roots[i] = SPAN(root, trust->roots[i].len);
+		n->trust.n_roots++;
+	}
+	return 0;
+}
+
 DEFINE_FREEP(struct node, node_free)
 
 int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms, struct node **ret)
@@ -151,7 +169,9 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	overlay_address_of(n->ops, n->domain, n->self, n->address);
 	n->mtu_bytes = config->mtu_bytes;
 	n->identity = config->identity;
-	n->trust = config->trust;
+	r = take_trust(n, &config->trust);
+	if (r < 0)
+		return r;
 	n->root_key = config->root_key;
 	n->policy = config->policy;
 	memcpy(n->keys, config->network_keys, config->n_network_keys * sizeof(n->keys[0]));
@@ -190,6 +210,8 @@ void node_free(struct node *n)
 	map_free(n->peers);
 	map_free(n->indices);
 	revocation_done(&n->trust.revoked);
+	for (size_t i = 0; i < n->trust.n_roots; i++)
+		free(n->roots[i]);
 	free(n->revocations);
 	blob_done(&n->renewed);
 	free(n->slots);

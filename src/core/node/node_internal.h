@@ -149,7 +149,8 @@ struct node {
 	uint8_t address[OVERLAY_ADDRESS_LEN];
 	unsigned mtu_bytes;
 	struct hs_identity identity;
-	struct trust trust;
+	struct trust trust; /* its roots are ours */
+	uint8_t *roots[BUNDLE_ROOTS_MAX];
 	uint8_t *revocations; /* as signed */
 	size_t revocations_len;
 	const struct signing_key *root_key;
