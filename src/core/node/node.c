@@ -300,6 +300,17 @@ static void route_changed(struct node *n, uint64_t destination)
 	e->hops = route.hops;
 }
 
+/* Megabytes unacknowledged: the neighbour hears us and does not take what it is told. To tell it
+ * all again would never end; a new session begins with an empty stream. */
+static void give_up(struct node *n, struct node_session *s)
+{
+	static const uint8_t close[] = { PLAIN_SESSION, SESSION_MESSAGE_CLOSE };
+
+	n->counters.queue_full++;
+	(void)path_send_session(n, s, SPAN_OF(close));
+	session_drop(n, s, "it does not acknowledge");
+}
+
 static void pump_routes(struct node *n)
 {
 	struct route_action a;
@@ -316,7 +327,7 @@ static void pump_routes(struct node *n)
 			continue;
 		if (stream_push(p->direct->stream, (enum record_type)a.record_type,
 				SPAN(a.body, a.len), true, n->now_us) < 0)
-			routes_neighbour_resync(n->routes, a.neighbour, n->now_us);
+			give_up(n, p->direct);
 		else
 			session_pump(n, p->direct);
 	}
