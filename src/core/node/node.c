@@ -273,13 +273,15 @@ static void pump_handshakes(struct node *n)
 	}
 }
 
-/* A later boot of the destination has forgotten the keys we share with it. */
+/* A later boot of the destination has forgotten the keys we share with it. Where it answers our
+ * probes it has not, whatever boot a relay's announcement claims. */
 static void drop_sessions_of_earlier_boots(struct node *n, struct peer *p, uint32_t epoch)
 {
 	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
 		struct node_session *s = p->sessions[i];
+		bool is_alive = s && s->is_direct && peer_is_direct(p);
 
-		if (s && (uint32_t)s->peer_boot_epoch < epoch)
+		if (s && !is_alive && (uint32_t)s->peer_boot_epoch < epoch)
 			session_drop(n, s, "the peer restarted");
 	}
 }
