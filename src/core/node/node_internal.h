@@ -199,8 +199,9 @@ void node_pump(struct node *n);
 
 /* peers.c */
 struct peer *peer_get(struct node *n, uint64_t id);
-struct peer *peer_make(struct node *n, uint64_t id); /* NULL when full */
-void peer_prune(struct node *n, struct peer *p, const char *reason);
+/* NULL when full of peers with sessions. May forget another peer that has none. */
+struct peer *peer_make(struct node *n, uint64_t id);
+bool peer_has_room(const struct node *n);
 void peer_forget(struct node *n, struct peer *p, const char *reason);
 void peer_wait(struct node *n, struct peer *p, enum wire_class class, struct span plaintext);
 void peer_flush(struct node *n, struct peer *p);

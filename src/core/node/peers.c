@@ -13,12 +13,45 @@ struct peer *peer_get(struct node *n, uint64_t id)
 	return map_get(n->peers, &id);
 }
 
+static bool has_session(const struct peer *p)
+{
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
+		if (p->sessions[i])
+			return true;
+	return false;
+}
+
+/* Packets to addresses where nobody is make peers too, and any program on this machine can send
+ * those: they give way to whoever has proved to be there. */
+static struct peer *evictable(const struct node *n)
+{
+	struct peer *oldest = NULL;
+	size_t cursor = 0;
+	struct peer *p;
+
+	while ((p = map_next(n->peers, &cursor)))
+		if (!has_session(p) && !p->attempt && (!oldest || p->seen_us < oldest->seen_us))
+			oldest = p;
+	return oldest;
+}
+
+bool peer_has_room(const struct node *n)
+{
+	return map_count(n->peers) < NODE_PEERS_MAX || evictable(n);
+}
+
 struct peer *peer_make(struct node *n, uint64_t id)
 {
 	struct peer *p = peer_get(n, id);
 
 	if (p || id == 0)
 		return p;
+	if (map_count(n->peers) >= NODE_PEERS_MAX) {
+		p = evictable(n);
+		if (!p)
+			return NULL;
+		peer_forget(n, p, NULL);
+	}
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
@@ -437,10 +470,8 @@ static void expire_waiting(struct node *n, struct peer *p)
 
 static bool is_forgotten(const struct node *n, const struct peer *p)
 {
-	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
-		if (p->sessions[i])
-			return false;
-	return p->n_waiting == 0 && !p->attempt && n->now_us >= p->seen_us + PEER_DEAD_US;
+	return !has_session(p) && p->n_waiting == 0 && !p->attempt &&
+	       n->now_us >= p->seen_us + PEER_DEAD_US;
 }
 
 /* A neighbour silent for too long is no neighbour any more: its direct sessions end. */
