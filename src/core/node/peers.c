@@ -516,10 +516,13 @@ void peers_tick(struct node *n)
 			(void)session_timers(n, n->joins[i]);
 }
 
-static uint64_t session_deadline(const struct node_session *s)
+static uint64_t session_deadline(const struct node *n, const struct node_session *s)
 {
-	return min_u64(min_u64(session_deadline_us(s->keys), stream_deadline_us(s->stream)),
-		       quiet_deadline_us(s));
+	uint64_t at = min_u64(session_deadline_us(s->keys), quiet_deadline_us(s));
+
+	if (session_can_send(s->keys, n->now_us)) /* else nothing can be sent when it is due */
+		at = min_u64(at, stream_deadline_us(s->stream));
+	return at;
 }
 
 static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
@@ -539,7 +542,7 @@ static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
 		if (!p->sessions[i])
 			continue;
 		has_session = true;
-		at = min_u64(at, session_deadline(p->sessions[i]));
+		at = min_u64(at, session_deadline(n, p->sessions[i]));
 	}
 	if (p->n_waiting > 0)
 		at = min_u64(at, min_u64(p->waiting[0]->since_us + PACKET_WAIT_US,
@@ -559,7 +562,7 @@ uint64_t peers_deadline_us(const struct node *n)
 		at = min_u64(at, peer_deadline_us(n, p));
 	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
 		if (n->joins[i])
-			at = min_u64(at, session_deadline(n->joins[i]));
+			at = min_u64(at, session_deadline(n, n->joins[i]));
 	return at;
 }
 
