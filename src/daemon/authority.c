@@ -453,12 +453,19 @@ static enum membership_status sign(struct grant *g)
 
 static int keep_use(struct grant *g, struct token_entry *t)
 {
+	struct token_entry before;
 	struct store_error e;
+	int r;
 
 	if (!t || g->is_repeat)
 		return 0;
+	before = *t;
 	token_count(t, g->issue->request_hash);
-	return store_save_tokens(g->a->store, g->a->tokens, g->a->n_tokens, &e);
+	r = store_save_tokens(g->a->store, g->a->tokens, g->a->n_tokens, &e);
+	if (r < 0)
+		*t = before; /* or the next try would be a repeat of what was never kept */
+	bytes_wipe(&before, sizeof(before));
+	return r;
 }
 
 static int keep_name(struct grant *g)
