@@ -406,6 +406,8 @@ static enum membership_status choose_name(struct grant *g, const struct token_en
 		return MEMBERSHIP_NAME_INVALID;
 	memcpy(g->name, name, strlen(name) + 1);
 	i = find_issued(g->a, name);
+	if (i && i->is_revoked)
+		return MEMBERSHIP_REVOKED; /* also to a repeat: the answer has the network key */
 	if (i && g->is_repeat && memcmp(i->request, g->issue->request_hash, SHA256_LEN) == 0)
 		return MEMBERSHIP_GRANTED; /* its answer was lost: the same again */
 	if (i || node_id_of(g->a->ops, g->spiffe_id) == 0 ||
