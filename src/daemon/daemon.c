@@ -15,9 +15,15 @@
 #define X0_BUILD_UNIX_S 0
 #endif
 
+/* Never before the clock floor of the start and what has passed since. Where the system's clock
+ * was slow at first and then is set, it is followed. */
 int64_t daemon_unix_ms(const struct daemon *d)
 {
-	return loop_unix_ms() + d->clock_ahead_ms;
+	int64_t passed_ms = (int64_t)((loop_now_us() - d->start_us) / US_PER_MS);
+	int64_t system_ms = loop_unix_ms();
+	int64_t least_ms = d->clock_floor_ms + passed_ms;
+
+	return system_ms > least_ms ? system_ms : least_ms;
 }
 
 void daemon_stop(struct daemon *d, int status)
@@ -370,8 +376,8 @@ static int open_store(struct daemon *d)
 		return fatal(d, "cannot_open_state", e.text);
 	if (store_clock(d->store, now_s, X0_BUILD_UNIX_S, &clock_s, &e) < 0)
 		return fatal(d, "cannot_open_state", e.text);
-	d->clock_ahead_ms = (clock_s - now_s) * 1000;
-	if (d->clock_ahead_ms > 0)
+	d->clock_floor_ms = clock_s * 1000;
+	if (clock_s > now_s)
 		log_warning(d->log, "clock_is_slow", log_i64("behind_s", clock_s - now_s));
 	if (member_load(d->store, d->ops, &d->member, &e) < 0)
 		return fatal(d, "not_a_member", e.text);
