@@ -483,8 +483,13 @@ static void sim_entropy(void *arg, uint8_t *ret, size_t len)
 {
 	struct rng *r = arg;
 
-	for (size_t i = 0; i < len; i++)
-		ret[i] = (uint8_t)(rng_next(r) >> 56);
+	uint8_t eight[8];
+
+	for (size_t n; len > 0; len -= n, ret += n) {
+		n = len < sizeof(eight) ? len : sizeof(eight);
+		store_u64(eight, rng_next(r));
+		memcpy(ret, eight, n);
+	}
 }
 
 static void add_contacts(struct sim *s, size_t node)

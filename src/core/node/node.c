@@ -385,7 +385,6 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 {
 	struct inner i;
 	struct peer *p;
-	uint64_t id;
 
 	n->now_us = now_us;
 	n->counters.packets_from_tun++;
@@ -403,11 +402,12 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 		spoofed_tun(n, &i);
 		return;
 	}
-	if (!overlay_address_parse(n->ops, n->domain, i.destination, &id) || id == n->self) {
+	if (memcmp(i.destination, n->address, OVERLAY_PREFIX_LEN) != 0 ||
+	    load_u64(i.destination + OVERLAY_PREFIX_LEN) == n->self) {
 		n->counters.no_route++;
 		return;
 	}
-	p = peer_make(n, id);
+	p = peer_make(n, load_u64(i.destination + OVERLAY_PREFIX_LEN));
 	if (!p) {
 		n->counters.queue_full++;
 		return;

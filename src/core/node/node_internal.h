@@ -14,6 +14,7 @@
 #define PEER_SESSIONS_MAX 4 /* current, the one before, and crossing ones */
 #define NODE_SESSIONS_MAX (NODE_PEERS_MAX * PEER_SESSIONS_MAX)
 #define SESSION_INDICES_MAX 4 /* of epochs j and j+1, and room */
+#define OVERLAY_PREFIX_LEN 8  /* of an overlay address, before the node id: one for a domain */
 #define NODE_LANES 2	      /* lane 0 for packets, lane 1 for probes */
 #define LANE_PACKETS 0
 #define LANE_PROBES 1

@@ -57,7 +57,8 @@ struct peer *peer_make(struct node *n, uint64_t id)
 		return NULL;
 	p->id = id;
 	p->seen_us = n->now_us;
-	overlay_address_of(n->ops, n->domain, id, p->address);
+	memcpy(p->address, n->address, OVERLAY_PREFIX_LEN);
+	store_u64(p->address + OVERLAY_PREFIX_LEN, id);
 	if (map_put(n->peers, &id, p) < 0) {
 		free(p);
 		return NULL;
