@@ -51,14 +51,10 @@ static void session_message(struct node *n, struct node_session *s, const struct
 			    struct span plaintext)
 {
 	struct span body = SPAN(plaintext.at + 2, plaintext.len - 2);
-	uint32_t epoch = session_epoch(s->keys);
 
 	switch ((enum session_message)plaintext.at[1]) {
 	case SESSION_MESSAGE_REKEY:
 		(void)session_rekey_input(s->keys, body, n->now_us);
-		if (s->peer && session_epoch(s->keys) != epoch)
-			node_event(n, EVENT_REKEYED, s->peer->id)->sequence =
-				session_epoch(s->keys);
 		session_pump(n, s);
 		break;
 	case SESSION_MESSAGE_PATH_CHECK:

@@ -71,6 +71,7 @@ struct node_session {
 	bool is_join;	   /* carries a join answer and nothing else */
 	enum aead_algorithm aead;
 	uint32_t first_index;
+	uint32_t epoch; /* of the keys, as last told */
 	uint8_t e_initiator[X25519_LEN];
 	uint64_t peer_boot_epoch;
 	uint32_t route_epoch; /* of the route to the peer when this was made */

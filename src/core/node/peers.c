@@ -321,6 +321,10 @@ void session_pump(struct node *n, struct node_session *s)
 	bool is_closed = false;
 	size_t len;
 
+	if (s->peer && session_epoch(s->keys) != s->epoch) {
+		s->epoch = session_epoch(s->keys);
+		node_event(n, EVENT_REKEYED, s->peer->id)->sequence = s->epoch;
+	}
 	while (session_next_action(s->keys, &a)) {
 		switch (a.type) {
 		case SESSION_SEND_REKEY:
