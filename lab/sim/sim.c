@@ -461,7 +461,9 @@ static void drain(struct sim *s, size_t node)
 		case NODE_STORE:
 		case NODE_ISSUE:
 		case NODE_RENEWED:
-			break; /* the simulated nodes are members already */
+			if (s->config.act) /* else: the simulated nodes are members already */
+				s->config.act(s->config.watch_arg, h->node, node, &a);
+			break;
 		}
 	}
 	if (checked_ops_reuses() > 0)

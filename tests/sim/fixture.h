@@ -54,6 +54,7 @@ static int drop_pki(void **state)
 }
 
 static bool (*tap)(void *arg, size_t link, bool to_b, struct span datagram);
+static void (*act)(void *arg, struct node *node, size_t number, const struct node_action *action);
 
 static struct sim *make_sim(size_t n_nodes, bool allow_all)
 {
@@ -62,7 +63,8 @@ static struct sim *make_sim(size_t n_nodes, bool allow_all)
 				     .n_nodes = n_nodes,
 				     .allow_all = allow_all,
 				     .watch = watch,
-				     .tap = tap };
+				     .tap = tap,
+				     .act = act };
 	struct sim *s;
 
 	memset(n_events, 0, sizeof(n_events));

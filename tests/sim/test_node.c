@@ -368,6 +368,64 @@ static void a_node_restored_from_a_backup_is_met_and_reported(void **state)
 	sim_free(s);
 }
 
+/* ---- renewal ---- */
+
+static uint8_t renewal_answer[9000];
+static unsigned n_asked, n_renewed;
+
+static void answer_renewals(void *arg, struct node *node, size_t number,
+			    const struct node_action *a)
+{
+	(void)arg;
+	if (a->type == NODE_ISSUE) {
+		assert_int_equal(number, 0);
+		assert_false(a->issue.is_join);
+		assert_string_equal(a->issue.spiffe_id, "spiffe://sim.test/node/n2");
+		assert_int_equal(a->issue.csr_mldsa.len, 5000);
+		assert_int_equal(a->issue.csr_p256.len, 300);
+		n_asked++;
+		node_issue_answer(node, a->issue.request, SPAN_OF(renewal_answer), SECONDS(4));
+	} else if (a->type == NODE_RENEWED) {
+		assert_int_equal(number, 2);
+		assert_int_equal(a->data.len, sizeof(renewal_answer));
+		assert_memory_equal(a->data.at, renewal_answer, sizeof(renewal_answer));
+		n_renewed++;
+	}
+}
+
+static void a_certificate_is_renewed_over_a_relay(void **state)
+{
+	(void)state;
+	static const uint8_t mldsa[5000] = { 1 };
+	static const uint8_t p256[300] = { 2 };
+	struct sim *s;
+
+	act = answer_renewals;
+	s = make_sim(3, true);
+	memset(renewal_answer, 0xa5, sizeof(renewal_answer));
+	n_asked = n_renewed = 0;
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(sim_boot(s, i, 0, 0), 0);
+	run(s, SECONDS(2));
+	/* the first try begins the session, the next asks */
+	assert_int_equal(node_renew(sim_node(s, 2), sim_id(s, 0), SPAN_OF(mldsa), SPAN_OF(p256),
+				    sim_now_us(s)),
+			 -ENETUNREACH);
+	sim_poke(s, 2);
+	run(s, SECONDS(2));
+	assert_int_equal(node_renew(sim_node(s, 2), sim_id(s, 0), SPAN_OF(mldsa), SPAN_OF(p256),
+				    sim_now_us(s)),
+			 0);
+	sim_poke(s, 2);
+	run(s, SECONDS(2));
+	assert_int_equal(n_asked, 1);
+	assert_int_equal(n_renewed, 1);
+	act = NULL;
+	sim_free(s);
+}
+
 /* ---- somebody on the line ---- */
 
 #define CAPTURED_MAX 64
@@ -517,6 +575,7 @@ int main(void)
 			a_revoked_node_loses_its_sessions_within_a_second_and_the_key_changes),
 		cmocka_unit_test(a_new_network_key_reaches_everybody_and_the_old_one_still_opens),
 		cmocka_unit_test(garbage_and_replays_change_nothing),
+		cmocka_unit_test(a_certificate_is_renewed_over_a_relay),
 		cmocka_unit_test(a_node_whose_address_changes_is_followed),
 		cmocka_unit_test(a_node_restored_from_a_backup_is_met_and_reported),
 		cmocka_unit_test(payloads_swapped_between_hop_headers_are_dropped),
