@@ -123,7 +123,8 @@ struct peer {
 	size_t n_waiting;
 	uint64_t attempt; /* handshake under way through the mesh, 0 for none */
 	uint64_t retry_us;
-	uint64_t alarm_us; /* last spoofing event */
+	uint64_t alarm_us;  /* no spoofing event about it before this */
+	uint64_t denied_us; /* nor one about a flow of its */
 	uint64_t sent_bytes, received_bytes, sent_packets, received_packets;
 	uint64_t seen_us;
 };

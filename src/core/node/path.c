@@ -294,6 +294,9 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 	}
 	n->counters.policy_denied++;
 	n->counters.flow_denied++;
+	if (n->now_us < p->denied_us) /* who tries all ports shall not fill the log */
+		return false;
+	p->denied_us = n->now_us + EVENT_INTERVAL_US;
 	e = node_event(n, EVENT_FLOW_DENIED, p->id);
 	e->reason = "policy does not allow this inbound flow";
 	e->sequence = i->destination_port;
