@@ -275,6 +275,8 @@ static void on_resolved(void *arg, int result, const struct endpoint *found, siz
 	struct daemon *d = r->daemon;
 	const struct config_peer *peer = &d->options->config->peers[r->peer];
 
+	if (d->is_stopping)
+		return; /* given up by loop_free(): the timers are gone already */
 	if (result < 0) {
 		log_warning(d->log, "peer_not_resolved", log_str("endpoint", peer->endpoint),
 			    log_errno("why", result));
@@ -291,9 +293,11 @@ static void on_resolved(void *arg, int result, const struct endpoint *found, siz
 static void resolve(struct resolving *r)
 {
 	struct daemon *d = r->daemon;
+	int e = loop_resolve(d->loop, d->options->config->peers[r->peer].endpoint,
+			     CONFIG_PORT_DEFAULT, on_resolved, r);
 
-	(void)loop_resolve(d->loop, d->options->config->peers[r->peer].endpoint,
-			   CONFIG_PORT_DEFAULT, on_resolved, r);
+	if (e < 0)
+		on_resolved(r, e, NULL, 0);
 }
 
 static int add_contacts(struct daemon *d)
@@ -533,6 +537,7 @@ static void end(struct daemon *d)
 {
 	struct store_error e;
 
+	d->is_stopping = true;
 	control_server_free(d->control);
 	if (d->loop)
 		loop_free(d->loop);
