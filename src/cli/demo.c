@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,9 +33,22 @@ static bool strike_cut(void *arg)
 	return lab_cut(c->d, c->link, true);
 }
 
+struct killing {
+	struct demo *d;
+	struct demo_node *hop;
+};
+
+/* The relay is chosen when it is killed: until then the way may have changed. Runs in a process
+ * of its own, beside the prober. */
 static bool strike_kill(void *arg)
 {
-	nodes_kill(arg);
+	struct killing *k = arg;
+	struct demo_node *hop = nodes_next_hop(k->d);
+
+	if (!hop || hop == &k->d->nodes[k->d->n_nodes - 1])
+		return false;
+	k->hop = hop;
+	nodes_kill(hop);
 	return true;
 }
 
@@ -94,20 +108,26 @@ static int cut_link(struct demo *d)
 
 static int kill_relay(struct demo *d)
 {
+	struct killing *k =
+		mmap(NULL, sizeof(*k), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct demo_node *hop = hop_in_use(d);
 	char fault[DEMO_FAULT_SIZE];
 	double ms;
+	int r;
 
-	if (!hop)
+	if (!hop || k == MAP_FAILED)
 		return -1;
-	if (hop == &d->nodes[d->n_nodes - 1])
-		return demo_failed(d, &d->nodes[0], "choosing the relay to kill",
-				   "a relay on the way", "the far corner is the next hop");
+	k->d = d;
+	report_say(d, "killing the relay in use from %s to %s (SIGKILL for keeper and daemon)",
+		   d->nodes[0].name, d->nodes[d->n_nodes - 1].name);
+	r = traffic_outage(d, strike_kill, k, &ms);
+	hop = k->hop;
+	(void)munmap(k, sizeof(*k));
+	if (!hop)
+		return r < 0 ? r
+			     : demo_failed(d, &d->nodes[0], "choosing the relay to kill",
+					   "a relay on the way", "the far corner is the next hop");
 	(void)snprintf(fault, sizeof(fault), "relay %.15s killed", hop->name);
-	report_say(d, "killing %s, the relay in use from %s to %s (SIGKILL for keeper and daemon)",
-		   hop->name, d->nodes[0].name, d->nodes[d->n_nodes - 1].name);
-	int r = traffic_outage(d, strike_kill, hop, &ms);
-
 	hop->group = 0;
 	if (r == 0)
 		r = nodes_wait_path(d, hop, LINKS_MS);

@@ -357,16 +357,37 @@ static int start(struct cli *c, const struct membership_found *m)
 	return 0;
 }
 
-static int join(struct cli *c, const struct invite *invite, const char *name,
-		struct membership_found *ret)
+/* The option, else the configuration's name, else the host's. */
+static int choose_name(struct cli *c, const struct config *config, const char *host,
+		       const char **ret)
 {
+	const char *name = cli_value(c, "name");
+
+	if (!name)
+		name = config->name[0] ? config->name : host;
+	if (!node_name_is_valid(name))
+		return cli_usage(c,
+				 "\"%s\" is no name for a node: a-z, 0-9 and - . _ inside, at "
+				 "most 63; choose one: --name NAME",
+				 name);
+	*ret = name;
+	return 0;
+}
+
+static int join(struct cli *c, const struct invite *invite, struct membership_found *ret)
+{
+	char host[NODE_NAME_MAX + 1];
+	const char *name = NULL;
 	CLEANUP(config_freep) struct config *config = NULL;
 	CLEANUP(store_closep) struct store *store = NULL;
 	int64_t unix_s = 0;
 	int r = cli_config_or_default(c, &config);
 
+	setup_host_name(host, sizeof(host));
 	if (r == 0)
 		r = check_config(c, config, invite->domain);
+	if (r == 0)
+		r = choose_name(c, config, host, &name);
 	if (r == 0)
 		r = open_state(c, config, &store, &unix_s);
 	if (r == 0)
@@ -378,21 +399,17 @@ int verb_join(struct cli *c)
 {
 	struct membership_found found = { 0 };
 	const char *name = cli_value(c, "name");
-	char host[NODE_NAME_MAX + 1];
 	struct invite invite = { 0 };
 	int r;
 
-	setup_host_name(host, sizeof(host));
-	if (!name)
-		name = host;
-	if (!node_name_is_valid(name))
+	if (name && !node_name_is_valid(name))
 		return cli_usage(c,
 				 "\"%s\" is no name for a node: a-z, 0-9 and - . _ inside, at "
 				 "most 63; choose one: --name NAME",
 				 name);
 	r = get_invite(c, &invite);
 	if (r == 0)
-		r = join(c, &invite, name, &found);
+		r = join(c, &invite, &found);
 	if (r == 0)
 		r = start(c, &found);
 	bytes_wipe(&invite, sizeof(invite));

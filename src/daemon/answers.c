@@ -508,15 +508,17 @@ static void revoke_node(struct daemon *d, uint64_t request, const json_t *args)
 	}
 	i = authority_issued(d->authority, name);
 	r = authority_mark_revoked(d->authority, name, &e);
-	if (r < 0) {
+	if (r < 0 && r != -EALREADY) {
 		fail(d, request, "failed", e.text);
 		return;
 	}
+	/* Also where it is marked: the daemon may have ended before the list was signed. */
 	r = node_revoke(d->node, i->node_id, any_serial, loop_now_us());
 	daemon_drain(d);
-	if (r < 0 && r != -EALREADY) {
+	if (r < 0) {
 		fail(d, request, "failed",
-		     "it is marked, but the list could not be signed; restart the daemon");
+		     r == -EALREADY ? "it has been revoked already"
+				    : "it is marked, but the list could not be signed; try again");
 		return;
 	}
 	log_notice(d->log, "revoked", log_str("node", name));

@@ -406,6 +406,8 @@ static enum membership_status choose_name(struct grant *g, const struct token_en
 		return MEMBERSHIP_NAME_INVALID;
 	memcpy(g->name, name, strlen(name) + 1);
 	i = find_issued(g->a, name);
+	if (i && i->is_revoked)
+		return MEMBERSHIP_REVOKED; /* also to a repeat: the answer has the network key */
 	if (i && g->is_repeat && memcmp(i->request, g->issue->request_hash, SHA256_LEN) == 0)
 		return MEMBERSHIP_GRANTED; /* its answer was lost: the same again */
 	if (i || node_id_of(g->a->ops, g->spiffe_id) == 0 ||
@@ -453,12 +455,19 @@ static enum membership_status sign(struct grant *g)
 
 static int keep_use(struct grant *g, struct token_entry *t)
 {
+	struct token_entry before;
 	struct store_error e;
+	int r;
 
 	if (!t || g->is_repeat)
 		return 0;
+	before = *t;
 	token_count(t, g->issue->request_hash);
-	return store_save_tokens(g->a->store, g->a->tokens, g->a->n_tokens, &e);
+	r = store_save_tokens(g->a->store, g->a->tokens, g->a->n_tokens, &e);
+	if (r < 0)
+		*t = before; /* or the next try would be a repeat of what was never kept */
+	bytes_wipe(&before, sizeof(before));
+	return r;
 }
 
 static int keep_name(struct grant *g)

@@ -15,9 +15,15 @@
 #define X0_BUILD_UNIX_S 0
 #endif
 
+/* Never before the clock floor of the start and what has passed since. Where the system's clock
+ * was slow at first and then is set, it is followed. */
 int64_t daemon_unix_ms(const struct daemon *d)
 {
-	return loop_unix_ms() + d->clock_ahead_ms;
+	int64_t passed_ms = (int64_t)((loop_now_us() - d->start_us) / US_PER_MS);
+	int64_t system_ms = loop_unix_ms();
+	int64_t least_ms = d->clock_floor_ms + passed_ms;
+
+	return system_ms > least_ms ? system_ms : least_ms;
 }
 
 void daemon_stop(struct daemon *d, int status)
@@ -222,7 +228,6 @@ static void on_hangup(void *arg, int signal_number)
 json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 {
 	const struct config_key *changed[64];
-	struct config_environment env;
 	struct config_report report;
 	struct config *config = NULL;
 	struct policy *policy = NULL;
@@ -230,8 +235,7 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 	json_t *restart = json_array();
 	size_t n;
 
-	config_environment_read(&env);
-	if (config_load(d->options->config_path, &env, &config, &report) < 0 ||
+	if (config_load(d->options->config_path, &d->environment, &config, &report) < 0 ||
 	    policy_new(config->rules, config->n_rules, &policy) < 0) {
 		(void)snprintf(why, DAEMON_WHY_SIZE, "%.180s:%u: %.300s", report.file,
 			       report.n ? report.problems[0].line : 0,
@@ -372,8 +376,8 @@ static int open_store(struct daemon *d)
 		return fatal(d, "cannot_open_state", e.text);
 	if (store_clock(d->store, now_s, X0_BUILD_UNIX_S, &clock_s, &e) < 0)
 		return fatal(d, "cannot_open_state", e.text);
-	d->clock_ahead_ms = (clock_s - now_s) * 1000;
-	if (d->clock_ahead_ms > 0)
+	d->clock_floor_ms = clock_s * 1000;
+	if (clock_s > now_s)
 		log_warning(d->log, "clock_is_slow", log_i64("behind_s", clock_s - now_s));
 	if (member_load(d->store, d->ops, &d->member, &e) < 0)
 		return fatal(d, "not_a_member", e.text);
@@ -566,6 +570,7 @@ static int daemon_child(void *arg, struct keeper_client *keeper)
 	d->listen_fd = -1;
 	d->next_ping = 1;
 	d->start_us = now_us;
+	config_environment_read(&d->environment);
 	keeper_user_find(d->config->user, &d->user);
 	status = start(d);
 	if (status == 0) {

@@ -58,6 +58,7 @@ struct resolving {
 struct daemon {
 	const struct daemon_options *options;
 	const struct config *config;
+	struct config_environment environment; /* as it was before privileges went */
 	struct config *reloaded; /* owned, where the configuration has been read again */
 	struct log *log;
 	const struct crypto_ops *ops;
@@ -81,7 +82,7 @@ struct daemon {
 	struct resolving *resolving;
 	struct feature features[FEATURES_MAX];
 	size_t n_features;
-	int64_t clock_ahead_ms; /* of the system's: where that lies before the clock floor */
+	int64_t clock_floor_ms; /* unix time at start_us, at least */
 	uint64_t start_us;
 	uint64_t tun_dropped;
 	bool is_stopping;

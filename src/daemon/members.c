@@ -56,13 +56,38 @@ static void use_member(struct daemon *d, struct member *fresh)
 	member_free(old);
 }
 
+/* A renewal changes certificates and nothing else: whoever could change the roots by it could
+ * take the node to a domain of his own. */
+static bool trusts_the_same(const struct membership *a, const struct membership *b)
+{
+	if (a->n_roots != b->n_roots || strcmp(a->authority, b->authority) != 0)
+		return false;
+	for (size_t i = 0; i < a->n_roots; i++)
+		if (a->roots[i].len != b->roots[i].len ||
+		    memcmp(a->roots[i].at, b->roots[i].at, a->roots[i].len) != 0)
+			return false;
+	return true;
+}
+
+static int renewed_member(struct daemon *d, const struct membership *is, struct member **ret,
+			  struct store_error *e)
+{
+	int64_t now_s = daemon_unix_ms(d) / 1000;
+	int r = member_check(d->ops, is, d->member->domain, d->member->key, d->member->key_p256,
+			     now_s, e);
+
+	if (r == 0)
+		r = member_save(d->store, is, NULL, NULL, e);
+	return r < 0 ? r : member_load(d->store, d->ops, ret, e);
+}
+
 /* Keeps a renewed certificate and goes on with it. The old one stays if anything is wrong. */
 void members_renewed(struct daemon *d, struct span answer)
 {
 	struct member *fresh = NULL;
 	struct membership is;
 	struct store_error e;
-	int64_t now_s = daemon_unix_ms(d) / 1000;
+	int r;
 
 	if (membership_decode(answer, &is) < 0) {
 		log_error(d->log, "renewal_failed", log_str("why", "the answer is damaged"));
@@ -74,14 +99,20 @@ void members_renewed(struct daemon *d, struct span answer)
 		return;
 	}
 	if (strcmp(is.spiffe_id, d->member->is.spiffe_id) != 0 ||
-	    member_check(d->ops, &is, d->member->domain, d->member->key, d->member->key_p256, now_s,
-			 &e) < 0) {
-		log_error(d->log, "renewal_failed", log_str("why", e.text));
+	    !trusts_the_same(&is, &d->member->is)) {
+		bytes_wipe(is.keys, sizeof(is.keys));
+		log_error(d->log, "renewal_failed",
+			  log_str("why", "the answer is for another node or another authority"));
 		return;
 	}
-	if (member_save(d->store, &is, NULL, NULL, &e) < 0 ||
-	    member_load(d->store, d->ops, &fresh, &e) < 0) {
-		log_error(d->log, "renewal_not_kept", log_str("why", e.text));
+	/* Network keys and revocations have ways of their own, and may have overtaken this. */
+	bytes_wipe(is.keys, sizeof(is.keys));
+	is.n_keys = node_network_keys(d->node, is.keys);
+	is.revocations = node_revocations(d->node);
+	r = renewed_member(d, &is, &fresh, &e);
+	bytes_wipe(is.keys, sizeof(is.keys));
+	if (r < 0) {
+		log_error(d->log, "renewal_failed", log_str("why", e.text));
 		return;
 	}
 	use_member(d, fresh);

@@ -44,11 +44,17 @@ static void finish(struct ping *p)
 	release(p);
 }
 
+/* Ends the ping where its client is gone. */
+static void tell_client(struct ping *p, json_t *event)
+{
+	if (control_event(p->daemon->control, p->request, event) == -ENOENT)
+		release(p);
+}
+
 static void tell(struct ping *p, const char *kind, int sequence, const char *why)
 {
-	(void)control_event(
-		p->daemon->control, p->request,
-		json_pack("{s:s, s:i, s:s}", "event", kind, "sequence", sequence, "why", why));
+	tell_client(p,
+		    json_pack("{s:s, s:i, s:s}", "event", kind, "sequence", sequence, "why", why));
 }
 
 /* Where there is no route yet (the node has just started) it is tried again for as long as an
@@ -99,6 +105,8 @@ static void on_timer(void *arg, uint64_t now_us)
 	}
 	if (p->is_trace && !p->has_answer && p->n_sent > 0)
 		tell(p, "timeout", (int)p->n_sent, "no answer");
+	if (!p->request)
+		return; /* nobody waits for it any more */
 	if (p->is_retrying || p->n_wanted == 0 || p->n_sent < p->n_wanted)
 		send_next(p, now_us);
 	if (!p->request)
@@ -187,7 +195,9 @@ void pings_event(struct daemon *d, const struct node_event *e)
 
 		if (!p->request || p->id != e->id || p->is_trace != (e->type == EVENT_TRACE_REPLY))
 			continue;
-		(void)control_event(d->control, p->request, answers_event(d, e));
+		tell_client(p, answers_event(d, e));
+		if (!p->request)
+			return;
 		if (p->is_trace) {
 			trace_event(p, e);
 			return;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # From `x0 up` on two hosts at once to the first answered ping: the median of X0_RUNS (5) runs.
 # The goal is 200 ms on an idle machine; only ten times that fails, for others may be busy here.
+# shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
 ms() {

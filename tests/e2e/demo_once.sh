@@ -44,8 +44,9 @@ while [ "$run" -le "$runs" ]; do
 	has '^  "ok": true$'
 	sessions=$(grep -c '"key_exchange": "X25519MLKEM768"' "$out")
 	signatures=$(grep -c '"signature": "ML-DSA-65"' "$out")
-	[ "$sessions" -eq 30 ] && [ "$signatures" -eq 30 ] ||
+	if [ "$sessions" -ne 30 ] || [ "$signatures" -ne 30 ]; then
 		fail "run $run: $sessions session ends hybrid, $signatures signed by ML-DSA-65, not 30"
+	fi
 	[ "$(head -c 1 "$out")" = "{" ] || fail "stdout holds more than the JSON object"
 	outages=$(sed -n 's/^ *"ms": \([0-9]*\).*/\1/p' "$out" | tr '\n' ' ')
 	n=0

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A file goes from one node over a relay to another; nothing of it is to be seen on any wire. The
 # same eyes must find it when it goes over the wire without the mesh.
+# shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
 BYTES=8388608
@@ -17,6 +18,7 @@ watch_start() {
 }
 
 watch_stop() {
+	pid=
 	eval "pid=\$WATCH_$1"
 	kill -TERM "$pid"
 	wait "$pid" || fail "the capture on $1 ended badly"

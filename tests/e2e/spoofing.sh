@@ -3,6 +3,7 @@
 # A source address of the overlay that arrives from the underlay, and a packet into the tunnel
 # with a source that is not ours: dropped, counted, shown. (The inner source that is not its
 # session's peer needs a lying member: tests/sim.)
+# shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
 counter() { # HOST KEY

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Two fresh hosts are connected by three commands, in less than ten seconds, and stay so.
+# shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
 host a

@@ -50,6 +50,7 @@ mount -t proc proc /proc 2>/dev/null || skip "no /proc of its own can be mounted
 # host NAME: makes one. Its /var/lib, /run and /etc/x0 (where there is one) are its own.
 host() {
 	mkdir -p "$WORK/$1/lib" "$WORK/$1/run" "$WORK/$1/etc"
+	# shellcheck disable=SC2016 # for the inner shell
 	unshare --net --mount sh -c '
 		mount --bind "$1/lib" /var/lib && mount --bind "$1/run" /run &&
 		{ [ ! -d /etc/x0 ] || mount --bind "$1/etc" /etc/x0; } &&
@@ -67,6 +68,7 @@ host() {
 on() {
 	where=$1
 	shift
+	pid=
 	eval "pid=\$HOST_$where"
 	nsenter --target "$pid" --net --mount "$@"
 }

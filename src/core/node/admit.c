@@ -36,9 +36,6 @@ static struct node_issue *ask(struct node *n, struct node_session *s)
 	if (n->next_issue == 0)
 		n->next_issue = 1;
 	a->issue.request = s->issue;
-	a->issue.csr_mldsa = SPAN(s->request.bytes, s->request.have);
-	a->issue.csr_p256 =
-		SPAN(s->request.bytes + s->request.have, s->request.total - s->request.have);
 	return &a->issue;
 }
 
@@ -101,6 +98,20 @@ static struct node_session *session_of_issue(struct node *n, uint32_t request)
 	return NULL;
 }
 
+/* The requests themselves, when the action is taken: by then the session that holds them may be
+ * gone. False: there is nobody left to answer. */
+bool admit_fill(struct node *n, struct node_issue *issue)
+{
+	const struct node_session *s = session_of_issue(n, issue->request);
+
+	if (!s)
+		return false;
+	issue->csr_mldsa = SPAN(s->request.bytes, s->request.have);
+	issue->csr_p256 =
+		SPAN(s->request.bytes + s->request.have, s->request.total - s->request.have);
+	return true;
+}
+
 void node_issue_answer(struct node *n, uint32_t request, struct span answer, uint64_t now_us)
 {
 	struct node_session *s = request ? session_of_issue(n, request) : NULL;
@@ -149,6 +160,8 @@ int node_renew(struct node *n, uint64_t authority, struct span csr_mldsa, struct
 	if (w.overrun)
 		return -EMSGSIZE;
 	r = control_push_blob(n, p->e2e, RECORD_RENEW_REQUEST, SPAN(request, w.len));
+	if (r == 0)
+		n->renews_at = authority;
 	session_pump(n, p->e2e);
 	node_pump(n);
 	return r;

@@ -174,14 +174,22 @@ static void service_input(struct node *n, struct peer *p, struct span plaintext,
 
 /* ---- the record stream ---- */
 
-static void renewed(struct node *n, struct blob *b)
+/* One answer to one request, and from nobody but whom it was asked of: a second one would take
+ * the bytes away from an action that is still queued. */
+static void renewed(struct node *n, struct node_session *s, struct blob *b)
 {
-	struct node_action *a = node_act(n, NODE_RENEWED, (struct span){ 0 });
+	struct node_action *a;
 
+	if (!s->peer || !n->renews_at || s->peer->id != n->renews_at) {
+		n->counters.malformed++;
+		return;
+	}
+	a = node_act(n, NODE_RENEWED, (struct span){ 0 });
 	if (!a)
 		return;
-	free(n->renewed);
-	n->renewed = b->bytes;
+	n->renews_at = 0;
+	blob_done(&n->renewed);
+	n->renewed = *b;
 	a->data = SPAN(b->bytes, b->total);
 	*b = (struct blob){ 0 };
 }
@@ -200,7 +208,7 @@ static void blob_record(struct node *n, struct node_session *s, enum blob_kind k
 		admit_renewal(n, s, whole);
 		break;
 	case BLOB_RENEW_ANSWER:
-		renewed(n, b);
+		renewed(n, s, b);
 		break;
 	case BLOB_REVOCATIONS:
 	case BLOB_NETWORK_KEY: {

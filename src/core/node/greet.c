@@ -23,7 +23,7 @@ static bool judge_accept(void *arg, const struct peer_identity *peer)
 
 	if (peer->node_id == n->self)
 		return false;
-	if (!peer_get(n, peer->node_id) && map_count(n->peers) >= NODE_PEERS_MAX)
+	if (!peer_get(n, peer->node_id) && !peer_has_room(n))
 		return false;
 	is_allowed =
 		policy_decide(n->policy, peer->spiffe_id, POLICY_SESSION, "", NULL) == POLICY_ALLOW;

@@ -27,7 +27,6 @@ static bool grow_slots(struct node *n)
 		return false;
 	for (size_t i = 0; i < n->used_slots; i++)
 		slots[i] = n->slots[(n->first_slot + i) % n->n_slots];
-	free(n->renewed);
 	free(n->slots);
 	n->slots = slots;
 	n->n_slots = n_slots;
@@ -68,11 +67,13 @@ bool node_next_action(struct node *n, struct node_action *ret)
 {
 	struct action_slot *slot;
 
-	if (n->used_slots == 0)
-		return false;
-	slot = &n->slots[n->first_slot];
-	n->first_slot = (n->first_slot + 1) % n->n_slots;
-	n->used_slots--;
+	do {
+		if (n->used_slots == 0)
+			return false;
+		slot = &n->slots[n->first_slot];
+		n->first_slot = (n->first_slot + 1) % n->n_slots;
+		n->used_slots--;
+	} while (slot->action.type == NODE_ISSUE && !admit_fill(n, &slot->action.issue));
 	*ret = slot->action;
 	if (slot->len > 0)
 		ret->data = SPAN(slot->bytes, slot->len);
@@ -130,6 +131,24 @@ static int make_parts(struct node *n, const struct node_config *config)
 	return handshakes_new(&hs, &n->handshakes);
 }
 
+/* The caller's roots may go with the certificate they came with, at its renewal. */
+static int take_trust(struct node *n, const struct trust *trust)
+{
+	n->trust = *trust;
+	n->trust.n_roots = 0;
+	for (size_t i = 0; i < trust->n_roots; i++) {
+		uint8_t *root = malloc(trust->roots[i].len ? trust->roots[i].len : 1);
+
+		if (!root)
+			return -ENOMEM;
+		memcpy(root, trust->roots[i].at, trust->roots[i].len);
+		n->roots[i] = root;
+		n->trust.roots[i] = SPAN(root, trust->roots[i].len);
+		n->trust.n_roots++;
+	}
+	return 0;
+}
+
 DEFINE_FREEP(struct node, node_free)
 
 int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms, struct node **ret)
@@ -150,7 +169,9 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	overlay_address_of(n->ops, n->domain, n->self, n->address);
 	n->mtu_bytes = config->mtu_bytes;
 	n->identity = config->identity;
-	n->trust = config->trust;
+	r = take_trust(n, &config->trust);
+	if (r < 0)
+		return r;
 	n->root_key = config->root_key;
 	n->policy = config->policy;
 	memcpy(n->keys, config->network_keys, config->n_network_keys * sizeof(n->keys[0]));
@@ -189,8 +210,10 @@ void node_free(struct node *n)
 	map_free(n->peers);
 	map_free(n->indices);
 	revocation_done(&n->trust.revoked);
+	for (size_t i = 0; i < n->trust.n_roots; i++)
+		free(n->roots[i]);
 	free(n->revocations);
-	free(n->renewed);
+	blob_done(&n->renewed);
 	free(n->slots);
 	bytes_wipe(n->keys, sizeof(n->keys));
 	bytes_wipe(n->flow_key, sizeof(n->flow_key));
@@ -250,14 +273,17 @@ static void pump_handshakes(struct node *n)
 	}
 }
 
-/* A later boot of the destination has forgotten the keys we share with it. (A restored node takes
- * over the epoch that others remember of it: that of the route when the session was made.) */
+/* A later boot of the destination has forgotten the keys we share with it. Where it answers our
+ * probes it has not, whatever boot a relay's announcement claims; and a restored node takes over
+ * the epoch that others remember of it: that of the route when the session was made. */
 static void drop_sessions_of_earlier_boots(struct node *n, struct peer *p, uint32_t epoch)
 {
 	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
 		struct node_session *s = p->sessions[i];
+		bool is_alive = s && s->is_direct && peer_is_direct(p);
 
-		if (s && (uint32_t)s->peer_boot_epoch < epoch && s->route_epoch < epoch)
+		if (s && !is_alive && (uint32_t)s->peer_boot_epoch < epoch &&
+		    s->route_epoch < epoch)
 			session_drop(n, s, "the peer restarted");
 	}
 }
@@ -278,6 +304,17 @@ static void route_changed(struct node *n, uint64_t destination)
 	e->hops = route.hops;
 }
 
+/* Megabytes unacknowledged: the neighbour hears us and does not take what it is told. To tell it
+ * all again would never end; a new session begins with an empty stream. */
+static void give_up(struct node *n, struct node_session *s)
+{
+	static const uint8_t close[] = { PLAIN_SESSION, SESSION_MESSAGE_CLOSE };
+
+	n->counters.queue_full++;
+	(void)path_send_session(n, s, SPAN_OF(close));
+	session_drop(n, s, "it does not acknowledge");
+}
+
 static void pump_routes(struct node *n)
 {
 	struct route_action a;
@@ -294,7 +331,7 @@ static void pump_routes(struct node *n)
 			continue;
 		if (stream_push(p->direct->stream, (enum record_type)a.record_type,
 				SPAN(a.body, a.len), true, n->now_us) < 0)
-			routes_neighbour_resync(n->routes, a.neighbour, n->now_us);
+			give_up(n, p->direct);
 		else
 			session_pump(n, p->direct);
 	}

@@ -119,7 +119,7 @@ enum node_store {
 };
 
 /* A request the node cannot answer alone: the shell counts the token's use, keeps that safely,
- * signs, and then calls node_issue_answer(). The spans stay until then. */
+ * signs, and then calls node_issue_answer(). The spans stay until the next call on the node. */
 struct node_issue {
 	uint32_t request;
 	bool is_join; /* else the renewal of peer's identity */

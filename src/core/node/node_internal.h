@@ -150,7 +150,8 @@ struct node {
 	uint8_t address[OVERLAY_ADDRESS_LEN];
 	unsigned mtu_bytes;
 	struct hs_identity identity;
-	struct trust trust;
+	struct trust trust; /* its roots are ours */
+	uint8_t *roots[BUNDLE_ROOTS_MAX];
 	uint8_t *revocations; /* as signed */
 	size_t revocations_len;
 	const struct signing_key *root_key;
@@ -185,7 +186,8 @@ struct node {
 	bool deadline_is_known;
 	uint64_t now_us;       /* of the call under way */
 	uint64_t tun_alarm_us; /* no spoofing event of the tunnel before this */
-	uint8_t *renewed;      /* the answer behind the action NODE_RENEWED, until the next one */
+	uint64_t renews_at;    /* the authority a renewal was asked of; 0 for none */
+	struct blob renewed;   /* its answer, behind the action NODE_RENEWED, until the next one */
 	struct node_counters counters;
 };
 
@@ -198,8 +200,9 @@ void node_pump(struct node *n);
 
 /* peers.c */
 struct peer *peer_get(struct node *n, uint64_t id);
-struct peer *peer_make(struct node *n, uint64_t id); /* NULL when full */
-void peer_prune(struct node *n, struct peer *p, const char *reason);
+/* NULL when full of peers with sessions. May forget another peer that has none. */
+struct peer *peer_make(struct node *n, uint64_t id);
+bool peer_has_room(const struct node *n);
 void peer_forget(struct node *n, struct peer *p, const char *reason);
 void peer_wait(struct node *n, struct peer *p, enum wire_class class, struct span plaintext);
 void peer_flush(struct node *n, struct peer *p);
@@ -254,6 +257,7 @@ void trace_reply(struct node *n, const struct wire_hop *hop, struct span payload
 /* admit.c: the authority's part of joining, renewing, revoking and network keys */
 void admit_join(struct node *n, struct node_session *s, const struct hs_done *done);
 void admit_renewal(struct node *n, struct node_session *s, struct span request);
+bool admit_fill(struct node *n, struct node_issue *issue);
 void revocations_input(struct node *n, struct span bytes);
 void network_key_input(struct node *n, struct span bytes);
 void node_tell_network_keys(struct node *n);

@@ -135,7 +135,7 @@ static int send_routed(struct node *n, struct wire_hop *hop, uint64_t from, stru
 	if (!plan.next)
 		return -ENETUNREACH;
 	is_sent = send_hop(n, plan.next, *hop, payload);
-	if (plan.duplicate) {
+	if (plan.duplicate && !hop->is_duplicate) { /* a copy is not copied again at each hop */
 		hop->is_duplicate = true;
 		n->counters.duplicates_sent++;
 		is_sent |= send_hop(n, plan.duplicate, *hop, payload);

@@ -13,12 +13,45 @@ struct peer *peer_get(struct node *n, uint64_t id)
 	return map_get(n->peers, &id);
 }
 
+static bool has_session(const struct peer *p)
+{
+	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
+		if (p->sessions[i])
+			return true;
+	return false;
+}
+
+/* Packets to addresses where nobody is make peers too, and any program on this machine can send
+ * those: they give way to whoever has proved to be there. */
+static struct peer *evictable(const struct node *n)
+{
+	struct peer *oldest = NULL;
+	size_t cursor = 0;
+	struct peer *p;
+
+	while ((p = map_next(n->peers, &cursor)))
+		if (!has_session(p) && !p->attempt && (!oldest || p->seen_us < oldest->seen_us))
+			oldest = p;
+	return oldest;
+}
+
+bool peer_has_room(const struct node *n)
+{
+	return map_count(n->peers) < NODE_PEERS_MAX || evictable(n);
+}
+
 struct peer *peer_make(struct node *n, uint64_t id)
 {
 	struct peer *p = peer_get(n, id);
 
 	if (p || id == 0)
 		return p;
+	if (map_count(n->peers) >= NODE_PEERS_MAX) {
+		p = evictable(n);
+		if (!p)
+			return NULL;
+		peer_forget(n, p, NULL);
+	}
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
@@ -437,10 +470,8 @@ static void expire_waiting(struct node *n, struct peer *p)
 
 static bool is_forgotten(const struct node *n, const struct peer *p)
 {
-	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
-		if (p->sessions[i])
-			return false;
-	return p->n_waiting == 0 && !p->attempt && n->now_us >= p->seen_us + PEER_DEAD_US;
+	return !has_session(p) && p->n_waiting == 0 && !p->attempt &&
+	       n->now_us >= p->seen_us + PEER_DEAD_US;
 }
 
 /* A neighbour silent for too long is no neighbour any more: its direct sessions end. */
@@ -485,10 +516,13 @@ void peers_tick(struct node *n)
 			(void)session_timers(n, n->joins[i]);
 }
 
-static uint64_t session_deadline(const struct node_session *s)
+static uint64_t session_deadline(const struct node *n, const struct node_session *s)
 {
-	return min_u64(min_u64(session_deadline_us(s->keys), stream_deadline_us(s->stream)),
-		       quiet_deadline_us(s));
+	uint64_t at = min_u64(session_deadline_us(s->keys), quiet_deadline_us(s));
+
+	if (session_can_send(s->keys, n->now_us)) /* else nothing can be sent when it is due */
+		at = min_u64(at, stream_deadline_us(s->stream));
+	return at;
 }
 
 static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
@@ -508,7 +542,7 @@ static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
 		if (!p->sessions[i])
 			continue;
 		has_session = true;
-		at = min_u64(at, session_deadline(p->sessions[i]));
+		at = min_u64(at, session_deadline(n, p->sessions[i]));
 	}
 	if (p->n_waiting > 0)
 		at = min_u64(at, min_u64(p->waiting[0]->since_us + PACKET_WAIT_US,
@@ -528,7 +562,7 @@ uint64_t peers_deadline_us(const struct node *n)
 		at = min_u64(at, peer_deadline_us(n, p));
 	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
 		if (n->joins[i])
-			at = min_u64(at, session_deadline(n->joins[i]));
+			at = min_u64(at, session_deadline(n, n->joins[i]));
 	return at;
 }
 

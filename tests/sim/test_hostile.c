@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a member that breaks the rules, or a program on the same machine, can do to a node. */
+#include <unistd.h>
+
+#include "core/route/record.h"
+#include "core/session/state.h"
+#include "fixture.h"
+
+static struct node_session *session_between(struct sim *s, size_t at, size_t peer)
+{
+	struct peer *p = peer_get(sim_node(s, at), sim_id(s, peer));
+
+	assert_non_null(p);
+	assert_non_null(p->direct);
+	return p->direct;
+}
+
+static struct sim *pair(void)
+{
+	struct sim *s = make_sim(2, true);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	boot_all(s, 2);
+	run(s, SECONDS(1));
+	return s;
+}
+
+static void answer_renewal(struct sim *s, const char *text)
+{
+	struct node_session *from = session_between(s, 1, 0);
+
+	assert_int_equal(control_push_blob(sim_node(s, 1), from, RECORD_RENEW_ANSWER,
+					   SPAN(text, strlen(text))),
+			 0);
+}
+
+static void a_renewal_nobody_asked_for_is_dropped(void **state)
+{
+	(void)state;
+	struct sim *s = pair();
+	struct node_counters c;
+
+	answer_renewal(s, "from whoever likes");
+	session_pump(sim_node(s, 1), session_between(s, 1, 0));
+	sim_poke(s, 1);
+	run(s, SECONDS(1));
+	assert_null(sim_node(s, 0)->renewed.bytes);
+	node_counters(sim_node(s, 0), &c);
+	assert_int_equal(c.malformed, 1);
+	sim_free(s);
+}
+
+/* Both come in one packet, so that the second one finds the action of the first still queued. */
+static void of_two_answers_to_one_request_the_first_counts(void **state)
+{
+	(void)state;
+	struct sim *s = pair();
+	struct node *n = sim_node(s, 0);
+
+	n->renews_at = sim_id(s, 1);
+	answer_renewal(s, "first");
+	answer_renewal(s, "second");
+	session_pump(sim_node(s, 1), session_between(s, 1, 0));
+	sim_poke(s, 1);
+	run(s, SECONDS(1));
+	assert_int_equal(n->renewed.total, 5);
+	assert_memory_equal(n->renewed.bytes, "first", 5);
+
+	for (unsigned i = 0; i < 1000; i++) /* the queue grows, and keeps what it refers to */
+		(void)node_event(n, EVENT_GOODBYE, sim_id(s, 1));
+	sim_poke(s, 0);
+	assert_memory_equal(n->renewed.bytes, "first", 5);
+	sim_free(s);
+}
+
+static void a_request_whose_session_is_gone_is_not_passed_on(void **state)
+{
+	(void)state;
+	static const uint8_t request[] = { 0, 1, 'a', 0, 1, 'b' };
+	struct sim *s = pair();
+	struct node *n = sim_node(s, 0); /* the authority */
+	struct node_action a;
+	bool is_asked = false;
+
+	admit_renewal(n, session_between(s, 0, 1), SPAN_OF(request));
+	assert_true(node_next_action(n, &a));
+	assert_int_equal(a.type, NODE_ISSUE);
+	assert_memory_equal(a.issue.csr_p256.at, "b", 1);
+	node_issue_answer(n, a.issue.request, SPAN("no", 2), n->now_us);
+
+	admit_renewal(n, session_between(s, 0, 1), SPAN_OF(request));
+	session_drop(n, session_between(s, 0, 1), "it ended the session");
+	while (node_next_action(n, &a))
+		is_asked |= a.type == NODE_ISSUE;
+	assert_false(is_asked);
+	sim_free(s);
+}
+
+static void a_neighbour_that_never_acknowledges_loses_its_session(void **state)
+{
+	(void)state;
+	struct sim *s = pair();
+	struct node *n = sim_node(s, 0);
+	struct node_session *before = session_between(s, 0, 1);
+	uint32_t index = before->first_index;
+
+	(void)alarm(60); /* were it told all again and again, this would not end */
+	while (stream_push(before->stream, RECORD_PEER_EXCHANGE, SPAN("x", 1), true, n->now_us) ==
+	       0)
+		;
+	routes_neighbour_resync(n->routes, sim_id(s, 1), n->now_us);
+	node_tick(n, n->now_us + ROUTE_PACING_US);
+	assert_null(session_at(n, index));
+	sim_poke(s, 0);
+	run(s, SECONDS(5));
+	assert_true(reaches(s, 0, 1, SECONDS(1)));
+	(void)alarm(0);
+	sim_free(s);
+}
+
+static void peers_that_are_nobody_give_way_to_those_that_are(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+	uint8_t packet[48] = { 0x60, 0, 0, 0, 0, 8, 17, 64 };
+	struct node *n;
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	assert_int_equal(sim_boot(s, 0, 0, 0), 0);
+	n = sim_node(s, 0);
+	memcpy(packet + 8, node_overlay_address(n), 16);
+	for (uint64_t id = 1; id <= NODE_PEERS_MAX + 10; id++) {
+		overlay_address_of(n->ops, n->domain, id, packet + 24);
+		node_input_packet(n, SPAN_OF(packet), n->now_us + 1);
+	}
+	sim_poke(s, 0);
+	assert_int_equal(map_count(n->peers), NODE_PEERS_MAX);
+	assert_int_equal(sim_boot(s, 1, 0, 0), 0);
+	run(s, SECONDS(3));
+	assert_true(reaches(s, 1, 0, SECONDS(1)));
+	sim_free(s);
+}
+
+/* From 170 s on nothing may be sent: what waits in the stream must not wake the node in vain. */
+static void a_session_that_may_not_send_any_more_does_not_keep_the_node_awake(void **state)
+{
+	(void)state;
+	struct sim *s = pair();
+	struct node *n = sim_node(s, 0);
+	struct node_session *old = session_between(s, 0, 1);
+	unsigned n_seen = 0;
+
+	for (size_t i = 0; i < 2; i++) /* the latest there may be, and the link is cut before */
+		session_between(s, i, 1 - i)->keys->cur->rekey_us =
+			session_between(s, i, 1 - i)->keys->cur->began_us + SECONDS(130);
+	run(s, SECONDS(117));
+	sim_link_cut(s, 0, true);
+	run(s, SECONDS(51));
+	for (unsigned i = 0; i < 80; i++) {
+		run(s, MS(100));
+		if (session_at(n, old->first_index) != old ||
+		    session_can_send(old->keys, n->now_us))
+			continue;
+		assert_false(stream_is_idle(old->stream));
+		assert_true(node_deadline_us(n) > n->now_us);
+		n_seen++;
+	}
+	assert_true(n_seen > 0);
+	sim_free(s);
+}
+
+static void the_roots_are_the_nodes_own(void **state)
+{
+	(void)state;
+	struct sim *s = pair();
+	const struct trust *a = &sim_node(s, 0)->trust;
+	const struct trust *b = &sim_node(s, 1)->trust;
+
+	assert_int_equal(a->n_roots, 1);
+	assert_ptr_not_equal(a->roots[0].at, b->roots[0].at); /* both were given the same */
+	sim_free(s);
+}
+
+/* 1 says of 2 that it has started again: 0, who hears 2 itself, knows better. */
+static void an_announced_boot_does_not_end_a_link_that_is_alive(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(3, true);
+	struct entry lie = { 0 };
+	uint8_t update[256];
+	struct writer w = writer_of(update, sizeof(update));
+	struct node_session *before;
+	struct route route;
+	struct node *n;
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 0, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(3));
+	n = sim_node(s, 0);
+	before = session_between(s, 0, 2);
+	lie.destination = sim_id(s, 2);
+	lie.epoch = (uint32_t)node_boot_epoch(sim_node(s, 2)) + 1000;
+	lie.seqno = 1;
+	lie.metric = 1;
+	lie.hops = 1;
+	assert_true(entry_encode(&w, &lie));
+	assert_int_equal(routes_input(n->routes, sim_id(s, 1), RECORD_ROUTE_UPDATE,
+				      SPAN(update, w.len), n->now_us),
+			 0);
+	node_pump(n);
+	assert_true(routes_lookup(n->routes, sim_id(s, 2), &route));
+	assert_int_equal(route.epoch, lie.epoch); /* it is believed so far as to be taken */
+	assert_ptr_equal(session_at(n, before->first_index), before);
+	assert_ptr_equal(session_between(s, 0, 2), before);
+	sim_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_renewal_nobody_asked_for_is_dropped),
+		cmocka_unit_test(of_two_answers_to_one_request_the_first_counts),
+		cmocka_unit_test(a_request_whose_session_is_gone_is_not_passed_on),
+		cmocka_unit_test(a_neighbour_that_never_acknowledges_loses_its_session),
+		cmocka_unit_test(peers_that_are_nobody_give_way_to_those_that_are),
+		cmocka_unit_test(a_session_that_may_not_send_any_more_does_not_keep_the_node_awake),
+		cmocka_unit_test(the_roots_are_the_nodes_own),
+		cmocka_unit_test(an_announced_boot_does_not_end_a_link_that_is_alive),
+	};
+
+	return cmocka_run_group_tests(tests, make_pki, drop_pki);
+}
