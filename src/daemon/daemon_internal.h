@@ -85,6 +85,7 @@ struct daemon {
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
 	uint64_t start_us;
 	uint64_t tun_dropped;
+	bool owes_membership; /* the last change could not be written: once a minute again */
 	bool is_stopping;
 	int status;
 };

@@ -127,7 +127,8 @@ void members_store(struct daemon *d)
 
 	is.n_keys = node_network_keys(d->node, is.keys);
 	is.revocations = node_revocations(d->node);
-	if (member_save(d->store, &is, NULL, NULL, &e) < 0)
+	d->owes_membership = member_save(d->store, &is, NULL, NULL, &e) < 0;
+	if (d->owes_membership)
 		log_error(d->log, "membership_not_kept", log_str("why", e.text));
 	memcpy(d->member->is.keys, is.keys, sizeof(is.keys));
 	d->member->is.n_keys = is.n_keys;
@@ -182,6 +183,8 @@ void members_tick(struct daemon *d)
 	int64_t now_s = daemon_unix_ms(d) / 1000;
 	struct store_error e;
 
+	if (d->owes_membership)
+		members_store(d); /* the disk may have room again */
 	(void)store_save_clock(d->store, now_s, &e);
 	if (now_s >= m->not_before_s + (m->not_after_s - m->not_before_s) / 2)
 		renew(d);

@@ -105,7 +105,7 @@ static void a_neighbour_that_never_acknowledges_loses_its_session(void **state)
 	uint32_t index = before->first_index;
 
 	(void)alarm(60); /* were it told all again and again, this would not end */
-	while (stream_push(before->stream, RECORD_PEER_EXCHANGE, SPAN("x", 1), true, n->now_us) ==
+	while (stream_push(before->stream, (enum record_type)200, SPAN("x", 1), true, n->now_us) ==
 	       0)
 		;
 	routes_neighbour_resync(n->routes, sim_id(s, 1), n->now_us);

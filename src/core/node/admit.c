@@ -190,7 +190,11 @@ static void spread(struct node *n, enum record_type type, struct span bytes)
 	struct peer *p;
 
 	while ((p = map_next(n->peers, &cursor)))
-		if (p->direct && control_push_blob(n, p->direct, type, bytes) == 0)
+		if (!p->direct)
+			continue;
+		else if (control_push_blob(n, p->direct, type, bytes) < 0)
+			session_give_up(n, p->direct); /* the next one begins with this */
+		else
 			session_pump(n, p->direct);
 }
 
@@ -302,6 +306,7 @@ static void take_network_key(struct node *n, const struct network_key *key)
 	bool keeps_old = !(key->generation & GENERATION_ENDS_OLD);
 
 	n->n_keys = keeps_old ? 2 : 1;
+	n->old_key_until_us = n->now_us + OLD_NETWORK_KEY_US;
 	n->keys[1] = n->keys[0];
 	n->keys[0] = *key;
 	if (!keeps_old)
@@ -309,6 +314,16 @@ static void take_network_key(struct node *n, const struct network_key *key)
 	node_tell_network_keys(n);
 	node_event(n, EVENT_NETWORK_KEY, n->self)->sequence =
 		(uint32_t)(key->generation & ~GENERATION_ENDS_OLD);
+	store(n, NODE_STORE_NETWORK_KEYS);
+}
+
+void network_keys_tick(struct node *n)
+{
+	if (n->n_keys < 2 || n->now_us < n->old_key_until_us)
+		return;
+	n->n_keys = 1;
+	bytes_wipe(&n->keys[1], sizeof(n->keys[1]));
+	node_tell_network_keys(n);
 	store(n, NODE_STORE_NETWORK_KEYS);
 }
 

@@ -253,18 +253,17 @@ static void record_input(struct node *n, struct node_session *s, const struct st
 	}
 }
 
-/* Handles all records that have come in order. The session is looked up again after each, as a
- * record may end it. */
+/* Handles all records that have come in order; any of them may end the session. */
 void control_stream(struct node *n, struct node_session *s)
 {
-	uint32_t index = s->indices[0];
 	struct stream_record record;
 
 	while (stream_next_record(s->stream, &record)) {
 		if (s->is_join)
 			continue; /* a joiner has nothing to say */
+		n->watched = s;
 		record_input(n, s, &record);
-		if (session_at(n, index) != s)
+		if (n->watched != s)
 			return;
 	}
 	session_pump(n, s);

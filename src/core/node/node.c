@@ -27,6 +27,8 @@ static bool grow_slots(struct node *n)
 		return false;
 	for (size_t i = 0; i < n->used_slots; i++)
 		slots[i] = n->slots[(n->first_slot + i) % n->n_slots];
+	if (n->slots)
+		bytes_wipe(n->slots, n->n_slots * sizeof(*n->slots));
 	free(n->slots);
 	n->slots = slots;
 	n->n_slots = n_slots;
@@ -176,6 +178,7 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	n->policy = config->policy;
 	memcpy(n->keys, config->network_keys, config->n_network_keys * sizeof(n->keys[0]));
 	n->n_keys = config->n_network_keys;
+	n->old_key_until_us = now_us + OLD_NETWORK_KEY_US;
 	n->next_attempt = 1;
 	n->next_issue = 1;
 	n->now_us = now_us;
@@ -214,6 +217,8 @@ void node_free(struct node *n)
 		free(n->roots[i]);
 	free(n->revocations);
 	blob_done(&n->renewed);
+	if (n->slots)
+		bytes_wipe(n->slots, n->n_slots * sizeof(*n->slots));
 	free(n->slots);
 	bytes_wipe(n->keys, sizeof(n->keys));
 	bytes_wipe(n->flow_key, sizeof(n->flow_key));
@@ -306,7 +311,7 @@ static void route_changed(struct node *n, uint64_t destination)
 
 /* Megabytes unacknowledged: the neighbour hears us and does not take what it is told. To tell it
  * all again would never end; a new session begins with an empty stream. */
-static void give_up(struct node *n, struct node_session *s)
+void session_give_up(struct node *n, struct node_session *s)
 {
 	static const uint8_t close[] = { PLAIN_SESSION, SESSION_MESSAGE_CLOSE };
 
@@ -331,7 +336,7 @@ static void pump_routes(struct node *n)
 			continue;
 		if (stream_push(p->direct->stream, (enum record_type)a.record_type,
 				SPAN(a.body, a.len), true, n->now_us) < 0)
-			give_up(n, p->direct);
+			session_give_up(n, p->direct);
 		else
 			session_pump(n, p->direct);
 	}
@@ -425,6 +430,7 @@ void node_tick(struct node *n, uint64_t now_us)
 	pump_handshakes(n);
 	peers_tick(n);
 	contacts_tick(n);
+	network_keys_tick(n);
 	routes_tick(n->routes, now_us);
 	node_pump(n);
 }

@@ -90,10 +90,8 @@ enum node_event_type {
 	EVENT_PEER_CLONED, /* a boot epoch lower than seen: restored or cloned */
 	EVENT_ECHO_REPLY,  /* to node_ping() */
 	EVENT_TRACE_REPLY, /* to node_trace() */
-	EVENT_JOINED,	   /* a node was admitted */
 	EVENT_REKEYED,
 	EVENT_GOODBYE,
-	EVENT_IDENTITY_RENEWED,
 	EVENT_NETWORK_KEY,
 	EVENT_N_TYPES,
 };

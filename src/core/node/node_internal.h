@@ -13,9 +13,11 @@
 
 #define PEER_SESSIONS_MAX 4 /* current, the one before, and crossing ones */
 #define NODE_SESSIONS_MAX (NODE_PEERS_MAX * PEER_SESSIONS_MAX)
-#define SESSION_INDICES_MAX 4 /* of epochs j and j+1, and room */
-#define OVERLAY_PREFIX_LEN 8  /* of an overlay address, before the node id: one for a domain */
-#define NODE_LANES 2	      /* lane 0 for packets, lane 1 for probes */
+#define SESSION_INDICES_MAX 4		      /* of epochs j and j+1, and room */
+#define OLD_NETWORK_KEY_US SECONDS(7 * 86400) /* the one before is answered this long */
+#define TRACES_PER_SECOND 50		      /* answers to traces, which prove no sender */
+#define OVERLAY_PREFIX_LEN 8 /* of an overlay address, before the node id: one for a domain */
+#define NODE_LANES 2	     /* lane 0 for packets, lane 1 for probes */
 #define LANE_PACKETS 0
 #define LANE_PROBES 1
 #define SUPERSEDED_US SECONDS(10) /* an older session still receives this long */
@@ -163,7 +165,8 @@ struct node {
 	size_t n_tokens;
 	struct network_key keys[NODE_NETWORK_KEYS_MAX];
 	size_t n_keys;
-	uint64_t clock_us; /* at this monotonic time it was unix_ms */
+	uint64_t old_key_until_us; /* keys[1] opens nothing from then on */
+	uint64_t clock_us;	   /* at this monotonic time it was unix_ms */
 	int64_t unix_ms;
 
 	struct handshakes *handshakes;
@@ -191,6 +194,9 @@ struct node {
 	uint64_t tun_alarm_us; /* no spoofing event of the tunnel before this */
 	uint64_t renews_at;    /* the authority a renewal was asked of; 0 for none */
 	struct blob renewed;   /* its answer, behind the action NODE_RENEWED, until the next one */
+	const struct node_session *watched; /* NULL once session_drop() has ended it */
+	uint64_t trace_second_us;	    /* the second whose answers are counted */
+	unsigned n_traces;
 	struct node_counters counters;
 };
 
@@ -213,6 +219,8 @@ void peers_tick(struct node *n);
 uint64_t peers_deadline_us(const struct node *n);
 struct node_session *session_at(const struct node *n, uint32_t index);
 void session_drop(struct node *n, struct node_session *s, const char *reason);
+/* Its stream is full: the peer does not take what it is told. */
+void session_give_up(struct node *n, struct node_session *s);
 void session_pump(struct node *n, struct node_session *s);
 void session_heard(struct node *n, struct node_session *s, bool is_payload);
 enum link_state neighbour_state(void *node, uint64_t id);
@@ -264,6 +272,7 @@ bool admit_fill(struct node *n, struct node_issue *issue);
 void revocations_input(struct node *n, struct span bytes);
 void network_key_input(struct node *n, struct span bytes);
 void node_tell_network_keys(struct node *n);
+void network_keys_tick(struct node *n); /* the old one ends */
 
 /* blob.c */
 void blob_done(struct blob *b);

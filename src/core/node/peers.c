@@ -69,6 +69,7 @@ struct peer *peer_make(struct node *n, uint64_t id)
 static void drop_waiting(struct peer *p, size_t n_first)
 {
 	for (size_t i = 0; i < n_first; i++) {
+		bytes_wipe(p->waiting[i]->bytes, p->waiting[i]->len);
 		free(p->waiting[i]->bytes);
 		free(p->waiting[i]);
 	}
@@ -367,6 +368,8 @@ void session_drop(struct node *n, struct node_session *s, const char *reason)
 	struct peer *p = s->peer;
 	bool has_any = false;
 
+	if (n->watched == s)
+		n->watched = NULL;
 	while (s->indices[0])
 		index_retired(n, s, s->indices[0]);
 	forget_join(n, s);

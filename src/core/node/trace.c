@@ -35,6 +35,12 @@ void trace_request(struct node *n, const struct wire_hop *hop, struct span paylo
 
 	if (payload.len != TRACE_HEAD_LEN || hop->source == n->self)
 		return;
+	if (n->now_us >= n->trace_second_us + SECONDS(1)) {
+		n->trace_second_us = n->now_us;
+		n->n_traces = 0;
+	}
+	if (n->n_traces++ >= TRACES_PER_SECOND)
+		return;
 	memcpy(reply, payload.at, TRACE_HEAD_LEN);
 	reply[0] = TRACE_REPLY;
 	memcpy(reply + TRACE_HEAD_LEN, n->identity.spiffe_id, len);

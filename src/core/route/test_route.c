@@ -664,8 +664,8 @@ static void garbage_changes_nothing(void **state)
 	static const uint8_t types[] = { RECORD_ROUTE_UPDATE, RECORD_ROUTE_DIGEST,
 					 RECORD_SEQNO_REQUEST, RECORD_ROUTE_RESYNC };
 	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(give(&b, 1, types[i]), -EBADMSG); /* empty */
-	assert_int_equal(give(&b, 1, RECORD_GOODBYE), -EPROTO);	   /* not ours */
+		assert_int_equal(give(&b, 1, types[i]), -EBADMSG);  /* empty */
+	assert_int_equal(give(&b, 1, RECORD_JOIN_ANSWER), -EPROTO); /* not ours */
 
 	add(&b, (struct entry){ .destination = D, .epoch = 1, .metric = 5 });
 	b.w.len--; /* cut short: not even the good one before it counts */

@@ -136,11 +136,8 @@ void wire_hop_encode_short(const struct wire_hop *h, uint8_t ret[HOP_SHORT_LEN])
 #define WIRE_SERVICE_MAX 1024
 
 enum wire_service {
-	SERVICE_ECHO = 1,    /* ping and trace */
-	SERVICE_SESSION = 2, /* an e2e session's own control messages: rekey, close */
+	SERVICE_ECHO = 1, /* ping and trace */
 	SERVICE_ECHO_REPLY = 3,
-	SERVICE_TRACE = 4,
-	SERVICE_TRACE_REPLY = 5,
 };
 
 struct wire_service_message {
