@@ -23,7 +23,9 @@ X509 *certificate_parse(struct span der)
 		return NULL;
 	if (!d2i_X509(&x, &end, (long)der.len) || end != der.at + der.len)
 		return NULL; /* on failure d2i frees x and sets it to NULL */
-	/* The parser takes BER; DER is what comes out again unchanged. */
+	/* The parser takes BER; DER is what comes out again unchanged. It keeps the signed part as
+	 * it came: the first call makes it write that part anew as well. */
+	(void)i2d_re_X509_tbs(x, NULL);
 	len = i2d_X509(x, &again);
 	is_der = len > 0 && (size_t)len == der.len && memcmp(again, der.at, der.len) == 0;
 	OPENSSL_free(again);

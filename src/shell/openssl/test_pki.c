@@ -399,6 +399,33 @@ static void a_certificate_is_read_whole_or_not_at_all(void **state)
 
 /* ---- requests ---- */
 
+/* BER, but not DER: 0x82 and two bytes of length written as 0x83 and three. */
+static void a_length_longer_than_it_need_be_is_refused(void **state)
+{
+	static const size_t places[] = { 1, 5 }; /* of the certificate, of its signed part */
+	const struct buffer *good = &svid[KEY_MLDSA65];
+	uint8_t bytes[16384];
+	struct cert cert;
+
+	(void)state;
+	assert_true(good->len + 1 <= sizeof(bytes));
+	for (size_t i = 0; i < 2; i++) {
+		size_t at = places[i];
+		size_t outer = (size_t)good->at[2] << 8 | good->at[3];
+
+		assert_int_equal(good->at[at], 0x82);
+		memcpy(bytes, good->at, at);
+		bytes[at] = 0x83;
+		bytes[at + 1] = 0;
+		memcpy(bytes + at + 2, good->at + at + 1, good->len - at - 1);
+		if (at > 1) { /* what encloses it is a byte longer */
+			bytes[2] = (uint8_t)((outer + 1) >> 8);
+			bytes[3] = (uint8_t)(outer + 1);
+		}
+		assert_int_equal(certificate_read(SPAN(bytes, good->len + 1), &cert), -EBADMSG);
+	}
+}
+
 static void a_request_names_its_kind_and_its_wish(void **state)
 {
 	(void)state;
@@ -549,6 +576,7 @@ int main(void)
 		cmocka_unit_test(a_path_of_two_kinds_is_refused),
 		cmocka_unit_test(a_changed_certificate_never_verifies),
 		cmocka_unit_test(a_certificate_is_read_whole_or_not_at_all),
+		cmocka_unit_test(a_length_longer_than_it_need_be_is_refused),
 		cmocka_unit_test(a_request_names_its_kind_and_its_wish),
 		cmocka_unit_test(the_cores_read_the_key_of_an_mldsa_request_alone),
 		cmocka_unit_test(a_request_signed_by_another_key_gets_nothing),
