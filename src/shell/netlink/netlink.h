@@ -51,7 +51,8 @@ int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret
 #define NFT_WAIT_MS 5000
 
 /* What claims an address of the overlay, as source or destination, and arrives on any
- * interface but the tunnel and lo, is counted and dropped, before connection tracking. */
+ * interface but the tunnel and lo, is counted and dropped, before connection tracking; on lo
+ * what claims a source there that is not this machine's. */
 struct nft_guard {
 	struct netlink_prefix overlay;
 	char tun_name[16];

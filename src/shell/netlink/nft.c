@@ -209,12 +209,15 @@ int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE])
 {
 	char ip[INET6_ADDRSTRLEN];
 	char script[1024];
+	int r;
 
 	if (!is_plain_name(guard->tun_name) || guard->overlay.len > 128)
 		return fail(-EINVAL, "no name for a device", why);
 	(void)inet_ntop(AF_INET6, guard->overlay.ip, ip, sizeof(ip));
 	/* "add" before "delete" makes the delete succeed where there was no table. Priority raw
-	 * (-300) comes before connection tracking and before any other table's accept matters. */
+	 * (-300) comes before connection tracking and before any other table's accept matters. On
+	 * lo only our own address speaks: any local program may bind to a foreign one
+	 * (IPV6_FREEBIND) and would be taken for that node by what listens here. */
 	(void)snprintf(script, sizeof(script),
 		       "add table inet x0\n"
 		       "delete table inet x0\n"
@@ -223,13 +226,19 @@ int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE])
 		       "  counter forged_destination { }\n"
 		       "  chain guard {\n"
 		       "    type filter hook prerouting priority raw; policy accept;\n"
+		       "    iifname \"lo\" ip6 saddr %s/%u fib saddr type != local"
+		       " counter name forged_source drop\n"
 		       "    iifname { \"%s\", \"lo\" } accept\n"
 		       "    ip6 saddr %s/%u counter name forged_source drop\n"
 		       "    ip6 daddr %s/%u counter name forged_destination drop\n"
 		       "  }\n"
 		       "}\n",
-		       guard->tun_name, ip, guard->overlay.len, ip, guard->overlay.len);
-	return run_script(script, why);
+		       ip, guard->overlay.len, guard->tun_name, ip, guard->overlay.len, ip,
+		       guard->overlay.len);
+	r = run_script(script, why);
+	if (r == -ENOENT && find_nft()) /* the table itself cannot be missing */
+		return fail(-EPROTONOSUPPORT, "this kernel lacks a part of it (nft_fib_inet)", why);
+	return r;
 }
 
 int nft_remove(char why[NFT_WHY_SIZE])

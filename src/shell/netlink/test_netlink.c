@@ -244,6 +244,55 @@ static void forged_overlay_addresses_are_dropped_and_counted(void **state)
 	(void)close(underlay);
 }
 
+static void send_to_own(const struct netlink_prefix *from)
+{
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
+	const int on = 1;
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	/* needs no privilege */
+	assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)), 0);
+	memcpy(&a.sin6_addr, from->ip, 16);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	memcpy(&a.sin6_addr, own.ip, 16);
+	a.sin6_port = htons(7777);
+	assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&a, sizeof(a)), 1);
+	(void)close(fd);
+}
+
+static void a_local_program_cannot_pose_as_another_node(void **state)
+{
+	struct net *net = *state;
+	struct nft_guard guard = { .overlay = overlay, .tun_name = "x0" };
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons(7777) };
+	struct nft_counters counters;
+	struct netlink_link lo;
+	char why[NFT_WHY_SIZE];
+	char byte;
+	int fd;
+
+	if (!has_nftables())
+		skip();
+	assert_int_equal(netlink_link(net->netlink, "lo", &lo), 0);
+	assert_int_equal(netlink_link_set_up(net->netlink, lo.index, true), 0);
+	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own), 0);
+	memcpy(&a.sin6_addr, own.ip, 16);
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+
+	assert_int_equal(nft_apply(&guard, why), 0);
+	send_to_own(&other);
+	assert_true(recv(fd, &byte, 1, 0) < 0 && errno == EAGAIN);
+	assert_int_equal(nft_read(&counters, why), 0);
+	assert_int_equal(counters.source_packets, 1);
+	send_to_own(&own);
+	assert_int_equal(recv(fd, &byte, 1, 0), 1);
+	assert_int_equal(nft_remove(why), 0);
+	(void)close(fd);
+}
+
 static void nothing_but_a_plain_name_reaches_nft(void **state)
 {
 	(void)state;
@@ -289,6 +338,7 @@ int main(void)
 		TEST(a_taken_name_is_said_so),
 		TEST(the_device_goes_with_its_descriptor),
 		TEST(forged_overlay_addresses_are_dropped_and_counted),
+		TEST(a_local_program_cannot_pose_as_another_node),
 		TEST(nothing_but_a_plain_name_reaches_nft),
 		TEST(without_the_capability_the_kernel_says_no),
 	};
