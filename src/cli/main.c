@@ -2,11 +2,14 @@
 /* The program x0. */
 #include <locale.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "cli/cli.h"
 
 int main(int argc, char **argv)
 {
+	/* init, invite and join have keys in memory: no core file of them */
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
 	(void)setlocale(LC_CTYPE, "");	/* whether the terminal shows UTF-8: for the QR code */
 	(void)signal(SIGPIPE, SIG_IGN); /* a write that fails is told like any other */
 	return cli_main(argc, argv, stdout, stderr);

@@ -102,6 +102,9 @@ int keeper_confine(const struct keeper_user *user, struct keeper_protections *re
 	clear_capabilities(is_bounded, ret);
 	/* Changing the user cleared it (prctl(2)). */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* No core file with keys in it, and no other program of this user looks inside. Changing
+	 * the user sets what fs.suid_dumpable says, which may be 2, and else nothing. */
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 
 	ret->of[KEEPER_NO_NEW_PRIVS].is_on = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 	SAY(ret, KEEPER_NO_NEW_PRIVS, "%s",

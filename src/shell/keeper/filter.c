@@ -109,6 +109,7 @@ static const struct {
 	{ "prctl", 0, PR_SET_PDEATHSIG },
 	{ "prctl", 0, PR_SET_TIMERSLACK },
 	{ "prctl", 0, PR_CAPBSET_READ },
+	{ "prctl", 0, PR_GET_DUMPABLE },
 	{ "prctl", 0, PR_GET_NO_NEW_PRIVS },
 	{ "prctl", 0, PR_GET_SECCOMP },
 	{ "prctl", 0, 0x53564d41 /* PR_SET_VMA: the C library names its memory */ },

@@ -120,8 +120,8 @@ struct keeper_protections {
 /* "user", "capabilities", "no_new_privs", "seccomp". */
 const char *keeper_protection_name(enum keeper_protection p);
 
-/* Drops to the user, clears all capabilities, sets no_new_privs and installs the filter, in
- * that order; all threads that come after inherit it, so call it before any. A step that is
- * refused is reported and not fatal, except one: having become the user, root must not be
+/* Drops to the user, clears all capabilities, forbids core files, sets no_new_privs and installs
+ * the filter, in that order; all threads that come after inherit it, so call it before any. A step
+ * that is refused is reported and not fatal, except one: having become the user, root must not be
  * regainable (-EPERM then, and the child must exit). */
 int keeper_confine(const struct keeper_user *user, struct keeper_protections *ret);

@@ -81,6 +81,7 @@ static int sees_no_privileges(void)
 	CHECK(p.of[KEEPER_NO_NEW_PRIVS].is_on);
 	CHECK(geteuid() != 0 && (!was_root || geteuid() == 65534));
 	CHECK(setuid(0) < 0 && seteuid(0) < 0);
+	CHECK(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
 
 	FILE *f = fopen("/proc/self/status", "re");
 
