@@ -87,6 +87,7 @@ int membership_decode(struct span bytes, struct membership *ret)
 {
 	struct reader r = reader_of(bytes);
 	struct membership m = { 0 };
+	char domain[DOMAIN_MAX + 1], name[NODE_NAME_MAX + 1];
 	uint8_t status = read_u8(&r);
 
 	if (r.overrun || status >= MEMBERSHIP_N_STATUSES)
@@ -100,7 +101,9 @@ int membership_decode(struct span bytes, struct membership *ret)
 		    read_keys(&r, &m) < 0)
 			return -EBADMSG;
 		m.revocations = read_span(&r, read_u32(&r));
-		if (m.n_roots == 0 || m.n_chain == 0)
+		/* it is shown to people and written to the joiner's configuration */
+		if (m.n_roots == 0 || m.n_chain == 0 ||
+		    spiffe_id_parse(m.authority, domain, name) < 0)
 			return -EBADMSG;
 	}
 	if (r.overrun || r.left > 0)

@@ -59,6 +59,23 @@ static void an_answer_cut_short_or_too_long_is_refused(void **state)
 	assert_int_equal(membership_decode(SPAN(bytes, 1), &m), -EBADMSG);
 }
 
+static void the_authority_is_a_spiffe_id_or_the_answer_is_none(void **state)
+{
+	static const char *const wrong[] = { "", "b", "spiffe://d/node/b\"\nuser: root\n",
+					     "spiffe://d/node/\033[2J" };
+	struct membership m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		int len;
+
+		(void)make(&m);
+		(void)snprintf(m.authority, sizeof(m.authority), "%s", wrong[i]);
+		len = membership_encode(&m, bytes, sizeof(bytes));
+		assert_int_equal(membership_decode(SPAN(bytes, (size_t)len), &m), -EBADMSG);
+	}
+}
+
 static void every_refusal_has_a_sentence_that_says_what_to_do(void **state)
 {
 	(void)state;
@@ -101,6 +118,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_survives_the_wire),
 		cmocka_unit_test(an_answer_cut_short_or_too_long_is_refused),
+		cmocka_unit_test(the_authority_is_a_spiffe_id_or_the_answer_is_none),
 		cmocka_unit_test(every_refusal_has_a_sentence_that_says_what_to_do),
 		cmocka_unit_test(a_long_object_comes_together_from_its_parts_in_order),
 	};
