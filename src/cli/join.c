@@ -137,7 +137,6 @@ static bool has_peer(const struct config *config, const char *endpoint)
 }
 
 struct membership_found {
-	const struct membership *is;
 	char name[NODE_NAME_MAX + 1];
 	char domain[DOMAIN_MAX + 1];
 	const char *endpoint;
@@ -146,7 +145,7 @@ struct membership_found {
 /* Writes the configuration, or adds the peer to the one that is there. One that lists peers
  * already is its owner's: it is told what to add. */
 static int write_config(struct cli *c, const struct config *config,
-			const struct membership_found *m)
+			const struct membership_found *m, const char *authority)
 {
 	CLEANUP(config_freep) struct config *check = NULL;
 	CLEANUP_FREE char *old = NULL;
@@ -164,7 +163,7 @@ static int write_config(struct cli *c, const struct config *config,
 	r = read_file(path, &old);
 	if (r < 0 && r != -ENOENT)
 		return say_not_written(c, r, path);
-	r = compose_config(old, m->domain, m->name, m->endpoint, m->is->authority, &text, &len);
+	r = compose_config(old, m->domain, m->name, m->endpoint, authority, &text, &len);
 	if (r < 0)
 		return say_not_written(c, r, path);
 	config_environment_read(&env);
@@ -172,7 +171,7 @@ static int write_config(struct cli *c, const struct config *config,
 		cli_note(c,
 			 "Note: %s has its own list of peers; add to it:\n"
 			 "  - endpoint: \"%s\"\n    name: \"%s\"",
-			 path, m->endpoint, m->is->authority);
+			 path, m->endpoint, authority);
 		return 0;
 	}
 	r = setup_write_file(path, text, len);
@@ -263,12 +262,34 @@ static int say_no_answer(struct cli *c, const struct joining *j)
 	return cli_fail(c, CLI_FAILED, "no_answer", "%s", message);
 }
 
+static int keep_granted(struct cli *c, const struct config *config, struct store *store,
+			const struct joining *j, const struct membership *is,
+			struct membership_found *ret)
+{
+	struct store_error e;
+	int r = member_check(j->ops, is, j->invite->domain, j->request->key, j->request->key_p256,
+			     j->unix_s, &e);
+
+	if (r < 0)
+		return cli_fail(c, CLI_FAILED, "refused",
+				"%s; nothing was kept; check this machine's clock (date), then ask "
+				"for a new invitation: x0 invite",
+				e.text);
+	if (spiffe_id_parse(is->spiffe_id, ret->domain, ret->name) < 0)
+		return cli_fail(c, CLI_FAILED, "failed", "the authority gave us no valid name");
+	ret->endpoint = j->invite->endpoints[j->endpoint];
+	/* The configuration first: a membership without it would be of no use. */
+	r = write_config(c, config, ret, is->authority);
+	if (r != 0)
+		return r;
+	r = member_save(store, is, j->request->key, j->request->key_p256, &e);
+	return r < 0 ? cli_fail(c, setup_exit_of(r), "state", "%s", e.text) : 0;
+}
+
 static int keep(struct cli *c, const struct config *config, struct store *store,
 		const struct joining *j, struct membership_found *ret)
 {
 	struct membership is;
-	struct store_error e;
-	char domain[DOMAIN_MAX + 1];
 	int r;
 
 	if (membership_decode(SPAN(j->answer, j->answer_len), &is) < 0)
@@ -277,28 +298,9 @@ static int keep(struct cli *c, const struct config *config, struct store *store,
 				"version");
 	if (is.status != MEMBERSHIP_GRANTED)
 		return cli_fail(c, CLI_FAILED, "refused", "%s", membership_status_text(is.status));
-	r = member_check(j->ops, &is, j->invite->domain, j->request->key, j->request->key_p256,
-			 j->unix_s, &e);
-	if (r < 0)
-		return cli_fail(c, CLI_FAILED, "refused",
-				"%s; nothing was kept; check this machine's clock (date), then ask "
-				"for a new invitation: x0 invite",
-				e.text);
-	if (spiffe_id_parse(is.spiffe_id, domain, ret->name) < 0)
-		return cli_fail(c, CLI_FAILED, "failed", "the authority gave us no valid name");
-	memcpy(ret->domain, domain, sizeof(domain));
-	ret->is = &is;
-	ret->endpoint = j->invite->endpoints[j->endpoint];
-	/* The configuration first: a membership without it would be of no use. */
-	r = write_config(c, config, ret);
-	if (r != 0)
-		return r;
-	r = member_save(store, &is, j->request->key, j->request->key_p256, &e);
-	ret->is = NULL;
+	r = keep_granted(c, config, store, j, &is, ret);
 	bytes_wipe(is.keys, sizeof(is.keys));
-	if (r < 0)
-		return cli_fail(c, setup_exit_of(r), "state", "%s", e.text);
-	return 0;
+	return r;
 }
 
 static int try_to_join(struct cli *c, const struct config *config, struct store *store,
