@@ -138,6 +138,7 @@ void handshakes_set_network_keys(struct handshakes *h, const uint8_t (*keys)[NET
 	h->n_nk = n < NETWORK_KEYS_MAX ? n : NETWORK_KEYS_MAX;
 	for (size_t i = 0; i < h->n_nk; i++)
 		network_keys_derive(h->ops, keys[i], &h->nk[i]);
+	bytes_wipe(h->nk + h->n_nk, (NETWORK_KEYS_MAX - h->n_nk) * sizeof(h->nk[0]));
 	while ((hs = map_next(h->by_index, &cursor)))
 		if (!hs->is_initiator && !key_is_held(h, &hs->nk))
 			handshake_free(h, hs); /* after a revocation the old key opens nothing */

@@ -140,6 +140,7 @@ static void answer_m1(struct handshakes *h, struct handshake *hs, uint64_t now_u
 
 	if (r < 0 && r != -EAGAIN) {
 		handshake_bad_message(h, hs, now_us);
+		bytes_wipe(&x, sizeof(x));
 		return;
 	}
 	if (r == 0)
