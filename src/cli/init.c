@@ -133,10 +133,11 @@ static void tell(struct cli *c, const struct config *config, const char *path, b
 		   "join, and no\ncertificate can be renewed; whoever has them can admit anyone. "
 		   "Keep a copy offline:");
 	(void)(c->is_json ? 0
-			  : fprintf(c->out, "  tar -C %s -cf x0-authority.tar", config->state_dir));
+			  : fprintf(c->out, "  (umask 077; tar -C %s -cf x0-authority.tar",
+				    config->state_dir));
 	for (size_t i = 0; !c->is_json && i < N_ELEMENTS(authority_files); i++)
 		(void)fprintf(c->out, " %s", store_file_name(authority_files[i]));
-	cli_say(c, "\n");
+	cli_say(c, ")\n");
 }
 
 static int start(struct cli *c, const struct config *config, json_t *object)
