@@ -136,8 +136,8 @@ static void trouble_lines(struct cli *c, const json_t *status)
 	}
 	if (spoofed > 0)
 		cli_say(c,
-			"%sdropped%s        %lld packets from outside with a source inside the "
-			"mesh",
+			"%sdropped%s        %lld packets from outside the tunnel with a source "
+			"inside the mesh",
 			cli_colour(c, CLI_YELLOW), cli_colour(c, CLI_PLAIN), (long long)spoofed);
 }
 
