@@ -91,8 +91,7 @@ tests_with_address_sanitizer()
 		return
 	fi
 	must_build asan "${CC:-cc}" -- -Dwerror=true -Db_sanitize=address,undefined \
-		-Db_lundef=false || return
-	run_tests asan --suite unit --suite fuzz
+		-Db_lundef=false && run_tests asan --suite unit --suite fuzz
 	run_under=
 }
 
@@ -110,9 +109,8 @@ tests_with_thread_sanitizer()
 		return
 	fi
 	# shellcheck disable=SC2086 # a list of words
-	must_build tsan "${CC:-cc}" $_found -- -Db_sanitize=thread -Db_lundef=false || return
-	# shellcheck disable=SC2086
-	run_tests tsan $_found
+	must_build tsan "${CC:-cc}" $_found -- -Db_sanitize=thread -Db_lundef=false &&
+		run_tests tsan $_found
 	run_under=
 }
 
