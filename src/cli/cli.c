@@ -380,6 +380,22 @@ static int unknown_verb(struct cli *c, const char *name)
 	return cli_fail(c, CLI_USAGE, "usage", "there is no verb \"%s\"; see: x0 help", plain);
 }
 
+/* "x0 --config FILE status" is "x0 status --config FILE": the verb goes to the front. */
+static void verb_to_front(int argc, char **argv)
+{
+	char *verb;
+	int at = 1;
+
+	while (at < argc && (strcmp(argv[at], "--json") == 0 ||
+			     strncmp(argv[at], "--config", strlen("--config")) == 0))
+		at += strcmp(argv[at], "--config") == 0 ? 2 : 1;
+	if (at >= argc)
+		return;
+	verb = argv[at];
+	memmove(&argv[2], &argv[1], (size_t)(at - 1) * sizeof(argv[0]));
+	argv[1] = verb;
+}
+
 int cli_main(int argc, char **argv, FILE *out, FILE *err)
 {
 	const struct cli_verb *verb;
@@ -391,6 +407,7 @@ int cli_main(int argc, char **argv, FILE *out, FILE *err)
 		help_print(NULL, err);
 		return CLI_USAGE;
 	}
+	verb_to_front(argc, argv);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		argv[1] = "help";
 	else if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)

@@ -139,8 +139,11 @@ void cli_patience(struct cli *c, struct cli_patience *p, const char *format, ...
 int cli_config_path(struct cli *c, char ret[CLI_PATH_SIZE]);
 /* Loads it; says what is wrong with it. 0 or an exit status. */
 int cli_config_load(struct cli *c, struct config **ret);
-/* The same, but every key at its default where there is no file. */
+/* The same, but every key at its default where there is no file at the default place. One that
+ * --config names has to be there: with a typo in it another node would be operated. */
 int cli_config_or_default(struct cli *c, struct config **ret);
+/* The same for a verb that makes the file: it may be missing wherever it is. */
+int cli_config_or_new(struct cli *c, struct config **ret);
 
 /* Connects; says why it cannot. 0 or an exit status. */
 int cli_connect(struct cli *c, struct control_client **ret);

@@ -62,6 +62,9 @@ static int say_problems(struct cli *c, int r, const struct config_report *report
 	}
 	if (report->n == 0)
 		return cli_fail(c, status, "config", "%s: %s", report->file, strerror(-r));
+	if (report->problems[0].line == 0)
+		return cli_fail(c, status, "config", "%s: %s", report->file,
+				report->problems[0].text);
 	return cli_fail(c, status, "config", "%s:%u: %s", report->file, report->problems[0].line,
 			report->problems[0].text);
 }
@@ -84,7 +87,7 @@ int cli_config_load(struct cli *c, struct config **ret)
 	return 0;
 }
 
-int cli_config_or_default(struct cli *c, struct config **ret)
+int cli_config_or_new(struct cli *c, struct config **ret)
 {
 	struct config_environment env;
 	char path[CLI_PATH_SIZE];
@@ -98,6 +101,11 @@ int cli_config_or_default(struct cli *c, struct config **ret)
 	if (config_new(&env, ret) < 0)
 		return cli_fail(c, CLI_FAILED, "failed", "out of memory");
 	return 0;
+}
+
+int cli_config_or_default(struct cli *c, struct config **ret)
+{
+	return c->config_path ? cli_config_load(c, ret) : cli_config_or_new(c, ret);
 }
 
 /* ---- where the socket is ---- */
@@ -152,6 +160,19 @@ static int find_socket(struct cli *c, char ret[CONFIG_TEXT_SIZE])
 	return 0;
 }
 
+/* Neither our own configuration nor the machine's is there. */
+static bool is_no_node_yet(const struct cli *c)
+{
+	struct config_environment env;
+	char path[CLI_PATH_SIZE];
+
+	if (c->config_path)
+		return false;
+	config_environment_read(&env);
+	return config_default_path(&env, path, sizeof(path)) == 0 && access(path, F_OK) < 0 &&
+	       access(SYSTEM_CONFIG, F_OK) < 0;
+}
+
 /* ---- requests ---- */
 
 int cli_connect(struct cli *c, struct control_client **ret)
@@ -163,6 +184,10 @@ int cli_connect(struct cli *c, struct control_client **ret)
 	if (r != 0)
 		return r;
 	r = control_client_open(socket, ret, why);
+	if (r == -ENOENT && is_no_node_yet(c))
+		return cli_fail(c, CLI_NO_DAEMON, "no_daemon",
+				"the daemon is not running: this machine is no node yet; found a "
+				"mesh: x0 init --domain NAME, or join one: x0 join x0://...");
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		return cli_fail(c, CLI_NO_DAEMON, "no_daemon", "%s", why);
 	if (r == -EACCES || r == -EPERM)

@@ -184,7 +184,7 @@ static void stay(struct demo *d)
 {
 	report_say(d, "It goes on until Ctrl-C. To look at it from another terminal:");
 	for (unsigned i = 0; i < d->n_nodes; i++)
-		(void)fprintf(d->out, "    %s --config %s status\n", d->exe, d->nodes[i].config);
+		(void)fprintf(d->out, "    %s status --config %s\n", d->exe, d->nodes[i].config);
 	(void)fprintf(d->out, "  (or peers, routes, ping NODE, trace NODE instead of status)\n");
 	(void)fflush(d->out);
 	while (!demo_is_stopped()) {

@@ -66,8 +66,6 @@ static void draw_link(const struct demo *d, const struct demo_link *l, bool is_v
 
 	(void)fprintf(d->out, "%s%s%s", colour(d, c), signs[d->is_utf8][is_vertical][state],
 		      colour(d, PLAIN));
-	if (is_vertical) /* signs differ in bytes, not in columns, except for one */
-		(void)fprintf(d->out, "%*s", !d->is_utf8 && state == 0 ? 13 : 14, "");
 }
 
 static void draw_row(struct demo *d, unsigned first, unsigned columns)
@@ -98,8 +96,14 @@ void report_picture(const struct demo *shown)
 	draw_row(d, 0, columns);
 	for (unsigned line = 0; line < 2; line++) {
 		(void)fputs("       ", d->out);
-		for (unsigned i = 0; i < columns; i++)
-			draw_link(d, lab_link(d, i, i + columns), true);
+		for (unsigned i = 0; i < columns; i++) {
+			const struct demo_link *l = lab_link(d, i, i + columns);
+			bool is_wide = !d->is_utf8 && !l->is_cut && l->is_up; /* "||" */
+
+			draw_link(d, l, true);
+			if (i + 1 < columns)
+				(void)fprintf(d->out, "%*s", is_wide ? 13 : 14, "");
+		}
 		(void)fputc('\n', d->out);
 	}
 	draw_row(d, columns, columns);

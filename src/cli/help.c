@@ -91,7 +91,7 @@ static void print_program(FILE *to)
 			  "  x0 join                         on the second: paste it\n\nVerbs:\n");
 	for (const struct cli_verb *v = cli_verbs; v->name; v++)
 		(void)fprintf(to, "  %-11s %s\n", v->name, v->line);
-	(void)fprintf(to, "\nEvery verb but demo:\n");
+	(void)fprintf(to, "\nOptions of the verbs (demo has its own):\n");
 	print_options(cli_common_options, to);
 	(void)fprintf(to, "\nExit status: %s.\nMore: x0 help VERB, man x0\n", exits);
 }

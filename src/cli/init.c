@@ -163,6 +163,16 @@ static int start(struct cli *c, const struct config *config, json_t *object)
 	return 0;
 }
 
+static int check_name(struct cli *c, const char *name)
+{
+	if (node_name_is_valid(name))
+		return 0;
+	return cli_usage(c,
+			 "\"%s\" is no name for a node: a-z, 0-9 and - . _ inside, at most 63; "
+			 "choose one: --name NAME",
+			 name);
+}
+
 int verb_init(struct cli *c)
 {
 	CLEANUP(config_freep) struct config *config = NULL;
@@ -182,16 +192,15 @@ int verb_init(struct cli *c)
 				 "and underscores, such as example.mesh",
 				 domain);
 	setup_host_name(host, sizeof(host));
-	if (!name)
-		name = host;
-	if (!node_name_is_valid(name))
-		return cli_usage(c,
-				 "\"%s\" is no name for a node: a-z, 0-9 and - . _ inside, at "
-				 "most 63; choose one: --name NAME",
-				 name);
-	r = cli_config_path(c, path);
+	r = check_name(c, name ? name : host);
 	if (r == 0)
-		r = make_config(c, domain, name, &config, &is_new);
+		r = cli_config_path(c, path);
+	if (r == 0)
+		r = make_config(c, domain, name ? name : host, &config, &is_new);
+	if (r == 0 && !name)
+		name = config->name[0] ? config->name : host; /* of a file that was there */
+	if (r == 0)
+		r = check_name(c, name);
 	if (r == 0)
 		r = found(c, config, name, &member);
 	if (r != 0 && config && is_new)

@@ -383,7 +383,7 @@ static int join(struct cli *c, const struct invite *invite, struct membership_fo
 	CLEANUP(config_freep) struct config *config = NULL;
 	CLEANUP(store_closep) struct store *store = NULL;
 	int64_t unix_s = 0;
-	int r = cli_config_or_default(c, &config);
+	int r = cli_config_or_new(c, &config);
 
 	setup_host_name(host, sizeof(host));
 	if (r == 0)

@@ -233,8 +233,13 @@ static int listen_on(struct talk *t, struct control_client *client, bool is_trac
 static int talk_to(struct talk *t, json_t *args, bool is_trace)
 {
 	CLEANUP(control_client_freep) struct control_client *client = NULL;
-	int r = cli_connect(t->c, &client);
+	int r = 0;
 
+	if (strchr(t->target, ':'))
+		r = cli_usage(t->c, "give the node's name alone, as x0 routes lists it; an overlay "
+				    "address answers to the system's own ping");
+	if (r == 0)
+		r = cli_connect(t->c, &client);
 	if (r != 0) {
 		json_decref(args);
 		return r;

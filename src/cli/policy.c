@@ -42,8 +42,10 @@ static int check(struct cli *c)
 		return r;
 	for (size_t i = 0; i < config->n_rules; i++)
 		n_forbid += config->rules[i].effect == POLICY_DENY;
-	cli_say(c, "%zu rules: %zu allow, %zu forbid. What no rule allows is denied.%s",
-		config->n_rules, config->n_rules - n_forbid, n_forbid,
+	cli_say(c, "%zu rules%s: %zu allow, %zu forbid. What no rule allows is denied.%s",
+		config->n_rules,
+		config->n_rules > 0 && config->rules[0].line == 0 ? " of the default policy" : "",
+		config->n_rules - n_forbid, n_forbid,
 		config->n_rules == 0 ? " That is everything." : "");
 	cli_json(c, json_pack("{s:b, s:I, s:I, s:I}", "is_valid", 1, "rules",
 			      (json_int_t)config->n_rules, "allow",
@@ -56,10 +58,13 @@ static int show(struct cli *c, json_t *answer)
 {
 	bool is_allowed = strcmp(json_text(answer, "effect"), "allow") == 0;
 
-	cli_say(c, "%s%s%s: %s%s%s for %s (%s)", cli_colour(c, is_allowed ? CLI_GREEN : CLI_RED),
+	bool is_default = json_number(answer, "rule") > 0 && json_number(answer, "line") == 0;
+
+	cli_say(c, "%s%s%s: %s%s%s for %s (%s%s)", cli_colour(c, is_allowed ? CLI_GREEN : CLI_RED),
 		json_text(answer, "effect"), cli_colour(c, CLI_PLAIN), json_text(answer, "action"),
 		json_text(answer, "resource")[0] ? " " : "", json_text(answer, "resource"),
-		json_text(answer, "from"), json_text(answer, "reason"));
+		json_text(answer, "from"), json_text(answer, "reason"),
+		is_default ? " of the default policy" : "");
 	cli_json(c, answer);
 	return 0;
 }

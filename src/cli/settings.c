@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `x0 config` and `x0 version`. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
@@ -15,10 +17,15 @@ DEFINE_FREEP(struct config, config_free)
 static int config_show(struct cli *c)
 {
 	CLEANUP(config_freep) struct config *config = NULL;
-	int r = cli_config_or_default(c, &config);
+	char path[CLI_PATH_SIZE];
+	int r = cli_config_path(c, path);
 
+	if (r == 0)
+		r = cli_config_or_default(c, &config);
 	if (r != 0)
 		return r;
+	if (access(path, F_OK) < 0 && errno == ENOENT)
+		cli_note(c, "Note: there is no %s; these are the defaults.", path);
 	if (c->is_json)
 		config_print_json(config, c->out);
 	else

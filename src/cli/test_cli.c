@@ -175,6 +175,45 @@ static void options_are_read_wherever_they_stand(void **state)
 	assert_false(c.is_coloured);
 }
 
+static void common_options_may_stand_before_the_verb(void **state)
+{
+	struct call c = call("--config", config_path, "--json", "config", "check", NULL);
+	struct call nothing = call("--config", config_path, NULL);
+	struct call joined = call("--config=/nonexistent/x0.yaml", "status", NULL);
+
+	(void)state;
+	assert_int_equal(c.status, CLI_DONE);
+	assert_non_null(strstr(c.out, "\"is_valid\": true"));
+	assert_int_equal(nothing.status, CLI_USAGE);
+	assert_int_equal(joined.status, CLI_FAILED);
+	assert_non_null(strstr(joined.err, "there is no such file"));
+	call_done(&c);
+	call_done(&nothing);
+	call_done(&joined);
+}
+
+static void init_takes_the_name_of_a_configuration_that_is_there(void **state)
+{
+	char path[128];
+	FILE *f;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/named.yaml", directory);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	(void)fprintf(f, "domain: example.mesh\nname: roof\nuser: %s\nstate_dir: %s/named\n",
+		      "nobody", directory);
+	assert_int_equal(fclose(f), 0);
+	struct call c =
+		call("init", "--domain", "example.mesh", "--no-start", "--config", path, NULL);
+
+	assert_int_equal(c.status, CLI_DONE);
+	assert_non_null(strstr(c.out, "spiffe://example.mesh/node/roof\n"));
+	call_done(&c);
+	(void)snprintf(path, sizeof(path), "rm -rf %s/named %s/named.yaml", directory, directory);
+	assert_int_equal(system(path), 0);
+}
+
 static void an_option_is_repeated_only_so_often(void **state)
 {
 	char *argv[2 * CLI_VALUES_MAX + 3] = { "invite" };
@@ -235,6 +274,34 @@ static void no_daemon_is_status_3_and_names_the_next_command(void **state)
 	}
 	assert_int_equal(ping.status, CLI_NO_DAEMON);
 	call_done(&ping);
+}
+
+static void a_configuration_that_is_named_has_to_be_there(void **state)
+{
+	static const char *const verbs[] = { "status", "down", "leave", "bundle" };
+	struct call show = call("config", "show", "--config", "/nonexistent/x0.yaml", NULL);
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(verbs); i++) {
+		struct call c = call(verbs[i], "--config", "/nonexistent/x0.yaml", NULL);
+
+		assert_int_equal(c.status, CLI_FAILED);
+		assert_non_null(strstr(c.err, "/nonexistent/x0.yaml: error: there is no such"));
+		call_done(&c);
+	}
+	assert_int_equal(show.status, CLI_FAILED);
+	assert_string_equal(show.out, "");
+	call_done(&show);
+}
+
+static void an_address_is_no_name_to_ping(void **state)
+{
+	struct call c = call("ping", "fd00::1", "--config", config_path, NULL);
+
+	(void)state;
+	assert_int_equal(c.status, CLI_USAGE);
+	assert_non_null(strstr(c.err, "x0 routes"));
+	call_done(&c);
 }
 
 static void errors_are_json_on_standard_output_where_asked_for(void **state)
@@ -432,9 +499,13 @@ int main(void)
 		cmocka_unit_test(an_unknown_verb_far_from_all_points_to_the_help),
 		cmocka_unit_test(wrong_options_name_the_help_of_the_verb),
 		cmocka_unit_test(options_are_read_wherever_they_stand),
+		cmocka_unit_test(common_options_may_stand_before_the_verb),
+		cmocka_unit_test(init_takes_the_name_of_a_configuration_that_is_there),
 		cmocka_unit_test(an_option_is_repeated_only_so_often),
 		cmocka_unit_test(values_out_of_range_are_a_wrong_use),
 		cmocka_unit_test(no_daemon_is_status_3_and_names_the_next_command),
+		cmocka_unit_test(a_configuration_that_is_named_has_to_be_there),
+		cmocka_unit_test(an_address_is_no_name_to_ping),
 		cmocka_unit_test(errors_are_json_on_standard_output_where_asked_for),
 		cmocka_unit_test(the_codes_of_the_daemon_have_exit_statuses),
 		cmocka_unit_test(down_without_a_daemon_is_done),

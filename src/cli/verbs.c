@@ -19,7 +19,7 @@ const struct cli_option cli_common_options[] = {
 
 static const struct cli_option init_options[] = {
 	{ "domain", 'd', "DOMAIN", false, "the trust domain to found, such as example.mesh" },
-	{ "name", 'n', "NAME", false, "this node's name (default: the host's)" },
+	{ "name", 'n', "NAME", false, "this node's name (default: the file's, else the host's)" },
 	{ "no-start", 0, NULL, false, "do not start the daemon" },
 	END,
 };
@@ -35,7 +35,7 @@ static const struct cli_option invite_options[] = {
 };
 
 static const struct cli_option join_options[] = {
-	{ "name", 'n', "NAME", false, "this node's name (default: the host's)" },
+	{ "name", 'n', "NAME", false, "this node's name (default: the file's, else the host's)" },
 	{ "no-start", 0, NULL, false, "do not start the daemon" },
 	END,
 };

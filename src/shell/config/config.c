@@ -91,7 +91,12 @@ static int set_default(struct config *c, const struct config_key *key,
 		return r < 0 ? r : value_set(c, key, &scalar, report);
 	}
 	r = tree_parse(text, strlen(text), &t, report);
-	return r < 0 ? r : value_set(c, key, t, report);
+	if (r == 0)
+		r = value_set(c, key, t, report);
+	if (r == 0 && key->type == CONFIG_RULES)
+		for (size_t i = 0; i < c->n_rules; i++)
+			c->rules[i].line = 0; /* they stand in no file */
+	return r;
 }
 
 /* Defaults for the keys that have no line yet in seen (NULL: all). */
