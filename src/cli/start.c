@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Starting the daemon: by systemd where it is in charge, else in the background. */
 #include <errno.h>
+#include <pwd.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -304,6 +305,11 @@ void start_tell(struct cli *c, const struct start_report *r)
 		r->is_service ? " (systemd: x0.service), now and after a reboot" : "");
 	if (!r->is_at_boot)
 		cli_note(c, "Note: %s", r->boot);
+	if (geteuid() == 0 && !getpwnam("x0") && getpwnam("nobody"))
+		cli_note(c, "Note: there is no user x0, so the daemon runs as nobody, and whatever "
+			    "else does can read its keys. Better: x0 down, then sudo useradd "
+			    "--system --no-create-home --shell /usr/sbin/nologin x0 (x0 install "
+			    "does it), then x0 up.");
 	view_features_off(c, r->status);
 }
 
