@@ -108,19 +108,6 @@ static void fill_membership(struct founding *f)
 	entropy_fill(&kernel_entropy, is->keys[0].key, NETWORK_KEY_LEN);
 }
 
-static int write_key(struct store *s, enum store_file file, const struct signing_key *key,
-		     struct store_error *e)
-{
-	struct buffer pem = { 0 };
-	int r = signing_key_to_pem(key, &pem);
-
-	if (r < 0)
-		return say(e, r, "the authority's key could not be encoded");
-	r = store_write(s, file, SPAN(pem.at, pem.len), e);
-	buffer_done(&pem);
-	return r;
-}
-
 static int first_issued(struct store *s, const struct crypto_ops *ops, const struct founding *f,
 			const char *name, struct store_error *e)
 {
@@ -139,10 +126,10 @@ static int first_issued(struct store *s, const struct crypto_ops *ops, const str
 static int write_founding(struct store *s, const struct crypto_ops *ops, const struct founding *f,
 			  const char *name, struct store_error *e)
 {
-	int r = write_key(s, STORE_AUTHORITY_MLDSA_KEY, f->root_key, e);
+	int r = member_save_key(s, STORE_AUTHORITY_MLDSA_KEY, f->root_key, e);
 
 	if (r == 0)
-		r = write_key(s, STORE_AUTHORITY_P256_KEY, f->root_key_p256, e);
+		r = member_save_key(s, STORE_AUTHORITY_P256_KEY, f->root_key_p256, e);
 	if (r == 0)
 		r = store_write(s, STORE_ROOT_MLDSA, SPAN(f->root.at, f->root.len), e);
 	if (r == 0)
@@ -203,22 +190,6 @@ void authority_free(struct authority *a)
 	free(a);
 }
 
-static int load_key(const struct store *s, enum store_file file, enum key_kind kind,
-		    struct signing_key **ret, struct store_error *e)
-{
-	struct store_value v = { 0 };
-	int r = store_read(s, file, &v, e);
-
-	if (r < 0)
-		return r;
-	r = signing_key_load(store_value_span(&v), kind, ret);
-	store_value_done(&v);
-	return r < 0 ? say(e, r,
-			   "the authority's private key is damaged; restore it from the "
-			   "backup")
-		     : 0;
-}
-
 int authority_load(struct store *s, const struct crypto_ops *ops, const struct member *member,
 		   struct authority **ret, struct store_error *e)
 {
@@ -233,9 +204,9 @@ int authority_load(struct store *s, const struct crypto_ops *ops, const struct m
 	a->store = s;
 	a->ops = ops;
 	a->member = member;
-	r = load_key(s, STORE_AUTHORITY_MLDSA_KEY, KEY_MLDSA65, &a->key, e);
+	r = member_load_key(s, STORE_AUTHORITY_MLDSA_KEY, KEY_MLDSA65, &a->key, e);
 	if (r == 0)
-		r = load_key(s, STORE_AUTHORITY_P256_KEY, KEY_P256, &a->key_p256, e);
+		r = member_load_key(s, STORE_AUTHORITY_P256_KEY, KEY_P256, &a->key_p256, e);
 	if (r == 0)
 		r = store_read(s, STORE_ROOT_MLDSA, &a->root, e);
 	if (r == 0)

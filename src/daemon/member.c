@@ -48,7 +48,7 @@ void member_free(struct member *m)
 	free(m);
 }
 
-static int load_key(const struct store *s, enum store_file file, enum key_kind kind,
+int member_load_key(const struct store *s, enum store_file file, enum key_kind kind,
 		    struct signing_key **ret, struct store_error *e)
 {
 	struct store_value v = { 0 };
@@ -61,7 +61,7 @@ static int load_key(const struct store *s, enum store_file file, enum key_kind k
 	if (r < 0)
 		(void)snprintf(e->text, sizeof(e->text),
 			       "%s/%s holds no private key of the kind expected; restore it from "
-			       "a backup, or join again: x0 leave, then x0 join",
+			       "a backup",
 			       store_directory(s), store_file_name(file));
 	return r;
 }
@@ -117,10 +117,10 @@ int member_load(const struct store *s, const struct crypto_ops *ops, struct memb
 	if (spiffe_id_parse(m->is.spiffe_id, m->domain, m->name) < 0)
 		return say(e, -EBADMSG, "the membership names no valid SPIFFE ID");
 	m->node_id = node_id_of(ops, m->is.spiffe_id);
-	r = load_key(s, STORE_NODE_MLDSA_KEY, KEY_MLDSA65, &m->key, e);
+	r = member_load_key(s, STORE_NODE_MLDSA_KEY, KEY_MLDSA65, &m->key, e);
 	if (r < 0)
 		return r;
-	r = load_key(s, STORE_NODE_P256_KEY, KEY_P256, &m->key_p256, e);
+	r = member_load_key(s, STORE_NODE_P256_KEY, KEY_P256, &m->key_p256, e);
 	if (r < 0)
 		return r;
 	r = split_roots(ops, m, e);
@@ -133,14 +133,12 @@ int member_load(const struct store *s, const struct crypto_ops *ops, struct memb
 	return 0;
 }
 
-static int save_key(struct store *s, enum store_file file, const struct signing_key *key,
+int member_save_key(struct store *s, enum store_file file, const struct signing_key *key,
 		    struct store_error *e)
 {
 	struct buffer pem = { 0 };
 	int r;
 
-	if (!key)
-		return 0;
 	r = signing_key_to_pem(key, &pem);
 	if (r < 0)
 		return say(e, r, "the private key could not be encoded");
@@ -161,9 +159,9 @@ int member_save(struct store *s, const struct membership *is, const struct signi
 	len = membership_encode(is, bytes, MEMBERSHIP_LEN_MAX);
 	if (len < 0)
 		return say(e, len, "the membership is too long to keep");
-	r = save_key(s, STORE_NODE_MLDSA_KEY, key, e);
-	if (r == 0)
-		r = save_key(s, STORE_NODE_P256_KEY, key_p256, e);
+	r = key ? member_save_key(s, STORE_NODE_MLDSA_KEY, key, e) : 0;
+	if (r == 0 && key_p256)
+		r = member_save_key(s, STORE_NODE_P256_KEY, key_p256, e);
 	if (r == 0)
 		r = store_write(s, STORE_MEMBERSHIP, SPAN(bytes, (size_t)len), e);
 	bytes_wipe(bytes, (size_t)len);

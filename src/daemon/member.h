@@ -33,6 +33,12 @@ void member_free(struct member *m); /* wipes */
 int member_save(struct store *s, const struct membership *is, const struct signing_key *key,
 		const struct signing_key *key_p256, struct store_error *ret_error);
 
+/* One private key of the store, of the kind expected; also the authority's. */
+int member_load_key(const struct store *s, enum store_file file, enum key_kind kind,
+		    struct signing_key **ret, struct store_error *ret_error);
+int member_save_key(struct store *s, enum store_file file, const struct signing_key *key,
+		    struct store_error *ret_error);
+
 /* Two fresh keys and their requests. */
 struct member_request {
 	struct signing_key *key;
