@@ -52,21 +52,40 @@ int cli_config_path(struct cli *c, char ret[CLI_PATH_SIZE])
 		       : cli_fail(c, CLI_FAILED, "failed", "the path --config is too long");
 }
 
+/* The first one is the message; all of them, with their lines, are beside it. */
+static json_t *problems_json(const struct config_report *report)
+{
+	const struct config_problem *first = &report->problems[0];
+	json_t *problems = json_array();
+	char at[16] = "";
+	json_t *message;
+
+	for (size_t i = 0; i < report->n; i++) {
+		const struct config_problem *p = &report->problems[i];
+
+		if (p->is_error)
+			(void)json_array_append_new(
+				problems,
+				json_pack("{s:i, s:s}", "line", (int)p->line, "message", p->text));
+	}
+	if (first->line > 0)
+		(void)snprintf(at, sizeof(at), "%u:", first->line);
+	message = json_sprintf("%s:%s %s", report->file, at, first->text);
+	return json_pack("{s:{s:s, s:o, s:o}}", "error", "code", "config", "message", message,
+			 "problems", problems);
+}
+
 static int say_problems(struct cli *c, int r, const struct config_report *report)
 {
 	int status = r == -EACCES || r == -EPERM ? CLI_DENIED : CLI_FAILED;
 
-	if (!c->is_json) {
+	if (!c->is_json)
 		config_report_print(report, c->err);
-		return status;
-	}
-	if (report->n == 0)
+	else if (report->n == 0)
 		return cli_fail(c, status, "config", "%s: %s", report->file, strerror(-r));
-	if (report->problems[0].line == 0)
-		return cli_fail(c, status, "config", "%s: %s", report->file,
-				report->problems[0].text);
-	return cli_fail(c, status, "config", "%s:%u: %s", report->file, report->problems[0].line,
-			report->problems[0].text);
+	else
+		cli_json(c, problems_json(report));
+	return status;
 }
 
 int cli_config_load(struct cli *c, struct config **ret)

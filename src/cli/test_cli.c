@@ -365,6 +365,7 @@ static void a_faulty_configuration_is_told_with_its_line(void **state)
 
 	assert_int_equal(c.status, CLI_FAILED);
 	assert_non_null(strstr(c.err, "bad.yaml:2"));
+	assert_non_null(strstr(json.out, "\"line\": 2"));
 	assert_int_equal(json.status, CLI_FAILED);
 	assert_non_null(strstr(json.out, "bad.yaml:2"));
 	call_done(&c);
