@@ -77,7 +77,7 @@ static void peers_are_aligned_and_neighbours_come_first(void **state)
 		"roof  UP           GOOD   0.812 ms  1.5%  X25519MLKEM768  ChaCha20-Poly1305  "
 		"192.0.2.1:26969   1.0 MiB  2.0 KiB  fd00::2\n"
 		"far   over relays  -             -     -  X25519MLKEM768  AES-256-GCM        "
-		"-                     0 B     10 B  fd00::3\n");
+		"-                       -     10 B  fd00::3\n");
 }
 
 static void a_narrow_terminal_leaves_columns_out(void **state)

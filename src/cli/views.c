@@ -203,6 +203,16 @@ static enum cli_colour colour_of_state(const char *state)
 	return strcasecmp(state, "down") == 0 ? CLI_RED : CLI_YELLOW;
 }
 
+static void byte_cell(struct table *t, const json_t *peer, const char *key)
+{
+	int64_t n = json_number(peer, key);
+	char text[TEXT_SIZE] = "";
+
+	if (n > 0 || json_flag(peer, "is_neighbour"))
+		text_bytes((uint64_t)n, text);
+	(void)table_cell(t, text, CLI_PLAIN);
+}
+
 static void peer_row(struct table *t, const json_t *peer)
 {
 	const char *state = json_text(peer, "state");
@@ -225,10 +235,9 @@ static void peer_row(struct table *t, const json_t *peer)
 	(void)table_cell(t, json_text(peer, "key_exchange"), CLI_PLAIN);
 	(void)table_cell(t, json_text(peer, "cipher"), CLI_PLAIN);
 	(void)table_cell(t, json_text(peer, "endpoint"), CLI_PLAIN);
-	text_bytes((uint64_t)json_number(peer, "received_bytes"), text);
-	(void)table_cell(t, text, CLI_PLAIN);
-	text_bytes((uint64_t)json_number(peer, "sent_bytes"), text);
-	(void)table_cell(t, text, CLI_PLAIN);
+	/* Counted for each link: without one there was none to count. */
+	byte_cell(t, peer, "received_bytes");
+	byte_cell(t, peer, "sent_bytes");
 	(void)table_cell(t, json_text(peer, "address"), CLI_PLAIN);
 }
 
