@@ -397,6 +397,16 @@ static int join(struct cli *c, const struct invite *invite, struct membership_fo
 	return r; /* and the store is let go, for the daemon */
 }
 
+/* Of a token that was made for one name. */
+static void say_other_name(struct cli *c, const char *given)
+{
+	const char *wanted = cli_value(c, "name");
+
+	if (wanted && strcmp(wanted, given) != 0)
+		cli_note(c, "Note: the invitation is for the name %s; --name %s was not taken.",
+			 given, wanted);
+}
+
 int verb_join(struct cli *c)
 {
 	struct membership_found found = { 0 };
@@ -412,8 +422,10 @@ int verb_join(struct cli *c)
 	r = get_invite(c, &invite);
 	if (r == 0)
 		r = join(c, &invite, &found);
-	if (r == 0)
+	if (r == 0) {
+		say_other_name(c, found.name);
 		r = start(c, &found);
+	}
 	bytes_wipe(&invite, sizeof(invite));
 	return r;
 }
