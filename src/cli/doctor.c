@@ -211,7 +211,9 @@ static void check_tun(struct doctor *d)
 		tell(d, HEALTH_FAILURE, "tun", "sudo modprobe tun",
 		     "/dev/net/tun is not there; in a container it has to be given by its host");
 	} else {
-		tell(d, HEALTH_FAILURE, "tun", "sudo x0 up", "/dev/net/tun: %s", strerror(errno));
+		tell(d, HEALTH_FAILURE, "tun",
+		     "a node with a tunnel is root's: sudo x0 init, or sudo x0 join",
+		     "/dev/net/tun: %s", strerror(errno));
 	}
 }
 
@@ -233,7 +235,8 @@ static void check_privileges(struct doctor *d)
 	else if (d->status)
 		tell(d, HEALTH_OK, "privileges", "", "none are needed: the daemon runs");
 	else
-		tell(d, HEALTH_WARNING, "privileges", "sudo x0 up",
+		tell(d, HEALTH_WARNING, "privileges",
+		     "a node with a tunnel is root's: sudo x0 init, or sudo x0 join",
 		     "without CAP_NET_ADMIN a daemon started by you relays, but has no tunnel");
 }
 

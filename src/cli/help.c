@@ -174,7 +174,7 @@ void help_print_man(FILE *to)
 		      "Machines form one encrypted IPv6 network without a central server. Three "
 		      "commands connect two of them: \\fBx0 init\\fR and \\fBx0 invite\\fR on the "
 		      "first, \\fBx0 join\\fR on the second.\n"
-		      ".SH OPTIONS\nEvery verb but \\fBdemo\\fR has these.\n",
+		      ".SH OPTIONS\nThe verbs have these; \\fBdemo\\fR has its own.\n",
 		      X0_VERSION);
 	roff_options(cli_common_options, to);
 	(void)fputs(".SH VERBS\n", to);
