@@ -280,7 +280,7 @@ static void many_decisions_among_1000_rules_are_timed(void **state)
 		n_allowed += policy_decide(p, "spiffe://example.mesh/node/web-999", POLICY_CONNECT,
 					   "tcp:443", NULL) == POLICY_ALLOW;
 	print_message("%d decisions, the last of %d rules matching: %.0f a second\n", N_DECISIONS,
-		      N_RULES, N_DECISIONS / (seconds_now() - start));
+		      N_RULES, (double)N_DECISIONS / (seconds_now() - start));
 	assert_int_equal(n_allowed, N_DECISIONS);
 	policy_free(p);
 	free(rules);
