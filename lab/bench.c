@@ -158,8 +158,8 @@ static bool prepare(struct bench *b)
 {
 	size_t ed_len = sizeof(b->ed25519_sig);
 
-	for (uint8_t i = 0; i < sizeof(b->seed); i++)
-		b->seed[i] = i;
+	for (size_t i = 0; i < sizeof(b->seed); i++)
+		b->seed[i] = (uint8_t)i;
 	mlkem_keygen(MLKEM_768, b->seed, b->seed + 32, b->ek, b->dk);
 	mldsa_keygen(MLDSA_65, b->seed, b->pk, b->sk);
 	b->ed25519 = EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, b->seed, 32);

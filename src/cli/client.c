@@ -255,7 +255,7 @@ static int next_patiently(struct cli *c, struct control_client *client,
 int cli_call(struct cli *c, const char *verb, json_t *args, json_t **ret)
 {
 	CLEANUP(control_client_freep) struct control_client *client = NULL;
-	struct control_response response;
+	struct control_response response = { 0 };
 	int r = cli_connect(c, &client);
 
 	if (r != 0) {
@@ -279,7 +279,7 @@ int cli_call(struct cli *c, const char *verb, json_t *args, json_t **ret)
 int cli_probe(const char *socket, int timeout_ms, json_t **ret)
 {
 	CLEANUP(control_client_freep) struct control_client *client = NULL;
-	struct control_response response;
+	struct control_response response = { 0 };
 	char why[CONTROL_WHY_SIZE];
 	int r = control_client_open(socket, &client, why);
 
@@ -309,7 +309,7 @@ static void pause_ms(long ms)
 static int ask_to_stop(const char *socket)
 {
 	CLEANUP(control_client_freep) struct control_client *client = NULL;
-	struct control_response response;
+	struct control_response response = { 0 };
 	char why[CONTROL_WHY_SIZE];
 	int r = control_client_open(socket, &client, why);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One network namespace a node, veth pairs between them, and programs run inside. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -195,6 +196,7 @@ int lab_make(struct demo *d)
 	unsigned columns = d->n_nodes / 2;
 	int r = make_namespaces(d);
 
+	assert(columns > 0); /* parse_nodes() sees to it */
 	for (unsigned i = 0; i < d->n_nodes; i++) {
 		if (i % columns + 1 < columns)
 			add_link(d, i, i + 1);

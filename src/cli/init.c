@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `x0 init`: founds a trust domain on this machine. */
+#include <assert.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -209,6 +210,7 @@ int verb_init(struct cli *c)
 		r = setup_hand_over(c, config);
 	if (r != 0)
 		return r;
+	assert(member);
 	tell(c, config, path, is_new, member);
 	return start(c, config, founded_json(config, path, member));
 }

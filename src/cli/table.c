@@ -2,6 +2,7 @@
 /* Aligned columns. */
 #include "cli/table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -90,6 +91,7 @@ static size_t width_of(const char *text)
 
 static void measure(const struct table *t, size_t widths[TABLE_COLUMNS_MAX])
 {
+	assert(t->n_columns > 0 || t->n_cells == 0);
 	for (size_t i = 0; i < t->n_columns; i++)
 		widths[i] = width_of(t->columns[i].heading);
 	for (size_t i = 0; i < t->n_cells; i++) {

@@ -173,7 +173,8 @@ static json_t *certificate(const struct daemon *d)
 
 	return json_pack("{s:I, s:I, s:I}", "not_before_s", (json_int_t)m->not_before_s,
 			 "not_after_s", (json_int_t)m->not_after_s, "renewed_from_s",
-			 (json_int_t)(m->not_before_s + (m->not_after_s - m->not_before_s) / 2));
+			 (json_int_t)m->not_before_s +
+				 ((json_int_t)m->not_after_s - (json_int_t)m->not_before_s) / 2);
 }
 
 static json_t *crypto(void)
@@ -462,12 +463,12 @@ static void invite(struct daemon *d, uint64_t request, const json_t *args, const
 
 		for (size_t k = 0; k < i.n_endpoints; k++)
 			(void)json_array_append_new(list, json_string(i.endpoints[k]));
-		(void)control_result(
-			d->control, request,
-			json_pack("{s:s, s:i, s:I, s:o}", "invitation", text, "uses",
-				  (int)terms.n_uses, "expires_s",
-				  (json_int_t)(daemon_unix_ms(d) / 1000 + terms.lifetime_s),
-				  "endpoints", list));
+		(void)control_result(d->control, request,
+				     json_pack("{s:s, s:i, s:I, s:o}", "invitation", text, "uses",
+					       (int)terms.n_uses, "expires_s",
+					       (json_int_t)daemon_unix_ms(d) / 1000 +
+						       (json_int_t)terms.lifetime_s,
+					       "endpoints", list));
 	}
 	bytes_wipe(keys, sizeof(keys));
 	bytes_wipe(&i, sizeof(i));

@@ -67,14 +67,15 @@ static void inner_product(struct mlkem_poly *sum, unsigned k, const struct vecto
 }
 
 /* Row i of A times v, or of A transposed; A is expanded from rho as it is used. */
-static void matrix_row(struct mlkem_poly *sum, unsigned k, const uint8_t rho[32], uint8_t i,
+static void matrix_row(struct mlkem_poly *sum, unsigned k, const uint8_t rho[32], unsigned i,
 		       bool transposed, const struct vector *v)
 {
 	struct mlkem_poly entry;
 
 	memset(sum, 0, sizeof(*sum));
-	for (uint8_t j = 0; j < k; j++) {
-		mlkem_poly_sample_uniform(&entry, rho, transposed ? i : j, transposed ? j : i);
+	for (unsigned j = 0; j < k; j++) {
+		mlkem_poly_sample_uniform(&entry, rho, (uint8_t)(transposed ? i : j),
+					  (uint8_t)(transposed ? j : i));
 		mlkem_poly_multiply_add(sum, &entry, &v->p[j]);
 	}
 }
@@ -119,7 +120,7 @@ static void pke_encrypt(const struct params *par, const uint8_t *ek, const uint8
 	struct mlkem_poly u, v, e, mu;
 
 	vector_noise_ntt(&y, par, r);
-	for (uint8_t i = 0; i < k; i++) {
+	for (unsigned i = 0; i < k; i++) {
 		matrix_row(&u, k, rho, i, true, &y);
 		mlkem_poly_inverse_ntt(&u);
 		mlkem_poly_sample_noise(&e, ETA2, r, (uint8_t)(k + i));

@@ -462,8 +462,8 @@ static void a_join_key_is_hkdf_of_the_secret(void **state)
 	uint8_t expected[SHA256_LEN];
 	uint8_t key[SHA256_LEN];
 
-	for (uint8_t i = 0; i < sizeof(secret); i++)
-		secret[i] = i;
+	for (size_t i = 0; i < sizeof(secret); i++)
+		secret[i] = (uint8_t)i;
 	/* computed with Python's hmac and hashlib */
 	assert_int_equal(
 		bytes_from_hex("0686858a15224130bfc24304b5eebb225ede7a48561477ebcc70ec6663cebf3f",

@@ -43,15 +43,15 @@ static int fail(const char *what)
 static bool parse_address(const char *ip, const char *port, struct sockaddr_in6 *ret)
 {
 	*ret = (struct sockaddr_in6){ .sin6_family = AF_INET6,
-				      .sin6_port = htons((uint16_t)atoi(port)) };
+				      .sin6_port = htons((uint16_t)strtoul(port, NULL, 10)) };
 	return inet_pton(AF_INET6, ip, &ret->sin6_addr) == 1;
 }
 
 static int pattern(const char *bytes)
 {
-	char line[LINE_LEN + 1];
+	char line[LINE_LEN + 24]; /* as if the number were its longest */
 
-	for (long long i = 0; i < atoll(bytes) / LINE_LEN; i++) {
+	for (long long i = 0; i < strtoll(bytes, NULL, 10) / LINE_LEN; i++) {
 		(void)snprintf(line, sizeof(line), "%s%*lld\n", PATTERN,
 			       LINE_LEN - 1 - (int)strlen(PATTERN), i);
 		if (fwrite(line, LINE_LEN, 1, stdout) != 1)
@@ -168,7 +168,7 @@ static int udp(const char *source, const char *ip, const char *port, const char 
 	if (!parse_address(source, "0", &from) || !parse_address(ip, port, &to) ||
 	    bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0)
 		return fail("udp");
-	for (int i = 0; i < atoi(count); i++)
+	for (long n = strtol(count, NULL, 10); n > 0; n--)
 		if (sendto(fd, "spoofed", 7, 0, (const struct sockaddr *)&to, sizeof(to)) < 0)
 			return fail("udp");
 	return 0;

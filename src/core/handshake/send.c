@@ -3,6 +3,7 @@
  * the queue of actions. */
 #include "core/handshake/internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -39,6 +40,7 @@ void action_free(struct action *a)
 
 static void remember_mac1(struct attempt *at, const uint8_t *mac1)
 {
+	assert(at); /* who sends M1 has an attempt */
 	memcpy(at->mac1[at->n_mac1++ % MAC1_MEMORY], mac1, WIRE_MAC_LEN);
 }
 

@@ -113,14 +113,14 @@ static void a_message_garbled_first_is_sent_again_and_completes(void **state)
 {
 	(void)state;
 
-	for (uint8_t type = WIRE_M1; type <= WIRE_M3; type++)
+	for (unsigned type = WIRE_M1; type <= WIRE_M3; type++)
 		for (unsigned times = 1; times <= 2; times++) {
 			struct world w;
 			struct member m;
 			struct host *a, *b;
 
 			two_hosts(&w, type, &a, &b);
-			member_init(&m, &w, type);
+			member_init(&m, &w, (uint8_t)type);
 			m.at = 100;
 			m.n_left = times;
 			w.tamper = garble;

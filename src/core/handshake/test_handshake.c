@@ -62,7 +62,6 @@ static void a_second_handshake_takes_one_round_trip_and_names_chains_by_hash(voi
 	assert_true(a->sent_bytes + b->sent_bytes - first_bytes < first_bytes - 10000);
 
 	/* and the other way round, too */
-	start_us = w.now_us;
 	assert_int_equal(world_start(&w, b, a), 0);
 	world_run(&w, SECONDS(60));
 	assert_int_equal(b->n_done, 3);

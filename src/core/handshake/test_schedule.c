@@ -128,7 +128,7 @@ static int read_m2(struct sides *s)
 {
 	static uint8_t plaintext[WIRE_HS_MESSAGE_MAX];
 	struct credential c = credential_of(s, s->chain_r);
-	struct payload p;
+	struct payload p = { 0 };
 	int r = m2_exchange_read(s->ops, &s->i, &s->ephemeral, s->index_r, s->m2);
 
 	if (r == 0)

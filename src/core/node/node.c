@@ -25,6 +25,7 @@ static bool grow_slots(struct node *n)
 	slots = malloc(n_slots * sizeof(*slots));
 	if (!slots)
 		return false;
+	assert(n->n_slots > 0 || n->used_slots == 0);
 	for (size_t i = 0; i < n->used_slots; i++)
 		slots[i] = n->slots[(n->first_slot + i) % n->n_slots];
 	if (n->slots)

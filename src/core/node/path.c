@@ -502,8 +502,7 @@ static void transport_input(struct node *n, const struct endpoint *from, struct 
 	uint8_t opened[NODE_DATAGRAM_MAX];
 	struct wire_transport t;
 	struct node_session *s;
-	struct span sealed = SPAN(datagram.at, datagram.len);
-	struct span rest;
+	struct span sealed, rest;
 	enum session_verdict v;
 	bool is_newest;
 

@@ -74,7 +74,7 @@ static void drop_waiting(struct peer *p, size_t n_first)
 		free(p->waiting[i]);
 	}
 	p->n_waiting -= n_first;
-	memmove(p->waiting, p->waiting + n_first, p->n_waiting * sizeof(p->waiting[0]));
+	memmove(p->waiting, p->waiting + n_first, p->n_waiting * sizeof(struct waiting *));
 }
 
 void peer_forget(struct node *n, struct peer *p, const char *reason)

@@ -311,7 +311,7 @@ static void insert(struct alternate list[ROUTE_ALTERNATES_MAX], size_t *n, struc
 static void find_alternates(const struct routes *t, uint32_t slot, struct route *ret)
 {
 	const struct destination *d = &t->destinations[slot];
-	struct alternate list[ROUTE_ALTERNATES_MAX];
+	struct alternate list[ROUTE_ALTERNATES_MAX] = { 0 };
 
 	for (int i = 0; i < (int)t->n_neighbours; i++) {
 		const struct neighbour *n = &t->neighbours[i];

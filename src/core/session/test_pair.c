@@ -108,7 +108,7 @@ enum session_verdict pair_open(struct pair *p, unsigned to, const struct packet 
 
 void pair_greet(struct pair *p)
 {
-	struct packet packet;
+	struct packet packet = { 0 };
 
 	for (unsigned i = 0; i < 2; i++) {
 		unsigned from = 1 - i;
@@ -125,7 +125,7 @@ unsigned pair_deliver(struct pair *p, unsigned from, unsigned n_actions[5])
 	unsigned n = 0;
 
 	while (session_next_action(p->s[from], &action)) {
-		struct packet packet;
+		struct packet packet = { 0 };
 
 		if (n_actions)
 			n_actions[action.type]++;
@@ -152,7 +152,7 @@ void pair_run(struct pair *p, uint64_t for_us, uint64_t step_us)
 
 void pair_assert_talks(struct pair *p)
 {
-	struct packet packet;
+	struct packet packet = { 0 };
 	uint8_t text[PAIR_PACKET_MAX];
 
 	for (enum session_use use = 0; use < SESSION_N_USES; use++) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From YAML events (libyaml) to a small tree: one document, no anchors, no tags, shallow. */
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -155,6 +156,7 @@ static int on_open(struct builder *b, enum tree_kind kind, const yaml_event_t *e
 
 static int on_close(struct builder *b)
 {
+	assert(b->at); /* libyaml closes only what it opened */
 	b->at = b->at->parent;
 	b->depth--;
 	return 0;

@@ -142,7 +142,7 @@ static int call(struct keeper_client *k, struct request *request, struct reply *
 
 static int call_simple(struct keeper_client *k, struct request request, char why[KEEPER_WHY_SIZE])
 {
-	struct reply reply;
+	struct reply reply = { .fd = -1 };
 
 	return call(k, &request, &reply, why);
 }
@@ -150,7 +150,7 @@ static int call_simple(struct keeper_client *k, struct request request, char why
 int keeper_tun_open(struct keeper_client *k, int *ret_fd, char why[KEEPER_WHY_SIZE])
 {
 	struct request request = { .verb = VERB_TUN_OPEN };
-	struct reply reply;
+	struct reply reply = { .fd = -1 };
 	int r = call(k, &request, &reply, why);
 
 	if (r < 0)
@@ -203,7 +203,7 @@ int keeper_guard_remove(struct keeper_client *k, char why[KEEPER_WHY_SIZE])
 int keeper_guard_read(struct keeper_client *k, struct nft_counters *ret, char why[KEEPER_WHY_SIZE])
 {
 	struct request request = { .verb = VERB_GUARD_READ };
-	struct reply reply;
+	struct reply reply = { .fd = -1 };
 	int r = call(k, &request, &reply, why);
 
 	if (r == 0)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,13 +19,18 @@
 static bool is_mapped(const char *map, unsigned id)
 {
 	FILE *f = fopen(map, "re");
-	unsigned inside, outside, count;
+	char line[80];
 	bool is_found = false;
 
 	if (!f)
 		return true; /* no such file: no user namespaces in this kernel */
-	while (!is_found && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3)
-		is_found = id >= inside && id - inside < count;
+	while (!is_found && fgets(line, sizeof(line), f)) {
+		char *rest;
+		unsigned long inside = strtoul(line, &rest, 10);
+
+		(void)strtoul(rest, &rest, 10); /* outside */
+		is_found = id >= inside && id - inside < strtoul(rest, NULL, 10);
+	}
 	(void)fclose(f);
 	return is_found;
 }

@@ -39,8 +39,16 @@ static bool leads_to_journald(int fd)
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
 	struct stat st;
+	char *end;
 
-	if (!stream || sscanf(stream, "%llu:%llu", &device, &inode) != 2)
+	if (!stream)
+		return false;
+	device = strtoull(stream, &end, 10);
+	if (end == stream || *end != ':')
+		return false;
+	stream = end + 1;
+	inode = strtoull(stream, &end, 10);
+	if (end == stream || *end)
 		return false;
 	return fstat(fd, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }

@@ -163,7 +163,7 @@ static int run_nft(char *const argv[], const char *input, char output[OUTPUT_SIZ
 		   char why[NFT_WHY_SIZE])
 {
 	const char *path = find_nft();
-	struct run run;
+	struct run run = { 0 };
 	int r, status;
 
 	why[0] = '\0';

@@ -58,7 +58,7 @@ int store_next_boot_epoch(struct store *s, int64_t unix_s, uint64_t *ret,
 			  struct store_error *ret_error)
 {
 	uint64_t now = unix_s > 0 ? (uint64_t)unix_s : 0;
-	uint64_t epoch;
+	uint64_t epoch = 0;
 	int error = read_number(s, STORE_BOOT_EPOCH, UINT64_MAX - 1, &epoch, ret_error);
 
 	if (error < 0)
@@ -74,7 +74,7 @@ int store_next_boot_epoch(struct store *s, int64_t unix_s, uint64_t *ret,
 int store_clock(const struct store *s, int64_t system_s, int64_t build_s, int64_t *ret,
 		struct store_error *ret_error)
 {
-	uint64_t saved;
+	uint64_t saved = 0;
 	int64_t latest = system_s > build_s ? system_s : build_s;
 	int error = read_number(s, STORE_CLOCK_FLOOR, INT64_MAX, &saved, ret_error);
 
@@ -86,7 +86,7 @@ int store_clock(const struct store *s, int64_t system_s, int64_t build_s, int64_
 
 int store_save_clock(struct store *s, int64_t unix_s, struct store_error *ret_error)
 {
-	uint64_t saved;
+	uint64_t saved = 0;
 	int error = read_number(s, STORE_CLOCK_FLOOR, INT64_MAX, &saved, ret_error);
 
 	if (error < 0 || unix_s <= (int64_t)saved)

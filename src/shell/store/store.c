@@ -55,6 +55,14 @@ static void close_fdp(const int *fd)
 		(void)close(*fd);
 }
 
+static int take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
 #define CLEANUP_FD CLEANUP(close_fdp)
 
 DEFINE_FREEP(struct store, store_close)
@@ -123,8 +131,7 @@ static int take_lock(struct store *s, struct store_error *ret_error)
 	/* A disk so full that the pid does not fit is no reason to refuse: it informs only. */
 	if (ftruncate(fd, 0) == 0)
 		(void)!dprintf(fd, "%d\n", (int)getpid());
-	s->lock_fd = fd;
-	fd = -1;
+	s->lock_fd = take_fd(&fd);
 	return 0;
 }
 
@@ -257,8 +264,8 @@ int store_read(const struct store *s, enum store_file file, struct store_value *
 	error = read_all(fd, value.at, value.len);
 	if (error)
 		return fail_to(s, "read", file, error, ret_error);
-	*ret = value;
-	value = (struct store_value){ 0 };
+	ret->len = value.len;
+	ret->at = TAKE(value.at);
 	return 0;
 }
 
