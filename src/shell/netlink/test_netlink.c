@@ -261,12 +261,30 @@ static void send_to_own(const struct netlink_prefix *from)
 	(void)close(fd);
 }
 
+/* The kernel may deliver over lo a moment after sendto() has returned. */
+static bool arrives(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char byte;
+
+	return poll(&p, 1, 2000) == 1 && recv(fd, &byte, 1, 0) == 1;
+}
+
+static uint64_t dropped_for_source(void)
+{
+	struct nft_counters counters = { 0 };
+	char why[NFT_WHY_SIZE];
+
+	for (int i = 0; i < 100 && counters.source_packets == 0; i++)
+		assert_int_equal(nft_read(&counters, why), 0);
+	return counters.source_packets;
+}
+
 static void a_local_program_cannot_pose_as_another_node(void **state)
 {
 	struct net *net = *state;
 	struct nft_guard guard = { .overlay = overlay, .tun_name = "x0" };
 	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons(7777) };
-	struct nft_counters counters;
 	struct netlink_link lo;
 	char why[NFT_WHY_SIZE];
 	char byte;
@@ -284,11 +302,10 @@ static void a_local_program_cannot_pose_as_another_node(void **state)
 
 	assert_int_equal(nft_apply(&guard, why), 0);
 	send_to_own(&other);
+	assert_int_equal(dropped_for_source(), 1);
 	assert_true(recv(fd, &byte, 1, 0) < 0 && errno == EAGAIN);
-	assert_int_equal(nft_read(&counters, why), 0);
-	assert_int_equal(counters.source_packets, 1);
 	send_to_own(&own);
-	assert_int_equal(recv(fd, &byte, 1, 0), 1);
+	assert_true(arrives(fd));
 	assert_int_equal(nft_remove(why), 0);
 	(void)close(fd);
 }
