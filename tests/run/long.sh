@@ -2,63 +2,79 @@
 # shellcheck shell=sh
 # The long stages of the test run, sourced by all.sh: many simulator seeds, and real fuzzing.
 #
-# Both write down how far they are under build-test/long/, for the very sources they ran on, so that
-# a run that was stopped goes on where it was; changed sources start from nothing.
+# Both write down how far they are under build-test/long/, each for the very program it ran (by its
+# hash), so that a run that was stopped goes on where it was; a changed program starts anew.
 # shellcheck disable=SC2154 # $top and $tests_dir come from all.sh
 
 long_seeds=${X0_LONG_SEEDS:-1000}
-long_seeds_per_step=20
+long_seeds_per_step=10
 long_fuzz_s=${X0_LONG_FUZZ_S:-600}
 long_record=$top/docs/long-test-record.md
+long_dir=$tests_dir/long
+mkdir -p "$long_dir/corpus" # found by fuzzing, and kept from one version to the next
 
-# One hash over all that is compiled, with or without git.
-long_sources=$(cd "$top" && find meson.build src lab tests -type f ! -path 'tests/corpus/*' \
-	! -path 'tests/run/*' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c 1-16)
-long_dir=$tests_dir/long/$long_sources
-long_corpus=$tests_dir/long/corpus # kept from one version to the next
-mkdir -p "$long_dir" "$long_corpus"
+# What a run has done counts for the very program that did it.
+long_program() # file
+{
+	sha256sum "$1" | cut -c 1-16
+}
 
-# The simulator tests run the seeds X0_SIM_FIRST_SEED ... + X0_SIM_SEEDS - 1.
+# Seeds FIRST ... FIRST + COUNT - 1; what is printed stays in a log when it fails.
+long_seeds_step() # directory first count
+{
+	"$tests_dir/gcc/lab/x0-lab" sim --nodes 50 --seed "$2" --seeds "$3" \
+		>"$1/$2.log" 2>&1 </dev/null && mv "$1/$2.log" "$1/$2.ok"
+}
+
+# The mixed scenario on 50 nodes, a step of seeds per processor at a time.
 long_simulation()
 {
-	if ! has_tests gcc --suite sim; then
-		skipped "simulator, $long_seeds seeds" "there are no such tests in this tree"
-		return
-	fi
-	_next=$(cat "$long_dir/next-seed" 2>/dev/null || echo 1)
-	[ "$_next" -eq 1 ] || echo "seeds below $_next passed in an earlier run"
-	while [ "$_next" -le "$long_seeds" ]; do
-		_failed_before=$n_failed
-		X0_SIM_FIRST_SEED=$_next X0_SIM_SEEDS=$long_seeds_per_step
-		export X0_SIM_FIRST_SEED X0_SIM_SEEDS
-		echo "seeds from $_next on"
-		run_tests gcc --suite sim
-		if [ "$n_failed" -ne "$_failed_before" ]; then
-			echo "$_next" >>"$long_dir/failed-seeds"
-			break # it stays the next one, so that the next run shows it again
+	must_build gcc "${CC:-cc}" -- -Dwerror=true || return
+	long_sim_dir=$long_dir/seeds-$(long_program "$tests_dir/gcc/lab/x0-lab")
+	mkdir -p "$long_sim_dir"
+	_first=1 _running=0
+	while [ "$_first" -le "$long_seeds" ]; do
+		_count=$((long_seeds - _first + 1))
+		[ "$_count" -le "$long_seeds_per_step" ] || _count=$long_seeds_per_step
+		if [ ! -f "$long_sim_dir/$_first.ok" ]; then
+			echo "seeds $_first to $((_first + _count - 1)) of $long_seeds"
+			long_seeds_step "$long_sim_dir" "$_first" "$_count" &
+			_running=$((_running + 1))
+			[ $((_running % $(nproc))) -ne 0 ] || wait
 		fi
-		_next=$((_next + long_seeds_per_step))
-		echo "$_next" >"$long_dir/next-seed"
+		_first=$((_first + _count))
 	done
-	unset X0_SIM_FIRST_SEED X0_SIM_SEEDS
+	wait
+	long_seeds_ok=$(cat "$long_sim_dir"/*.ok 2>/dev/null | grep -c '^seed [0-9]*: ok')
+	passed "$long_seeds_ok"
+	[ "$long_seeds_ok" -eq "$long_seeds" ] ||
+		failed $((long_seeds - long_seeds_ok)) "seeds; what they say is in $long_sim_dir/*.log"
+}
+
+# Where the progress of a target is: beside that of the same target in other versions.
+long_fuzz_state() # target
+{
+	echo "$long_dir/fuzz/$1-$(long_program "$tests_dir/fuzz/$1")"
 }
 
 # Fuzzes one target until it has had its seconds, in slices after each of which they are noted.
 long_fuzz_one() # target
 {
-	_seconds=$(cat "$long_dir/$1.seconds" 2>/dev/null || echo 0)
-	mkdir -p "$long_corpus/$1" "$long_dir/findings"
+	_state=$(long_fuzz_state "$1")
+	mkdir -p "$long_dir/corpus/$1" "$_state/findings"
+	_seconds=$(cat "$_state/seconds" 2>/dev/null || echo 0)
+	[ "$_seconds" -ge "$long_fuzz_s" ] || echo "fuzzing $1: $_seconds of $long_fuzz_s s done"
 	while [ "$_seconds" -lt "$long_fuzz_s" ]; do
 		_slice=$((long_fuzz_s - _seconds))
 		[ "$_slice" -le 60 ] || _slice=60
 		"$tests_dir/fuzz/$1" -max_total_time="$_slice" -print_final_stats=1 -timeout=10 \
-			-rss_limit_mb=2048 -artifact_prefix="$long_dir/findings/$1-" \
-			"$long_corpus/$1" "$top/tests/corpus/$1" >"$long_dir/$1.log" 2>&1 </dev/null ||
+			-rss_limit_mb=2048 -artifact_prefix="$_state/findings/" \
+			"$long_dir/corpus/$1" "$top/tests/corpus/$1" >"$_state/log" 2>&1 </dev/null ||
 			return 1
 		_seconds=$((_seconds + _slice))
-		_runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$long_dir/$1.log")
-		echo "$_seconds" >"$long_dir/$1.seconds"
-		echo $(($(cat "$long_dir/$1.runs" 2>/dev/null || echo 0) + _runs)) >"$long_dir/$1.runs"
+		_runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$_state/log")
+		echo $(($(cat "$_state/runs" 2>/dev/null || echo 0) + _runs)) >"$_state/runs"
+		echo "$_seconds" >"$_state/seconds"
 	done
 }
 
@@ -70,18 +86,14 @@ long_fuzz_targets()
 # One target per processor at a time.
 long_fuzzing()
 {
-	if [ -z "$(long_fuzz_targets)" ]; then
-		skipped "fuzzing" "there are no fuzz targets in this tree"
-		return
-	elif ! can_sanitize clang fuzzer-no-link,address,undefined; then
+	if ! can_sanitize clang fuzzer-no-link,address,undefined; then
 		skipped "fuzzing" "$sanitizer_trouble"
 		return
 	fi
 	must_build fuzz clang -- -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false || return
+	rm -f "$long_dir"/*.finding
 	_running=0
 	for _target in $(long_fuzz_targets); do
-		rm -f "$long_dir/$_target.finding"
-		echo "fuzzing $_target: $(cat "$long_dir/$_target.seconds" 2>/dev/null || echo 0) of $long_fuzz_s s done"
 		(long_fuzz_one "$_target" || touch "$long_dir/$_target.finding") &
 		_running=$((_running + 1))
 		[ $((_running % $(nproc))) -ne 0 ] || wait
@@ -89,33 +101,34 @@ long_fuzzing()
 	wait
 	for _target in $(long_fuzz_targets); do
 		if [ -f "$long_dir/$_target.finding" ]; then
-			failed 1 "$_target; what it found is in $long_dir/findings"
-			tail -n 30 "$long_dir/$_target.log"
+			failed 1 "$_target; what it found is in $(long_fuzz_state "$_target")/findings"
+			tail -n 30 "$(long_fuzz_state "$_target")/log"
 		else
 			passed 1
 		fi
 	done
 }
 
-# Adds a section to the record, unless it has one for these very sources already.
-long_record()
+# Adds a section to the record: what the programs of this tree have had, now or in earlier runs.
+long_write_record()
 {
-	grep -q "sources $long_sources" "$long_record" 2>/dev/null && return
 	{
-		printf '\n## %s, sources %s\n\n' "$(date -u +%Y-%m-%d)" "$long_sources"
+		printf '\n## %s, version %s\n\n' "$(date -u +%Y-%m-%d)" \
+			"$(git -C "$top" describe --always --dirty 2>/dev/null || echo unknown)"
 		printf -- '- compilers: %s; %s\n' "$("${CC:-cc}" --version | head -n 1)" \
 			"$(clang --version | head -n 1)"
 		printf -- '- simulator seeds without a violation: %d of %d\n' \
-			$(($(cat "$long_dir/next-seed" 2>/dev/null || echo 1) - 1)) "$long_seeds"
-		printf -- '- whole run: %d passed, %d failed\n\n' "$n_passed" "$n_failed"
+			"${long_seeds_ok:-0}" "$long_seeds"
+		printf -- '- this run: %d passed, %d failed\n\n' "$n_passed" "$n_failed"
 		echo '| fuzz target | seconds | inputs tried | found |'
 		echo '|---|---|---|---|'
 		for _target in $(long_fuzz_targets); do
 			_found=nothing
 			[ ! -f "$long_dir/$_target.finding" ] || _found=see findings
+			_state=$(long_fuzz_state "$_target")
 			printf '| %s | %s | %s | %s |\n' "$_target" \
-				"$(cat "$long_dir/$_target.seconds" 2>/dev/null || echo 0)" \
-				"$(cat "$long_dir/$_target.runs" 2>/dev/null || echo 0)" "$_found"
+				"$(cat "$_state/seconds" 2>/dev/null || echo 0)" \
+				"$(cat "$_state/runs" 2>/dev/null || echo 0)" "$_found"
 		done
 	} >>"$long_record"
 	echo "the record is in $long_record"
