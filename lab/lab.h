@@ -8,7 +8,7 @@
 #define LAB_EXIT_USAGE 2
 
 #define LAB_KAT_USAGE "x0-lab kat [--json] DIR_OR_FILE..."
-#define LAB_BENCH_USAGE "x0-lab bench crypto [--json]"
+#define LAB_BENCH_USAGE "x0-lab bench crypto [--help] ..."
 
 #define LAB_SIM_USAGE \
 	"x0-lab sim [--nodes N] [--seed S] [--seeds N] [--scenario mixed|coldstart] [--json]"
