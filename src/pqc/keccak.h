@@ -14,10 +14,17 @@
 #include <stdint.h>
 
 #define KECCAK_LANES 25
+#define KECCAK_ROUNDS 24
 #define SHAKE128_RATE 168 /* bytes a permutation yields: 1600 bits less twice the strength */
 #define SHAKE256_RATE 136
+#define SHA3_256_RATE 136
+#define SHA3_512_RATE 72
 #define SHA3_256_LEN 32
 #define SHA3_512_LEN 64
+
+/* Domain separation bits and the first 1 of pad10*1, least significant bit first (B.2). */
+#define KECCAK_SUFFIX_SHA3 0x06
+#define KECCAK_SUFFIX_SHAKE 0x1f
 
 /* Owns no memory. To be read or written by the functions below only. */
 struct keccak {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Expected digests are those of Python's hashlib (OpenSSL) over the bytes 0, 1, 2, ... */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,9 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "pqc/cpu.h"
 #include "pqc/keccak.h"
+#include "pqc/keccak_wide.h"
 
 static uint8_t counting[200];
 
@@ -108,12 +111,99 @@ static void pieces_give_what_the_whole_gives(void **state)
 	assert_hex(whole + 384, "2b7168357432a603b2142f74dadd2b5a");
 }
 
+/* Says so where the machine has not the level; tests are repeated at each it has. */
+static bool use(enum pqc_level level)
+{
+	if (pqc_set_level(level) == 0)
+		return true;
+	print_message("SKIPPED: this machine has no %s\n", pqc_level_name(level));
+	return false;
+}
+
+#define WIDE_BLOCKS 5
+
+/* Against one sponge after the other in portable C; lengths on both sides of a block. */
+static void sponges_side_by_side_give_what_each_alone_gives(void **state)
+{
+	(void)state;
+	static const size_t lens[] = { 0,   1,	 7,   8,   33,	34,  66,  135, 136,
+				       137, 167, 168, 169, 272, 335, 336, 400 };
+	static uint8_t inputs[KECCAK_WIDE_MAX][400];
+	static uint8_t expected[KECCAK_WIDE_MAX][2][SHAKE128_RATE * WIDE_BLOCKS];
+	static uint8_t outputs[KECCAK_WIDE_MAX][SHAKE128_RATE * WIDE_BLOCKS];
+	const uint8_t *from[KECCAK_WIDE_MAX];
+	uint8_t *ret[KECCAK_WIDE_MAX], *rest[KECCAK_WIDE_MAX];
+
+	for (size_t l = 0; l < N_ELEMENTS(lens); l++) {
+		assert_int_equal(pqc_set_level(PQC_PORTABLE), 0);
+		for (unsigned i = 0; i < KECCAK_WIDE_MAX; i++) {
+			struct keccak k;
+
+			shake256(&(uint8_t){ (uint8_t)(8 * l + i) }, 1, inputs[i],
+				 sizeof(inputs[i]));
+			from[i] = inputs[i];
+			ret[i] = outputs[i];
+			shake256(inputs[i], lens[l], expected[i][0], sizeof(expected[i][0]));
+			shake128_init(&k);
+			keccak_absorb(&k, inputs[i], lens[l]);
+			keccak_squeeze(&k, expected[i][1], sizeof(expected[i][1]));
+		}
+		for (enum pqc_level level = 0; level <= pqc_level_max(); level++) {
+			assert_int_equal(pqc_set_level(level), 0);
+			for (unsigned n = 1; n <= KECCAK_WIDE_MAX; n++) {
+				struct keccak_wide w;
+
+				shake256_wide(&w, n, from, lens[l]);
+				keccak_wide_squeeze(&w, ret, WIDE_BLOCKS);
+				for (unsigned i = 0; i < n; i++) {
+					assert_memory_equal(outputs[i], expected[i][0],
+							    (size_t)SHAKE256_RATE * WIDE_BLOCKS);
+					rest[i] = outputs[i] + (size_t)2 * SHAKE128_RATE;
+				}
+				shake128_wide(&w, n, from, lens[l]);
+				keccak_wide_squeeze(&w, ret, 2);
+				keccak_wide_squeeze(&w, rest, WIDE_BLOCKS - 2);
+				for (unsigned i = 0; i < n; i++)
+					assert_memory_equal(outputs[i], expected[i][1],
+							    sizeof(expected[i][1]));
+			}
+		}
+	}
+	assert_int_equal(pqc_set_level(pqc_level_max()), 0);
+}
+
+static void each_level_gives_the_known_digests(void **state)
+{
+	for (enum pqc_level level = 0; level < PQC_N_LEVELS; level++) {
+		if (!use(level))
+			continue;
+		sha3_gives_the_known_digests(state);
+		padding_is_right_on_both_sides_of_a_block(state);
+		pieces_give_what_the_whole_gives(state);
+	}
+	assert_int_equal(pqc_set_level(pqc_level_max()), 0);
+}
+
+static void a_level_has_a_name_and_is_the_highest_at_first(void **state)
+{
+	(void)state;
+	enum pqc_level level = PQC_AVX512;
+
+	assert_int_equal(pqc_level(), pqc_level_max());
+	assert_int_equal(pqc_level_by_name("portable", &level), 0);
+	assert_int_equal(level, PQC_PORTABLE);
+	assert_int_equal(pqc_level_by_name("sse2", &level), -EINVAL);
+	assert_string_equal(pqc_level_name(PQC_AVX512), "avx512");
+	if (pqc_level_max() < PQC_AVX512)
+		assert_int_equal(pqc_set_level(PQC_AVX512), -ENOTSUP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sha3_gives_the_known_digests),
-		cmocka_unit_test(padding_is_right_on_both_sides_of_a_block),
-		cmocka_unit_test(pieces_give_what_the_whole_gives),
+		cmocka_unit_test(a_level_has_a_name_and_is_the_highest_at_first),
+		cmocka_unit_test(each_level_gives_the_known_digests),
+		cmocka_unit_test(sponges_side_by_side_give_what_each_alone_gives),
 	};
 
 	return cmocka_run_group_tests(tests, fill, NULL);
