@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* x0-lab bench crypto: what the cryptography costs, ours beside OpenSSL's.
+/* x0-lab bench crypto: what the cryptography costs, ours at each level beside OpenSSL's.
  *
  * Rounds are interleaved: each goes once through all contestants, so that what the machine does
  * meanwhile falls on all of them. A figure is the median of its rounds. */
@@ -15,6 +15,7 @@
 #include "bench/evp_operations.h"
 #include "bench/rival.h"
 #include "lab.h"
+#include "pqc/cpu.h"
 #include "pqc/mldsa.h"
 #include "pqc/mlkem.h"
 
@@ -109,7 +110,8 @@ static const struct {
 struct column {
 	char name[RIVAL_VERSION_SIZE];
 	bool is_own;
-	struct rival *rival; /* NULL: the libcrypto of this process */
+	enum pqc_level level; /* of ours */
+	struct rival *rival;  /* NULL: the libcrypto of this process */
 };
 
 struct bench {
@@ -129,6 +131,16 @@ static struct column *add_column(struct bench *b, const char *name)
 	return c;
 }
 
+static void add_own_columns(struct bench *b)
+{
+	for (unsigned level = PQC_PORTABLE; level <= pqc_level_max(); level++) {
+		struct column *c = add_column(b, pqc_level_name(level));
+
+		c->is_own = true;
+		c->level = level;
+	}
+}
+
 static bool add_rival(struct bench *b, enum rival_kind kind, const char *path)
 {
 	struct rival *rival = path ? rival_start(kind, path) : NULL;
@@ -138,12 +150,17 @@ static bool add_rival(struct bench *b, enum rival_kind kind, const char *path)
 	return !path || rival;
 }
 
-static double own_round_ns(struct bench *b, const char *name)
+static double own_round_ns(struct bench *b, enum pqc_level level, const char *name)
 {
+	double ns = -1;
+
+	if (pqc_set_level(level) < 0)
+		return -1;
 	for (size_t i = 0; i < N_ELEMENTS(own_operations); i++)
 		if (strcmp(own_operations[i].name, name) == 0)
-			return bench_round_ns(own_operations[i].run, &b->own, ROUND_NS);
-	return -1;
+			ns = bench_round_ns(own_operations[i].run, &b->own, ROUND_NS);
+	(void)pqc_set_level(pqc_level_max());
+	return ns;
 }
 
 /* Microseconds by column, negative where a column has no such operation. */
@@ -157,7 +174,7 @@ static void measure(struct bench *b, const char *name, double ret[COLUMNS_MAX])
 			const struct column *c = &b->columns[j];
 
 			if (c->is_own)
-				rounds[j][i] = own_round_ns(b, name);
+				rounds[j][i] = own_round_ns(b, c->level, name);
 			else if (c->rival)
 				rounds[j][i] = rival_round_ns(c->rival, name, ROUND_NS);
 			else
@@ -275,7 +292,7 @@ int bench_crypto(int argc, char **argv)
 	if (optind != argc || b->rounds < 1 || b->rounds > ROUNDS_MAX)
 		return lab_usage(false, BENCH_CRYPTO_USAGE);
 	b->pinned_to = bench_pin();
-	add_column(b, "x0")->is_own = true;
+	add_own_columns(b);
 	(void)add_column(b, OpenSSL_version(OPENSSL_VERSION));
 	if (add_rival(b, RIVAL_ROOT, root) && add_rival(b, RIVAL_NODE, node))
 		status = run(b, as_json);
