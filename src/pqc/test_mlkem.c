@@ -8,10 +8,11 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
-#include "pqc/cpu.h"
+#include "base/cleanup.h"
 #include "pqc/keccak.h"
 #include "pqc/mlkem.h"
 #include "pqc/mlkem_poly.h"
+#include "pqc/test_levels.h"
 
 #define N_SETS 3
 
@@ -206,5 +207,5 @@ int main(void)
 		cmocka_unit_test(a_product_in_the_ntt_domain_is_a_product_modulo_the_polynomial),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_at_each_level(tests, N_ELEMENTS(tests));
 }
