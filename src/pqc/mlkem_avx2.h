@@ -69,7 +69,7 @@ void mlkem_inner_product_avx2(struct mlkem_poly *ret, const struct mlkem_poly *a
 void mlkem_to_montgomery_avx2(struct mlkem_poly *p);
 void mlkem_add_avx2(struct mlkem_poly *p, const struct mlkem_poly *other);
 void mlkem_subtract_avx2(struct mlkem_poly *p, const struct mlkem_poly *other);
-unsigned mlkem_sample_uniform_avx2(int16_t ret[MLKEM_SAMPLE_SIZE], unsigned n,
+unsigned mlkem_sample_uniform_avx2(struct mlkem_poly *ret, unsigned n,
 				   const uint8_t block[SHAKE128_RATE]);
 void mlkem_sample_noise_avx2(struct mlkem_poly *ret, unsigned eta, const uint8_t *bytes);
 void mlkem_encode_avx2(const struct mlkem_poly *p, uint8_t ret[MLKEM_POLY_LEN]);

@@ -17,28 +17,28 @@ static inline __m512i unpack12(__m512i bytes)
 	return _mm512_and_si512(v, _mm512_set1_epi16(0xfff));
 }
 
-static inline unsigned keep(int16_t *ret, __m512i v, __mmask32 candidates)
+/* Not beyond the end: room is how many there are to come, and may be more than 32. */
+static inline unsigned keep(int16_t *ret, unsigned room, __m512i v, __mmask32 candidates)
 {
 	__mmask32 fits = _mm512_mask_cmplt_epi16_mask(candidates, v, _mm512_set1_epi16(MLKEM_Q));
+	unsigned n = (unsigned)__builtin_popcount(fits);
 
-	_mm512_storeu_si512(ret, _mm512_maskz_compress_epi16(fits, v));
-	return (unsigned)__builtin_popcount(fits);
+	n = n < room ? n : room;
+	_mm512_mask_storeu_epi16(ret, _bzhi_u32(0xffffffff, n),
+				 _mm512_maskz_compress_epi16(fits, v));
+	return n;
 }
 
-static unsigned sample_uniform(int16_t ret[MLKEM_SAMPLE_SIZE], unsigned n,
+static unsigned sample_uniform(struct mlkem_poly *ret, unsigned n,
 			       const uint8_t block[SHAKE128_RATE])
 {
-	for (unsigned at = 0; at < 144 && n < MLKEM_N; at += 48) {
+	for (unsigned at = 0; at < 144; at += 48) {
 		__m512i bytes = _mm512_maskz_loadu_epi8(0xffffffffffff, block + at);
 
-		n += keep(ret + n, unpack12(bytes), 0xffffffff);
+		n += keep(ret->c + n, MLKEM_N - n, unpack12(bytes), 0xffffffff);
 	}
-	if (n < MLKEM_N) {
-		__m512i bytes = _mm512_maskz_loadu_epi8(0xffffff, block + 144);
-
-		n += keep(ret + n, unpack12(bytes), 0xffff);
-	}
-	return n;
+	return n + keep(ret->c + n, MLKEM_N - n,
+			unpack12(_mm512_maskz_loadu_epi8(0xffffff, block + 144)), 0xffff);
 }
 
 const struct mlkem_kernels mlkem_kernels_avx512 = {

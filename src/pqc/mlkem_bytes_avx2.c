@@ -48,17 +48,30 @@ static inline __m256i unpack12(const uint8_t *from)
 				  _mm256_srli_epi16(v, 4), 0xaa);
 }
 
-unsigned mlkem_sample_uniform_avx2(int16_t ret[MLKEM_SAMPLE_SIZE], unsigned n,
+/* The numbers below q of 16, in order and then undefined ones: eight after the last. */
+static inline unsigned keep_below_q(int16_t *ret, __m256i v)
+{
+	__m256i fits = _mm256_cmpgt_epi16(_mm256_set1_epi16(Q), v);
+	__m256i packed = _mm256_packs_epi16(fits, _mm256_setzero_si256());
+	unsigned mask = (unsigned)_mm256_movemask_epi8(packed);
+	unsigned n = keep(ret, _mm256_castsi256_si128(v), mask & 0xff);
+
+	return n + keep(ret + n, _mm256_extracti128_si256(v, 1), mask >> 16);
+}
+
+unsigned mlkem_sample_uniform_avx2(struct mlkem_poly *ret, unsigned n,
 				   const uint8_t block[SHAKE128_RATE])
 {
-	for (unsigned at = 0; at < SHAKE128_RATE && n < MLKEM_N; at += 24) { /* 7 times */
-		__m256i v = unpack12(block + at);
-		__m256i fits = _mm256_cmpgt_epi16(_mm256_set1_epi16(Q), v);
-		__m256i packed = _mm256_packs_epi16(fits, _mm256_setzero_si256());
-		unsigned mask = (unsigned)_mm256_movemask_epi8(packed);
+	unsigned at = 0;
 
-		n += keep(ret + n, _mm256_castsi256_si128(v), mask & 0xff);
-		n += keep(ret + n, _mm256_extracti128_si256(v, 1), mask >> 16);
+	for (; at < SHAKE128_RATE && n <= MLKEM_N - 16; at += 24) /* 7 times */
+		n += keep_below_q(ret->c + n, unpack12(block + at));
+	for (; at < SHAKE128_RATE && n < MLKEM_N; at += 24) { /* not beyond the end */
+		int16_t kept[16];
+		unsigned n_kept = keep_below_q(kept, unpack12(block + at));
+
+		for (unsigned i = 0; i < n_kept && n < MLKEM_N; i++)
+			ret->c[n++] = kept[i];
 	}
 	return n;
 }

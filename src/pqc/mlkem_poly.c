@@ -164,16 +164,18 @@ static void subtract(struct mlkem_poly *p, const struct mlkem_poly *other)
 
 /* One in five is rejected, which no processor can predict: what is rejected is written too,
  * and the next written over it. */
-static unsigned sample_uniform(int16_t ret[MLKEM_SAMPLE_SIZE], unsigned n,
+static unsigned sample_uniform(struct mlkem_poly *ret, unsigned n,
 			       const uint8_t block[SHAKE128_RATE])
 {
 	for (unsigned i = 0; i < SHAKE128_RATE && n < MLKEM_N; i += 3) { /* a multiple of 3 */
 		int d1 = block[i] | (block[i + 1] & 15) << 8;
 		int d2 = block[i + 1] >> 4 | block[i + 2] << 4;
 
-		ret[n] = (int16_t)d1;
+		ret->c[n] = (int16_t)d1;
 		n += d1 < Q;
-		ret[n] = (int16_t)d2;
+		if (n == MLKEM_N)
+			break;
+		ret->c[n] = (int16_t)d2;
 		n += d2 < Q;
 	}
 	return n;

@@ -30,9 +30,6 @@ struct mlkem_factor {
 	struct mlkem_poly low, high;
 };
 
-/* Room after the 256 coefficients for what a step of sampling may have left over. */
-#define MLKEM_SAMPLE_SIZE (MLKEM_N + 32)
-
 struct mlkem_kernels {
 	/* Algorithms 9 and 10; ntt() leaves coefficients below 2 q / 3 in absolute value.
 	 * inverse_ntt() is for sums of products: it removes their factor. */
@@ -50,9 +47,9 @@ struct mlkem_kernels {
 	void (*subtract)(struct mlkem_poly *p, const struct mlkem_poly *other);
 
 	/* The loop of SampleNTT (algorithm 7) over one block: appends to the n coefficients
-	 * there are, fewer than 256, and returns how many there are then; from 256 on it is
-	 * done. Public: its time depends on the bytes. */
-	unsigned (*sample_uniform)(int16_t ret[MLKEM_SAMPLE_SIZE], unsigned n,
+	 * there are and returns how many there are then, at most 256; coefficients after these
+	 * are undefined. Public: its time depends on the bytes. */
+	unsigned (*sample_uniform)(struct mlkem_poly *ret, unsigned n,
 				   const uint8_t block[SHAKE128_RATE]);
 	/* SamplePolyCBD (algorithm 8) of 64 eta bytes; eta is 2 or 3. */
 	void (*sample_noise)(struct mlkem_poly *ret, unsigned eta, const uint8_t *bytes);

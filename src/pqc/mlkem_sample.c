@@ -15,12 +15,9 @@
 
 /* What a slot is at. */
 struct slot {
-	struct mlkem_draw *draw; /* NULL: idle */
-	unsigned n;		 /* coefficients, or bytes of noise, there are */
-	union {
-		int16_t uniform[MLKEM_SAMPLE_SIZE];
-		uint8_t noise[2 * SHAKE256_RATE]; /* 64 eta bytes: one block or two */
-	};
+	struct mlkem_draw *draw;	  /* NULL: idle */
+	unsigned n;			  /* coefficients, or bytes of noise, there are */
+	uint8_t noise[2 * SHAKE256_RATE]; /* 64 eta bytes: one block or two */
 };
 
 static struct mlkem_draw *add(struct mlkem_draws *d, enum mlkem_draw_kind kind, void *ret)
@@ -97,11 +94,8 @@ static bool take_uniform(struct slot *s, const struct keccak_wide *w, unsigned i
 	uint8_t block[SHAKE128_RATE];
 
 	keccak_wide_extract(w, i, block, sizeof(block));
-	s->n = kernels->sample_uniform(s->uniform, s->n, block);
-	if (s->n < MLKEM_N)
-		return false;
-	memcpy(s->draw->ret, s->uniform, sizeof(struct mlkem_poly));
-	return true;
+	s->n = kernels->sample_uniform(s->draw->ret, s->n, block);
+	return s->n == MLKEM_N;
 }
 
 static bool take_noise(struct slot *s, const struct keccak_wide *w, unsigned i,
