@@ -53,10 +53,14 @@ static void reduce_all(struct mlkem_poly *p)
 		p->c[i] = reduce(p->c[i]);
 }
 
-/* The representative within [0, q) of one within (-q, q). */
-static inline uint32_t to_unsigned(int16_t a)
+/* The representative within [0, q) of any int16_t. 20159 is 0.13 too large, which for a multiple
+ * of q below 0 would be a quotient too small; 2^13 makes up for it and is too little to matter
+ * elsewhere. There is no sign to look at afterwards. */
+static inline uint16_t to_unsigned(int16_t a)
 {
-	return (uint32_t)(a + (int32_t)(ct_mask(ct_negative(a)) & Q));
+	int32_t quotient = ((int32_t)a * 20159 + (1 << 13)) >> 26;
+
+	return (uint16_t)(a - quotient * Q);
 }
 
 /* Seven layers add at most q each: 8 q is less than 2^15, so one reduction at the end does. */
@@ -81,11 +85,12 @@ static void ntt(struct mlkem_poly *p)
 	reduce_all(p);
 }
 
+/* Sums double in each layer: from below q to 8 q in the first three, from q / 2 to 4 q in the
+ * next. */
 static void inverse_ntt(struct mlkem_poly *p)
 {
 	unsigned k = 127;
 
-	reduce_all(p);
 	for (unsigned len = 2; len <= 128; len *= 2) {
 		for (unsigned start = 0; start < MLKEM_N; start += 2 * len) {
 			int16_t zeta = zetas[k--];
@@ -95,10 +100,12 @@ static void inverse_ntt(struct mlkem_poly *p)
 			for (unsigned j = 0; j < len; j++) {
 				int16_t t = a[j];
 
-				a[j] = reduce((int16_t)(t + b[j]));
+				a[j] = (int16_t)(t + b[j]);
 				b[j] = multiply(zeta, (int16_t)(b[j] - t));
 			}
 		}
+		if (len == 8 || len == 64)
+			reduce_all(p);
 	}
 	for (unsigned i = 0; i < MLKEM_N; i++)
 		p->c[i] = multiply(p->c[i], INVERSE_128_R2);
@@ -126,22 +133,30 @@ static void to_factor(struct mlkem_factor *ret, const struct mlkem_poly *from)
 	}
 }
 
+/* Written so that a compiler has long runs to put into whatever vectors there are. */
+static inline void multiply_wide_add(int32_t sums[MLKEM_N], const struct mlkem_poly *a,
+				     const struct mlkem_poly *b)
+{
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		sums[i] += a->c[i] * b->c[i];
+}
+
 /* Eight products of 4095 and 2 q / 3 stay below q 2^15: one reduction does for the sum. */
 static void inner_product(struct mlkem_poly *ret, const struct mlkem_poly *a,
 			  const struct mlkem_factor *b, unsigned k)
 {
-	for (unsigned i = 0; i < MLKEM_N; i += 2) {
-		int32_t low = 0, high = 0;
+	int32_t low[MLKEM_N] = { 0 }, high[MLKEM_N] = { 0 };
 
-		for (unsigned j = 0; j < k; j++) {
-			int32_t a0 = a[j].c[i], a1 = a[j].c[i + 1];
-
-			low += a0 * b[j].low.c[i] + a1 * b[j].low.c[i + 1];
-			high += a0 * b[j].high.c[i] + a1 * b[j].high.c[i + 1];
-		}
-		ret->c[i] = montgomery(low);
-		ret->c[i + 1] = montgomery(high);
+	for (unsigned j = 0; j < k; j++) {
+		multiply_wide_add(low, &a[j], &b[j].low);
+		multiply_wide_add(high, &a[j], &b[j].high);
 	}
+	for (unsigned i = 0; i < MLKEM_N; i += 2) {
+		ret->c[i] = montgomery(low[i] + low[i + 1]);
+		ret->c[i + 1] = montgomery(high[i] + high[i + 1]);
+	}
+	bytes_wipe(low, sizeof(low));
+	bytes_wipe(high, sizeof(high));
 }
 
 static void to_montgomery(struct mlkem_poly *p)
@@ -222,7 +237,7 @@ static void encode(const struct mlkem_poly *p, uint8_t ret[MLKEM_POLY_LEN])
 	uint32_t values[MLKEM_N];
 
 	for (unsigned i = 0; i < MLKEM_N; i++)
-		values[i] = to_unsigned(reduce(p->c[i]));
+		values[i] = to_unsigned(p->c[i]);
 	bits_pack(values, 12, ret);
 	bytes_wipe(values, sizeof(values));
 }
@@ -237,14 +252,17 @@ static void decode(struct mlkem_poly *p, const uint8_t from[MLKEM_POLY_LEN])
 	bytes_wipe(values, sizeof(values));
 }
 
-/* round(2^d x / q) modulo 2^d for x in [0, q). The division is a multiplication by
- * ceil(2^40 / q): the numerator is below 2^23, so the error stays below 2^-17 < 1 / q and
- * the quotient is exact. Division instructions take time that depends on their operands. */
-static inline uint32_t compress_one(uint32_t x, unsigned d)
+/* round(2^d x / q) modulo 2^d for x in [0, q). The division, whose instructions take time that
+ * depends on their operands, is a multiplication by floor(2^(13+d) / q). The quotient is right or
+ * one too small, which the rest tells: the numerator less the multiple of q is below 2 q. */
+static inline uint16_t compress_one(uint16_t x, unsigned d)
 {
-	uint64_t numerator = ((uint64_t)x << d) + Q / 2;
+	uint16_t factor = (uint16_t)((1U << (13 + d)) / Q);
+	uint16_t y = (uint16_t)((uint32_t)(uint16_t)(8 * x) * factor >> 16);
+	uint16_t rest = (uint16_t)(((unsigned)x << d) + Q / 2 - (unsigned)y * Q);
+	uint16_t too_small = (uint16_t)((uint16_t)(Q - 1 - rest) >> 15);
 
-	return (uint32_t)(numerator * UINT64_C(330282857) >> 40) & ((UINT32_C(1) << d) - 1);
+	return (uint16_t)((y + too_small) & ((1 << d) - 1));
 }
 
 static inline __attribute__((always_inline)) void compress_to(const struct mlkem_poly *p,
@@ -253,7 +271,7 @@ static inline __attribute__((always_inline)) void compress_to(const struct mlkem
 	uint32_t values[MLKEM_N];
 
 	for (unsigned i = 0; i < MLKEM_N; i++)
-		values[i] = compress_one(to_unsigned(reduce(p->c[i])), d);
+		values[i] = compress_one(to_unsigned(p->c[i]), d);
 	bits_pack(values, d, ret);
 	bytes_wipe(values, sizeof(values));
 }
