@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "lab.h"
+#include "pqc/cpu.h"
 
 #define DEPTH_MAX 16 /* directories below one another; symbolic links may form a loop */
 
@@ -272,21 +273,30 @@ int lab_kat(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "cpu", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	CLEANUP(json_decrefp) json_t *files = NULL;
+	enum pqc_level level = pqc_level();
 	struct run run = { 0 };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'j' && !files)
 			files = json_array();
-		else if (option != 'j')
+		else if (option == 'c' && pqc_level_by_name(optarg, &level) < 0)
+			return lab_usage(false, LAB_KAT_USAGE);
+		else if (option != 'j' && option != 'c')
 			return lab_usage(option == 'h', LAB_KAT_USAGE);
 	}
 	if (optind == argc)
 		return lab_usage(false, LAB_KAT_USAGE);
+	if (pqc_set_level(level) < 0) {
+		(void)fprintf(stderr, "x0-lab kat: this processor has no %s\n",
+			      pqc_level_name(level));
+		return LAB_EXIT_SKIPPED;
+	}
 	run.files = files;
 	for (int i = optind; i < argc; i++)
 		run_path(&run, argv[i], 0);

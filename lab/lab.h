@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lab.h - the subcommands of x0-lab. Each is main() of its own: argv[0] is its name, the
- * result an exit status: 0, 1 for a failed test, 2 for a wrong command line. */
+ * result an exit status: 0, 1 for a failed test, 2 for a wrong command line, 77 for a test this
+ * machine cannot run. */
 #pragma once
 
 #include <stdbool.h>
 
 #define LAB_EXIT_USAGE 2
+#define LAB_EXIT_SKIPPED 77
 
-#define LAB_KAT_USAGE "x0-lab kat [--json] DIR_OR_FILE..."
+#define LAB_KAT_USAGE "x0-lab kat [--json] [--cpu portable|avx2|avx512] DIR_OR_FILE..."
 #define LAB_BENCH_USAGE "x0-lab bench crypto [--help] ..."
 
 #define LAB_SIM_USAGE \

@@ -65,6 +65,8 @@ expect 0 'skipped 1: JSON, but neither' kat "$dir/other.json"
 expect 0 'skipped 1: not named .json' kat "$dir/notes.txt"
 expect 1 'total: 1 passed, 6 failed, 75 skipped' kat "$dir"
 expect 1 '"failed": 6' kat --json "$dir"
+expect 0 '1 passed, 0 failed, 0 skipped' kat --cpu portable "$dir/right.json"
+expect 2 'usage:' kat --cpu mmx "$dir/right.json"
 expect 2 'usage:' kat
 expect 2 'usage:' kat --no-such-option
 expect 2 'no command' no-such-command

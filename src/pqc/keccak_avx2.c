@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keccak-f[1600] of four states at once: a register holds the same lane of each (AVX2).
+/* Keccak-f[1600] of four states at once: a register holds the same lane of each (AVX2); and of
+ * one state in general registers, with the rotations and and-not of BMI1 and BMI2.
  *
  * AVX2 has no rotation: it is two shifts and an or, but for whole bytes, which one shuffle of
  * bytes moves. The 25 lanes do not fit into 16 registers; those over live in the first-level
@@ -7,6 +8,26 @@
 #include <immintrin.h>
 
 #include "pqc/keccak_kernels.h"
+
+/* The portable rounds; the compiler finds RORX and ANDN in them, which save a copy each. */
+static inline uint64_t rotate_one(uint64_t a, unsigned n)
+{
+	return a << n | a >> (64 - n);
+}
+
+#define LANE uint64_t
+#define ROUNDS_NAME rounds_x1
+#define XOR(a, b) ((a) ^ (b))
+#define XOR3(a, b, c) ((a) ^ (b) ^ (c))
+#define CHI(a, b, c) ((a) ^ (~(b) & (c)))
+#define ROTATE(a, n) rotate_one(a, n)
+#define CONSTANT(i) keccak_round_constants[i]
+#include "pqc/keccak_rounds.h"
+
+void keccak_permute_bmi2(uint64_t lanes[KECCAK_LANES])
+{
+	rounds_x1(lanes);
+}
 
 static inline __attribute__((always_inline)) __m256i rotate(__m256i a, int n)
 {
@@ -34,9 +55,11 @@ void keccak_permute_x4_avx2(uint64_t *lanes)
 {
 	__m256i a[KECCAK_LANES];
 
+#pragma GCC unroll 25
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		a[i] = _mm256_loadu_si256((const __m256i *)(const void *)(lanes + (size_t)8 * i));
 	rounds(a);
+#pragma GCC unroll 25
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		_mm256_storeu_si256((__m256i *)(void *)(lanes + (size_t)8 * i), a[i]);
 }

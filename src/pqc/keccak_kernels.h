@@ -3,6 +3,7 @@
 #pragma once
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -12,8 +13,8 @@
 struct keccak_kernels {
 	unsigned best; /* slots a permutation of several is made for */
 
-	/* Where lane i of slot s is: lanes[i * lane_stride + s * slot_stride]. */
-	unsigned lane_stride, slot_stride;
+	/* Where lane i of slot s is: at [8 i + s] for wide registers, otherwise at [25 s + i]. */
+	bool interleaved;
 
 	void (*permute)(uint64_t lanes[KECCAK_LANES]);
 	/* The first n of KECCAK_WIDE_MAX slots; may spoil the others. */
@@ -27,12 +28,10 @@ extern const uint64_t keccak_round_constants[KECCAK_ROUNDS];
 
 void keccak_permute_portable(uint64_t lanes[KECCAK_LANES]);
 
+void keccak_permute_bmi2(uint64_t lanes[KECCAK_LANES]);
+
 /* Lane i of the slots is at lanes + 8 i; four slots at a time, or eight. */
 void keccak_permute_x4_avx2(uint64_t *lanes);
-
-/* One state of consecutive lanes; slots as above. */
-void keccak_permute_avx512(uint64_t lanes[KECCAK_LANES]);
-void keccak_permute_x1_avx512(uint64_t *lanes);
 void keccak_permute_x4_avx512(uint64_t *lanes);
 void keccak_permute_x8_avx512(uint64_t *lanes);
 

@@ -22,7 +22,7 @@ static void permute_strided(uint64_t *lanes)
 
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		together[i] = lanes[(size_t)8 * i];
-	keccak_permute_portable(together);
+	keccak_permute_bmi2(together);
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		lanes[(size_t)8 * i] = together[i];
 	bytes_wipe(together, sizeof(together));
@@ -45,15 +45,15 @@ static void permute_wide_avx512(uint64_t *lanes, unsigned n)
 	else if (n > 1)
 		keccak_permute_x4_avx512(lanes);
 	else
-		keccak_permute_x1_avx512(lanes);
+		permute_strided(lanes);
 }
 #endif
 
 static const struct keccak_kernels kernels[PQC_N_LEVELS] = {
-	[PQC_PORTABLE] = { 1, 1, KECCAK_LANES, keccak_permute_portable, permute_wide_portable },
+	[PQC_PORTABLE] = { 1, false, keccak_permute_portable, permute_wide_portable },
 #if defined(__x86_64__)
-	[PQC_AVX2] = { 4, 8, 1, keccak_permute_portable, permute_wide_avx2 },
-	[PQC_AVX512] = { 8, 8, 1, keccak_permute_avx512, permute_wide_avx512 },
+	[PQC_AVX2] = { 4, true, keccak_permute_bmi2, permute_wide_avx2 },
+	[PQC_AVX512] = { 8, true, keccak_permute_bmi2, permute_wide_avx512 },
 #endif
 };
 
@@ -67,11 +67,6 @@ unsigned keccak_wide_best(void)
 	return keccak_kernels()->best;
 }
 
-static inline uint64_t *lane(struct keccak_wide *w, unsigned slot, size_t i)
-{
-	return &w->lanes[i * w->kernels->lane_stride + (size_t)slot * w->kernels->slot_stride];
-}
-
 void keccak_wide_init(struct keccak_wide *w, unsigned n)
 {
 	assert(n > 0 && n <= KECCAK_WIDE_MAX);
@@ -81,31 +76,71 @@ void keccak_wide_init(struct keccak_wide *w, unsigned n)
 	w->rate = 0;
 }
 
+/* What follows is written once and compiled for both layouts, so that the strides are constants
+ * and the loops unroll. */
+#define FOR_LAYOUT(w, slot, function, ...)                                                    \
+	do {                                                                                  \
+		if ((w)->kernels->interleaved)                                                \
+			function((w)->lanes + (slot), KECCAK_WIDE_MAX, __VA_ARGS__);          \
+		else                                                                          \
+			function((w)->lanes + (size_t)KECCAK_LANES * (slot), 1, __VA_ARGS__); \
+	} while (0)
+#define LAYOUT static inline __attribute__((always_inline))
+
+/* Up to seven bytes, and the suffix after them. */
+static inline uint64_t last_lane(const uint8_t *from, size_t len, uint8_t suffix)
+{
+	uint64_t v = (uint64_t)suffix << 8 * len;
+
+	for (size_t i = 0; i < len; i++)
+		v |= (uint64_t)from[i] << 8 * i;
+	return v;
+}
+
+LAYOUT void add_block(uint64_t *lanes, size_t stride, const uint8_t *from, unsigned rate)
+{
+	for (size_t i = 0; i < rate / 8; i++)
+		lanes[i * stride] ^= keccak_load_lane(from + 8 * i);
+}
+
+LAYOUT void add_last(uint64_t *lanes, size_t stride, const uint8_t *from, size_t len, unsigned rate,
+		     uint8_t suffix)
+{
+	size_t n = len / 8;
+
+	for (size_t i = 0; i < n; i++)
+		lanes[i * stride] ^= keccak_load_lane(from + 8 * i);
+	lanes[n * stride] ^= last_lane(from + 8 * n, len % 8, suffix);
+	lanes[(rate / 8 - 1) * stride] ^= UINT64_C(1) << 63;
+}
+
+LAYOUT void clear(uint64_t *lanes, size_t stride, size_t from)
+{
+	for (size_t i = from; i < KECCAK_LANES; i++)
+		lanes[i * stride] = 0;
+}
+
+LAYOUT void extract(const uint64_t *lanes, size_t stride, uint8_t *ret, size_t len)
+{
+	for (size_t i = 0; i < len / 8; i++)
+		keccak_store_lane(ret + 8 * i, lanes[i * stride]);
+}
+
 void keccak_wide_clear(struct keccak_wide *w, unsigned slot)
 {
-	for (unsigned i = 0; i < KECCAK_LANES; i++)
-		*lane(w, slot, i) = 0;
+	FOR_LAYOUT(w, slot, clear, 0);
 }
 
 void keccak_wide_add_block(struct keccak_wide *w, unsigned slot, const uint8_t *from, unsigned rate)
 {
-	for (unsigned i = 0; i < rate / 8; i++)
-		*lane(w, slot, i) ^= keccak_load_lane(from + (size_t)8 * i);
+	FOR_LAYOUT(w, slot, add_block, from, rate);
 }
 
 void keccak_wide_add_last(struct keccak_wide *w, unsigned slot, const uint8_t *from, size_t len,
 			  unsigned rate, uint8_t suffix)
 {
-	size_t i;
-	uint64_t last = 0;
-
 	assert(len < rate);
-	for (i = 0; i < len / 8; i++)
-		*lane(w, slot, i) ^= keccak_load_lane(from + 8 * i);
-	for (size_t j = 0; j < len % 8; j++)
-		last |= (uint64_t)from[8 * i + j] << 8 * j;
-	*lane(w, slot, i) ^= last | (uint64_t)suffix << 8 * (len % 8);
-	*lane(w, slot, rate / 8 - 1) ^= UINT64_C(1) << 63;
+	FOR_LAYOUT(w, slot, add_last, from, len, rate, suffix);
 }
 
 void keccak_wide_permute(struct keccak_wide *w, unsigned n_slots)
@@ -115,11 +150,12 @@ void keccak_wide_permute(struct keccak_wide *w, unsigned n_slots)
 
 void keccak_wide_extract(const struct keccak_wide *w, unsigned slot, uint8_t *ret, size_t len)
 {
-	const uint64_t *from = w->lanes + (size_t)slot * w->kernels->slot_stride;
-	size_t stride = w->kernels->lane_stride;
-
-	for (size_t i = 0; i < len / 8; i++)
-		keccak_store_lane(ret + 8 * i, from[i * stride]);
+	if (len == SHAKE128_RATE)
+		FOR_LAYOUT(w, slot, extract, ret, SHAKE128_RATE);
+	else if (len == SHAKE256_RATE)
+		FOR_LAYOUT(w, slot, extract, ret, SHAKE256_RATE);
+	else
+		FOR_LAYOUT(w, slot, extract, ret, len);
 }
 
 static void absorb(struct keccak_wide *w, unsigned n, const uint8_t *const from[], size_t len,

@@ -2,13 +2,12 @@
 /* Arithmetic, sampling and encoding of ML-KEM polynomials (FIPS 203 section 4.2). */
 #include "pqc/mlkem_poly.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "pqc/bits.h"
 #include "pqc/ct.h"
-#include "pqc/keccak.h"
+#include "pqc/cpu.h"
 
 #define Q MLKEM_Q
 #define Q_INVERSE (-3327)   /* of q modulo 2^16 */
@@ -48,14 +47,24 @@ static inline int16_t reduce(int16_t a)
 	return (int16_t)(a - quotient * Q);
 }
 
-/* The representative within [0, q) of one within (-q, q). */
-static inline uint32_t to_unsigned(int16_t a)
+static void reduce_all(struct mlkem_poly *p)
 {
-	return (uint32_t)(a + (int32_t)(ct_mask(ct_negative(a)) & Q));
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		p->c[i] = reduce(p->c[i]);
+}
+
+/* The representative within [0, q) of any int16_t. 20159 is 0.13 too large, which for a multiple
+ * of q below 0 would be a quotient too small; 2^13 makes up for it and is too little to matter
+ * elsewhere. There is no sign to look at afterwards. */
+static inline uint16_t to_unsigned(int16_t a)
+{
+	int32_t quotient = ((int32_t)a * 20159 + (1 << 13)) >> 26;
+
+	return (uint16_t)(a - quotient * Q);
 }
 
 /* Seven layers add at most q each: 8 q is less than 2^15, so one reduction at the end does. */
-void mlkem_poly_ntt(struct mlkem_poly *p)
+static void ntt(struct mlkem_poly *p)
 {
 	unsigned k = 1;
 
@@ -73,14 +82,15 @@ void mlkem_poly_ntt(struct mlkem_poly *p)
 			}
 		}
 	}
-	mlkem_poly_reduce(p);
+	reduce_all(p);
 }
 
-void mlkem_poly_inverse_ntt(struct mlkem_poly *p)
+/* Sums double in each layer: from below q to 8 q in the first three, from q / 2 to 4 q in the
+ * next. */
+static void inverse_ntt(struct mlkem_poly *p)
 {
 	unsigned k = 127;
 
-	mlkem_poly_reduce(p);
 	for (unsigned len = 2; len <= 128; len *= 2) {
 		for (unsigned start = 0; start < MLKEM_N; start += 2 * len) {
 			int16_t zeta = zetas[k--];
@@ -90,89 +100,100 @@ void mlkem_poly_inverse_ntt(struct mlkem_poly *p)
 			for (unsigned j = 0; j < len; j++) {
 				int16_t t = a[j];
 
-				a[j] = reduce((int16_t)(t + b[j]));
+				a[j] = (int16_t)(t + b[j]);
 				b[j] = multiply(zeta, (int16_t)(b[j] - t));
 			}
 		}
+		if (len == 8 || len == 64)
+			reduce_all(p);
 	}
 	for (unsigned i = 0; i < MLKEM_N; i++)
 		p->c[i] = multiply(p->c[i], INVERSE_128_R2);
 }
 
 /* a 2^-16 modulo q, within (-q, q) for |a| < q 2^15. */
-static inline int32_t montgomery(int32_t a)
+static inline int16_t montgomery(int32_t a)
 {
 	int16_t t = (int16_t)((int16_t)a * Q_INVERSE);
 
-	return (a - (int32_t)t * Q) >> 16;
+	return (int16_t)((a - (int32_t)t * Q) >> 16);
 }
 
-/* (a0 + a1 X)(b0 + b1 X) modulo X^2 - zeta (algorithm 12); the odd pairs have -zeta. Sums of
- * two products of coefficients below q stay below q 2^15. */
-static inline void multiply_pair_add(int16_t sum[2], const int16_t a[2], const int16_t b[2],
-				     int32_t zeta)
+/* (a0 + a1 X)(b0 + b1 X) modulo X^2 - zeta is a0 b0 + a1 zeta b1 + (a0 b1 + a1 b0) X (algorithm
+ * 12); the odd pairs have -zeta. */
+static void to_factor(struct mlkem_factor *ret, const struct mlkem_poly *from)
 {
-	int32_t high = montgomery((int32_t)a[1] * b[1]);
+	for (unsigned i = 0; i < MLKEM_N; i += 2) {
+		int16_t zeta = zetas[64 + i / 4];
 
-	sum[0] = (int16_t)(sum[0] + montgomery((int32_t)a[0] * b[0] + high * zeta));
-	sum[1] = (int16_t)(sum[1] + montgomery((int32_t)a[0] * b[1] + (int32_t)a[1] * b[0]));
-}
-
-/* Each call adds less than q: four of them stay below 2^15. */
-void mlkem_poly_multiply_add(struct mlkem_poly *sum, const struct mlkem_poly *a,
-			     const struct mlkem_poly *b)
-{
-	for (unsigned i = 0; i < MLKEM_N; i += 4) {
-		int32_t zeta = zetas[64 + i / 4];
-
-		multiply_pair_add(sum->c + i, a->c + i, b->c + i, zeta);
-		multiply_pair_add(sum->c + i + 2, a->c + i + 2, b->c + i + 2, -zeta);
+		ret->low.c[i] = from->c[i];
+		ret->low.c[i + 1] = multiply(from->c[i + 1], (int16_t)(i & 2 ? -zeta : zeta));
+		ret->high.c[i] = from->c[i + 1];
+		ret->high.c[i + 1] = from->c[i];
 	}
 }
 
-void mlkem_poly_to_montgomery(struct mlkem_poly *p)
+/* Written so that a compiler has long runs to put into whatever vectors there are. */
+static inline void multiply_wide_add(int32_t sums[MLKEM_N], const struct mlkem_poly *a,
+				     const struct mlkem_poly *b)
+{
+	for (unsigned i = 0; i < MLKEM_N; i++)
+		sums[i] += a->c[i] * b->c[i];
+}
+
+/* Eight products of 4095 and 2 q / 3 stay below q 2^15: one reduction does for the sum. */
+static void inner_product(struct mlkem_poly *ret, const struct mlkem_poly *a,
+			  const struct mlkem_factor *b, unsigned k)
+{
+	int32_t low[MLKEM_N] = { 0 }, high[MLKEM_N] = { 0 };
+
+	for (unsigned j = 0; j < k; j++) {
+		multiply_wide_add(low, &a[j], &b[j].low);
+		multiply_wide_add(high, &a[j], &b[j].high);
+	}
+	for (unsigned i = 0; i < MLKEM_N; i += 2) {
+		ret->c[i] = montgomery(low[i] + low[i + 1]);
+		ret->c[i + 1] = montgomery(high[i] + high[i + 1]);
+	}
+	bytes_wipe(low, sizeof(low));
+	bytes_wipe(high, sizeof(high));
+}
+
+static void to_montgomery(struct mlkem_poly *p)
 {
 	for (unsigned i = 0; i < MLKEM_N; i++)
 		p->c[i] = multiply(p->c[i], R_SQUARED);
 }
 
-void mlkem_poly_add(struct mlkem_poly *p, const struct mlkem_poly *other)
+static void add(struct mlkem_poly *p, const struct mlkem_poly *other)
 {
 	for (unsigned i = 0; i < MLKEM_N; i++)
 		p->c[i] = (int16_t)(p->c[i] + other->c[i]);
 }
 
-void mlkem_poly_reduce(struct mlkem_poly *p)
+static void subtract(struct mlkem_poly *p, const struct mlkem_poly *other)
 {
 	for (unsigned i = 0; i < MLKEM_N; i++)
-		p->c[i] = reduce(p->c[i]);
+		p->c[i] = (int16_t)(p->c[i] - other->c[i]);
 }
 
-void mlkem_poly_sample_uniform(struct mlkem_poly *p, const uint8_t rho[32], uint8_t x, uint8_t y)
+/* One in five is rejected, which no processor can predict: what is rejected is written too,
+ * and the next written over it. */
+static unsigned sample_uniform(struct mlkem_poly *ret, unsigned n,
+			       const uint8_t block[SHAKE128_RATE])
 {
-	const uint8_t position[2] = { x, y };
-	int16_t kept[MLKEM_N + 2];    /* a place for what the last three bytes may leave over */
-	uint8_t block[SHAKE128_RATE]; /* a multiple of 3 */
-	struct keccak k;
-	unsigned n = 0;
+	for (unsigned i = 0; i < SHAKE128_RATE && n < MLKEM_N; i += 3) { /* a multiple of 3 */
+		int d1 = block[i] | (block[i + 1] & 15) << 8;
+		int d2 = block[i + 1] >> 4 | block[i + 2] << 4;
 
-	shake128_init(&k);
-	keccak_absorb(&k, rho, 32);
-	keccak_absorb(&k, position, sizeof(position));
-	while (n < MLKEM_N) {
-		keccak_squeeze(&k, block, sizeof(block));
-		for (unsigned i = 0; i < sizeof(block) && n < MLKEM_N; i += 3) {
-			int d1 = block[i] | (block[i + 1] & 15) << 8;
-			int d2 = block[i + 1] >> 4 | block[i + 2] << 4;
-
-			/* one in five is rejected, which no processor can predict */
-			kept[n] = (int16_t)d1;
-			n += d1 < Q;
-			kept[n] = (int16_t)d2;
-			n += d2 < Q;
-		}
+		ret->c[n] = (int16_t)d1;
+		n += d1 < Q;
+		if (n == MLKEM_N)
+			break;
+		ret->c[n] = (int16_t)d2;
+		n += d2 < Q;
 	}
-	memcpy(p->c, kept, sizeof(p->c));
+	return n;
 }
 
 /* Sums of two bits in parallel: 8 coefficients from 4 bytes. */
@@ -203,63 +224,45 @@ static void noise_eta3(struct mlkem_poly *p, const uint8_t *bytes)
 	}
 }
 
-void mlkem_poly_sample_noise(struct mlkem_poly *p, unsigned eta, const uint8_t seed[32],
-			     uint8_t nonce)
+static void sample_noise(struct mlkem_poly *ret, unsigned eta, const uint8_t *bytes)
 {
-	uint8_t bytes[64 * 3];
-	struct keccak k;
-
-	shake256_init(&k);
-	keccak_absorb(&k, seed, 32);
-	keccak_absorb(&k, &nonce, 1);
-	keccak_squeeze(&k, bytes, 64 * (size_t)eta);
 	if (eta == 2)
-		noise_eta2(p, bytes);
+		noise_eta2(ret, bytes);
 	else
-		noise_eta3(p, bytes);
-	keccak_wipe(&k);
-	bytes_wipe(bytes, sizeof(bytes));
+		noise_eta3(ret, bytes);
 }
 
-void mlkem_poly_encode(const struct mlkem_poly *p, uint8_t ret[MLKEM_POLY_LEN])
+static void encode(const struct mlkem_poly *p, uint8_t ret[MLKEM_POLY_LEN])
 {
 	uint32_t values[MLKEM_N];
 
 	for (unsigned i = 0; i < MLKEM_N; i++)
-		values[i] = to_unsigned(reduce(p->c[i]));
+		values[i] = to_unsigned(p->c[i]);
 	bits_pack(values, 12, ret);
 	bytes_wipe(values, sizeof(values));
 }
 
-void mlkem_poly_decode(struct mlkem_poly *p, const uint8_t from[MLKEM_POLY_LEN])
+static void decode(struct mlkem_poly *p, const uint8_t from[MLKEM_POLY_LEN])
 {
 	uint32_t values[MLKEM_N];
 
 	bits_unpack(from, 12, values);
 	for (unsigned i = 0; i < MLKEM_N; i++)
-		p->c[i] = reduce((int16_t)values[i]);
+		p->c[i] = (int16_t)values[i];
 	bytes_wipe(values, sizeof(values));
 }
 
-int mlkem_poly_check(const uint8_t from[MLKEM_POLY_LEN])
+/* round(2^d x / q) modulo 2^d for x in [0, q). The division, whose instructions take time that
+ * depends on their operands, is a multiplication by floor(2^(13+d) / q). The quotient is right or
+ * one too small, which the rest tells: the numerator less the multiple of q is below 2 q. */
+static inline uint16_t compress_one(uint16_t x, unsigned d)
 {
-	uint32_t values[MLKEM_N];
+	uint16_t factor = (uint16_t)((1U << (13 + d)) / Q);
+	uint16_t y = (uint16_t)((uint32_t)(uint16_t)(8 * x) * factor >> 16);
+	uint16_t rest = (uint16_t)(((unsigned)x << d) + Q / 2 - (unsigned)y * Q);
+	uint16_t too_small = (uint16_t)((uint16_t)(Q - 1 - rest) >> 15);
 
-	bits_unpack(from, 12, values);
-	for (unsigned i = 0; i < MLKEM_N; i++)
-		if (values[i] >= Q)
-			return -EKEYREJECTED;
-	return 0;
-}
-
-/* round(2^d x / q) modulo 2^d for x in [0, q). The division is a multiplication by
- * ceil(2^40 / q): the numerator is below 2^23, so the error stays below 2^-17 < 1 / q and
- * the quotient is exact. Division instructions take time that depends on their operands. */
-static inline uint32_t compress(uint32_t x, unsigned d)
-{
-	uint64_t numerator = ((uint64_t)x << d) + Q / 2;
-
-	return (uint32_t)(numerator * UINT64_C(330282857) >> 40) & ((UINT32_C(1) << d) - 1);
+	return (uint16_t)((y + too_small) & ((1 << d) - 1));
 }
 
 static inline __attribute__((always_inline)) void compress_to(const struct mlkem_poly *p,
@@ -268,7 +271,7 @@ static inline __attribute__((always_inline)) void compress_to(const struct mlkem
 	uint32_t values[MLKEM_N];
 
 	for (unsigned i = 0; i < MLKEM_N; i++)
-		values[i] = compress(to_unsigned(reduce(p->c[i])), d);
+		values[i] = compress_one(to_unsigned(p->c[i]), d);
 	bits_pack(values, d, ret);
 	bytes_wipe(values, sizeof(values));
 }
@@ -284,7 +287,7 @@ static inline __attribute__((always_inline)) void decompress_from(struct mlkem_p
 	bytes_wipe(values, sizeof(values));
 }
 
-void mlkem_poly_compress(const struct mlkem_poly *p, unsigned d, uint8_t *ret)
+static void compress(const struct mlkem_poly *p, unsigned d, uint8_t *ret)
 {
 	switch (d) {
 	case 1:
@@ -305,7 +308,7 @@ void mlkem_poly_compress(const struct mlkem_poly *p, unsigned d, uint8_t *ret)
 	}
 }
 
-void mlkem_poly_decompress(struct mlkem_poly *p, unsigned d, const uint8_t *from)
+static void decompress(struct mlkem_poly *p, unsigned d, const uint8_t *from)
 {
 	switch (d) {
 	case 1:
@@ -323,5 +326,35 @@ void mlkem_poly_decompress(struct mlkem_poly *p, unsigned d, const uint8_t *from
 	case 11:
 		decompress_from(p, 11, from);
 		break;
+	}
+}
+
+const struct mlkem_kernels mlkem_kernels_portable = {
+	.ntt = ntt,
+	.inverse_ntt = inverse_ntt,
+	.to_factor = to_factor,
+	.inner_product = inner_product,
+	.to_montgomery = to_montgomery,
+	.add = add,
+	.subtract = subtract,
+	.sample_uniform = sample_uniform,
+	.sample_noise = sample_noise,
+	.encode = encode,
+	.decode = decode,
+	.compress = compress,
+	.decompress = decompress,
+};
+
+const struct mlkem_kernels *mlkem_kernels(void)
+{
+	switch (pqc_level()) {
+#if defined(__x86_64__)
+	case PQC_AVX512:
+		return &mlkem_kernels_avx512;
+	case PQC_AVX2:
+		return &mlkem_kernels_avx2;
+#endif
+	default:
+		return &mlkem_kernels_portable;
 	}
 }

@@ -10,18 +10,16 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "pqc/cpu.h"
 #include "pqc/keccak.h"
 #include "pqc/keccak_wide.h"
+#include "pqc/test_levels.h"
 
 static uint8_t counting[200];
 
-static int fill(void **state)
+static void fill(void)
 {
-	(void)state;
 	for (unsigned i = 0; i < sizeof(counting); i++)
 		counting[i] = (uint8_t)i;
-	return 0;
 }
 
 static void assert_hex(const uint8_t *got, const char *hex)
@@ -111,15 +109,6 @@ static void pieces_give_what_the_whole_gives(void **state)
 	assert_hex(whole + 384, "2b7168357432a603b2142f74dadd2b5a");
 }
 
-/* Says so where the machine has not the level; tests are repeated at each it has. */
-static bool use(enum pqc_level level)
-{
-	if (pqc_set_level(level) == 0)
-		return true;
-	print_message("SKIPPED: this machine has no %s\n", pqc_level_name(level));
-	return false;
-}
-
 #define WIDE_BLOCKS 5
 
 /* Against one sponge after the other in portable C; lengths on both sides of a block. */
@@ -172,18 +161,6 @@ static void sponges_side_by_side_give_what_each_alone_gives(void **state)
 	assert_int_equal(pqc_set_level(pqc_level_max()), 0);
 }
 
-static void each_level_gives_the_known_digests(void **state)
-{
-	for (enum pqc_level level = 0; level < PQC_N_LEVELS; level++) {
-		if (!use(level))
-			continue;
-		sha3_gives_the_known_digests(state);
-		padding_is_right_on_both_sides_of_a_block(state);
-		pieces_give_what_the_whole_gives(state);
-	}
-	assert_int_equal(pqc_set_level(pqc_level_max()), 0);
-}
-
 static void a_level_has_a_name_and_is_the_highest_at_first(void **state)
 {
 	(void)state;
@@ -200,11 +177,17 @@ static void a_level_has_a_name_and_is_the_highest_at_first(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
+	const struct CMUnitTest once[] = {
 		cmocka_unit_test(a_level_has_a_name_and_is_the_highest_at_first),
-		cmocka_unit_test(each_level_gives_the_known_digests),
 		cmocka_unit_test(sponges_side_by_side_give_what_each_alone_gives),
 	};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sha3_gives_the_known_digests),
+		cmocka_unit_test(padding_is_right_on_both_sides_of_a_block),
+		cmocka_unit_test(pieces_give_what_the_whole_gives),
+	};
 
-	return cmocka_run_group_tests(tests, fill, NULL);
+	fill();
+	return cmocka_run_group_tests(once, NULL, NULL) +
+	       run_at_each_level(tests, N_ELEMENTS(tests));
 }

@@ -121,6 +121,17 @@ is_formatter_version() # program
 	"$1" --version | grep -q "version $formatter_version\."
 }
 
+# What runs on other processors: the room that has code for some of them.
+check_aarch64()
+{
+	if ! command -v aarch64-linux-gnu-gcc >/dev/null || ! command -v qemu-aarch64 >/dev/null; then
+		skipped "AArch64" "no cross compiler or no qemu: apt-get install gcc-aarch64-linux-gnu qemu-user"
+		return
+	fi
+	check "post-quantum cryptography under qemu-aarch64" tests/cross/aarch64.sh \
+		"$tests_dir/gcc/tests/cross/pqc_check" "$tests_dir/aarch64"
+}
+
 check_format()
 {
 	if ! is_formatter_version clang-format; then
@@ -239,6 +250,7 @@ stage "counting" check "counting" tests/run/count_check.sh
 stage "Node.js to test against" find_node
 stage "all tests, warnings are errors" tests_all
 stage "clang, warnings are errors" tests_with_clang
+stage "AArch64" check_aarch64
 stage "address and undefined sanitizers" tests_with_address_sanitizer
 stage "thread sanitizer" tests_with_thread_sanitizer
 stage "coverage" coverage
