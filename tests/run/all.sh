@@ -233,6 +233,7 @@ fi
 stage "include arrows" check "include arrows" tests/run/include_arrows.sh
 stage "format" check_format
 stage "shell scripts" check_shell_scripts
+stage "counting" check "counting" tests/run/count_check.sh
 stage "Node.js to test against" find_node
 stage "all tests, warnings are errors" tests_all
 stage "clang, warnings are errors" tests_with_clang

@@ -11,7 +11,9 @@
 #   X0_CHROOT_KEEP   if set, the used system is left in place and its path printed
 #   X0_SHARED        a directory of published test data to show as ../shared, read-only
 #
-# Mounts and processes live in namespaces of their own and so end with this script, however it ends.
+# It is a container: mounts and processes live in namespaces of their own, and so end with this script,
+# however it ends; its root is the root of its mounts (pivot_root), for in a plain chroot the kernel
+# refuses user namespaces, and with them half of the end-to-end tests.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 1
 # shellcheck source=scripts/progress.sh
@@ -21,7 +23,7 @@ suite=${1:-}
 [ -n "$suite" ] || die "usage: chroot.sh SUITE [COMMAND ...]"
 shift
 [ $# -gt 0 ] || set -- ./x0 test --quick
-[ "$(id -u)" -eq 0 ] || die "making a chroot needs root"
+[ "$(id -u)" -eq 0 ] || die "making a container needs root"
 command -v debootstrap >/dev/null || die "there is no debootstrap: apt-get install debootstrap"
 
 apts_mirror()
@@ -67,14 +69,15 @@ printf '%s\n' "$(cd "$top" && git log -1 --format='%h %s')" >&2
 inside='
 	root=$1
 	shift
-	mount -t proc proc "$root/proc" && mount --rbind /sys "$root/sys" &&
-		mount --rbind /dev "$root/dev" || exit 1
+	mount --bind "$root" "$root" && mount -t proc proc "$root/proc" &&
+		mount --rbind /sys "$root/sys" && mount --rbind /dev "$root/dev" || exit 1
 	if [ -d "${X0_SHARED:-/nowhere}" ]; then
 		mkdir -p "$root/root/shared"
 		mount --bind -o ro "$X0_SHARED" "$root/root/shared" || exit 1
 	fi
-	exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-		sh -c "cd /root/x0 && exec \"\$@\"" sh "$@"'
+	# The old root comes to lie upon the new one, and is then taken off it (pivot_root(2)).
+	cd "$root" && pivot_root . . && umount -l . && cd /root/x0 || exit 1
+	exec /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"'
 
 run_inside()
 {

@@ -14,6 +14,13 @@ function field(name,    start, rest)
 	return substr(rest, 1, RLENGTH)
 }
 
+function reason(text)
+{
+	sub(/^(SKIPPED|skipped): */, "", text)
+	gsub(/\\"/, "\"", text)
+	return text == "" ? "no reason given" : text
+}
+
 # Takes a program's output line by line; the text before a skipped test says why.
 function count_tap(name, output,    lines, n, i, why)
 {
@@ -26,8 +33,8 @@ function count_tap(name, output,    lines, n, i, why)
 		if (lines[i] ~ /^(not )?ok [0-9]+.*# *[Ss][Kk][Ii][Pp]/) {
 			n_skipped++
 			sub(/^(not )?ok [0-9]+[ -]*/, "", lines[i])
-			sub(/# *[Ss][Kk][Ii][Pp] */, "", lines[i])
-			print "skip " name ", " lines[i] ": " (why == "" ? "no reason given" : why)
+			sub(/ *# *[Ss][Kk][Ii][Pp] */, "", lines[i])
+			print "skip " name ", " lines[i] ": " reason(why)
 		} else if (lines[i] ~ /^ok [0-9]/) {
 			n_ok++
 		} else if (lines[i] ~ /^not ok [0-9]/) {
@@ -41,13 +48,21 @@ function count_tap(name, output,    lines, n, i, why)
 	last_text = why
 }
 
+function last_line(output,    lines, n)
+{
+	n = split(output, lines, /\\n/)
+	while (n > 1 && lines[n] == "")
+		n--
+	return lines[n]
+}
+
 {
 	name = field("name")
 	sub(/^[^ ]* *\/ */, "", name)
 	result = field("result")
 	count_tap(name, field("stdout"))
 	if (result == "SKIP") {
-		print "skip " name ": " (last_text == "" ? "no reason given" : last_text)
+		print "skip " name ": " reason(last_text == "" ? last_line(field("stderr")) : last_text)
 		next
 	}
 	passed += n_ok
