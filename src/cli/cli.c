@@ -143,8 +143,7 @@ static int read_options(struct cli *c, int argc, char **argv)
 	return r;
 }
 
-/* Before anything can go wrong, so that the error is JSON too. */
-static bool asks_for_json(int argc, char **argv)
+bool cli_asks_for_json(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (strcmp(argv[i], "--json") == 0)
@@ -158,7 +157,7 @@ int cli_parse(struct cli *c, const struct cli_verb *verb, int argc, char **argv)
 
 	c->verb = verb;
 	memset(c->options, 0, sizeof(c->options));
-	c->is_json = asks_for_json(argc, argv);
+	c->is_json = cli_asks_for_json(argc, argv);
 	r = read_options(c, argc, argv);
 	if (r != 0)
 		return r;
@@ -414,11 +413,11 @@ int cli_main(int argc, char **argv, FILE *out, FILE *err)
 		argv[1] = "version";
 	verb = cli_verb_find(argv[1]);
 	if (!verb) {
-		c.is_json = asks_for_json(argc, argv);
+		c.is_json = cli_asks_for_json(argc, argv);
 		return unknown_verb(&c, argv[1]);
 	}
 	if (verb->run_raw)
-		return verb->run_raw(argc - 1, argv + 1);
+		return verb->run_raw(argc - 1, argv + 1, out, err);
 	r = cli_parse(&c, verb, argc - 1, argv + 1);
 	if (r == 0 && c.verb)
 		r = verb->run(&c);

@@ -42,9 +42,10 @@ struct cli_option {
 
 struct cli_verb {
 	const char *name;
-	int (*run)(struct cli *c);	       /* exit status */
-	int (*run_raw)(int argc, char **argv); /* instead: it reads its own options */
-	const char *line;		       /* what it does, in one line */
+	int (*run)(struct cli *c); /* exit status */
+	/* instead, where it reads its own options */
+	int (*run_raw)(int argc, char **argv, FILE *out, FILE *err);
+	const char *line;      /* what it does, in one line */
 	const char *arguments; /* as in "x0 VERB [options] ARGUMENTS"; "" for none */
 	int args_min, args_max;
 	const char *actions; /* words that the first argument may be, for completion; or NULL */
@@ -86,6 +87,9 @@ void cli_init(struct cli *c, FILE *out, FILE *err);
 /* argv[0] is the verb. 0, or an exit status with everything said. With --help c->verb is NULL
  * afterwards and the help was printed. */
 int cli_parse(struct cli *c, const struct cli_verb *verb, int argc, char **argv);
+/* Whether --json is among the arguments: known before they are read, so that what is wrong with
+ * them is said in JSON too. */
+bool cli_asks_for_json(int argc, char **argv);
 /* The whole program. */
 int cli_main(int argc, char **argv, FILE *out, FILE *err);
 

@@ -3,15 +3,18 @@
 #include <errno.h>
 #include <getopt.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "cli/cli.h"
 #include "cli/demo.h"
 #include "cli/demo_internal.h"
 
@@ -224,7 +227,8 @@ static int work(struct demo *d)
 
 static void print_help(FILE *to)
 {
-	(void)fputs("usage: x0 demo [--nodes N] [--once] [--json] [--keep] [--scenario NAME]\n\n"
+	(void)fputs("usage: x0 demo [--nodes N] [--once] [--json] [--keep] [--scenario NAME] "
+		    "[--file FILE]\n\n"
 		    "Runs a mesh of real nodes on this machine, each in a network namespace of its "
 		    "own, and\nshows it at work: identities, links, all pairs reachable, a file "
 		    "fetched from the far\ncorner, a link cut silently, a relay killed. Nothing "
@@ -234,7 +238,8 @@ static void print_help(FILE *to)
 		    "  --once           ends by itself; exit status 0 only if all of it worked\n"
 		    "  --json           one JSON object on stdout at the end, progress on stderr\n"
 		    "  --keep           keeps configuration, state (keys!) and logs\n"
-		    "  --scenario NAME  all (default), transfer, cut or kill\n\n"
+		    "  --scenario NAME  all (default), transfer, cut or kill\n"
+		    "  --file FILE      fetch this file; default: 64 MiB of random bytes\n\n"
 		    "examples:\n"
 		    "  x0 demo\n"
 		    "  x0 demo --once --json\n"
@@ -242,7 +247,7 @@ static void print_help(FILE *to)
 		    to);
 }
 
-static bool parse_scenario(const char *name, unsigned *ret)
+static int parse_scenario(struct cli *c, const char *name, unsigned *ret)
 {
 	static const struct {
 		const char *name;
@@ -255,30 +260,67 @@ static bool parse_scenario(const char *name, unsigned *ret)
 	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
 		if (strcmp(names[i].name, name) == 0) {
 			*ret = names[i].scenario;
-			return true;
+			return 0;
 		}
 	}
-	(void)fprintf(stderr, "x0 demo: no scenario \"%s\"; there are all, transfer, cut, kill\n",
-		      name);
-	return false;
+	return cli_usage(c, "no scenario \"%s\"; there are all, transfer, cut, kill", name);
 }
 
-static bool parse_nodes(const char *text, unsigned *ret)
+static int parse_nodes(struct cli *c, const char *text, unsigned *ret)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
-	if (end == text || *end || n < 4 || n > DEMO_NODES_MAX || n % 2 != 0) {
-		(void)fprintf(stderr,
-			      "x0 demo: --nodes %s: an even number from 4 to 16 is wanted\n", text);
-		return false;
-	}
+	if (end == text || *end || n < 4 || n > DEMO_NODES_MAX || n % 2 != 0)
+		return cli_usage(c, "--nodes %s: an even number from 4 to 16 is wanted", text);
 	*ret = (unsigned)n;
-	return true;
+	return 0;
+}
+
+/* Found out now, not when the mesh stands. */
+static int parse_file(struct cli *c, const char *path, char ret[DEMO_PATH_SIZE])
+{
+	char whole[PATH_MAX];
+	struct stat st;
+
+	if (!realpath(path, whole) || access(whole, R_OK) < 0 || stat(whole, &st) < 0)
+		return cli_fail(c, CLI_FAILED, "file", "--file %s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) || st.st_size == 0 || st.st_size > DEMO_FILE_MAX)
+		return cli_fail(c, CLI_FAILED, "file",
+				"--file %s: a regular file of 1 byte to 1 GiB is wanted", path);
+	if (strlen(whole) >= DEMO_PATH_SIZE)
+		return cli_fail(c, CLI_FAILED, "file", "--file %s: its path is too long", path);
+	(void)snprintf(ret, DEMO_PATH_SIZE, "%s", whole);
+	return 0;
+}
+
+static int take_option(struct cli *c, int option, struct demo_options *ret)
+{
+	switch (option) {
+	case 'n':
+		return parse_nodes(c, optarg, &ret->n_nodes);
+	case 's':
+		return parse_scenario(c, optarg, &ret->scenario);
+	case 'f':
+		return parse_file(c, optarg, ret->file);
+	case 'o':
+		ret->is_once = true;
+		return 0;
+	case 'j':
+		ret->is_json = true;
+		return 0;
+	case 'k':
+		ret->is_kept = true;
+		return 0;
+	case ':':
+		return cli_usage(c, "%s needs a value", c->args[optind - 1]);
+	default:
+		return cli_usage(c, "there is no option %s", c->args[optind - 1]);
+	}
 }
 
 /* 0, or the exit status to end with; -1 for go on. */
-static int parse(int argc, char **argv, struct demo_options *ret)
+static int parse(struct cli *c, int argc, char **argv, struct demo_options *ret)
 {
 	static const struct option options[] = {
 		{ "nodes", required_argument, NULL, 'n' },
@@ -286,38 +328,29 @@ static int parse(int argc, char **argv, struct demo_options *ret)
 		{ "json", no_argument, NULL, 'j' },
 		{ "keep", no_argument, NULL, 'k' },
 		{ "scenario", required_argument, NULL, 's' },
+		{ "file", required_argument, NULL, 'f' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	bool is_good = true;
-	int c;
+	int option;
+	int r = 0;
 
 	optind = 0; /* the caller's own options may have been read with it */
+	opterr = 0;
+	c->args = argv;
 	*ret = (struct demo_options){ .n_nodes = 6, .scenario = DEMO_ALL };
-	while (is_good && (c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
-		if (c == 'n')
-			is_good = parse_nodes(optarg, &ret->n_nodes);
-		else if (c == 's')
-			is_good = parse_scenario(optarg, &ret->scenario);
-		else if (c == 'o')
-			ret->is_once = true;
-		else if (c == 'j')
-			ret->is_json = true;
-		else if (c == 'k')
-			ret->is_kept = true;
-		else if (c == 'h') {
-			print_help(stdout);
+	while (r == 0 && (option = getopt_long(argc, argv, ":h", options, NULL)) >= 0) {
+		if (option == 'h') {
+			print_help(c->out);
 			return 0;
-		} else
-			is_good = false;
+		}
+		r = take_option(c, option, ret);
 	}
-	if (is_good && optind < argc) {
-		(void)fprintf(stderr, "x0 demo: it takes no argument: %s\n", argv[optind]);
-		is_good = false;
-	}
-	if (!is_good)
-		(void)fprintf(stderr, "see: x0 demo --help\n");
-	return is_good ? -1 : 2;
+	if (r == 0 && optind < argc)
+		r = cli_usage(c, "it takes no argument: %s", argv[optind]);
+	if (r == 0 && ret->file[0] && !(ret->scenario & DEMO_TRANSFER))
+		r = cli_usage(c, "--file: this scenario transfers nothing");
+	return r == 0 ? -1 : r;
 }
 
 /* Looks for a program in PATH, and in the directories of the administrator. */
@@ -339,37 +372,38 @@ static bool have_program(const char *name)
 	return false;
 }
 
-static bool have_programs(const struct demo_options *o)
+static int have_programs(struct cli *c, const struct demo_options *o)
 {
-	if (!have_program("ip")) {
-		(void)fprintf(stderr, "x0 demo: the program ip is missing: sudo apt-get install "
-				      "iproute2\n");
-		return false;
-	}
-	if ((o->scenario & DEMO_TRANSFER) && !have_program("curl")) {
-		(void)fprintf(stderr, "x0 demo: the program curl is missing: sudo apt-get install "
-				      "curl\n");
-		return false;
-	}
-	return true;
+	if (!have_program("ip"))
+		return cli_fail(c, CLI_FAILED, "program",
+				"the program ip is missing: sudo apt-get install iproute2");
+	if ((o->scenario & DEMO_TRANSFER) && !have_program("curl"))
+		return cli_fail(c, CLI_FAILED, "program",
+				"the program curl is missing: sudo apt-get install curl");
+	return 0;
 }
 
-int demo_main(int argc, char **argv)
+int demo_main(int argc, char **argv, FILE *out, FILE *err)
 {
 	static struct demo d;
+	struct cli c;
 	ssize_t n;
-	int r = parse(argc, argv, &d.options);
+	int r;
 
+	cli_init(&c, out, err);
+	c.verb = cli_verb_find("demo");
+	c.is_json = cli_asks_for_json(argc, argv);
+	r = parse(&c, argc, argv, &d.options);
 	if (r >= 0)
 		return r;
-	if (!have_programs(&d.options))
-		return 1;
+	r = have_programs(&c, &d.options);
+	if (r != 0)
+		return r;
 	n = readlink("/proc/self/exe", d.exe, sizeof(d.exe) - 1);
-	if (n <= 0 || (size_t)n == sizeof(d.exe) - 1) {
-		(void)fprintf(stderr, "x0 demo: cannot tell where this program lies: %s\n",
-			      n < 0 ? strerror(errno) : "its path is too long");
-		return 1;
-	}
+	if (n <= 0 || (size_t)n == sizeof(d.exe) - 1)
+		return cli_fail(&c, CLI_FAILED, "program",
+				"cannot tell where this program lies: %s",
+				n < 0 ? strerror(errno) : "its path is too long");
 	d.out = d.options.is_json ? stderr : stdout;
 	d.is_coloured = isatty(fileno(d.out)) && !getenv("NO_COLOR");
 	d.is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;

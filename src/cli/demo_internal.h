@@ -19,7 +19,8 @@
 #define DEMO_HTTP_PORT 8080
 #define DEMO_ECHO_PORT 7 /* RFC 862 */
 #define DEMO_FILE_BYTES (UINT64_C(64) << 20)
-#define DEMO_OUTAGE_MAX_MS 1000 /* longer is a failure */
+#define DEMO_FILE_MAX (INT64_C(1) << 30) /* of one given: it is copied to where TMPDIR is */
+#define DEMO_OUTAGE_MAX_MS 1000		 /* longer is a failure */
 #define DEMO_FAULTS_MAX 4
 #define DEMO_FAULT_SIZE 80
 
@@ -36,6 +37,7 @@ struct demo_options {
 	bool is_json;
 	bool is_kept; /* the directories stay */
 	unsigned scenario;
+	char file[DEMO_PATH_SIZE]; /* to be transferred; "": one that is made */
 };
 
 struct demo_node {
@@ -176,6 +178,9 @@ void report_picture(const struct demo *d);
 int demo_failed(struct demo *d, const struct demo_node *n, const char *step, const char *expected,
 		const char *seen, ...) __attribute__((format(printf, 5, 6)));
 void report_json(const struct demo *d, bool is_ok);
+/* A size in words. */
+#define DEMO_SIZE_SIZE 24
+void report_size(uint64_t bytes, char ret[DEMO_SIZE_SIZE]);
 void report_summary(const struct demo *d, bool is_ok);
 uint64_t report_now_us(void);
 void report_nap_ms(unsigned ms);

@@ -160,6 +160,16 @@ int demo_failed(struct demo *d, const struct demo_node *n, const char *step, con
 
 /* ---- the end ---- */
 
+void report_size(uint64_t bytes, char ret[DEMO_SIZE_SIZE])
+{
+	if (bytes >> 20)
+		(void)snprintf(ret, DEMO_SIZE_SIZE, "%u MiB", (unsigned)(bytes >> 20));
+	else if (bytes >> 10)
+		(void)snprintf(ret, DEMO_SIZE_SIZE, "%u KiB", (unsigned)(bytes >> 10));
+	else
+		(void)snprintf(ret, DEMO_SIZE_SIZE, "%u bytes", (unsigned)bytes);
+}
+
 static unsigned long long whole(double v)
 {
 	return (unsigned long long)(v + 0.5);
@@ -168,14 +178,15 @@ static unsigned long long whole(double v)
 void report_summary(const struct demo *d, bool is_ok)
 {
 	unsigned n_pairs = d->n_nodes * (d->n_nodes - 1);
+	char size[DEMO_SIZE_SIZE];
 
+	report_size(d->transfer_bytes, size);
 	(void)fprintf(d->out, "\n  nodes      %u\n  pairs      %u of %u reachable\n", d->n_nodes,
 		      d->n_pairs_reachable, n_pairs);
 	(void)fprintf(d->out, "  sessions   %u ends, %s\n", d->n_sessions,
 		      d->is_hybrid ? "all X25519MLKEM768 with ML-DSA-65" : "not all hybrid");
 	if (d->has_transfer)
-		(void)fprintf(d->out, "  transfer   %llu MiB, SHA-256 %s, %llu Mbit/s\n",
-			      (unsigned long long)(d->transfer_bytes >> 20),
+		(void)fprintf(d->out, "  transfer   %s, SHA-256 %s, %llu Mbit/s\n", size,
 			      d->is_sha256_equal ? "equal" : "NOT EQUAL",
 			      whole((double)d->transfer_bytes * 8 / d->transfer_s / 1e6));
 	for (unsigned i = 0; i < d->n_outages; i++)

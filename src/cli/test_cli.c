@@ -94,6 +94,38 @@ static int remove_config(void **state)
 
 /* ---- verbs and options ---- */
 
+static void what_is_wrong_with_a_demo_is_said_as_with_any_verb(void **state)
+{
+	static const struct {
+		const char *option, *value, *said;
+		int status;
+	} wrong[] = {
+		{ "--nodes", "5", "--nodes 5: an even number", CLI_USAGE },
+		{ "--nodes", NULL, "--nodes needs a value", CLI_USAGE },
+		{ "--scenario", "flood", "no scenario", CLI_USAGE },
+		{ "--bogus", NULL, "there is no option --bogus", CLI_USAGE },
+		{ "word", NULL, "it takes no argument", CLI_USAGE },
+		{ "--file", "/nowhere/at/all", "No such file", CLI_FAILED },
+		{ "--file", "/dev/null", "a regular file", CLI_FAILED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(wrong); i++) {
+		struct call text = call("demo", wrong[i].option, wrong[i].value, NULL);
+		struct call json = call("demo", "--json", wrong[i].option, wrong[i].value, NULL);
+
+		assert_int_equal(text.status, wrong[i].status);
+		assert_non_null(strstr(text.err, wrong[i].said));
+		assert_string_equal(text.out, "");
+		assert_int_equal(json.status, wrong[i].status);
+		assert_non_null(strstr(json.out, "\"error\": {"));
+		assert_non_null(strstr(json.out, wrong[i].said));
+		assert_string_equal(json.err, "");
+		call_done(&text);
+		call_done(&json);
+	}
+}
+
 static void without_a_verb_the_help_is_printed_and_it_is_a_wrong_use(void **state)
 {
 	struct call c = call(NULL);
@@ -496,6 +528,7 @@ static void each_way_of_not_joining_names_what_to_do(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_wrong_with_a_demo_is_said_as_with_any_verb),
 		cmocka_unit_test(without_a_verb_the_help_is_printed_and_it_is_a_wrong_use),
 		cmocka_unit_test(an_unknown_verb_suggests_the_nearest),
 		cmocka_unit_test(an_unknown_verb_far_from_all_points_to_the_help),

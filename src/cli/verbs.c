@@ -79,6 +79,7 @@ static const struct cli_option demo_options[] = {
 	{ "json", 0, NULL, false, "one JSON object at the end, progress on standard error" },
 	{ "keep", 0, NULL, false, "keep configuration, state (keys!) and logs" },
 	{ "scenario", 0, "NAME", false, "all (default), transfer, cut or kill" },
+	{ "file", 0, "FILE", false, "what is fetched (default: 64 MiB of random bytes)" },
 	{ "help", 'h', NULL, false, "print its help" },
 	END,
 };
@@ -313,7 +314,8 @@ const struct cli_verb cli_verbs[] = {
 			"a relay killed. Nothing outside is touched. Root is not needed where user "
 			"namespaces are allowed.",
 		.examples = "x0 demo\n"
-			    "x0 demo --once --json",
+			    "x0 demo --once --json\n"
+			    "x0 demo --file holiday.mp4",
 	},
 	{
 		.name = "completion",

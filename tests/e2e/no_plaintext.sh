@@ -25,8 +25,9 @@ watch_stop() {
 	cat "$WORK/$1.capture"
 }
 
+# value HOST KEY: the sum over its interfaces
 value() {
-	sed -n "s/.*$2=\\([0-9]*\\).*/\\1/p" "$WORK/$1.capture"
+	tr ' ' '\n' <"$WORK/$1.capture" | awk -F = -v key="$2" '$1 == key { n += $2 } END { print n + 0 }'
 }
 
 # transfer ADDRESS: from b to a
@@ -72,7 +73,10 @@ for at in a r b; do
 	watch_stop $at
 	[ "$(value $at found)" = 0 ] || fail "the text of the file was seen on $at"
 	[ "$(value $at bytes)" -gt $BYTES ] || fail "$at saw less than the file: no proof"
-	[ "$(value $at missed)" = 0 ] || fail "$at missed frames: no proof"
+	if [ "$(value $at missed)" != 0 ]; then
+		grep -q "small buffer" "$WORK/$at.ready" || fail "$at missed frames: no proof"
+		skip "$at missed frames, for without root the kernel gives no larger buffer: be root"
+	fi
 done
 
 on a ip addr add 2001:db8:0:3::1/64 dev to-b nodad
