@@ -21,8 +21,9 @@ usage()
 {
 	echo "usage: ./x0 test [--quick | --long | --long-only]"
 	echo "  --quick  unit and fuzz-corpus tests with the default compiler, nothing else"
-	echo "  --long   all tests, then 1,000 simulator seeds and ten minutes of fuzzing per target"
-	echo "  --long-only  of these, only the seeds and the fuzzing"
+	echo "  --long   all tests, then 1,000 simulator seeds, all variants of the handshake,"
+	echo "          and ten minutes of fuzzing per target"
+	echo "  --long-only  of these, only what --long adds"
 }
 
 # ---- stages ----
@@ -190,6 +191,7 @@ long_stages()
 	# shellcheck source=tests/run/long.sh
 	. "$top/tests/run/long.sh"
 	stage "simulator, $long_seeds seeds" long_simulation
+	stage "handshake, all variants" long_handshakes
 	stage "fuzzing, $long_fuzz_s s a target" long_fuzzing
 	long_write_record
 }

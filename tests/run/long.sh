@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
-# The long stages of the test run, sourced by all.sh: many simulator seeds, and real fuzzing.
+# The long stages of the test run, sourced by all.sh: many simulator seeds, the handshake with every
+# bit flipped and every crossing, and real fuzzing.
 #
-# Both write down how far they are under build-test/long/, each for the very program it ran (by its
+# All write down how far they are under build-test/long/, each for the very program it ran (by its
 # hash), so that a run that was stopped goes on where it was; a changed program starts anew.
 # shellcheck disable=SC2154 # $top and $tests_dir come from all.sh
 
@@ -49,6 +50,47 @@ long_simulation()
 	passed "$long_seeds_ok"
 	[ "$long_seeds_ok" -eq "$long_seeds" ] ||
 		failed $((long_seeds - long_seeds_ok)) "seeds; what they say is in $long_sim_dir/*.log"
+}
+
+# What X0_LONG=1 makes exhaustive: the source that asks for it names the test.
+long_handshake_tests()
+{
+	grep -l 'getenv("X0_LONG")' "$top"/src/core/handshake/test_*.c |
+		sed 's|.*/test_\(.*\)\.c$|test_handshake_\1|'
+}
+
+# One program to its end; how many of its tests passed is noted.
+long_handshake_one() # test
+{
+	_done=$long_dir/$1-$(long_program "$tests_dir/gcc/$1").ok
+	[ -f "$_done" ] && return
+	echo "$1, all variants"
+	X0_LONG=1 CMOCKA_MESSAGE_OUTPUT=TAP nice "$tests_dir/gcc/$1" \
+		>"$long_dir/$1.log" 2>&1 </dev/null || return 1
+	grep -c '^ok ' "$long_dir/$1.log" >"$_done"
+}
+
+long_handshakes()
+{
+	must_build gcc "${CC:-cc}" -- -Dwerror=true || return
+	_running=0
+	for _test in $(long_handshake_tests); do
+		long_handshake_one "$_test" &
+		_running=$((_running + 1))
+		[ $((_running % $(nproc))) -ne 0 ] || wait
+	done
+	wait
+	long_handshakes_ok=0
+	for _test in $(long_handshake_tests); do
+		_done=$long_dir/$_test-$(long_program "$tests_dir/gcc/$_test").ok
+		if [ -f "$_done" ]; then
+			passed "$(cat "$_done")"
+			long_handshakes_ok=$((long_handshakes_ok + $(cat "$_done")))
+		else
+			failed 1 "$_test with X0_LONG=1"
+			tail -n 30 "$long_dir/$_test.log"
+		fi
+	done
 }
 
 # Where the progress of a target is: beside that of the same target in other versions.
@@ -119,6 +161,9 @@ long_write_record()
 			"$(clang --version | head -n 1)"
 		printf -- '- simulator seeds without a violation: %d of %d\n' \
 			"${long_seeds_ok:-0}" "$long_seeds"
+		printf -- '- tests of the handshake with all variants (%s): %d passed\n' \
+			"$(long_handshake_tests | sed 's/test_handshake_//' | paste -sd ' ')" \
+			"${long_handshakes_ok:-0}"
 		printf -- '- this run: %d passed, %d failed\n\n' "$n_passed" "$n_failed"
 		echo '| fuzz target | seconds | inputs tried | found |'
 		echo '|---|---|---|---|'
