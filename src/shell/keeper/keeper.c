@@ -325,8 +325,6 @@ static void clean_up(struct keeper *k)
 
 	if (k->verbs.is_guard_on && nft_remove(why) < 0)
 		log_warning(k->log, "guard_not_removed", log_str("reason", why));
-	if (k->options->socket_path)
-		(void)unlink(k->options->socket_path);
 	(void)close(k->signal_fd);
 	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
 }
