@@ -13,7 +13,7 @@
 #define LAB_BENCH_USAGE "x0-lab bench crypto [--help] ..."
 
 #define LAB_SIM_USAGE \
-	"x0-lab sim [--nodes N] [--seed S] [--seeds N] [--scenario mixed|coldstart] [--json]"
+	"x0-lab sim [--nodes N] [--seed S] [--seeds N] [--scenario mixed|long|coldstart] [--json]"
 
 int lab_sim(int argc, char **argv);
 int lab_kat(int argc, char **argv);

@@ -16,6 +16,7 @@ struct options {
 	struct sim_scenario scenario;
 	unsigned long first_seed;
 	unsigned long n_seeds;
+	unsigned long n_nodes; /* 0: as the scenario says */
 	bool is_json;
 };
 
@@ -32,6 +33,10 @@ static bool scenario_of(const char *name, struct sim_scenario *ret)
 {
 	if (strcmp(name, "mixed") == 0)
 		return true;
+	if (strcmp(name, "long") == 0) {
+		*ret = sim_scenario_long;
+		return true;
+	}
 	if (strcmp(name, "coldstart") != 0)
 		return false;
 	ret->faults_us = 0;
@@ -57,7 +62,7 @@ static bool parse(int argc, char **argv, struct options *ret)
 		switch (o) {
 		case 'n':
 			ok = number(optarg, SIM_NODES_MAX, &n) && n >= 2;
-			ret->scenario.n_nodes = n;
+			ret->n_nodes = n;
 			break;
 		case 's':
 			ok = number(optarg, UINT32_MAX, &ret->first_seed);
@@ -77,6 +82,8 @@ static bool parse(int argc, char **argv, struct options *ret)
 		if (!ok)
 			return false;
 	}
+	if (ret->n_nodes)
+		ret->scenario.n_nodes = ret->n_nodes;
 	return optind == argc;
 }
 
@@ -85,25 +92,29 @@ static json_t *report_json(unsigned long seed, const struct sim_report *r)
 	char trace[17];
 
 	(void)snprintf(trace, sizeof(trace), "%016llx", (unsigned long long)r->trace);
-	return json_pack("{s:I, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-			 "seed", (json_int_t)seed, "is_ok", r->is_ok, "failure", r->failure,
-			 "trace", trace, "pairs_joined", (json_int_t)r->joined, "pairs_routed",
-			 (json_int_t)r->routed, "packets_checked", (json_int_t)r->pings,
-			 "packets_arrived", (json_int_t)r->pings_answered, "cold_start_us",
-			 (json_int_t)r->routed_us, "datagrams", (json_int_t)r->totals.datagrams,
-			 "handshakes", (json_int_t)r->totals.handshakes, "packets_delivered",
-			 (json_int_t)r->totals.packets_delivered, "seals",
-			 (json_int_t)r->totals.seals);
+	return json_pack(
+		"{s:I, s:b, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"seed", (json_int_t)seed, "is_ok", r->is_ok, "failure", r->failure, "trace", trace,
+		"pairs_joined", (json_int_t)r->joined, "pairs_routed", (json_int_t)r->routed,
+		"packets_checked", (json_int_t)r->pings, "packets_arrived",
+		(json_int_t)r->pings_answered, "cold_start_us", (json_int_t)r->routed_us,
+		"datagrams", (json_int_t)r->totals.datagrams, "handshakes",
+		(json_int_t)r->totals.handshakes, "packets_delivered",
+		(json_int_t)r->totals.packets_delivered, "seals", (json_int_t)r->totals.seals,
+		"rekeys", (json_int_t)r->totals.rekeys, "sessions_ended",
+		(json_int_t)r->totals.sessions_ended);
 }
 
 static void print(unsigned long seed, const struct sim_report *r)
 {
-	(void)printf("seed %lu: %s, %zu of %zu pairs routed, 95 %% after %.1f s, %llu handshakes, "
-		     "%llu datagrams, %llu seals, trace %016llx%s%s\n",
-		     seed, r->is_ok ? "ok" : "FAILED", r->routed, r->joined,
-		     (double)r->routed_us / 1e6, (unsigned long long)r->totals.handshakes,
-		     (unsigned long long)r->totals.datagrams, (unsigned long long)r->totals.seals,
-		     (unsigned long long)r->trace, r->failure[0] ? ": " : "", r->failure);
+	(void)printf(
+		"seed %lu: %s, %zu of %zu pairs routed, 95 %% after %.1f s, %llu handshakes, "
+		"%llu rekeys, %llu sessions ended, %llu datagrams, %llu seals, trace %016llx%s%s\n",
+		seed, r->is_ok ? "ok" : "FAILED", r->routed, r->joined, (double)r->routed_us / 1e6,
+		(unsigned long long)r->totals.handshakes, (unsigned long long)r->totals.rekeys,
+		(unsigned long long)r->totals.sessions_ended,
+		(unsigned long long)r->totals.datagrams, (unsigned long long)r->totals.seals,
+		(unsigned long long)r->trace, r->failure[0] ? ": " : "", r->failure);
 }
 
 int lab_sim(int argc, char **argv)

@@ -108,6 +108,12 @@ void sim_check_event(struct sim *s, size_t node, const struct node_event *e)
 		s->totals.handshakes++;
 		check_binding(s, e);
 		break;
+	case EVENT_PEER_DOWN:
+		s->totals.sessions_ended += strcmp(e->reason, "the session ended") == 0;
+		break;
+	case EVENT_REKEYED:
+		s->totals.rekeys++;
+		break;
 	case EVENT_ROUTE_CHANGED:
 		(void)walk(s, node, e->node_id);
 		break;

@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts nonces, a set of (key, nonce) hashes over a whole run, and remembers certificates. */
+/* Checks nonces and ages of keys, a set of (key, nonce) hashes over a whole run, and remembers
+ * certificates. */
 #include "sim/checked_ops.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/siphash.h"
+#include "base/units.h"
 
 /* 128-bit hashes, so that a chance collision is no worry; a table of this many, doubled when
  * half full. */
 #define SET_MIN (1U << 16)
 
+/* In the time of a node whose clock is slow by 100 ppm and more. */
+#define SEALS_FOR_US (SECONDS(170) + MS(100))
+#define OPENS_FOR_US (SECONDS(180) + MS(100))
+
 struct aead {
 	struct aead *base;
+	uint64_t made_us;
 	uint8_t key_hash[16];
 };
 
@@ -25,7 +32,7 @@ static struct crypto_ops table;
 static const struct crypto_ops *base;
 static struct seen *set;
 static size_t set_size, set_used;
-static uint64_t n_seals, n_reuses;
+static uint64_t n_seals, n_reuses, n_too_old, now_us;
 
 static void grow(void)
 {
@@ -78,6 +85,7 @@ static struct aead *checked_aead_new(enum aead_algorithm alg, const uint8_t key[
 
 	if (!a)
 		return NULL;
+	a->made_us = now_us;
 	a->base = base->aead_new(alg, key);
 	siphash128(hash_key, &part, 1, a->key_hash);
 	if (!a->base) {
@@ -99,6 +107,7 @@ static int checked_aead_seal(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN]
 			     struct span text, uint8_t *ret)
 {
 	n_seals++;
+	n_too_old += now_us > a->made_us + SEALS_FOR_US;
 	remember(a, nonce);
 	return base->aead_seal(a->base, nonce, ad, text, ret);
 }
@@ -106,7 +115,10 @@ static int checked_aead_seal(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN]
 static int checked_aead_open(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span ad,
 			     struct span text, uint8_t *ret)
 {
-	return base->aead_open(a->base, nonce, ad, text, ret);
+	int r = base->aead_open(a->base, nonce, ad, text, ret);
+
+	n_too_old += r >= 0 && now_us > a->made_us + OPENS_FOR_US;
+	return r;
 }
 
 /* ---- certificates seen before ---- */
@@ -204,7 +216,7 @@ void checked_ops_reset(void)
 	free(set);
 	set = NULL;
 	set_size = set_used = 0;
-	n_seals = n_reuses = 0;
+	n_seals = n_reuses = n_too_old = now_us = 0;
 }
 
 uint64_t checked_ops_seals(void)
@@ -215,4 +227,14 @@ uint64_t checked_ops_seals(void)
 uint64_t checked_ops_reuses(void)
 {
 	return n_reuses;
+}
+
+void checked_ops_time(uint64_t true_now_us)
+{
+	now_us = true_now_us;
+}
+
+uint64_t checked_ops_too_old(void)
+{
+	return n_too_old;
 }

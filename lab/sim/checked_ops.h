@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* checked_ops.h - a table of crypto_ops that does what another does and checks that no nonce is
- * sealed with twice under one key, over everything that uses it. Certificates it has read and
- * paths it has verified it remembers (both are functions of their inputs alone): a simulation
- * meets the same few thousands of times. */
+ * sealed with twice under one key, over everything that uses it, and that no key seals later than
+ * 170 s or opens later than 180 s after it was made (docs/session.md, Timers). Certificates it has
+ * read and paths it has verified it remembers (both are functions of their inputs alone): a
+ * simulation meets the same few thousands of times. */
 #pragma once
 
 #include "core/crypto/crypto.h"
@@ -14,3 +15,7 @@ void checked_ops_reset(void);
 uint64_t checked_ops_seals(void);
 /* Nonces used twice; must stay 0. */
 uint64_t checked_ops_reuses(void);
+/* The true time, from now on. */
+void checked_ops_time(uint64_t now_us);
+/* Uses of keys that were too old; must stay 0. */
+uint64_t checked_ops_too_old(void);

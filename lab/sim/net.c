@@ -73,7 +73,7 @@ void sim_transmit(struct sim *s, size_t node, const struct endpoint *to, struct 
 		return;
 	q = &s->links[link].quality;
 	if (to->ip[14] != s->links[link].address[to_b] || s->links[link].is_cut ||
-	    chance(s, q->loss_ppm)) {
+	    (q->size_max && datagram.len > q->size_max) || chance(s, q->loss_ppm)) {
 		s->totals.lost++;
 		return;
 	}

@@ -9,6 +9,7 @@
 
 #define STEP_US MS(100)
 #define EDGES_MAX 4096
+#define NARROW_BYTES 1000 /* probes and small packets pass; rekeys and handshakes do not */
 #define VERDICT_PINGS 100
 #define VERDICT_REPEATS 4
 
@@ -16,10 +17,28 @@ const struct sim_scenario sim_scenario_mixed = {
 	.n_nodes = 50,
 	.calm_us = SECONDS(4),
 	.faults_us = SECONDS(20),
+	.link_fault_one_in = 3,
+	.crash_one_in = 25,
+	.partition_one_in = 150,
+	.fault_max_us = SECONDS(8),
+	.heal_us = SECONDS(15),
+};
+
+const struct sim_scenario sim_scenario_long = {
+	.n_nodes = 8,
+	.calm_us = SECONDS(4),
+	.faults_us = SECONDS(440),
+	.link_fault_one_in = 40,
+	.crash_one_in = 1500,
+	.partition_one_in = 3000,
+	.fault_max_us = SECONDS(60),
+	.has_narrow_paths = true,
+	.session_max_us = SECONDS(200),
 	.heal_us = SECONDS(15),
 };
 
 struct field {
+	const struct sim_scenario *scenario;
 	struct sim *sim;
 	struct rng rng;
 	size_t n_nodes, n_links;
@@ -83,8 +102,8 @@ static void fault_on_link(struct field *f, uint64_t now_us)
 
 	if (f->mend_us[l])
 		return;
-	f->mend_us[l] = now_us + MS(200) + rng_below(&f->rng, SECONDS(8));
-	switch (rng_below(&f->rng, 6)) {
+	f->mend_us[l] = now_us + MS(200) + rng_below(&f->rng, f->scenario->fault_max_us);
+	switch (rng_below(&f->rng, f->scenario->has_narrow_paths ? 7 : 6)) {
 	case 0:
 	case 1:
 		f->is_cut[l] = true;
@@ -98,6 +117,9 @@ static void fault_on_link(struct field *f, uint64_t now_us)
 		break;
 	case 4:
 		bad.duplicate_ppm = 200000;
+		break;
+	case 6:
+		bad.size_max = NARROW_BYTES;
 		break;
 	default:
 		bad.corrupt_ppm = 50000;
@@ -171,22 +193,63 @@ static void some_traffic(struct field *f)
 		(void)sim_send(f->sim, a, b, 8 + rng_below(&f->rng, 1200));
 }
 
-static bool run_faults(struct field *f, uint64_t until_us)
+static bool comes(struct field *f, uint32_t one_in)
 {
+	return one_in > 0 && rng_below(&f->rng, one_in) == 0;
+}
+
+/* No session outlives what the scenario allows it, at any node. */
+static bool check_ages(struct field *f, struct sim_report *ret)
+{
+	uint64_t max_us = f->scenario->session_max_us;
+
+	for (size_t i = 0; max_us && i < f->n_nodes; i++) {
+		struct node_peer_view view;
+		size_t cursor = 0;
+
+		if (!sim_is_running(f->sim, i))
+			continue;
+		while (node_next_peer(sim_node(f->sim, i), &cursor, sim_node_us(f->sim, i), &view))
+			if (view.has_session && view.session_age_us > max_us + MS(1)) {
+				(void)snprintf(ret->failure, sizeof(ret->failure),
+					       "node %zu has a session with %s of %llu us", i,
+					       view.name, (unsigned long long)view.session_age_us);
+				return false;
+			}
+	}
+	return true;
+}
+
+/* A session between any two: those that are not used again end of themselves. */
+static bool greet_all(struct field *f)
+{
+	for (size_t a = 0; a < f->n_nodes; a++)
+		for (size_t b = 0; b < f->n_nodes; b++)
+			if (a != b)
+				(void)sim_send(f->sim, a, b, 64);
+	return sim_run(f->sim, sim_now_us(f->sim) + STEP_US);
+}
+
+static bool run_faults(struct field *f, uint64_t until_us, struct sim_report *ret)
+{
+	const struct sim_scenario *sc = f->scenario;
+
+	if (sc->session_max_us && !greet_all(f))
+		return false;
 	while (sim_now_us(f->sim) < until_us) {
 		uint64_t now = sim_now_us(f->sim);
 
 		if (mend_what_is_due(f, now) < 0)
 			return false;
-		if (rng_below(&f->rng, 3) == 0)
+		if (comes(f, sc->link_fault_one_in))
 			fault_on_link(f, now);
-		if (rng_below(&f->rng, 25) == 0)
+		if (comes(f, sc->crash_one_in))
 			crash(f, now);
-		if (rng_below(&f->rng, 150) == 0)
+		if (comes(f, sc->partition_one_in))
 			partition(f, now);
 		some_traffic(f);
 		some_traffic(f);
-		if (!sim_run(f->sim, now + STEP_US))
+		if (!sim_run(f->sim, now + STEP_US) || !check_ages(f, ret))
 			return false;
 	}
 	return true;
@@ -269,7 +332,7 @@ static bool run(struct field *f, const struct sim_scenario *sc, struct sim_repor
 {
 	if (!cold_start(f, sc->calm_us, ret))
 		return false;
-	if (sc->faults_us && !run_faults(f, sc->calm_us + sc->faults_us))
+	if (sc->faults_us && !run_faults(f, sc->calm_us + sc->faults_us, ret))
 		return false;
 	if (!mend_all(f) || !sim_run(f->sim, sc->calm_us + sc->faults_us + sc->heal_us))
 		return false;
@@ -284,7 +347,11 @@ int sim_run_scenario(struct sim_pki *pki, const struct sim_scenario *scenario, u
 	CLEANUP_FREE struct field *f = calloc(1, sizeof(*f));
 	CLEANUP(sim_freep) struct sim *sim = NULL;
 	struct sim_config config = {
-		.seed = seed, .pki = pki, .n_nodes = scenario->n_nodes, .allow_all = true
+		.seed = seed,
+		.pki = pki,
+		.n_nodes = scenario->n_nodes,
+		.limits.session_max_us = scenario->session_max_us,
+		.allow_all = true,
 	};
 	double radius =
 		scenario->radius > 0 ? scenario->radius : sqrt(2.0 / (double)scenario->n_nodes);
@@ -296,13 +363,15 @@ int sim_run_scenario(struct sim_pki *pki, const struct sim_scenario *scenario, u
 	r = sim_new(&config, &sim);
 	if (r < 0)
 		return r;
+	f->scenario = scenario;
 	f->sim = sim;
 	f->n_nodes = scenario->n_nodes;
 	rng_seed(&f->rng, seed ^ 0x5ce9a7105ce9a710);
 	lay_out(f, radius);
 	ret->is_ok = run(f, scenario, ret) && ret->routed == ret->joined &&
 		     ret->pings_answered == ret->pings;
-	(void)snprintf(ret->failure, sizeof(ret->failure), "%s", sim_failure(sim));
+	if (!ret->failure[0])
+		(void)snprintf(ret->failure, sizeof(ret->failure), "%s", sim_failure(sim));
 	if (!ret->is_ok && !ret->failure[0])
 		(void)snprintf(ret->failure, sizeof(ret->failure),
 			       "seed %llu: %zu of %zu pairs routed, %zu of %zu packets delivered",

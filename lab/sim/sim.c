@@ -108,6 +108,8 @@ void sim_drain(struct sim *s, size_t node)
 	}
 	if (checked_ops_reuses() > 0)
 		sim_fail(s, "a nonce was used twice under one key");
+	if (checked_ops_too_old() > 0)
+		sim_fail(s, "a key was used for longer than it may be");
 	if (!h->node)
 		return;
 	deadline = true_us(h, node_deadline_us(h->node), s->now_us);
@@ -175,6 +177,7 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm)
 	config.aead_offer = AEAD_AES_256_GCM;
 	config.mtu_bytes = FORWARD_MTU_MAX;
 	config.policy = s->policy;
+	config.limits = s->config.limits;
 	config.identity.boot_epoch = h->boot_epoch;
 	config.network_keys = &key;
 	config.n_network_keys = 1;
@@ -212,6 +215,11 @@ bool sim_is_running(const struct sim *s, size_t node)
 struct node *sim_node(struct sim *s, size_t node)
 {
 	return s->hosts[node].node;
+}
+
+uint64_t sim_node_us(const struct sim *s, size_t node)
+{
+	return sim_local_us(&s->hosts[node], s->now_us);
 }
 
 void sim_poke(struct sim *s, size_t node)
@@ -263,11 +271,13 @@ bool sim_run(struct sim *s, uint64_t until_us)
 
 		assert(h.at_us >= s->now_us);
 		s->now_us = h.at_us;
+		checked_ops_time(s->now_us);
 		happen(s, &h);
 		free(h.bytes);
 	}
 	if (!s->failure[0])
 		s->now_us = max_u64(s->now_us, until_us);
+	checked_ops_time(s->now_us);
 	return !s->failure[0];
 }
 

@@ -30,12 +30,14 @@ struct sim_link_quality {
 	uint32_t loss_ppm;
 	uint32_t duplicate_ppm;
 	uint32_t corrupt_ppm; /* one bit of the datagram flipped */
+	uint32_t size_max;    /* a longer datagram is lost: a path that is narrow; 0 for no limit */
 };
 
 struct sim_config {
 	uint64_t seed;
 	struct sim_pki *pki;
 	size_t n_nodes;
+	struct session_limits limits; /* zero fields: the defaults */
 	bool allow_all; /* policy: true lets every member reach every other; false denies all */
 	void (*watch)(void *arg, size_t node, const struct node_event *event, uint64_t now_us);
 	/* Sees each datagram as it is sent; true takes it off the link. May be NULL. */
@@ -65,7 +67,8 @@ void sim_crash(struct sim *s, size_t node);
 /* What it kept is lost: its next boot epoch comes from its clock alone, as after a restore. */
 void sim_forget(struct sim *s, size_t node);
 bool sim_is_running(const struct sim *s, size_t node);
-struct node *sim_node(struct sim *s, size_t node); /* NULL while off */
+struct node *sim_node(struct sim *s, size_t node);	/* NULL while off */
+uint64_t sim_node_us(const struct sim *s, size_t node); /* what its clock shows */
 /* Carries out what a command given to the node itself (node_ping() and the like) has queued. */
 void sim_poke(struct sim *s, size_t node);
 uint64_t sim_id(const struct sim *s, size_t node);
@@ -94,6 +97,7 @@ void sim_inject(struct sim *s, size_t link, bool to_b, struct span datagram, uin
 struct sim_totals {
 	uint64_t datagrams, bytes, lost, events, handshakes, packets_sent, packets_delivered;
 	uint64_t seals; /* each checked to use a nonce never used before under its key */
+	uint64_t rekeys, sessions_ended; /* of age or unused: the last one with that peer */
 };
 
 void sim_totals(const struct sim *s, struct sim_totals *ret);
@@ -107,7 +111,12 @@ struct sim_scenario {
 	double radius;	    /* of the random geometric graph on the unit square; 0: chosen */
 	uint64_t calm_us;   /* cold start before faults */
 	uint64_t faults_us; /* mixed faults for this long */
-	uint64_t heal_us;   /* after the last fault, before the verdict */
+	/* Each tenth of a second, with a chance of one in this many; 0 for none: */
+	uint32_t link_fault_one_in, crash_one_in, partition_one_in;
+	uint64_t fault_max_us;	 /* how long a link's fault lasts at most */
+	bool has_narrow_paths;	 /* long datagrams being lost is one of them */
+	uint64_t session_max_us; /* 0 for the default, 24 h */
+	uint64_t heal_us;	 /* after the last fault, before the verdict */
 };
 
 struct sim_report {
@@ -121,6 +130,9 @@ struct sim_report {
 };
 
 extern const struct sim_scenario sim_scenario_mixed; /* 50 nodes, 4 s + 20 s + 15 s */
+/* 8 nodes, 4 s + 440 s + 15 s, sessions of 200 s at most: rekeys, the end of what is not used, and
+ * full handshakes in place of old sessions happen many times, among rarer faults. */
+extern const struct sim_scenario sim_scenario_long;
 
 int sim_run_scenario(struct sim_pki *pki, const struct sim_scenario *scenario, uint64_t seed,
 		     struct sim_report *ret);

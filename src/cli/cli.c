@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "cli/hint.h"
 #include "cli/text.h"
 #include "shell/loop/loop.h"
 
@@ -216,9 +218,19 @@ const char *cli_colour(const struct cli *c, enum cli_colour colour)
 	return c->is_coloured ? sequences[colour] : "";
 }
 
-static void print_failure(struct cli *c, const char *code, const char *message)
+const char *cli_hint(const struct cli *c, const char *text, char **ret_copy)
 {
-	char plain[CLI_TEXT_SIZE];
+	*ret_copy = NULL;
+	if (c->config_path)
+		*ret_copy = hint_with_config(text, c->verb ? c->verb->name : "", c->config_path);
+	return *ret_copy ? *ret_copy : text;
+}
+
+static void print_failure(struct cli *c, const char *code, const char *text)
+{
+	CLEANUP_FREE char *copy = NULL;
+	const char *message = cli_hint(c, text, &copy);
+	char plain[2 * CLI_TEXT_SIZE];
 
 	if (c->is_json) {
 		cli_json(c, json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", message));
@@ -257,6 +269,18 @@ int cli_usage(struct cli *c, const char *format, ...)
 	return CLI_USAGE;
 }
 
+static void put_line(struct cli *c, FILE *to, const char *format, va_list args)
+{
+	CLEANUP_FREE char *text = NULL;
+	CLEANUP_FREE char *copy = NULL;
+
+	if (vasprintf(&text, format, args) < 0) {
+		text = NULL;
+		return;
+	}
+	(void)fprintf(to, "%s\n", cli_hint(c, text, &copy));
+}
+
 void cli_say(struct cli *c, const char *format, ...)
 {
 	va_list args;
@@ -264,9 +288,8 @@ void cli_say(struct cli *c, const char *format, ...)
 	if (c->is_json)
 		return;
 	va_start(args, format);
-	(void)vfprintf(c->out, format, args);
+	put_line(c, c->out, format, args);
 	va_end(args);
-	(void)fputc('\n', c->out);
 }
 
 static void note(struct cli *c, const char *format, va_list args)
@@ -274,8 +297,7 @@ static void note(struct cli *c, const char *format, va_list args)
 	if (c->is_json)
 		return;
 	(void)fflush(c->out);
-	(void)vfprintf(c->err, format, args);
-	(void)fputc('\n', c->err);
+	put_line(c, c->err, format, args);
 }
 
 void cli_note(struct cli *c, const char *format, ...)

@@ -101,6 +101,9 @@ const char *cli_value_at(const struct cli *c, const char *option, unsigned i);
 
 /* ---- saying ---- */
 
+/* What to say, with the user's --config in every command that it names: the text itself, or a copy
+ * in *ret_copy, which the caller frees. */
+const char *cli_hint(const struct cli *c, const char *text, char **ret_copy);
 /* Says what failed, as text on err or as {"error": {"code", "message"}} on out; returns status. */
 int cli_fail(struct cli *c, int status, const char *code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -149,6 +152,9 @@ int cli_config_or_default(struct cli *c, struct config **ret);
 /* The same for a verb that makes the file: it may be missing wherever it is. */
 int cli_config_or_new(struct cli *c, struct config **ret);
 
+/* The daemon's socket by the configuration, or by what can be told of one that has mistakes. 0 or
+ * an exit status, said. */
+int cli_socket(struct cli *c, char ret[CONFIG_TEXT_SIZE]);
 /* Connects; says why it cannot. 0 or an exit status. */
 int cli_connect(struct cli *c, struct control_client **ret);
 /* One request and its result; says what goes wrong. Takes args. 0 or an exit status. */

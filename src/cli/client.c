@@ -155,13 +155,40 @@ static bool socket_of_system(char ret[CONFIG_TEXT_SIZE])
 	return true;
 }
 
+/* A typo in the file does not get between a running daemon and who wants to look at it or stop it:
+ * of all that is in there only run_dir matters for that. */
+int cli_socket(struct cli *c, char ret[CONFIG_TEXT_SIZE])
+{
+	struct config_environment env;
+	struct config_report report;
+	CLEANUP(config_freep) struct config *config = NULL;
+	char path[CLI_PATH_SIZE];
+	int r = cli_config_path(c, path);
+
+	if (r != 0)
+		return r;
+	config_environment_read(&env);
+	r = config_load(path, &env, &config, &report);
+	if (r == -ENOENT && !c->config_path)
+		r = config_new(&env, &config);
+	if (r == 0) {
+		memcpy(ret, config->socket, CONFIG_TEXT_SIZE);
+		return 0;
+	}
+	if (r != -EINVAL || config_load_socket(path, &env, ret) < 0)
+		return say_problems(c, r, &report);
+	cli_note(
+		c,
+		"warning: %s has mistakes, which the running daemon has not read; this goes to the "
+		"socket %s all the same. To see them: x0 config check",
+		path, ret);
+	return 0;
+}
+
 /* --config says it; else our own; else, without root, that of the machine's daemon, which
  * members of the group x0 may operate. */
 static int find_socket(struct cli *c, char ret[CONFIG_TEXT_SIZE])
 {
-	CLEANUP(config_freep) struct config *config = NULL;
-	int r;
-
 	if (!c->config_path && geteuid() != 0) {
 		struct config_environment env;
 		char path[CLI_PATH_SIZE];
@@ -172,11 +199,7 @@ static int find_socket(struct cli *c, char ret[CONFIG_TEXT_SIZE])
 				       ? 0
 				       : cli_fail(c, CLI_FAILED, "failed", "out of memory");
 	}
-	r = cli_config_or_default(c, &config);
-	if (r != 0)
-		return r;
-	memcpy(ret, config->socket, CONFIG_TEXT_SIZE);
-	return 0;
+	return cli_socket(c, ret);
 }
 
 /* Neither our own configuration nor the machine's is there. */

@@ -54,8 +54,10 @@ static void tell(struct doctor *d, enum health health, const char *what, const c
 	static const enum cli_colour colours[] = { CLI_GREEN, CLI_YELLOW, CLI_RED };
 	char text[LINE_SIZE];
 	char plain[LINE_SIZE];
+	CLEANUP_FREE char *copy = NULL;
 	va_list args;
 
+	mend = cli_hint(d->c, mend, &copy);
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

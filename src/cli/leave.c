@@ -46,7 +46,7 @@ static int say_not_stopped(struct cli *c, int r)
 }
 
 /* Stops whatever runs; *ret_was_running says whether anything did. */
-static int stop(struct cli *c, const struct config *config, bool is_for_good, bool *ret_was_running,
+static int stop(struct cli *c, const char *socket, bool is_for_good, bool *ret_was_running,
 		bool *ret_is_service)
 {
 	char path[CLI_PATH_SIZE];
@@ -58,7 +58,7 @@ static int stop(struct cli *c, const struct config *config, bool is_for_good, bo
 	*ret_is_service = service_is_active(path);
 	if (*ret_is_service)
 		return stop_service(c, is_for_good);
-	r = cli_stop_daemon(c, config->socket);
+	r = cli_stop_daemon(c, socket);
 	if (r == -ENOENT)
 		*ret_was_running = false;
 	else if (r < 0)
@@ -68,13 +68,13 @@ static int stop(struct cli *c, const struct config *config, bool is_for_good, bo
 
 int verb_down(struct cli *c)
 {
-	CLEANUP(config_freep) struct config *config = NULL;
+	char socket[CONFIG_TEXT_SIZE];
 	bool was_running = false;
 	bool is_service = false;
-	int r = cli_config_or_default(c, &config);
+	int r = cli_socket(c, socket);
 
 	if (r == 0)
-		r = stop(c, config, false, &was_running, &is_service);
+		r = stop(c, socket, false, &was_running, &is_service);
 	if (r != 0)
 		return r;
 	if (!was_running)
@@ -209,7 +209,7 @@ int verb_leave(struct cli *c)
 			     "nothing was changed; to leave without "
 			     "being asked: x0 leave --yes");
 	if (r == 0)
-		r = stop(c, config, true, &was_running, &is_service);
+		r = stop(c, config->socket, true, &was_running, &is_service);
 	if (r == 0)
 		r = remove_all(c, config, is_authority);
 	if (r == 0)

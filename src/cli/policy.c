@@ -82,6 +82,9 @@ static int explain_file(struct cli *c, const char *path, const char *resource)
 
 	if (policy_action_parse(c->args[2], &action) < 0)
 		return cli_usage(c, "there is no action \"%s\"", c->args[2]);
+	if (!policy_resource_is_asked(action, resource))
+		return cli_usage(c, "%s is never asked about \"%s\"; its resource is %s",
+				 c->args[2], resource, policy_resource_text(action));
 	r = load(c, path, &config, &policy);
 	if (r != 0)
 		return r;

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/hint.h"
 #include "cli/joining.h"
 
 #define ARGS_MAX 16
@@ -93,6 +94,73 @@ static int remove_config(void **state)
 }
 
 /* ---- verbs and options ---- */
+
+static void a_command_that_is_named_has_the_configuration_that_was_given(void **state)
+{
+	static const struct {
+		const char *verb, *text, *expected;
+	} cases[] = {
+		{ "status", "start it with: x0 up", "start it with: x0 up --config my.yaml" },
+		{ "down", "x0 up, or x0 leave --yes",
+		  "x0 up --config my.yaml, or x0 leave --config my.yaml --yes" },
+		{ "invite", "give one: x0 invite --endpoint H:P",
+		  "give one: x0 invite --config my.yaml --endpoint H:P" },
+		{ "init", "as root: sudo x0 init ...",
+		  "as root: sudo x0 init --config my.yaml ..." },
+		{ "up", "x0 up --config other.yaml", "x0 up --config other.yaml" },
+		/* these take none */
+		{ "up", "see: x0 help up, x0 version, x0 demo",
+		  "see: x0 help up, x0 version, x0 demo" },
+		{ "up", "(x0tta6bl4, x0 nothing, ox0 up)", "(x0tta6bl4, x0 nothing, ox0 up)" },
+		/* these are for another machine */
+		{ "join", "ask for a new one there: x0 invite",
+		  "ask for a new one there: x0 invite" },
+		{ "join", "an invitation: x0 invite", "an invitation: x0 invite" },
+		{ "invite", "On the other machine: x0 join", "On the other machine: x0 join" },
+		{ "invite", "run x0 invite on n1", "run x0 invite on n1" },
+		{ "node", "run x0 node list on n1. Reached: x0 routes",
+		  "run x0 node list on n1. Reached: x0 routes --config my.yaml" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		CLEANUP_FREE char *text = hint_with_config(cases[i].text, cases[i].verb, "my.yaml");
+
+		assert_string_equal(text, cases[i].expected);
+	}
+	CLEANUP_FREE char *quoted = hint_with_config("x0 up", "down", "it's mine.yaml");
+
+	assert_string_equal(quoted, "x0 up --config 'it'\\''s mine.yaml'");
+}
+
+static void a_typo_does_not_get_between_the_user_and_the_daemon(void **state)
+{
+	FILE *f = fopen(config_path, "ae");
+	struct call status, down, up;
+
+	(void)state;
+	assert_non_null(f);
+	(void)fputs("bogus: 1\n", f);
+	(void)fclose(f);
+	status = call("status", "--config", config_path, NULL);
+	down = call("down", "--config", config_path, NULL);
+	up = call("up", "--config", config_path, NULL);
+	assert_int_equal(status.status, CLI_NO_DAEMON); /* it was looked for, at the right place */
+	assert_non_null(strstr(status.err, directory));
+	assert_non_null(strstr(status.err, "warning: "));
+	assert_non_null(strstr(status.err, "x0 config --config"));
+	assert_non_null(strstr(status.err, "x0 up --config"));
+	assert_int_equal(down.status, CLI_DONE);
+	assert_non_null(strstr(down.out, "It did not run"));
+	assert_int_equal(up.status, CLI_FAILED); /* that one needs all of it */
+	assert_non_null(strstr(up.err, "unknown key bogus"));
+	call_done(&status);
+	call_done(&down);
+	call_done(&up);
+	remove_config(NULL);
+	memcpy(directory + strlen(directory) - 6, "XXXXXX", 6);
+	assert_int_equal(make_config(NULL), 0);
+}
 
 static void what_is_wrong_with_a_demo_is_said_as_with_any_verb(void **state)
 {
@@ -406,6 +474,27 @@ static void a_faulty_configuration_is_told_with_its_line(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+static void what_a_policy_is_never_asked_about_is_refused_with_what_it_is(void **state)
+{
+	struct call port =
+		call("policy", "explain", "guest", "connect", "22", "--file", config_path, NULL);
+	struct call none =
+		call("policy", "explain", "guest", "ping", "tcp:22", "--file", config_path, NULL);
+	struct call expires = call("invite", "--expires", "5", NULL);
+
+	(void)state;
+	assert_int_equal(port.status, CLI_USAGE);
+	assert_non_null(strstr(port.err, "tcp:PORT"));
+	assert_int_equal(none.status, CLI_USAGE);
+	assert_non_null(strstr(none.err, "its resource is none"));
+	assert_int_equal(expires.status, CLI_USAGE);
+	assert_non_null(strstr(expires.err, "30m"));
+	assert_non_null(strstr(expires.err, "x0 help invite"));
+	call_done(&port);
+	call_done(&none);
+	call_done(&expires);
+}
+
 static void a_policy_is_checked_and_explained_from_a_file(void **state)
 {
 	struct call check = call("policy", "check", config_path, "--json", NULL);
@@ -528,6 +617,8 @@ static void each_way_of_not_joining_names_what_to_do(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_command_that_is_named_has_the_configuration_that_was_given),
+		cmocka_unit_test(a_typo_does_not_get_between_the_user_and_the_daemon),
 		cmocka_unit_test(what_is_wrong_with_a_demo_is_said_as_with_any_verb),
 		cmocka_unit_test(without_a_verb_the_help_is_printed_and_it_is_a_wrong_use),
 		cmocka_unit_test(an_unknown_verb_suggests_the_nearest),
@@ -546,6 +637,7 @@ int main(void)
 		cmocka_unit_test(down_without_a_daemon_is_done),
 		cmocka_unit_test(leave_without_a_membership_says_so),
 		cmocka_unit_test(a_faulty_configuration_is_told_with_its_line),
+		cmocka_unit_test(what_a_policy_is_never_asked_about_is_refused_with_what_it_is),
 		cmocka_unit_test(a_policy_is_checked_and_explained_from_a_file),
 		cmocka_unit_test(every_verb_has_help_with_an_example_and_is_in_the_man_page),
 		cmocka_unit_test(completions_know_every_verb_and_option),

@@ -22,14 +22,15 @@ static int64_t duration(const char *text)
 static void durations_have_units_and_may_be_put_together(void **state)
 {
 	(void)state;
-	assert_int_equal(duration("90"), 90);
+	assert_int_equal(duration("90"), -EINVAL); /* of what? */
+	assert_int_equal(duration("0"), -EINVAL);
 	assert_int_equal(duration("90s"), 90);
 	assert_int_equal(duration("30m"), 1800);
 	assert_int_equal(duration("1h"), 3600);
 	assert_int_equal(duration("7d"), 7 * 86400);
 	assert_int_equal(duration("2w"), 14 * 86400);
 	assert_int_equal(duration("1h30m"), 5400);
-	assert_int_equal(duration("0"), 0);
+	assert_int_equal(duration("0s"), 0);
 }
 
 static void what_is_no_duration_is_refused(void **state)

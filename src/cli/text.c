@@ -44,7 +44,7 @@ int text_duration(const char *text, int64_t *ret_s)
 		return -EINVAL;
 	while (*text) {
 		int64_t n = 0;
-		int64_t unit = 1;
+		int64_t unit;
 
 		if (!isdigit((unsigned char)*text))
 			return -EINVAL;
@@ -53,13 +53,12 @@ int text_duration(const char *text, int64_t *ret_s)
 			if (n > DURATION_MAX_S)
 				return -ERANGE;
 		}
-		if (*text) {
+		if (*text)
 			unit = unit_seconds(*text++);
-			if (unit == 0)
-				return -EINVAL;
-		} else if (total > 0) {
-			return -EINVAL; /* "1h30": minutes or seconds? */
-		}
+		else
+			unit = 0; /* "1h30": minutes or seconds? "5": of what? */
+		if (unit == 0)
+			return -EINVAL;
 		if (n > DURATION_MAX_S / unit)
 			return -ERANGE;
 		total += n * unit;

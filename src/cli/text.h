@@ -7,7 +7,8 @@
 
 #define TEXT_SIZE 32
 
-/* "90", "90s", "30m", "1h", "7d", "2w", "1h30m". -EINVAL; -ERANGE beyond a hundred years. */
+/* "90s", "30m", "1h", "7d", "2w", "1h30m". Every number has
+ * its unit: -EINVAL without; -ERANGE beyond a hundred years. */
 int text_duration(const char *text, int64_t *ret_s);
 /* Seconds with a fraction, as "0.2", in milliseconds. -EINVAL, -ERANGE outside min to max. */
 int text_seconds(const char *text, uint64_t min_ms, uint64_t max_ms, uint64_t *ret_ms);

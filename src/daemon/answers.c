@@ -410,6 +410,7 @@ static void invite(struct daemon *d, uint64_t request, const json_t *args, const
 	char text[INVITE_TEXT_MAX];
 	struct store_error e;
 	size_t n_tokens;
+	int r;
 
 	if (!d->authority) {
 		char why[512];
@@ -440,8 +441,9 @@ static void invite(struct daemon *d, uint64_t request, const json_t *args, const
 		     "--endpoint HOST:PORT");
 		return;
 	}
-	if (authority_invite(d->authority, &terms, daemon_unix_ms(d) / 1000, &i.token, &e) < 0) {
-		fail(d, request, "failed", e.text);
+	r = authority_invite(d->authority, &terms, daemon_unix_ms(d) / 1000, &i.token, &e);
+	if (r < 0) {
+		fail(d, request, r == -EINVAL ? "usage" : "failed", e.text);
 		return;
 	}
 	const struct token_entry *tokens = authority_tokens(d->authority, &n_tokens);
@@ -552,6 +554,15 @@ static void explain(struct daemon *d, uint64_t request, const json_t *args)
 		fail(d, request, "usage",
 		     "who and what: x0 policy explain NODE ACTION [RESOURCE]; actions are session, "
 		     "prefix, connect, ping, api, invite, issue, heal, relay");
+		return;
+	}
+	if (!policy_resource_is_asked(action, resource ? resource : "")) {
+		char why[256];
+
+		(void)snprintf(why, sizeof(why),
+			       "%s is never asked about \"%.60s\"; its resource is %s", name,
+			       resource ? resource : "", policy_resource_text(action));
+		fail(d, request, "usage", why);
 		return;
 	}
 	if (strchr(from, ':'))

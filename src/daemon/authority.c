@@ -256,6 +256,14 @@ static void drop_old_tokens(struct authority *a, int64_t unix_s)
 	a->n_tokens = kept;
 }
 
+static struct store_issued *find_issued(struct authority *a, const char *name)
+{
+	for (size_t i = 0; i < a->n_issued; i++)
+		if (strcmp(a->issued[i].name, name) == 0)
+			return &a->issued[i];
+	return NULL;
+}
+
 int authority_invite(struct authority *a, const struct invite_terms *terms, int64_t unix_s,
 		     struct token *ret, struct store_error *e)
 {
@@ -271,6 +279,14 @@ int authority_invite(struct authority *a, const struct invite_terms *terms, int6
 		return say(e, -EINVAL, "this is no name for a node: a-z, 0-9 and - . _ inside");
 	if (terms->name[0] && terms->n_uses > 1)
 		return say(e, -EINVAL, "an invitation for one name has one use");
+	if (terms->name[0] && find_issued(a, terms->name))
+		return say(
+			e, -EEXIST,
+			find_issued(a, terms->name)->is_revoked
+				? "a node of this name was revoked, and its name goes with it; "
+				  "choose another: x0 invite --name NAME"
+				: "a node of this name is a member already (x0 node list); choose "
+				  "another: x0 invite --name NAME");
 	drop_old_tokens(a, unix_s);
 	if (a->n_tokens == TOKENS_MAX)
 		return say(e, -ENOBUFS,
@@ -296,14 +312,6 @@ static struct token_entry *find_token(struct authority *a, const uint8_t id[TOKE
 	for (size_t i = 0; i < a->n_tokens; i++)
 		if (bytes_equal_ct(a->tokens[i].id, id, TOKEN_ID_LEN))
 			return &a->tokens[i];
-	return NULL;
-}
-
-static struct store_issued *find_issued(struct authority *a, const char *name)
-{
-	for (size_t i = 0; i < a->n_issued; i++)
-		if (strcmp(a->issued[i].name, name) == 0)
-			return &a->issued[i];
 	return NULL;
 }
 

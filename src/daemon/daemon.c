@@ -600,7 +600,6 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 		.mtu_max_bytes = FORWARD_MTU_MAX,
 		.overlay = { .len = OVERLAY_PREFIX_BITS },
 		.is_guarded = true,
-		.socket_path = c->socket,
 		.child = daemon_child,
 		.log = options->log,
 	};
@@ -634,5 +633,8 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	} arg = { .in = options };
 
 	keeper.arg = arg.out;
-	return keeper_run(&keeper);
+	int status = keeper_run(&keeper);
+
+	(void)control_unlisten(c->socket); /* last of all: x0 down waits for it */
+	return status;
 }

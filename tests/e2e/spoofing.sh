@@ -42,3 +42,34 @@ x a status | grep -q "^dropped  *5 packets from outside" ||
 on a "$TOOL" udp "$a" "$b" 9 3 || fail "an honest packet cannot be sent"
 sleep 0.3
 [ "$(counter b packets_to_tun)" -ge $((packets + 3)) ] || fail "honest packets do not arrive"
+
+# a kernel without nft_fib_inet, played by an nft that does not know the word
+host c
+cable b c 2
+configure c
+nft=
+for place in /usr/sbin/nft /sbin/nft /usr/bin/nft /usr/local/sbin/nft; do
+	[ -n "$nft" ] || [ ! -x $place ] || nft=$place
+done
+cp "$nft" "$WORK/nft"
+cat >"$WORK/nft-without-fib" <<END
+#!/bin/sh
+[ "\$1" = -f ] || exec "$WORK/nft" "\$@"
+input=\$(cat)
+case \$input in *fib*)
+	echo "Error: Could not process rule: No such file or directory"
+	exit 1 ;;
+esac
+printf '%s\n' "\$input" | exec "$WORK/nft" "\$@"
+END
+chmod 755 "$WORK/nft-without-fib"
+on c mount --bind "$WORK/nft-without-fib" "$nft"
+x c init --domain test.mesh --name c >/dev/null
+x c status --json | tr -d ' \n' | grep -q '"name":"guard","is_on":true,"why":"[^"]*nft_fib_inet' ||
+	fail "without fib there is no guard: $(x c status --json)"
+x c doctor | grep -q "guard.*own address" || fail "x0 doctor does not say the form: $(x c doctor)"
+mac=$(on c ip -o link show dev to-b | sed 's/.*link\/ether \([^ ]*\).*/\1/')
+on b ip neigh replace 2001:db8:0:2::2 lladdr "$mac" dev to-c # nothing but what we send
+on b "$TOOL" udp "$b" 2001:db8:0:2::2 9 5
+sleep 0.3
+[ "$(counter c source_packets)" -eq 5 ] || fail "without fib $(counter c source_packets) were dropped, not 5"

@@ -36,7 +36,7 @@ for verb in status peers routes invite; do
 	refused 3 "the daemon is not running" "x0 up" x a $verb
 done
 refused 3 "the daemon is not running" "x0 up" x a ping b
-refused 1 "not a member of a mesh yet" "x0 init --domain" x a up
+refused 1 "not a member of a mesh yet" "x0 init .*--domain" x a up
 
 # init again; a domain that is none
 x a init --domain test.mesh --name a >/dev/null 2>&1 || fail "init"
@@ -49,9 +49,15 @@ refused 2 "no invitation" "x0 invite" x b join nonsense
 refused 2 "no invitation" "x0 invite" x b join "${token%%&k=*}"
 refused 1 "does not accept this token" "x0 invite" x b join --name b "${token%?????}AAAAA"
 
+# what the command line alone knows
+refused 2 "a duration, such as" "x0 help invite" x a invite --expires 5
+refused 2 "from 60 seconds" "--expires 1h" x a invite --expires 5s
+refused 1 "member already" "x0 invite --config .*x0.yaml --name" x a invite --name a
+refused 2 "never asked about" "tcp:PORT" x a policy explain a connect 22
+
 # a name taken; then the same token used, and used up
 open=$(invitation a --endpoint '[2001:db8:0:1::1]:26969')
-refused 1 "has this name" "x0 join --name" x b join --name a "$open"
+refused 1 "has this name" "x0 join .*--name" x b join --name a "$open"
 x b join --no-start --name b "$open" >/dev/null 2>&1 || fail "join"
 refused 1 "member" "x0 leave\|x0 up" x b join --no-start --name b "$open"
 rm -rf "$WORK/b/state"
@@ -104,6 +110,17 @@ try_config 'listen: 7' "listen" "allowed"
 try_config 'tun: {mtu: 9000}' "tun.mtu: 9000 is out of range" "allowed: 1280 to 1344"
 try_config 'limits: {peers: many}' "limits.peers" "allowed"
 cp "$WORK/b/good.yaml" "$WORK/b/x0.yaml"
+
+# a typo while the daemon runs: all else is refused, but it can be looked at and stopped
+cp "$WORK/a/x0.yaml" "$WORK/a/good.yaml"
+x a status >/dev/null || fail "a does not run"
+echo 'bogus: 1' >>"$WORK/a/x0.yaml"
+x a status >"$WORK/said" 2>&1 || fail "a typo blocks x0 status: $(cat "$WORK/said")"
+grep -q "has mistakes.*x0 config --config" "$WORK/said" || fail "no warning: $(cat "$WORK/said")"
+x a down >/dev/null 2>&1 || fail "a typo blocks x0 down"
+refused 1 "unknown key bogus" "x0 config help" x a up
+cp "$WORK/a/good.yaml" "$WORK/a/x0.yaml"
+x a up >/dev/null 2>&1 || fail "up after the typo"
 
 # no permission
 if setpriv --reuid 65534 --regid 65534 --clear-groups true 2>/dev/null; then

@@ -54,6 +54,7 @@ static int drop_pki(void **state)
 }
 
 static bool (*tap)(void *arg, size_t link, bool to_b, struct span datagram);
+static struct session_limits limits;
 static void (*act)(void *arg, struct node *node, size_t number, const struct node_action *action);
 
 static struct sim *make_sim(size_t n_nodes, bool allow_all)
@@ -61,6 +62,7 @@ static struct sim *make_sim(size_t n_nodes, bool allow_all)
 	struct sim_config config = { .seed = 7,
 				     .pki = pki,
 				     .n_nodes = n_nodes,
+				     .limits = limits,
 				     .allow_all = allow_all,
 				     .watch = watch,
 				     .tap = tap,

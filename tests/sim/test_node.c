@@ -140,6 +140,62 @@ static void sessions_are_rekeyed_and_nothing_is_lost(void **state)
 	sim_free(s);
 }
 
+/* The ends of a relayed path and the neighbours on it alike: the successor comes before the end. */
+static void a_session_of_age_is_replaced_and_nothing_is_lost(void **state)
+{
+	(void)state;
+	struct session_limits before = limits;
+	unsigned lost = 0;
+	uint64_t first = 0;
+	uint64_t last = 0;
+
+	limits.session_max_us = SECONDS(200);
+	struct sim *s = make_sim(3, true);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_true(reaches(s, 0, 2, SECONDS(1)));
+	for (unsigned i = 0; i < 2500; i++) { /* more than eight minutes */
+		last = sim_send(s, 0, 2, 100);
+		first = first ? first : last;
+		run(s, MS(200));
+	}
+	for (uint64_t p = first; p <= last; p++)
+		lost += !sim_is_delivered(s, p);
+	assert_int_equal(lost, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		/* a first one and two successors, with each of two peers */
+		assert_true(n_events[i][EVENT_PEER_UP] >= 6);
+		assert_true(n_events[i][EVENT_REKEYED] >= 4);
+		assert_int_equal(n_events[i][EVENT_LINK_DOWN], 0);
+	}
+	sim_free(s);
+	limits = before;
+}
+
+static void a_session_that_is_not_used_ends_and_another_comes_when_needed(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(3, true);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	assert_true(reaches(s, 0, 2, SECONDS(1)));
+	run(s, SECONDS(170));
+	assert_int_equal(n_events[0][EVENT_PEER_DOWN], 0);
+	run(s, SECONDS(15));
+	assert_int_equal(n_events[0][EVENT_PEER_DOWN], 1);
+	assert_int_equal(n_events[2][EVENT_PEER_DOWN], 1);
+	assert_int_equal(n_events[1][EVENT_PEER_DOWN], 0); /* links are probed, and so in use */
+	assert_string_equal(last_event[0][EVENT_PEER_DOWN].name, "n2");
+	assert_true(reaches(s, 2, 0, SECONDS(1)));
+	sim_free(s);
+}
+
 static void a_foreign_source_from_the_tunnel_is_dropped_counted_and_told(void **state)
 {
 	(void)state;
@@ -566,6 +622,8 @@ int main(void)
 		cmocka_unit_test(a_killed_relay_is_passed_by_in_less_than_a_second),
 		cmocka_unit_test(a_restarted_node_is_met_again_with_nothing_of_the_old_sessions),
 		cmocka_unit_test(sessions_are_rekeyed_and_nothing_is_lost),
+		cmocka_unit_test(a_session_of_age_is_replaced_and_nothing_is_lost),
+		cmocka_unit_test(a_session_that_is_not_used_ends_and_another_comes_when_needed),
 		cmocka_unit_test(a_foreign_source_from_the_tunnel_is_dropped_counted_and_told),
 		cmocka_unit_test(an_inner_source_that_is_not_the_peers_is_dropped_counted_and_told),
 		cmocka_unit_test(what_policy_does_not_allow_gets_no_session),

@@ -42,6 +42,33 @@ static void no_invariant_breaks_and_the_mesh_heals(void **state)
 	assert_int_equal(failed, 0);
 }
 
+/* Minutes of virtual time, so that what the keys' own timers bring about comes to pass. */
+static void nothing_breaks_while_sessions_are_rekeyed_replaced_and_ended(void **state)
+{
+	(void)state;
+	unsigned long first = setting("X0_SIM_FIRST_SEED", 1);
+	unsigned long n = (setting("X0_SIM_SEEDS", 20) + 4) / 5;
+	unsigned long failed = 0;
+	uint64_t rekeys = 0;
+	uint64_t ended = 0;
+
+	for (unsigned long seed = first; seed < first + n; seed++) {
+		struct sim_report r;
+
+		assert_int_equal(sim_run_scenario(pki, &sim_scenario_long, seed, &r), 0);
+		rekeys += r.totals.rekeys;
+		ended += r.totals.sessions_ended;
+		if (r.is_ok)
+			continue;
+		print_message("long, %s\n", r.failure);
+		failed++;
+	}
+	print_message("%llu rekeys, %llu unused sessions ended\n", (unsigned long long)rekeys,
+		      (unsigned long long)ended);
+	assert_int_equal(failed, 0);
+	assert_true(rekeys >= 40 * n && ended > 0);
+}
+
 static void the_same_seed_gives_the_same_trace(void **state)
 {
 	(void)state;
@@ -80,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_seed_gives_the_same_trace),
+		cmocka_unit_test(nothing_breaks_while_sessions_are_rekeyed_replaced_and_ended),
 		cmocka_unit_test(no_invariant_breaks_and_the_mesh_heals),
 	};
 

@@ -245,6 +245,7 @@ static struct node_session *session_make(struct node *n, const struct hs_done *d
 		.ops = n->ops,
 		.entropy = n->entropy,
 		.seed = rng_next(&n->rng),
+		.limits = n->limits,
 		.index_is_free = judge_index_is_free,
 		.index_arg = n,
 	};

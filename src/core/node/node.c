@@ -171,6 +171,7 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	(void)memcpy(n->domain, config->trust.domain, sizeof(n->domain));
 	overlay_address_of(n->ops, n->domain, n->self, n->address);
 	n->mtu_bytes = config->mtu_bytes;
+	n->limits = config->limits;
 	n->identity = config->identity;
 	r = take_trust(n, &config->trust);
 	if (r < 0)

@@ -19,6 +19,7 @@
 #include "core/link/link.h"
 #include "core/policy/policy.h"
 #include "core/route/route.h"
+#include "core/session/session.h"
 
 #define NODE_PEERS_MAX 1000	 /* nodes we hold sessions with */
 #define NODE_CONTACTS_MAX 256	 /* endpoints we were told to connect to */
@@ -42,6 +43,7 @@ struct node_config {
 	uint64_t seed;
 	uint8_t aead_offer;			/* bits of enum aead_algorithm */
 	unsigned mtu_bytes;			/* of the tunnel, 1280..FORWARD_MTU_MAX */
+	struct session_limits limits;		/* zero fields: the defaults; a test lowers them */
 	const struct policy *policy;		/* borrowed; replaced by node_set_policy() */
 	struct hs_identity identity;		/* borrows as handshakes_set_identity() */
 	struct trust trust;			/* copied; its revocation list is taken over */

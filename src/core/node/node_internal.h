@@ -154,6 +154,7 @@ struct node {
 	char domain[DOMAIN_MAX + 1];
 	uint8_t address[OVERLAY_ADDRESS_LEN];
 	unsigned mtu_bytes;
+	struct session_limits limits;
 	struct hs_identity identity;
 	struct trust trust; /* its roots are ours */
 	uint8_t *roots[BUNDLE_ROOTS_MAX];

@@ -157,3 +157,75 @@ int policy_action_parse(const char *name, enum policy_action *ret)
 	}
 	return -EINVAL;
 }
+
+/* A decimal number without leading zeros, and nothing after it. */
+static bool is_number(const char *text, unsigned max)
+{
+	unsigned n = 0;
+
+	if (!*text || (text[0] == '0' && text[1]))
+		return false;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		n = n * 10 + (unsigned)(*text - '0');
+		if (n > max)
+			return false;
+	}
+	return true;
+}
+
+static bool is_flow(const char *resource)
+{
+	if (strncmp(resource, "tcp:", 4) == 0 || strncmp(resource, "udp:", 4) == 0)
+		return is_number(resource + 4, UINT16_MAX);
+	if (strncmp(resource, "proto:", 6) == 0)
+		return is_number(resource + 6, UINT8_MAX);
+	return strcmp(resource, "icmpv6") == 0;
+}
+
+static bool is_prefix(const char *resource)
+{
+	size_t len = strspn(resource, "0123456789abcdefABCDEF:.");
+
+	return len > 0 && resource[len] == '/' && is_number(resource + len + 1, 128);
+}
+
+bool policy_resource_is_asked(enum policy_action action, const char *resource)
+{
+	switch (action) {
+	case POLICY_CONNECT:
+		return is_flow(resource);
+	case POLICY_PREFIX:
+		return is_prefix(resource);
+	case POLICY_ISSUE:
+		return strncmp(resource, "spiffe://", 9) == 0;
+	case POLICY_API:
+	case POLICY_HEAL:
+		return *resource != '\0';
+	case POLICY_SESSION:
+	case POLICY_PING:
+	case POLICY_INVITE:
+	case POLICY_RELAY:
+	case POLICY_N_ACTIONS:
+		break;
+	}
+	return *resource == '\0';
+}
+
+const char *policy_resource_text(enum policy_action action)
+{
+	static const char *const texts[POLICY_N_ACTIONS] = {
+		[POLICY_SESSION] = "none",
+		[POLICY_PREFIX] = "a prefix, such as 2001:db8::/32",
+		[POLICY_CONNECT] = "tcp:PORT, udp:PORT, icmpv6 or proto:NUMBER, such as tcp:22",
+		[POLICY_PING] = "none",
+		[POLICY_API] = "a command's name, such as status",
+		[POLICY_INVITE] = "none",
+		[POLICY_ISSUE] = "the SPIFFE ID, such as spiffe://example.mesh/node/web",
+		[POLICY_HEAL] = "an action's name",
+		[POLICY_RELAY] = "none",
+	};
+
+	return (unsigned)action < POLICY_N_ACTIONS ? texts[action] : "none";
+}

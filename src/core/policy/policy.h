@@ -68,3 +68,8 @@ bool policy_pattern_matches(const char *pattern, const char *text);
 /* "session", "connect", ...; NULL beyond. The reverse returns -EINVAL for no action. */
 const char *policy_action_name(enum policy_action action);
 int policy_action_parse(const char *name, enum policy_action *ret);
+
+/* Whether such a resource is ever asked about under this action: a question about another ("22"
+ * for "tcp:22") has an answer, and a misleading one. What is allowed, for people. */
+bool policy_resource_is_asked(enum policy_action action, const char *resource);
+const char *policy_resource_text(enum policy_action action);

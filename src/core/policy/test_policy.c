@@ -286,9 +286,52 @@ static void many_decisions_among_1000_rules_are_timed(void **state)
 	free(rules);
 }
 
+static void a_question_about_what_is_never_asked_is_known_as_one(void **state)
+{
+	static const struct {
+		enum policy_action action;
+		const char *resource;
+		bool is_asked;
+	} cases[] = {
+		{ POLICY_CONNECT, "tcp:22", true },
+		{ POLICY_CONNECT, "udp:65535", true },
+		{ POLICY_CONNECT, "icmpv6", true },
+		{ POLICY_CONNECT, "proto:132", true },
+		{ POLICY_CONNECT, "22", false },
+		{ POLICY_CONNECT, "", false },
+		{ POLICY_CONNECT, "tcp:65536", false },
+		{ POLICY_CONNECT, "tcp:", false },
+		{ POLICY_CONNECT, "tcp:022", false },
+		{ POLICY_CONNECT, "tcp:22x", false },
+		{ POLICY_CONNECT, "ssh", false },
+		{ POLICY_CONNECT, "proto:256", false },
+		{ POLICY_PREFIX, "2001:db8::/32", true },
+		{ POLICY_PREFIX, "10.0.0.0/8", true },
+		{ POLICY_PREFIX, "2001:db8::", false },
+		{ POLICY_PREFIX, "::/129", false },
+		{ POLICY_ISSUE, ALICE, true },
+		{ POLICY_ISSUE, "alice", false },
+		{ POLICY_API, "status", true },
+		{ POLICY_API, "", false },
+		{ POLICY_SESSION, "", true },
+		{ POLICY_SESSION, "tcp:22", false },
+		{ POLICY_PING, "", true },
+		{ POLICY_INVITE, "", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (policy_resource_is_asked(cases[i].action, cases[i].resource) !=
+		    cases[i].is_asked)
+			fail_msg("%s %s", policy_action_name(cases[i].action), cases[i].resource);
+		assert_non_null(policy_resource_text(cases[i].action));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_question_about_what_is_never_asked_is_known_as_one),
 		cmocka_unit_test(what_no_rule_allows_is_denied),
 		cmocka_unit_test(a_rule_allows_its_action_principal_and_resource_and_no_other),
 		cmocka_unit_test(forbid_wins_over_allow_whatever_the_order),

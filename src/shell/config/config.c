@@ -250,7 +250,7 @@ int config_parse(const char *text, size_t len, const char *file,
 /* -EFBIG where the file is longer than what is read. */
 static int read_file(const char *path, char **ret, size_t *ret_len)
 {
-	CLEANUP_FREE char *text = malloc(CONFIG_FILE_MAX + 1);
+	CLEANUP_FREE char *text = malloc(CONFIG_FILE_MAX + 2); /* and a NUL */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	size_t len = 0;
 	ssize_t n = 0;
@@ -295,6 +295,59 @@ int config_load(const char *path, const struct config_environment *env, struct c
 		(void)report_error(ret_report, 0, "longer than %d bytes", CONFIG_FILE_MAX);
 	else
 		(void)report_error(ret_report, 0, "cannot be read: %s", strerror(-r));
+	return r;
+}
+
+/* ---- a file with mistakes ---- */
+
+/* The one line that gives run_dir, NULL for none. False where it stands in another way than at the
+ * beginning of one line, or where a key could be a misspelling of it. */
+static bool find_run_dir(const char *text, const char **ret, size_t *ret_len)
+{
+	*ret = NULL;
+	for (const char *line = text; *line;) {
+		size_t len = strcspn(line, "\n");
+		size_t key_len = strcspn(line, ": \t\n#{}[]\"'");
+		const char *mentioned = memmem(line, len, "run_dir", strlen("run_dir"));
+		char key[32] = "";
+		const char *nearest;
+
+		if (key_len < sizeof(key))
+			memcpy(key, line, key_len);
+		nearest = key[0] ? table_nearest(key) : NULL;
+		if (strcmp(key, "run_dir") == 0 && !*ret) {
+			*ret = line;
+			*ret_len = len;
+		} else if (*line != '#' &&
+			   (mentioned || (nearest && strcmp(nearest, "run_dir") == 0 &&
+					  !config_key_find(key) && !table_renamed(key)))) {
+			return false;
+		}
+		line += len + (line[len] == '\n');
+	}
+	return true;
+}
+
+int config_load_socket(const char *path, const struct config_environment *env,
+		       char ret[CONFIG_TEXT_SIZE])
+{
+	CLEANUP(config_freep) struct config *c = NULL;
+	struct config_report report;
+	CLEANUP_FREE char *text = NULL;
+	const char *line;
+	size_t len, line_len = 0;
+	int r = read_file(path, &text, &len);
+
+	if (r < 0)
+		return r;
+	if (len > CONFIG_FILE_MAX || memchr(text, '\0', len))
+		return -EINVAL;
+	text[len] = '\0'; /* there is room for one more than is read */
+	if (!find_run_dir(text, &line, &line_len))
+		return -EINVAL;
+	r = config_parse(line ? line : "", line_len, path, env, &c, &report);
+	if (r == 0)
+		memcpy(ret, c->socket, CONFIG_TEXT_SIZE);
 	return r;
 }
 

@@ -99,6 +99,11 @@ void config_free(struct config *c);
  * always filled in. */
 int config_load(const char *path, const struct config_environment *env, struct config **ret,
 		struct config_report *ret_report);
+/* Where the daemon's socket is by a file that has mistakes elsewhere: for what must work on a
+ * running daemon all the same. -EINVAL where run_dir itself is not to be told for sure: another
+ * node might be meant. */
+int config_load_socket(const char *path, const struct config_environment *env,
+		       char ret[CONFIG_TEXT_SIZE]);
 /* The same from memory; file is the name used in messages. */
 int config_parse(const char *text, size_t len, const char *file,
 		 const struct config_environment *env, struct config **ret,

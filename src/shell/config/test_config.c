@@ -459,9 +459,46 @@ static void help_names_every_key(void **state)
 	}
 }
 
+/* What the daemon's socket is by a file with this text; "" where that is not to be told. */
+static const char *socket_by(const char *text)
+{
+	static char ret[CONFIG_TEXT_SIZE];
+	char path[] = "/tmp/x0-test-config-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	(void)close(fd);
+	ret[0] = '\0';
+	if (config_load_socket(path, &root, ret) < 0)
+		assert_string_equal(ret, "");
+	(void)unlink(path);
+	return ret;
+}
+
+static void with_mistakes_elsewhere_the_socket_is_known_all_the_same(void **state)
+{
+	(void)state;
+	assert_string_equal(socket_by("domian: x.mesh\nrun_dir: /run/b\n"), "/run/b/x0.sock");
+	assert_string_equal(socket_by("run_dir: \"/run/b\" # here\ntun: {mtu: 9\n"),
+			    "/run/b/x0.sock");
+	assert_string_equal(socket_by("a: [b\n: :\n"), "/run/x0/x0.sock"); /* it gives none */
+	assert_string_equal(socket_by("bogus: 1\n#run_dir: /run/c\n"), "/run/x0/x0.sock");
+	assert_string_equal(socket_by("state_dir: /run\n"), "/run/x0/x0.sock");
+	/* another node's must not be taken for it */
+	assert_string_equal(socket_by("run_dri: /run/b\n"), "");
+	assert_string_equal(socket_by("rundir: /run/b\n"), "");
+	assert_string_equal(socket_by("run_dir: run/b\n"), "");
+	assert_string_equal(socket_by("{bogus: 1, run_dir: /run/b}\n"), "");
+	assert_string_equal(socket_by(" run_dir: /run/b\n"), "");
+	assert_string_equal(socket_by("run_dir: /run/b\nrun_dir: /run/c\n"), "");
+	assert_string_equal(socket_by("run_dir:\n  /run/b\n"), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(with_mistakes_elsewhere_the_socket_is_known_all_the_same),
 		cmocka_unit_test(every_default_passes_its_own_checks),
 		cmocka_unit_test(without_root_things_lie_in_the_xdg_directories),
 		cmocka_unit_test(every_key_is_read),

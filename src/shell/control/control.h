@@ -34,6 +34,9 @@
  * privileges are dropped. A socket left by a daemon that is gone is replaced; one that is
  * listened on gives -EADDRINUSE. Returns the descriptor or a negative errno with a sentence. */
 int control_listen(const char *path, char why[CONTROL_WHY_SIZE]);
+/* Removes the socket that a listener has left which is gone. 0 where there is none; -EADDRINUSE:
+ * another daemon listens there by now, and its socket stays; -EAGAIN: one is just starting. */
+int control_unlisten(const char *path);
 
 struct control_server;
 

@@ -92,24 +92,53 @@ static int bind_and_listen(const struct sockaddr_un *a)
 	return fd;
 }
 
+/* One daemon at a time may find the socket stale and do something about it. The descriptor of the
+ * lock, or a negative errno. */
+static int lock_socket(const char *path, int flags)
+{
+	char lock_path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 8];
+	int lock;
+
+	(void)snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
+	lock = open(lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	if (lock < 0)
+		return -errno;
+	if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+		return lock;
+	(void)close(lock);
+	return -EAGAIN;
+}
+
+int control_unlisten(const char *path)
+{
+	struct sockaddr_un a;
+	int r = socket_address(path, &a);
+	int lock;
+
+	if (r < 0)
+		return r;
+	lock = lock_socket(path, 0);
+	if (lock == -ENOENT)
+		return 0; /* nobody has ever listened there */
+	if (lock < 0)
+		return lock;
+	r = remove_stale(&a);
+	(void)close(lock);
+	return r;
+}
+
 int control_listen(const char *path, char why[CONTROL_WHY_SIZE])
 {
 	struct sockaddr_un a;
-	char lock_path[sizeof(a.sun_path) + 8];
 	int lock;
 	int r = socket_address(path, &a);
 
 	if (r < 0)
 		return explain(r, path, why);
-	/* Two daemons that start at once must not both find the socket stale. */
-	(void)snprintf(lock_path, sizeof(lock_path), "%s.lock", path);
-	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	lock = lock_socket(path, O_CREAT);
 	if (lock < 0)
-		return explain(-errno, path, why);
-	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
-		r = -EAGAIN;
-	if (r == 0)
-		r = remove_stale(&a);
+		return explain(lock, path, why);
+	r = remove_stale(&a);
 	if (r == 0)
 		r = bind_and_listen(&a);
 	(void)close(lock);

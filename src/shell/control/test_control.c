@@ -486,6 +486,33 @@ static void a_socket_in_use_is_not_taken_over_a_stale_one_is(void **state)
 	assert_int_equal(start(f), 0);
 }
 
+static void a_socket_is_removed_by_who_left_it_and_not_from_under_another(void **state)
+{
+	struct fixture *f = *state;
+	char nowhere[256];
+	char why[CONTROL_WHY_SIZE];
+	int fd;
+
+	assert_int_equal(control_unlisten(f->path), -EADDRINUSE); /* the fixture listens */
+	assert_int_equal(access(f->path, F_OK), 0);
+	control_server_free(f->server);
+	assert_int_equal(control_unlisten(f->path), 0);
+	assert_int_equal(access(f->path, F_OK), -1);
+	assert_int_equal(control_unlisten(f->path), 0); /* it is gone already */
+	(void)snprintf(nowhere, sizeof(nowhere), "%s/nowhere.sock", f->dir);
+	assert_int_equal(control_unlisten(nowhere), 0);
+
+	fd = open(f->path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	assert_int_equal(control_unlisten(f->path), -EEXIST); /* no socket: not ours */
+	(void)unlink(f->path);
+	fd = control_listen(f->path, why);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	assert_int_equal(start(f), 0);
+}
+
 static void without_a_daemon_the_next_command_is_named(void **state)
 {
 	struct fixture *f = *state;
@@ -539,6 +566,7 @@ int main(void)
 		TEST(others_are_denied_members_are_not),
 		TEST(the_socket_is_for_its_owner_and_the_group),
 		TEST(a_socket_in_use_is_not_taken_over_a_stale_one_is),
+		TEST(a_socket_is_removed_by_who_left_it_and_not_from_under_another),
 		TEST(without_a_daemon_the_next_command_is_named),
 		cmocka_unit_test(responses_are_checked),
 	};

@@ -323,10 +323,8 @@ static void clean_up(struct keeper *k)
 {
 	char why[NFT_WHY_SIZE];
 
-	if (k->verbs.is_guard_on && nft_remove(why) < 0)
+	if (k->verbs.is_guard_on && nft_remove(k->options->tun_name, why) < 0)
 		log_warning(k->log, "guard_not_removed", log_str("reason", why));
-	if (k->options->socket_path)
-		(void)unlink(k->options->socket_path);
 	(void)close(k->signal_fd);
 	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
 }

@@ -63,14 +63,13 @@ struct keeper_options {
 	unsigned mtu_max_bytes;	       /* 1280 to this may be set */
 	struct netlink_prefix overlay; /* all addresses and routes lie inside */
 	bool is_guarded;	       /* nftables may be asked for */
-	const char *socket_path;       /* removed at the end; NULL for none */
 	keeper_child *child;
 	void *arg;
 	struct log *log;
 };
 
 /* Runs until the child is done, SIGTERM or SIGINT; SIGHUP, SIGUSR1 and SIGUSR2 are passed on.
- * Removes the nftables table and the socket file. Returns the exit status for the process: the
+ * Removes the nftables table. Returns the exit status for the process: the
  * child's for DONE and FATAL, 0 after a signal, 1 where no child could be started. */
 int keeper_run(const struct keeper_options *options);
 

@@ -85,9 +85,16 @@ static int act_address(struct netlink *n, unsigned index, const struct request *
 
 static int do_address_add(struct verbs *v, const struct request *q, struct reply *ret)
 {
+	int r;
+
 	if (!is_inside(&q->prefix, &v->options->overlay))
 		return refuse(ret, "an address outside the overlay prefix");
-	return on_tun(v, ret, "cannot give the tunnel its address", q, act_address);
+	r = on_tun(v, ret, "cannot give the tunnel its address", q, act_address);
+	if (r == 0) {
+		v->has_own = true;
+		memcpy(v->own, q->prefix.ip, sizeof(v->own));
+	}
+	return r;
 }
 
 static int act_up(struct netlink *n, unsigned index, const struct request *q)
@@ -141,13 +148,14 @@ static int do_route_delete(struct verbs *v, const struct request *q, struct repl
 
 static int do_guard_apply(struct verbs *v, const struct request *q, struct reply *ret)
 {
-	struct nft_guard guard = { .overlay = v->options->overlay };
+	struct nft_guard guard = { .overlay = v->options->overlay, .has_own = v->has_own };
 	int r;
 
 	(void)q;
 	if (!v->options->is_guarded)
 		return refuse(ret, "the nftables rule is switched off");
 	(void)snprintf(guard.tun_name, sizeof(guard.tun_name), "%s", v->options->tun_name);
+	memcpy(guard.own, v->own, sizeof(guard.own));
 	r = nft_apply(&guard, ret->why);
 	v->is_guard_on |= r == 0;
 	return r;
@@ -160,7 +168,7 @@ static int do_guard_remove(struct verbs *v, const struct request *q, struct repl
 	(void)q;
 	if (!v->is_guard_on)
 		return refuse(ret, "the nftables rule is not ours");
-	r = nft_remove(ret->why);
+	r = nft_remove(v->options->tun_name, ret->why);
 	v->is_guard_on &= r < 0;
 	return r;
 }
@@ -170,7 +178,7 @@ static int do_guard_read(struct verbs *v, const struct request *q, struct reply 
 	(void)q;
 	if (!v->is_guard_on)
 		return refuse(ret, "the nftables rule is not ours");
-	return nft_read(&ret->counters, ret->why);
+	return nft_read(v->options->tun_name, &ret->counters, ret->why);
 }
 
 /* ---- scheduling ---- */

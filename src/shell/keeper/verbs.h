@@ -10,6 +10,8 @@ struct verbs {
 	pid_t child;
 	unsigned n_routes; /* added less deleted */
 	bool is_guard_on;
+	bool has_own;	 /* the tunnel was given an address: */
+	uint8_t own[16]; /* the last one */
 };
 
 /* Checks the request against the options and does it. ret->fd is the caller's to close. */

@@ -191,11 +191,21 @@ static void put_value(struct text *t, const struct log_field *f, bool is_json)
 	}
 }
 
+/* A text that is empty says nothing: a peer without a name yet, a message without a reason. */
+static bool is_empty(const struct log_field *f)
+{
+	if (f->type == LOG_FIELD_STR)
+		return !f->str || !*f->str;
+	return f->type == LOG_FIELD_HEX && f->bytes.len == 0;
+}
+
 /* All of the field or none of it; false when it did not fit. */
 static bool put_field(struct text *t, const struct log_field *f, bool is_json)
 {
 	size_t before = t->len;
 
+	if (is_empty(f))
+		return true;
 	put_str(t, is_json ? ",\"" : " ");
 	put_str(t, f->name);
 	put_str(t, is_json ? "\":" : "=");

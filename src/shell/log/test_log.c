@@ -50,7 +50,7 @@ static void text_names_the_event_and_its_fields(void **state)
 		       log_hex("id", SPAN_OF(id)), log_errno("error", -ENOENT), log_str("s", NULL));
 
 	assert_string_equal(line, "<6>peer_up peer=n2 rtt_us=1234 delta=-5 is_direct=true id=ab01 "
-				  "error=\"No such file or directory\" s=\"\"\n");
+				  "error=\"No such file or directory\"\n");
 	assert_non_null(strstr(FORMAT(LOG_FORMAT_TEXT, log_u64("n", 1)), " info    peer_up n=1\n"));
 }
 

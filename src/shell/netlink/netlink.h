@@ -45,17 +45,21 @@ int netlink_route_add(struct netlink *n, unsigned index, const struct netlink_pr
 int netlink_route_delete(struct netlink *n, unsigned index, const struct netlink_prefix *to);
 int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret, size_t max);
 
-/* ---- nftables: table inet x0 ---- */
+/* ---- nftables: table inet x0_TUNNEL, one for each tunnel ---- */
 
 #define NFT_WHY_SIZE 200
 #define NFT_WAIT_MS 5000
 
 /* What claims an address of the overlay, as source or destination, and arrives on any
  * interface but the tunnel and lo, is counted and dropped, before connection tracking; on lo
- * what claims a source there that is not this machine's. */
+ * what claims a source there that is not this machine's: by the kernel's table of addresses, or,
+ * where the kernel cannot look it up in a rule (nft_fib_inet), what is not the address given. */
 struct nft_guard {
 	struct netlink_prefix overlay;
 	char tun_name[16];
+	bool has_own;
+	uint8_t own[16];     /* this node's address; without it there is no second form */
+	bool is_without_fib; /* the second form at once */
 };
 
 struct nft_counters {
@@ -63,8 +67,10 @@ struct nft_counters {
 	uint64_t destination_packets, destination_bytes;
 };
 
-/* Puts the table in place of any earlier one, in one transaction. On failure why is a sentence:
- * -ENOENT (no nft program), -EPERM, -EPROTONOSUPPORT (the kernel lacks it), -ETIMEDOUT, -EIO. */
+/* Puts the table in place of any earlier one, in one transaction. Why is a sentence: on success
+ * which of the two forms it is. -ENOENT (no nft program), -EPERM, -EPROTONOSUPPORT (the kernel
+ * lacks it), -ETIMEDOUT, -EIO. */
 int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE]);
-int nft_remove(char why[NFT_WHY_SIZE]);				/* 0 where none is */
-int nft_read(struct nft_counters *ret, char why[NFT_WHY_SIZE]); /* -ENOENT where none is */
+int nft_remove(const char *tun_name, char why[NFT_WHY_SIZE]); /* 0 where none is */
+/* -ENOENT where none is. */
+int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SIZE]);

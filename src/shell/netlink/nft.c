@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guard against forged overlay addresses: table inet x0, through the program nft (nft(8)).
+/* The guard against forged overlay addresses: table inet x0_TUNNEL, through the program nft
+ * (nft(8)).
  *
  * nft reads a fixed text from its standard input, with nothing in it but numbers and a device
  * name that was checked; it runs from a fixed path with an empty environment. */
@@ -152,7 +153,7 @@ static int explain(const char *output, char why[NFT_WHY_SIZE])
 	if (strstr(output, "not supported") || strstr(output, "Protocol not available"))
 		return fail(-EPROTONOSUPPORT, "this kernel does not have it (nf_tables)", why);
 	if (strstr(output, "No such file or directory"))
-		return fail(-ENOENT, "there is no table inet x0", why);
+		return fail(-ENOENT, "there is no such table", why);
 	(void)snprintf(why, NFT_WHY_SIZE, "nftables: nft failed: %.*s",
 		       (int)(line < 150 ? line : 150), output);
 	return -EIO;
@@ -205,45 +206,99 @@ static bool is_plain_name(const char *name)
 	return len > 0 && len < 16 && name[len] == '\0';
 }
 
-int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE])
-{
-	char ip[INET6_ADDRSTRLEN];
-	char script[1024];
-	int r;
+#define TABLE_SIZE 24 /* "x0_" and the name of a device */
 
-	if (!is_plain_name(guard->tun_name) || guard->overlay.len > 128)
+/* Each tunnel has its own: two daemons in one network namespace do not take it from each other. */
+static int table_name(const char *tun_name, char ret[TABLE_SIZE], char why[NFT_WHY_SIZE])
+{
+	if (!is_plain_name(tun_name))
 		return fail(-EINVAL, "no name for a device", why);
+	(void)snprintf(ret, TABLE_SIZE, "x0_%.15s", tun_name);
+	return 0;
+}
+
+/* What is not this machine's, as a match: any address of it, or the one that it has inside. */
+static void foreign_source(const struct nft_guard *guard, bool is_by_fib, char *ret, size_t size)
+{
+	char own[INET6_ADDRSTRLEN];
+
+	(void)inet_ntop(AF_INET6, guard->own, own, sizeof(own));
+	if (is_by_fib)
+		(void)snprintf(ret, size, "fib saddr type != local");
+	else
+		(void)snprintf(ret, size, "ip6 saddr != %s", own);
+}
+
+static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY_SIZE])
+{
+	char table[TABLE_SIZE], ip[INET6_ADDRSTRLEN], foreign[64];
+	char script[1024];
+	unsigned len = guard->overlay.len;
+	int r = table_name(guard->tun_name, table, why);
+
+	if (r < 0)
+		return r;
 	(void)inet_ntop(AF_INET6, guard->overlay.ip, ip, sizeof(ip));
+	foreign_source(guard, is_by_fib, foreign, sizeof(foreign));
 	/* "add" before "delete" makes the delete succeed where there was no table. Priority raw
 	 * (-300) comes before connection tracking and before any other table's accept matters. On
 	 * lo only our own address speaks: any local program may bind to a foreign one
 	 * (IPV6_FREEBIND) and would be taken for that node by what listens here. */
 	(void)snprintf(script, sizeof(script),
-		       "add table inet x0\n"
-		       "delete table inet x0\n"
-		       "table inet x0 {\n"
+		       "add table inet %s\n"
+		       "delete table inet %s\n"
+		       "table inet %s {\n"
 		       "  counter forged_source { }\n"
 		       "  counter forged_destination { }\n"
 		       "  chain guard {\n"
 		       "    type filter hook prerouting priority raw; policy accept;\n"
-		       "    iifname \"lo\" ip6 saddr %s/%u fib saddr type != local"
-		       " counter name forged_source drop\n"
+		       "    iifname \"lo\" ip6 saddr %s/%u %s counter name forged_source drop\n"
 		       "    iifname { \"%s\", \"lo\" } accept\n"
 		       "    ip6 saddr %s/%u counter name forged_source drop\n"
 		       "    ip6 daddr %s/%u counter name forged_destination drop\n"
 		       "  }\n"
 		       "}\n",
-		       ip, guard->overlay.len, guard->tun_name, ip, guard->overlay.len, ip,
-		       guard->overlay.len);
+		       table, table, table, ip, len, foreign, guard->tun_name, ip, len, ip, len);
 	r = run_script(script, why);
 	if (r == -ENOENT && find_nft()) /* the table itself cannot be missing */
 		return fail(-EPROTONOSUPPORT, "this kernel lacks a part of it (nft_fib_inet)", why);
 	return r;
 }
 
-int nft_remove(char why[NFT_WHY_SIZE])
+int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE])
 {
-	return run_script("add table inet x0\ndelete table inet x0\n", why);
+	int r = fail(-EPROTONOSUPPORT, "there is no address to do without nft_fib_inet", why);
+
+	if (guard->overlay.len > 128)
+		return fail(-EINVAL, "no prefix", why);
+	if (!guard->is_without_fib) {
+		r = apply(guard, true, why);
+		if (r == 0)
+			(void)snprintf(why, NFT_WHY_SIZE,
+				       "on lo only this machine's addresses may be a source");
+	}
+	if (r != -EPROTONOSUPPORT || !guard->has_own)
+		return r;
+	r = apply(guard, false, why);
+	if (r == 0)
+		(void)snprintf(
+			why, NFT_WHY_SIZE,
+			"on lo only this node's own address may be a source, for this kernel "
+			"lacks nft_fib_inet");
+	return r;
+}
+
+int nft_remove(const char *tun_name, char why[NFT_WHY_SIZE])
+{
+	char table[TABLE_SIZE];
+	char script[128];
+	int r = table_name(tun_name, table, why);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(script, sizeof(script), "add table inet %s\ndelete table inet %s\n", table,
+		       table);
+	return run_script(script, why);
 }
 
 static void read_counter(const json_t *counter, struct nft_counters *ret)
@@ -261,20 +316,23 @@ static void read_counter(const json_t *counter, struct nft_counters *ret)
 	}
 }
 
-int nft_read(struct nft_counters *ret, char why[NFT_WHY_SIZE])
+int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SIZE])
 {
+	char table[TABLE_SIZE];
 	char *const argv[] = { (char[]){ "nft" },
 			       (char[]){ "-j" },
 			       (char[]){ "list" },
 			       (char[]){ "table" },
 			       (char[]){ "inet" },
-			       (char[]){ "x0" },
+			       table,
 			       NULL };
 	char output[OUTPUT_SIZE];
 	const json_t *object;
 	size_t i;
-	int r = run_nft(argv, "", output, why);
+	int r = table_name(tun_name, table, why);
 
+	if (r == 0)
+		r = run_nft(argv, "", output, why);
 	if (r < 0)
 		return r;
 	json_t *root = json_loads(output, 0, NULL);

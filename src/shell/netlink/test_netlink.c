@@ -195,7 +195,7 @@ static void the_device_goes_with_its_descriptor(void **state)
 static bool has_nftables(void)
 {
 	char why[NFT_WHY_SIZE];
-	int r = nft_remove(why);
+	int r = nft_remove("x0", why);
 
 	if (r < 0)
 		print_message("skipped: %s\n", why);
@@ -230,17 +230,17 @@ static void forged_overlay_addresses_are_dropped_and_counted(void **state)
 	assert_int_equal(tun_write(underlay, SPAN(bytes, packet(bytes, other.ip, outside))), 0);
 	assert_int_equal(tun_write(underlay, SPAN(bytes, packet(bytes, outside, own.ip))), 0);
 	assert_int_equal(tun_write(underlay, SPAN(bytes, packet(bytes, outside, outside))), 0);
-	assert_int_equal(nft_read(&counters, why), 0);
+	assert_int_equal(nft_read("x0", &counters, why), 0);
 	assert_int_equal(counters.source_packets, 2);
 	assert_int_equal(counters.source_bytes, 96);
 	assert_int_equal(counters.destination_packets, 1);
 
 	assert_int_equal(nft_apply(&guard, why), 0); /* anew, not a second time */
-	assert_int_equal(nft_read(&counters, why), 0);
+	assert_int_equal(nft_read("x0", &counters, why), 0);
 	assert_int_equal(counters.source_packets, 0);
-	assert_int_equal(nft_remove(why), 0);
-	assert_int_equal(nft_read(&counters, why), -ENOENT);
-	assert_int_equal(nft_remove(why), 0);
+	assert_int_equal(nft_remove("x0", why), 0);
+	assert_int_equal(nft_read("x0", &counters, why), -ENOENT);
+	assert_int_equal(nft_remove("x0", why), 0);
 	(void)close(underlay);
 }
 
@@ -276,7 +276,7 @@ static uint64_t dropped_for_source(void)
 	char why[NFT_WHY_SIZE];
 
 	for (int i = 0; i < 100 && counters.source_packets == 0; i++)
-		assert_int_equal(nft_read(&counters, why), 0);
+		assert_int_equal(nft_read("x0", &counters, why), 0);
 	return counters.source_packets;
 }
 
@@ -306,8 +306,66 @@ static void a_local_program_cannot_pose_as_another_node(void **state)
 	assert_true(recv(fd, &byte, 1, 0) < 0 && errno == EAGAIN);
 	send_to_own(&own);
 	assert_true(arrives(fd));
-	assert_int_equal(nft_remove(why), 0);
+	assert_int_equal(nft_remove("x0", why), 0);
 	(void)close(fd);
+}
+
+/* As on a kernel whose rules cannot ask whether an address is local. */
+static void without_fib_the_nodes_own_address_takes_its_place(void **state)
+{
+	struct net *net = *state;
+	struct nft_guard guard = {
+		.overlay = overlay, .tun_name = "x0", .has_own = true, .is_without_fib = true
+	};
+	struct nft_guard nameless = { .overlay = overlay,
+				      .tun_name = "x0",
+				      .is_without_fib = true };
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons(7777) };
+	struct netlink_link lo;
+	char why[NFT_WHY_SIZE];
+	char byte;
+	int fd;
+
+	if (!has_nftables())
+		skip();
+	memcpy(guard.own, own.ip, sizeof(guard.own));
+	assert_int_equal(netlink_link(net->netlink, "lo", &lo), 0);
+	assert_int_equal(netlink_link_set_up(net->netlink, lo.index, true), 0);
+	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own), 0);
+	memcpy(&a.sin6_addr, own.ip, 16);
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+
+	assert_int_equal(nft_apply(&nameless, why), -EPROTONOSUPPORT); /* no address, no rule */
+	assert_int_equal(nft_apply(&guard, why), 0);
+	assert_non_null(strstr(why, "nft_fib_inet"));
+	send_to_own(&other);
+	assert_int_equal(dropped_for_source(), 1);
+	assert_true(recv(fd, &byte, 1, 0) < 0 && errno == EAGAIN);
+	send_to_own(&own);
+	assert_true(arrives(fd));
+	assert_int_equal(nft_remove("x0", why), 0);
+	(void)close(fd);
+}
+
+static void two_tunnels_have_a_table_each(void **state)
+{
+	(void)state;
+	struct nft_guard first = { .overlay = overlay, .tun_name = "x0" };
+	struct nft_guard second = { .overlay = overlay, .tun_name = "mesh-2.a" };
+	struct nft_counters counters;
+	char why[NFT_WHY_SIZE];
+
+	if (!has_nftables())
+		skip();
+	assert_int_equal(nft_apply(&first, why), 0);
+	assert_int_equal(nft_apply(&second, why), 0);
+	assert_int_equal(nft_remove("x0", why), 0);
+	assert_int_equal(nft_read("x0", &counters, why), -ENOENT);
+	assert_int_equal(nft_read("mesh-2.a", &counters, why), 0);
+	assert_int_equal(nft_remove("mesh-2.a", why), 0);
+	assert_int_equal(nft_read("mesh-2.a", &counters, why), -ENOENT);
 }
 
 static void nothing_but_a_plain_name_reaches_nft(void **state)
@@ -321,6 +379,7 @@ static void nothing_but_a_plain_name_reaches_nft(void **state)
 
 		(void)snprintf(guard.tun_name, sizeof(guard.tun_name), "%s", wrong[i]);
 		assert_int_equal(nft_apply(&guard, why), -EINVAL);
+		assert_int_equal(nft_remove(wrong[i], why), -EINVAL);
 	}
 }
 
@@ -356,6 +415,8 @@ int main(void)
 		TEST(the_device_goes_with_its_descriptor),
 		TEST(forged_overlay_addresses_are_dropped_and_counted),
 		TEST(a_local_program_cannot_pose_as_another_node),
+		TEST(without_fib_the_nodes_own_address_takes_its_place),
+		TEST(two_tunnels_have_a_table_each),
 		TEST(nothing_but_a_plain_name_reaches_nft),
 		TEST(without_the_capability_the_kernel_says_no),
 	};
