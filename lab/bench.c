@@ -261,7 +261,11 @@ int lab_bench(int argc, char **argv)
 			return lab_usage(option == 'h', LAB_BENCH_USAGE);
 		as_json = true;
 	}
-	if (optind + 1 != argc || strcmp(argv[optind], "crypto") != 0)
+	if (optind + 1 != argc)
 		return lab_usage(false, LAB_BENCH_USAGE);
-	return bench_crypto(as_json);
+	if (strcmp(argv[optind], "crypto") == 0)
+		return bench_crypto(as_json);
+	if (strcmp(argv[optind], "handshake") == 0)
+		return bench_handshake(as_json);
+	return lab_usage(false, LAB_BENCH_USAGE);
 }

@@ -8,7 +8,7 @@
 #define LAB_EXIT_USAGE 2
 
 #define LAB_KAT_USAGE "x0-lab kat [--json] DIR_OR_FILE..."
-#define LAB_BENCH_USAGE "x0-lab bench crypto [--json]"
+#define LAB_BENCH_USAGE "x0-lab bench crypto|handshake [--json]"
 
 #define LAB_SIM_USAGE \
 	"x0-lab sim [--nodes N] [--seed S] [--seeds N] [--scenario mixed|coldstart] [--json]"
@@ -16,6 +16,8 @@
 int lab_sim(int argc, char **argv);
 int lab_kat(int argc, char **argv);
 int lab_bench(int argc, char **argv);
+/* What is measured by `bench`; exit statuses. */
+int bench_handshake(bool as_json);
 
 /* Prints the line: to standard output where it was asked for, and returns 0, otherwise to
  * standard error, and returns LAB_EXIT_USAGE. */
