@@ -249,12 +249,25 @@ struct bench {
 	double responder_us, initiator_us; /* of the round under way */
 };
 
-static enum identity_fault judge_verify(void *arg, const struct span *chain, size_t n,
-					struct peer_identity *ret)
+static int64_t judge_unix_s(void *arg)
 {
-	struct end *e = arg;
+	(void)arg;
+	return UNIX_S;
+}
 
-	return trust_verify(&e->trust, chain, n, UNIX_S, ret);
+static enum identity_fault judge_verify(void *arg, const struct span *chain, size_t n,
+					int64_t unix_s, struct peer_identity *ret)
+{
+	const struct end *e = arg;
+
+	return trust_verify_path(&e->trust, chain, n, unix_s, ret);
+}
+
+static enum identity_fault judge_recheck(void *arg, const struct peer_identity *peer)
+{
+	const struct end *e = arg;
+
+	return trust_recheck(&e->trust, peer, UNIX_S);
 }
 
 static bool judge_accept(void *arg, const struct peer_identity *peer)
@@ -288,7 +301,9 @@ static bool judge_index_is_free(void *arg, uint32_t index)
 }
 
 static const struct hs_judge judge = {
+	.unix_s = judge_unix_s,
 	.verify = judge_verify,
+	.recheck = judge_recheck,
 	.accept = judge_accept,
 	.token = judge_token,
 	.csr_key = judge_csr_key,
@@ -322,6 +337,7 @@ static void end_open(struct bench *b, struct end *e, size_t number)
 	sim_pki_fill(b->pki, number, &node);
 	e->trust = node.trust;
 	e->trust.ops = b->ops;
+	trust_set_bundle(&e->trust);
 	/* 10.n.0.1: each caller in a network of its own */
 	e->endpoint = (struct endpoint){
 		.ip = { [10] = 0xff, [11] = 0xff, [12] = 10, [13] = (uint8_t)number, [15] = 1 },

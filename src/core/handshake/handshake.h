@@ -23,7 +23,8 @@
 #define HS_WARM_HALF_OPEN_MAX 4
 #define HS_M1_BYTES_MAX (2U << 20)
 #define HS_CHAIN_CACHE_MAX 1024
-#define HS_JOIN_LEN_MAX 10240 /* bytes of a join block J: two CSRs */
+#define HS_VERIFIED_US UINT64_C(3600000000) /* a chain is verified anew after an hour */
+#define HS_JOIN_LEN_MAX 10240		    /* bytes of a join block J: two CSRs */
 #define HS_OLD_NETWORK_KEYS_MAX 1
 
 #define WIRE_HS_DATAGRAM_SIZE 1232 /* header 16, body 1,184, two macs */
@@ -53,14 +54,19 @@ struct hs_identity {
 	struct span root; /* DER of the root, appended to the chain for joiners; authority only */
 };
 
-/* Questions to the node, all answered from memory and at once. */
+/* Questions to the node, all answered from memory. */
 struct hs_judge {
-	/* Chain of a peer: IDENTITY_OK and ret, or why not. For a joiner the chain ends with the
-	 * root that the invitation names, whose hash has been checked: it is the only root to
-	 * verify against. */
-	enum identity_fault (*verify)(void *arg, const struct span *chain, size_t n,
+	/* Unix seconds, for the dates of certificates. */
+	int64_t (*unix_s)(void *arg);
+	/* Chain of a peer, all but what recheck asks: IDENTITY_OK and ret, or why not. For a joiner
+	 * the chain ends with the root that the invitation names, whose hash has been checked: it
+	 * is the only root to verify against. */
+	enum identity_fault (*verify)(void *arg, const struct span *chain, size_t n, int64_t unix_s,
 				      struct peer_identity *ret);
-	/* May this peer have a session? Asked of both roles, after verify. */
+	/* What may have changed since a chain was verified: asked right after it and at each later
+	 * use of what verify returned (trust_recheck()). */
+	enum identity_fault (*recheck)(void *arg, const struct peer_identity *peer);
+	/* May this peer have a session? Asked of both roles, after recheck. */
 	bool (*accept)(void *arg, const struct peer_identity *peer);
 	/* Responder, JOIN: the join key of a token, false if unknown. Only shape and key are
 	 * judged here; uses and expiry when the request is granted. */
@@ -95,6 +101,9 @@ int handshakes_set_identity(struct handshakes *h, const struct hs_identity *iden
  * most). */
 void handshakes_set_network_keys(struct handshakes *h, const uint8_t (*keys)[NETWORK_KEY_LEN],
 				 size_t n);
+
+/* Trust has changed: chains that the judge no longer accepts are forgotten. */
+void handshakes_recheck(struct handshakes *h);
 
 /* Begins a handshake as initiator. id is the caller's name for the attempt, returned with its
  * outcome. -EALREADY when one to the same path is under way, -ENOBUFS, -EKEYREJECTED for

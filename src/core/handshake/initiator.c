@@ -10,18 +10,14 @@ static bool holds_chain_of(struct handshakes *h, const struct handshake *hs)
 {
 	const struct hs_expect *e = &hs->attempt->expect;
 	const struct cached_chain *c;
-	struct peer_identity peer;
-	struct span chain[CHAIN_CERTS_MAX];
 	uint64_t id = e->node_id;
-	size_t n;
 
 	if (hs->is_join || hs->attempt->without_hash)
 		return false;
 	if (id == 0 && e->spiffe_id[0])
 		id = node_id_of(h->ops, e->spiffe_id);
 	c = chain_by_node(h, id);
-	return c && chain_decode(SPAN(c->bytes, c->len), chain, &n) == 0 &&
-	       h->judge->verify(h->judge_arg, chain, n, &peer) == IDENTITY_OK;
+	return c && h->judge->recheck(h->judge_arg, &c->peer) == IDENTITY_OK;
 }
 
 static int write_m1(struct handshakes *h, struct handshake *hs, uint8_t ret[M1_LEN])
@@ -189,7 +185,8 @@ struct m2 {
 	struct verified verified;
 };
 
-static int check_m2(struct handshakes *h, struct handshake *hs, uint8_t *plaintext, struct m2 *m)
+static int check_m2(struct handshakes *h, struct handshake *hs, uint8_t *plaintext, uint64_t now_us,
+		    struct m2 *m)
 {
 	struct attempt *at = hs->attempt;
 	struct span rest;
@@ -207,7 +204,7 @@ static int check_m2(struct handshakes *h, struct handshake *hs, uint8_t *plainte
 	if (!params_are_allowed(at, &m->payload.params) ||
 	    (m->payload.field == CHAIN_FIELD_IS_HASH && !at->offered_hash))
 		return -EPROTO;
-	r = verify_credential(h, &m->payload, hs->is_join ? &at->join : NULL, &m->verified);
+	r = verify_credential(h, &m->payload, hs->is_join ? &at->join : NULL, now_us, &m->verified);
 	if (r == -EKEYREJECTED && !m->verified.is_unknown_hash)
 		blame(at, HS_FAIL_IDENTITY, m->verified.fault);
 	if (r < 0)
@@ -310,8 +307,9 @@ static void complete(struct handshakes *h, struct handshake *hs, struct m2 *m, s
 	hs->peer_id = done->peer.node_id;
 	hs->peer_boot_epoch = p->boot_epoch;
 	warm_put(h, &hs->key, m->payload.warm, now_us);
-	if (!hs->is_join && m->payload.field != CHAIN_FIELD_IS_HASH)
-		chain_put(h, hs->peer_id, m->payload.bytes, m->verified.hash);
+	if (!hs->is_join)
+		chain_put(h, &m->verified.peer, m->verified.encoded, m->verified.hash,
+			  m->verified.verified_us);
 	h->counters.completed++;
 	if (a)
 		a->done = done;
@@ -364,7 +362,7 @@ void initiator_m2(struct handshakes *h, struct handshake *hs, const struct wire_
 	len = hs->in.len;
 	plaintext = malloc(len);
 	m = calloc(1, sizeof(*m));
-	r = plaintext && m ? check_m2(h, hs, plaintext, m) : -ENOMEM;
+	r = plaintext && m ? check_m2(h, hs, plaintext, now_us, m) : -ENOMEM;
 	if (r == 0) {
 		accept_m2(h, hs, m, now_us);
 		incoming_done(&hs->in);

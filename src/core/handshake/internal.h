@@ -131,7 +131,9 @@ struct warm_cookie {
 struct cached_chain {
 	uint64_t node_id;
 	uint8_t hash[SHA256_LEN];
-	uint8_t *bytes; /* owned; encoded */
+	struct peer_identity peer; /* what it proved when it was verified, */
+	uint64_t verified_us;	   /* at this time */
+	uint8_t *bytes;		   /* owned; encoded */
 	size_t len;
 	bool took_ours; /* with this hash, under this boot epoch of the peer's */
 	uint8_t ours[SHA256_LEN];
@@ -208,8 +210,11 @@ void warm_put(struct handshakes *h, const struct path_key *key, const uint8_t co
 	      uint64_t now_us);
 bool warm_get(struct handshakes *h, const struct path_key *key, uint64_t now_us,
 	      uint8_t ret[COOKIE_LEN]);
-void chain_put(struct handshakes *h, uint64_t node_id, struct span encoded,
-	       const uint8_t hash[SHA256_LEN]);
+/* A chain that has just been verified, or of which an earlier verification still stands. */
+void chain_put(struct handshakes *h, const struct peer_identity *peer, struct span encoded,
+	       const uint8_t hash[SHA256_LEN], uint64_t verified_us);
+/* Whether what it proved stands without verifying it anew, if the judge says so as well. */
+bool chain_is_fresh(const struct cached_chain *c, uint64_t now_us);
 struct cached_chain *chain_by_node(const struct handshakes *h, uint64_t node_id);
 struct cached_chain *chain_by_hash(const struct handshakes *h, const uint8_t hash[SHA256_LEN]);
 void chain_free(struct cached_chain *c);
@@ -243,6 +248,7 @@ struct verified {
 	enum identity_fault fault;
 	bool is_unknown_hash;
 	struct peer_identity peer;
+	uint64_t verified_us;
 	uint8_t hash[SHA256_LEN];
 	struct span encoded;
 };
@@ -250,7 +256,7 @@ struct verified {
 /* The chain in a payload, or held under its hash; judged. -EBADMSG, -EKEYREJECTED with the
  * fault. join is NULL for members. */
 int verify_credential(struct handshakes *h, const struct payload *p, const struct hs_join *join,
-		      struct verified *ret);
+		      uint64_t now_us, struct verified *ret);
 /* Our chain, with the root for joiners; buffer holds what the credential borrows. */
 int own_credential(struct handshakes *h, bool with_root, bool by_hash,
 		   uint8_t buffer[CHAIN_FIELD_ROOM], struct credential *ret);

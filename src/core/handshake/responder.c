@@ -259,10 +259,10 @@ static int check_join(struct handshakes *h, struct m3 *m)
 	return m3_auth_check(h->ops, &m->x, &m->payload, m->verified.hash, pk, m->join_key);
 }
 
-static int check_member(struct handshakes *h, struct handshake *hs, struct m3 *m)
+static int check_member(struct handshakes *h, struct handshake *hs, uint64_t now_us, struct m3 *m)
 {
 	const struct peer_identity *peer = &m->verified.peer;
-	int r = verify_credential(h, &m->payload, NULL, &m->verified);
+	int r = verify_credential(h, &m->payload, NULL, now_us, &m->verified);
 
 	if (r < 0)
 		return r;
@@ -274,7 +274,8 @@ static int check_member(struct handshakes *h, struct handshake *hs, struct m3 *m
 	return h->judge->accept(h->judge_arg, peer) ? 0 : -EKEYREJECTED;
 }
 
-static int check_m3(struct handshakes *h, struct handshake *hs, uint8_t *plaintext, struct m3 *m)
+static int check_m3(struct handshakes *h, struct handshake *hs, uint8_t *plaintext, uint64_t now_us,
+		    struct m3 *m)
 {
 	int r;
 
@@ -285,7 +286,7 @@ static int check_m3(struct handshakes *h, struct handshake *hs, uint8_t *plainte
 	if (!params_are_allowed(hs, &m->payload.params) ||
 	    (m->payload.field == CHAIN_FIELD_IS_JOIN) != hs->is_join)
 		return -EPROTO;
-	return hs->is_join ? check_join(h, m) : check_member(h, hs, m);
+	return hs->is_join ? check_join(h, m) : check_member(h, hs, now_us, m);
 }
 
 /* Our own attempt to the same peer has lost the race, if it was meant for this one. */
@@ -344,8 +345,8 @@ static void accept_m3(struct handshakes *h, struct handshake *hs, struct m3 *m)
 	if (hs->is_join) {
 		keep_join(m, block, done);
 	} else {
-		if (m->payload.field != CHAIN_FIELD_IS_HASH)
-			chain_put(h, done->peer.node_id, m->payload.bytes, m->verified.hash);
+		chain_put(h, &done->peer, m->verified.encoded, m->verified.hash,
+			  m->verified.verified_us);
 		chain_taken(h, done->peer.node_id, p->boot_epoch);
 	}
 	h->counters.completed++;
@@ -380,7 +381,7 @@ static void judge_m3(struct handshakes *h, struct handshake *hs, uint64_t now_us
 	size_t len = hs->in.len;
 	CLEANUP_FREE uint8_t *plaintext = malloc(len);
 	struct m3 *m = calloc(1, sizeof(*m));
-	int r = plaintext && m ? check_m3(h, hs, plaintext, m) : -ENOMEM;
+	int r = plaintext && m ? check_m3(h, hs, plaintext, now_us, m) : -ENOMEM;
 
 	if (r == 0) {
 		accept_m3(h, hs, m);

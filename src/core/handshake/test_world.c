@@ -87,17 +87,29 @@ static void fill_entropy(void *arg, uint8_t *ret, size_t len)
 		ret[i] = (uint8_t)rng_next(&w->rng);
 }
 
+static int64_t judge_unix_s(void *arg)
+{
+	(void)arg;
+	return WORLD_UNIX_S;
+}
+
 static enum identity_fault judge_verify(void *arg, const struct span *chain, size_t n,
-					struct peer_identity *ret)
+					int64_t unix_s, struct peer_identity *ret)
 {
 	struct host *h = arg;
 	struct trust trust = h->trust;
 
+	h->n_verified++;
 	if (!h->identity.chain) { /* a joiner: the last certificate is the root */
 		trust.roots[0] = chain[n - 1];
 		n--;
 	}
-	return trust_verify(&trust, chain, n, WORLD_UNIX_S, ret);
+	return trust_verify_path(&trust, chain, n, unix_s, ret);
+}
+
+static enum identity_fault judge_recheck(void *arg, const struct peer_identity *peer)
+{
+	return trust_recheck(&((struct host *)arg)->trust, peer, WORLD_UNIX_S);
 }
 
 static bool judge_accept(void *arg, const struct peer_identity *peer)
@@ -129,7 +141,9 @@ static bool judge_index_is_free(void *arg, uint32_t index)
 }
 
 static const struct hs_judge judge = {
+	.unix_s = judge_unix_s,
 	.verify = judge_verify,
+	.recheck = judge_recheck,
 	.accept = judge_accept,
 	.token = judge_token,
 	.csr_key = judge_csr_key,

@@ -26,8 +26,9 @@ struct host {
 	struct trust trust;
 	uint8_t nk[2][NETWORK_KEY_LEN];
 	uint64_t boots;
-	bool refuses;	 /* the judge accepts nobody */
-	bool says_hello; /* as responder, answers HS_DONE with a first packet */
+	bool refuses;	     /* the judge accepts nobody */
+	unsigned n_verified; /* chains, by signature */
+	bool says_hello;     /* as responder, answers HS_DONE with a first packet */
 	bool has_token;
 	struct token token;
 	struct hs_done done[WORLD_OUTCOMES];

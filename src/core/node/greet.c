@@ -8,12 +8,24 @@
 
 /* ---- the judge ---- */
 
-static enum identity_fault judge_verify(void *arg, const struct span *chain, size_t n_chain,
-					struct peer_identity *ret)
+static int64_t judge_unix_s(void *arg)
 {
-	struct node *n = arg;
+	return node_unix_s(arg);
+}
 
-	return trust_verify(&n->trust, chain, n_chain, node_unix_s(n), ret);
+static enum identity_fault judge_verify(void *arg, const struct span *chain, size_t n_chain,
+					int64_t unix_s, struct peer_identity *ret)
+{
+	const struct node *n = arg;
+
+	return trust_verify_path(&n->trust, chain, n_chain, unix_s, ret);
+}
+
+static enum identity_fault judge_recheck(void *arg, const struct peer_identity *peer)
+{
+	const struct node *n = arg;
+
+	return trust_recheck(&n->trust, peer, node_unix_s(n));
 }
 
 static bool judge_accept(void *arg, const struct peer_identity *peer)
@@ -67,7 +79,9 @@ static bool judge_index_is_free(void *arg, uint32_t index)
 }
 
 const struct hs_judge node_judge = {
+	.unix_s = judge_unix_s,
 	.verify = judge_verify,
+	.recheck = judge_recheck,
 	.accept = judge_accept,
 	.token = judge_token,
 	.csr_key = judge_csr_key,

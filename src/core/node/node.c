@@ -149,6 +149,7 @@ static int take_trust(struct node *n, const struct trust *trust)
 		n->trust.roots[i] = SPAN(root, trust->roots[i].len);
 		n->trust.n_roots++;
 	}
+	trust_set_bundle(&n->trust);
 	return 0;
 }
 
