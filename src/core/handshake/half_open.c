@@ -92,6 +92,7 @@ void handshake_free(struct handshakes *h, struct handshake *hs)
 	(void)map_remove(h->by_index, &hs->local_index);
 	if (!hs->is_initiator && map_get(h->by_source, &source) == hs)
 		(void)map_remove(h->by_source, &source);
+	job_forget(h, hs);
 	outgoing_done(&hs->out);
 	incoming_done(&hs->in);
 	if (hs->attempt) {

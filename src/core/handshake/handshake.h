@@ -27,6 +27,9 @@
 #define HS_JOIN_LEN_MAX 10240		    /* bytes of a join block J: two CSRs */
 #define HS_OLD_NETWORK_KEYS_MAX 1
 
+#define HS_JOBS_WAITING_MAX 64 /* a fraction of a second's work for one processor */
+#define HS_WORKERS_MAX 64
+
 #define WIRE_HS_DATAGRAM_SIZE 1232 /* header 16, body 1,184, two macs */
 
 /* How datagrams reach the other side: directly, or in packets of kind "handshake" that the
@@ -60,7 +63,8 @@ struct hs_judge {
 	int64_t (*unix_s)(void *arg);
 	/* Chain of a peer, all but what recheck asks: IDENTITY_OK and ret, or why not. For a joiner
 	 * the chain ends with the root that the invitation names, whose hash has been checked: it
-	 * is the only root to verify against. */
+	 * is the only root to verify against. Asked in a job, perhaps by another thread: it may
+	 * read only what does not change while there are handshakes. */
 	enum identity_fault (*verify)(void *arg, const struct span *chain, size_t n, int64_t unix_s,
 				      struct peer_identity *ret);
 	/* What may have changed since a chain was verified: asked right after it and at each later
@@ -71,7 +75,8 @@ struct hs_judge {
 	/* Responder, JOIN: the join key of a token, false if unknown. Only shape and key are
 	 * judged here; uses and expiry when the request is granted. */
 	bool (*token)(void *arg, const uint8_t id[TOKEN_ID_LEN], uint8_t ret_join_key[SHA256_LEN]);
-	/* CSR (ML-DSA-65): its public key, after its own signature verified. -EKEYREJECTED. */
+	/* CSR (ML-DSA-65): its public key, after its own signature verified. -EKEYREJECTED. In a
+	 * job, as verify. */
 	int (*csr_key)(void *arg, struct span csr, uint8_t ret_pk[MLDSA65_PK_LEN]);
 	/* Is this receiver index in use by sessions or pending retirement? */
 	bool (*index_is_free)(void *arg, uint32_t index);
@@ -86,6 +91,9 @@ struct hs_config {
 	uint8_t aead_offer; /* bits of enum aead_algorithm; ChaCha20-Poly1305 is always added */
 	uint8_t lanes;	    /* 1..16, how many counter lanes we send on */
 	bool accept_joins;  /* the authority's nodes only */
+	/* How many jobs may be out at once, HS_WORKERS_MAX at most; 0: none are given out, each is
+	 * run within the call that makes it. */
+	unsigned n_workers;
 };
 
 struct handshakes;
@@ -93,7 +101,8 @@ struct handshakes;
 int handshakes_new(const struct hs_config *config, struct handshakes **ret);
 void handshakes_free(struct handshakes *h);
 
-/* Own identity; NULL before a joiner has one. Copies the struct, borrows what it points to.
+/* Own identity; NULL before a joiner has one. Copies the struct, borrows what it points to; the
+ * key of the one before as long as jobs made with it are out (handshakes_jobs_out()).
  * -ENOBUFS or -EINVAL for a chain that does not fit into M2 (with the root, at an authority):
  * there is no identity then. */
 int handshakes_set_identity(struct handshakes *h, const struct hs_identity *identity);
@@ -115,7 +124,8 @@ void handshakes_recheck(struct handshakes *h);
 int handshakes_start(struct handshakes *h, uint64_t id, const struct hs_path *path,
 		     const struct hs_expect *expect, uint64_t now_us);
 
-/* A joiner's block and keys, for handshakes_start_join(); all borrowed until the outcome. */
+/* A joiner's block and keys, for handshakes_start_join(); all borrowed until the outcome, and
+ * as long as jobs are out. */
 struct hs_join {
 	struct span csr_mldsa;
 	struct span csr_p256;
@@ -140,6 +150,26 @@ void handshakes_input(struct handshakes *h, const struct hs_path *path, struct s
 void handshakes_confirmed(struct handshakes *h, uint32_t local_index);
 void handshakes_tick(struct handshakes *h, uint64_t now_us);
 uint64_t handshakes_deadline_us(const struct handshakes *h);
+
+/* ---- jobs ----
+ *
+ * What burns processor time, the signatures and key exchanges above all, is done in jobs. A job
+ * holds copies of all it works on, so that it can be run by any thread while the handshakes go
+ * on; what came of it counts when it is brought back, if its handshake is still there and waits
+ * for it. Those that wait for a worker are bounded; the least proven give way, and of these
+ * whoever has had the most work done. */
+
+struct hs_job;
+
+/* The next job to run; NULL when none waits or n_workers are out. The caller's, until
+ * handshakes_job_done() or, after handshakes_free(), hs_job_free(). */
+struct hs_job *handshakes_next_job(struct handshakes *h, uint64_t now_us);
+/* On any thread. Reads the identity's key, and asks the judge to verify. */
+void hs_job_run(struct hs_job *job);
+/* Takes the job; one that was not run counts as failed. */
+void handshakes_job_done(struct handshakes *h, struct hs_job *job, uint64_t now_us);
+unsigned handshakes_jobs_out(const struct handshakes *h);
+void hs_job_free(struct hs_job *job); /* wipes */
 
 enum hs_action_type {
 	HS_SEND,   /* datagram on path */
@@ -202,7 +232,8 @@ const char *hs_failure_text(enum hs_failure failure);
 
 struct hs_counters {
 	uint64_t datagrams, bad_mac1, bad_mac2, cookies_sent, fragments_dropped, half_open,
-		half_open_refused, messages_failed, started, completed, failed, replayed;
+		half_open_refused, messages_failed, started, completed, failed, replayed, jobs,
+		jobs_refused; /* not begun, because too many waited */
 };
 
 void handshakes_counters(const struct handshakes *h, struct hs_counters *ret);

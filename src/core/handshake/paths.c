@@ -47,6 +47,13 @@ size_t path_prefix(const struct hs_path *path, uint8_t ret[SOURCE_PREFIX_MAX])
 	return w.len;
 }
 
+size_t path_address(const struct hs_path *path, uint8_t ret[SOURCE_MAX])
+{
+	size_t n = path_source(path, ret);
+
+	return path->is_mesh ? n : n - 2;
+}
+
 bool path_same_address(const struct hs_path *a, const struct hs_path *b)
 {
 	if (a->is_mesh || b->is_mesh)
