@@ -54,6 +54,7 @@ struct hs_identity {
 	char spiffe_id[SPIFFE_ID_SIZE];
 	uint64_t node_id;
 	uint64_t boot_epoch;
+	int64_t not_after_s; /* of the leaf; 0: not known */
 	struct span root; /* DER of the root, appended to the chain for joiners; authority only */
 };
 

@@ -37,6 +37,9 @@ int handshakes_new(const struct hs_config *config, struct handshakes **ret)
 		return -EINVAL;
 	if (map_new(sizeof(uint32_t), n_max, key, &h->by_index) < 0 ||
 	    map_new(PATH_KEY_LEN + 4, HS_HALF_OPEN_MAX, key, &h->by_source) < 0 ||
+	    map_new(PATH_KEY_LEN, HS_HALF_OPEN_MAX, key, &h->crowds[CROWD_SOURCE]) < 0 ||
+	    map_new(PATH_KEY_LEN, HS_HALF_OPEN_MAX, key, &h->crowds[CROWD_ADDRESS]) < 0 ||
+	    map_new(PATH_KEY_LEN, HS_HALF_OPEN_MAX, key, &h->crowds[CROWD_PREFIX]) < 0 ||
 	    map_new(SHA256_LEN, REPLAYS_MAX, key, &h->replays) < 0 ||
 	    map_new(PATH_KEY_LEN, WARM_MAX, key, &h->warm) < 0 ||
 	    map_new(sizeof(uint64_t), HS_CHAIN_CACHE_MAX, key, &h->chains_by_node) < 0 ||
@@ -91,6 +94,8 @@ void handshakes_free(struct handshakes *h)
 		chain_free(chain);
 	map_free(h->by_index);
 	map_free(h->by_source);
+	for (unsigned i = 0; i < N_CROWDS; i++)
+		map_free(h->crowds[i]); /* each went with its last handshake */
 	map_free(h->chains_by_node);
 	map_free(h->chains_by_hash);
 	free_values(h->replays, sizeof(struct replay));
@@ -109,6 +114,7 @@ int handshakes_set_identity(struct handshakes *h, const struct hs_identity *iden
 	int r;
 
 	h->has_identity = false;
+	jobs_drop_writing(h);
 	if (!identity)
 		return 0;
 	h->identity = *identity;
@@ -171,6 +177,7 @@ static int start(struct handshakes *h, const struct attempt *like, const struct 
 	if (!hs)
 		return -ENOMEM;
 	hs->is_initiator = true;
+	attempt_joins(h, hs);
 	hs->is_join = like->is_join;
 	hs->attempt = malloc(sizeof(*hs->attempt));
 	if (!hs->attempt) {
@@ -479,12 +486,6 @@ const char *hs_failure_text(enum hs_failure failure)
 
 void handshakes_counters(const struct handshakes *h, struct hs_counters *ret)
 {
-	struct handshake *hs;
-	size_t cursor = 0;
-
 	*ret = h->counters;
-	ret->half_open = 0;
-	while ((hs = map_next(h->by_index, &cursor)))
-		if (hs->state == R_M1 || hs->state == R_M2)
-			ret->half_open++;
+	ret->half_open = h->n_half_open;
 }

@@ -93,6 +93,7 @@ void initiator_restart(struct handshakes *h, struct handshake *hs, uint64_t now_
 		handshake_free(h, hs);
 		return;
 	}
+	attempt_joins(h, fresh);
 	fresh->is_join = hs->is_join;
 	fresh->attempt = TAKE(hs->attempt);
 	handshake_free(h, hs);

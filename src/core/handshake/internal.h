@@ -72,6 +72,21 @@ struct attempt {
 	enum identity_fault fault;
 };
 
+/* Handshakes that have something in common, in the order of coming. */
+struct crowd {
+	uint8_t key[PATH_KEY_LEN];
+	unsigned n;
+	struct handshake *oldest, *newest;
+};
+
+/* What half-open handshakes have in common. */
+enum crowd_level {
+	CROWD_SOURCE,
+	CROWD_ADDRESS,
+	CROWD_PREFIX,
+	N_CROWDS,
+};
+
 struct handshake {
 	enum hs_state state;
 	bool is_initiator;
@@ -104,6 +119,9 @@ struct handshake {
 	uint64_t peer_boot_epoch; /* from M2 */
 	uint64_t job;		  /* number of the one it waits for; 0 none */
 	struct attempt *attempt;  /* initiator */
+	/* Half open: one of each level. Ours and finished ones: the first, of all such. */
+	struct crowd *crowd[N_CROWDS];
+	struct handshake *older[N_CROWDS], *newer[N_CROWDS];
 };
 
 enum job_kind {
@@ -235,8 +253,12 @@ struct handshakes {
 	struct network_keys nk[NETWORK_KEYS_MAX];
 	size_t n_nk;
 	struct cookie_jar jar;
-	struct map *by_index;  /* local index: struct handshake, owned */
-	struct map *by_source; /* path key | initiator's index: responders' */
+	struct map *by_index;	      /* local index: struct handshake, owned */
+	struct map *by_source;	      /* path key | initiator's index: responders' */
+	struct map *crowds[N_CROWDS]; /* of half-open ones, by what they have in common; owned */
+	unsigned n_half_open;
+	struct crowd finished; /* R_DONE, R_REFUSED */
+	struct crowd ours;     /* we began them */
 	struct map *replays;
 	struct map *warm;
 	struct map *chains_by_node; /* struct cached_chain, owned */
@@ -282,7 +304,11 @@ void handshake_free(struct handshakes *h, struct handshake *hs); /* out of all t
 void handshake_to(struct handshake *hs, enum hs_state state);
 struct handshake *handshake_by_source(const struct handshakes *h, const struct path_key *key,
 				      uint32_t remote_index);
-/* A responder's, after the limits: the oldest incomplete goes. */
+/* An initiator's: it is found by attempt_on_path() from now on. */
+void attempt_joins(struct handshakes *h, struct handshake *hs);
+/* A responder's has come to its end, and is only remembered. */
+void half_open_finished(struct handshakes *h, struct handshake *hs, enum hs_state state);
+/* A responder's, after the limits: of the address that has the most, the oldest goes. */
 struct handshake *half_open_new(struct handshakes *h, const struct hs_path *path,
 				uint32_t remote_index, uint64_t now_us);
 unsigned half_open_warm(const struct handshakes *h, const struct hs_path *path);
@@ -345,6 +371,8 @@ bool job_has_room(struct handshakes *h, const struct handshake *hs, enum job_cla
 void job_submit(struct handshakes *h, struct handshake *hs, struct hs_job *job, uint64_t now_us);
 /* The handshake is gone, or waits no more. */
 void job_forget(struct handshakes *h, struct handshake *hs);
+/* Our identity has changed: what waits to be written in the name of the one before is dropped. */
+void jobs_drop_writing(struct handshakes *h);
 void jobs_free(struct handshakes *h);
 
 /* A copy of a chain that we hold, for a job to compare with; NULL does nothing. -ENOMEM. */

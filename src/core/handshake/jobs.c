@@ -329,6 +329,22 @@ unsigned handshakes_jobs_out(const struct handshakes *h)
 	return h->n_out;
 }
 
+void jobs_drop_writing(struct handshakes *h)
+{
+	struct hs_job *job = h->waiting;
+
+	while (job) {
+		struct hs_job *next = job->next;
+		struct handshake *hs = handshake_of(h, job);
+
+		if (job->kind == JOB_WRITE_M3)
+			report_failure(h, hs, HS_FAIL_NO_COMPLETION, IDENTITY_OK);
+		if (job->kind == JOB_WRITE_M2 || job->kind == JOB_WRITE_M3)
+			handshake_free(h, hs); /* and the job */
+		job = next;
+	}
+}
+
 void jobs_free(struct handshakes *h)
 {
 	while (h->waiting) {

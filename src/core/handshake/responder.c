@@ -419,7 +419,7 @@ static void accept_m3(struct handshakes *h, struct handshake *hs, struct hs_job 
 		chain_taken(h, done->peer.node_id, p->boot_epoch);
 	}
 	h->counters.completed++;
-	handshake_to(hs, R_DONE);
+	half_open_finished(h, hs, R_DONE);
 	outgoing_done(&hs->out);
 	bytes_wipe(&hs->x, sizeof(hs->x));
 	hs->resend_us = hs->ack_us = NEVER_US;
@@ -462,7 +462,7 @@ static void judge_m3(struct handshakes *h, struct handshake *hs, uint64_t now_us
 		return;
 	}
 	if (job && job->verified.is_unknown_hash) {
-		handshake_to(hs, R_REFUSED);
+		half_open_finished(h, hs, R_REFUSED);
 		outgoing_done(&hs->out);
 		incoming_done(&hs->in);
 		bytes_wipe(&hs->x, sizeof(hs->x));
