@@ -21,9 +21,13 @@
 #define UDP_PROTOCOL 17
 #define INNER_HEADERS 48 /* IPv6 and UDP */
 
+#define WORKERS 2	 /* of each node */
+#define JOB_US_MAX MS(2) /* a job takes up to this long; results overtake each other */
+
 enum happening_type {
 	DATAGRAM,
 	TIMER,
+	JOB,
 };
 
 struct happening {
@@ -36,6 +40,7 @@ struct happening {
 	bool to_b;
 	uint8_t *bytes;
 	size_t len;
+	struct hs_job *job; /* owned */
 };
 
 struct sim_link {
@@ -55,6 +60,7 @@ struct sim_host {
 	int32_t drift_ppm;
 	uint64_t armed_us; /* true time of the timer that is queued */
 	struct rng entropy;
+	struct rng work; /* how long jobs take */
 };
 
 struct sim_packet {
@@ -435,6 +441,21 @@ static void check_delivery(struct sim *s, size_t node, struct span packet)
 
 /* ---- nodes ---- */
 
+/* A job is run when its time is over, which no node can tell from having run all that while. */
+static void give_out_jobs(struct sim *s, size_t node)
+{
+	struct sim_host *h = &s->hosts[node];
+	struct hs_job *job;
+
+	while ((job = node_next_job(h->node)))
+		push(s,
+		     (struct happening){ .at_us = s->now_us + 1 + rng_below(&h->work, JOB_US_MAX),
+					 .type = JOB,
+					 .node = node,
+					 .boot = h->boot,
+					 .job = job });
+}
+
 static void drain(struct sim *s, size_t node)
 {
 	struct sim_host *h = &s->hosts[node];
@@ -470,6 +491,7 @@ static void drain(struct sim *s, size_t node)
 		fail(s, "a nonce was used twice under one key");
 	if (!h->node)
 		return;
+	give_out_jobs(s, node);
 	deadline = true_us(h, node_deadline_us(h->node), s->now_us);
 	if (deadline < h->armed_us || h->armed_us <= s->now_us) {
 		h->armed_us = max_u64(deadline, s->now_us + 1);
@@ -533,6 +555,7 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm)
 	config.entropy = (struct entropy){ .fill = sim_entropy, .arg = &h->entropy };
 	config.seed = rng_next(&s->rng);
 	config.aead_offer = AEAD_AES_256_GCM;
+	config.n_workers = WORKERS;
 	config.mtu_bytes = FORWARD_MTU_MAX;
 	config.policy = s->policy;
 	config.identity.boot_epoch = h->boot_epoch;
@@ -612,6 +635,11 @@ static void happen(struct sim *s, struct happening *h)
 		}
 		node_tick(host->node, now);
 		break;
+	case JOB:
+		trace(s, 2001, h->node, 0);
+		hs_job_run(h->job);
+		node_job_done(host->node, TAKE(h->job), now);
+		break;
 	}
 	drain(s, h->node);
 }
@@ -625,6 +653,7 @@ bool sim_run(struct sim *s, uint64_t until_us)
 		s->now_us = h.at_us;
 		happen(s, &h);
 		free(h.bytes);
+		hs_job_free(h.job);
 	}
 	if (!s->failure[0])
 		s->now_us = max_u64(s->now_us, until_us);
@@ -768,6 +797,7 @@ int sim_new(const struct sim_config *config, struct sim **ret)
 	for (size_t i = 0; i < config->n_nodes; i++) {
 		s->hosts[i].id = sim_pki_id(config->pki, i);
 		rng_seed(&s->hosts[i].entropy, rng_next(&s->rng));
+		rng_seed(&s->hosts[i].work, config->seed + i);
 	}
 	*ret = TAKE(s);
 	return 0;
@@ -779,8 +809,10 @@ void sim_free(struct sim *s)
 		return;
 	for (size_t i = 0; s->hosts && i < s->config.n_nodes; i++)
 		node_free(s->hosts[i].node);
-	for (size_t i = 0; i < s->n_heap; i++)
+	for (size_t i = 0; i < s->n_heap; i++) {
 		free(s->heap[i].bytes);
+		hs_job_free(s->heap[i].job);
+	}
 	free(s->heap);
 	free(s->hosts);
 	free(s->links);

@@ -272,7 +272,9 @@ static struct node_session *session_make(struct node *n, const struct hs_done *d
 		.remote_index = d->remote_index,
 		.ends_us = NEVER_US,
 	};
-	int64_t left_s = d->peer.not_after_s - node_unix_s(n);
+	int64_t own_s = n->identity.not_after_s ? n->identity.not_after_s : INT64_MAX;
+	int64_t last_s = d->peer.not_after_s < own_s ? d->peer.not_after_s : own_s;
+	int64_t left_s = last_s - node_unix_s(n);
 
 	if (!d->is_join)
 		secret.ends_us = n->now_us + (left_s > 0 ? SECONDS(left_s) : 0);
