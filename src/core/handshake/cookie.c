@@ -107,11 +107,19 @@ static bool bucket_take(struct bucket *b, uint32_t max, uint64_t now_us)
 	return true;
 }
 
-bool cookie_reply_allowed(struct cookie_jar *jar, struct span prefix, uint64_t now_us)
+static struct bucket *bucket_of(const struct cookie_jar *jar, struct bucket *buckets,
+				struct span what)
 {
-	uint64_t hash = siphash64(jar->hash_key, &prefix, 1);
+	return &buckets[siphash64(jar->hash_key, &what, 1) % COOKIE_BUCKETS];
+}
 
-	return bucket_take(&jar->prefixes[hash % COOKIE_BUCKETS], COOKIE_REPLIES_PREFIX, now_us) &&
+bool cookie_reply_allowed(struct cookie_jar *jar, struct span host, struct span network,
+			  struct span prefix, uint64_t now_us)
+{
+	return bucket_take(bucket_of(jar, jar->hosts, host), COOKIE_REPLIES_HOST, now_us) &&
+	       bucket_take(bucket_of(jar, jar->networks, network), COOKIE_REPLIES_NETWORK,
+			   now_us) &&
+	       bucket_take(bucket_of(jar, jar->prefixes, prefix), COOKIE_REPLIES_PREFIX, now_us) &&
 	       bucket_take(&jar->all, COOKIE_REPLIES_ALL, now_us);
 }
 

@@ -121,8 +121,11 @@ static void crowd_key(const struct hs_path *path, enum crowd_level level, uint8_
 		path_key_of(path, &key);
 		memcpy(ret, key.bytes, PATH_KEY_LEN);
 		break;
-	case CROWD_ADDRESS:
-		memset(ret + path_address(path, ret), 0, 2); /* the port */
+	case CROWD_HOST:
+		(void)path_host(path, ret);
+		break;
+	case CROWD_NETWORK:
+		(void)path_network(path, ret);
 		break;
 	case CROWD_PREFIX:
 		(void)path_prefix(path, ret);
@@ -242,14 +245,24 @@ struct handshake *handshake_by_source(const struct handshakes *h, const struct p
 	return map_get(h->by_source, &source);
 }
 
-/* Of a full prefix one of the address that has the most goes, so that a flood from one address
- * displaces itself and not its neighbours. */
-static struct handshake *oldest_of_greatest_address(const struct crowd *prefix)
+static bool is_of_greater(const struct handshake *a, const struct handshake *b)
+{
+	unsigned n_a = a->crowd[CROWD_NETWORK]->n;
+	unsigned n_b = b->crowd[CROWD_NETWORK]->n;
+
+	if (n_a != n_b)
+		return n_a > n_b;
+	return a->crowd[CROWD_HOST]->n > b->crowd[CROWD_HOST]->n;
+}
+
+/* Of a full prefix one of the network goes that has the most, and of that one of the host, so that
+ * a flood displaces itself and not its neighbours. */
+static struct handshake *oldest_of_greatest(const struct crowd *prefix)
 {
 	struct handshake *found = prefix->oldest;
 
 	for (struct handshake *hs = found; hs; hs = hs->newer[CROWD_PREFIX])
-		if (hs->crowd[CROWD_ADDRESS]->n > found->crowd[CROWD_ADDRESS]->n)
+		if (is_of_greater(hs, found))
 			found = hs;
 	return found;
 }
@@ -264,7 +277,7 @@ static struct handshake *oldest_of_greatest_prefix(const struct handshakes *h)
 	while ((c = map_next(h->crowds[CROWD_PREFIX], &cursor)))
 		if (!greatest || c->n > greatest->n)
 			greatest = c;
-	return greatest ? oldest_of_greatest_address(greatest) : NULL;
+	return greatest ? oldest_of_greatest(greatest) : NULL;
 }
 
 /* The one that has to go before another may come from this path, or NULL. */
@@ -276,7 +289,7 @@ static struct handshake *victim(const struct handshakes *h, const struct hs_path
 	if (source && source->n >= HS_HALF_OPEN_SOURCE_MAX)
 		return source->oldest;
 	if (prefix && prefix->n >= HS_HALF_OPEN_PREFIX_MAX)
-		return oldest_of_greatest_address(prefix);
+		return oldest_of_greatest(prefix);
 	if (h->n_half_open + h->finished.n < HS_HALF_OPEN_MAX)
 		return NULL;
 	return h->finished.n ? h->finished.oldest : oldest_of_greatest_prefix(h);
@@ -312,10 +325,10 @@ struct handshake *half_open_new(struct handshakes *h, const struct hs_path *path
 
 unsigned half_open_warm(const struct handshakes *h, const struct hs_path *path)
 {
-	const struct crowd *c = crowd_of(h, path, CROWD_ADDRESS);
+	const struct crowd *c = crowd_of(h, path, CROWD_HOST);
 	unsigned n = 0;
 
-	for (struct handshake *hs = c ? c->oldest : NULL; hs; hs = hs->newer[CROWD_ADDRESS])
+	for (struct handshake *hs = c ? c->oldest : NULL; hs; hs = hs->newer[CROWD_HOST])
 		n += hs->cookie_epoch == COOKIE_EPOCH_WARM;
 	return n;
 }

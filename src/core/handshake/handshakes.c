@@ -37,14 +37,14 @@ int handshakes_new(const struct hs_config *config, struct handshakes **ret)
 		return -EINVAL;
 	if (map_new(sizeof(uint32_t), n_max, key, &h->by_index) < 0 ||
 	    map_new(PATH_KEY_LEN + 4, HS_HALF_OPEN_MAX, key, &h->by_source) < 0 ||
-	    map_new(PATH_KEY_LEN, HS_HALF_OPEN_MAX, key, &h->crowds[CROWD_SOURCE]) < 0 ||
-	    map_new(PATH_KEY_LEN, HS_HALF_OPEN_MAX, key, &h->crowds[CROWD_ADDRESS]) < 0 ||
-	    map_new(PATH_KEY_LEN, HS_HALF_OPEN_MAX, key, &h->crowds[CROWD_PREFIX]) < 0 ||
 	    map_new(SHA256_LEN, REPLAYS_MAX, key, &h->replays) < 0 ||
 	    map_new(PATH_KEY_LEN, WARM_MAX, key, &h->warm) < 0 ||
 	    map_new(sizeof(uint64_t), HS_CHAIN_CACHE_MAX, key, &h->chains_by_node) < 0 ||
 	    map_new(SHA256_LEN, HS_CHAIN_CACHE_MAX, key, &h->chains_by_hash) < 0)
 		return -ENOMEM;
+	for (unsigned i = 0; i < N_CROWDS; i++)
+		if (map_new(PATH_KEY_LEN, HS_HALF_OPEN_MAX, key, &h->crowds[i]) < 0)
+			return -ENOMEM;
 	*ret = TAKE(h);
 	return 0;
 }

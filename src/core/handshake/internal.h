@@ -82,7 +82,8 @@ struct crowd {
 /* What half-open handshakes have in common. */
 enum crowd_level {
 	CROWD_SOURCE,
-	CROWD_ADDRESS,
+	CROWD_HOST,
+	CROWD_NETWORK,
 	CROWD_PREFIX,
 	N_CROWDS,
 };
@@ -124,6 +125,14 @@ struct handshake {
 	struct handshake *older[N_CROWDS], *newer[N_CROWDS];
 };
 
+/* Whose work is counted, the wider first. */
+enum fair_level {
+	FAIR_PREFIX,
+	FAIR_NETWORK,
+	FAIR_HOST,
+	N_FAIR,
+};
+
 enum job_kind {
 	JOB_WRITE_M2,
 	JOB_CHECK_M2,
@@ -154,7 +163,7 @@ struct hs_job {
 	struct hs_job *next; /* while it waits */
 	enum job_kind kind;
 	enum job_class class;
-	uint8_t prefix_bucket, address_bucket;
+	uint8_t bucket[N_FAIR];
 	uint32_t local_index; /* of its handshake */
 	uint64_t number;
 	bool is_run;
@@ -270,8 +279,8 @@ struct handshakes {
 	unsigned n_out;
 	uint64_t next_job;
 	uint8_t fair_key[16];
-	uint32_t done_prefix[FAIR_BUCKETS], done_address[FAIR_BUCKETS];
-	uint64_t fair_us; /* when they are halved */
+	uint32_t work_done[N_FAIR][FAIR_BUCKETS]; /* jobs, lately */
+	uint64_t fair_us;			  /* when they are halved */
 	struct action *first, *last;
 	size_t n_sends;
 	uint8_t *lent_block; /* CSRs of the last HS_DONE */
@@ -291,9 +300,10 @@ void path_key_of(const struct hs_path *path, struct path_key *ret);
 size_t path_source(const struct hs_path *path, uint8_t ret[SOURCE_MAX]);
 /* What limits count by: IPv4 /24, IPv6 /56, incoming link. */
 size_t path_prefix(const struct hs_path *path, uint8_t ret[SOURCE_PREFIX_MAX]);
-size_t path_address(const struct hs_path *path, uint8_t ret[SOURCE_MAX]); /* without port */
-/* The address without port, or node id. */
-bool path_same_address(const struct hs_path *a, const struct hs_path *b);
+/* What one host has for itself: the address without port, or node id. */
+size_t path_host(const struct hs_path *path, uint8_t ret[SOURCE_MAX]);
+/* What anyone has who has one IPv6 address: its /64; otherwise the same. */
+size_t path_network(const struct hs_path *path, uint8_t ret[SOURCE_MAX]);
 size_t path_body_size(const struct hs_path *path);
 
 /* ---- the table (half_open.c) ---- */
@@ -308,7 +318,7 @@ struct handshake *handshake_by_source(const struct handshakes *h, const struct p
 void attempt_joins(struct handshakes *h, struct handshake *hs);
 /* A responder's has come to its end, and is only remembered. */
 void half_open_finished(struct handshakes *h, struct handshake *hs, enum hs_state state);
-/* A responder's, after the limits: of the address that has the most, the oldest goes. */
+/* A responder's, after the limits: of the network and host that have the most, the oldest goes. */
 struct handshake *half_open_new(struct handshakes *h, const struct hs_path *path,
 				uint32_t remote_index, uint64_t now_us);
 unsigned half_open_warm(const struct handshakes *h, const struct hs_path *path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs: made, waiting, given out, brought back. Who may go first when there is more to do than
- * is done: the most proven, and of those whose prefix, then whose address, has had the least
- * done for it lately. So a flood from anywhere is in its own way before it is in others'. */
+ * is done: the most proven, and of those whose prefix, then whose network, then whose host has had
+ * the least done for it lately. So a flood from anywhere is in its own way before it is in others'.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -28,6 +29,8 @@ void hs_job_free(struct hs_job *job)
 	free(job);
 }
 
+_Static_assert(FAIR_BUCKETS == UINT8_MAX + 1, "a byte numbers the buckets");
+
 static uint8_t bucket_of(const struct handshakes *h, const uint8_t *bytes, size_t len)
 {
 	const struct span part = SPAN(bytes, len);
@@ -35,20 +38,14 @@ static uint8_t bucket_of(const struct handshakes *h, const uint8_t *bytes, size_
 	return (uint8_t)siphash64(h->fair_key, &part, 1);
 }
 
-_Static_assert(FAIR_BUCKETS == UINT8_MAX + 1, "a byte numbers the buckets");
-
-static uint8_t prefix_bucket(const struct handshakes *h, const struct hs_path *path)
+static void find_buckets(const struct handshakes *h, const struct hs_path *path,
+			 uint8_t ret[N_FAIR])
 {
-	uint8_t prefix[SOURCE_PREFIX_MAX];
+	uint8_t bytes[SOURCE_MAX];
 
-	return bucket_of(h, prefix, path_prefix(path, prefix));
-}
-
-static uint8_t address_bucket(const struct handshakes *h, const struct hs_path *path)
-{
-	uint8_t address[SOURCE_MAX];
-
-	return bucket_of(h, address, path_address(path, address));
+	ret[FAIR_PREFIX] = bucket_of(h, bytes, path_prefix(path, bytes));
+	ret[FAIR_NETWORK] = bucket_of(h, bytes, path_network(path, bytes));
+	ret[FAIR_HOST] = bucket_of(h, bytes, path_host(path, bytes));
 }
 
 struct hs_job *job_new(struct handshakes *h, const struct handshake *hs, enum job_kind kind,
@@ -60,8 +57,7 @@ struct hs_job *job_new(struct handshakes *h, const struct handshake *hs, enum jo
 		return NULL;
 	job->kind = kind;
 	job->class = class;
-	job->prefix_bucket = prefix_bucket(h, &hs->path);
-	job->address_bucket = address_bucket(h, &hs->path);
+	find_buckets(h, &hs->path, job->bucket);
 	job->local_index = hs->local_index;
 	job->ops = h->ops;
 	job->judge = h->judge;
@@ -95,27 +91,24 @@ static void halve(struct handshakes *h, uint64_t now_us)
 	if (now_us < h->fair_us)
 		return;
 	h->fair_us = now_us + FAIR_HALF_US;
-	for (unsigned i = 0; i < FAIR_BUCKETS; i++) {
-		h->done_prefix[i] /= 2;
-		h->done_address[i] /= 2;
-	}
+	for (unsigned i = 0; i < N_FAIR; i++)
+		for (unsigned k = 0; k < FAIR_BUCKETS; k++)
+			h->work_done[i][k] /= 2;
 }
 
 /* Less than 0: a goes before b; 0: whichever came first does. */
 static int compare(const struct handshakes *h, const struct hs_job *a, const struct hs_job *b)
 {
-	uint32_t done_a = h->done_prefix[a->prefix_bucket];
-	uint32_t done_b = h->done_prefix[b->prefix_bucket];
-
 	if (a->class != b->class)
 		return a->class < b->class ? -1 : 1;
-	if (a->class == JOB_CLASS_OWN)
-		return 0;
-	if (done_a == done_b) {
-		done_a = h->done_address[a->address_bucket];
-		done_b = h->done_address[b->address_bucket];
+	for (unsigned i = 0; i < N_FAIR && a->class != JOB_CLASS_OWN; i++) {
+		uint32_t done_a = h->work_done[i][a->bucket[i]];
+		uint32_t done_b = h->work_done[i][b->bucket[i]];
+
+		if (done_a != done_b)
+			return done_a < done_b ? -1 : 1;
 	}
-	return (done_a > done_b) - (done_a < done_b);
+	return 0;
 }
 
 static struct hs_job *first_waiting(const struct handshakes *h)
@@ -161,14 +154,12 @@ static void append(struct handshakes *h, struct hs_job *job)
 
 bool job_has_room(struct handshakes *h, const struct handshake *hs, enum job_class class)
 {
-	const struct hs_job newcomer = {
-		.class = class,
-		.prefix_bucket = prefix_bucket(h, &hs->path),
-		.address_bucket = address_bucket(h, &hs->path),
-	};
+	struct hs_job newcomer = { .class = class };
 
-	if (h->n_workers == 0 || h->n_waiting < HS_JOBS_WAITING_MAX ||
-	    compare(h, &newcomer, last_waiting(h)) < 0)
+	if (h->n_workers == 0 || h->n_waiting < HS_JOBS_WAITING_MAX)
+		return true;
+	find_buckets(h, &hs->path, newcomer.bucket);
+	if (compare(h, &newcomer, last_waiting(h)) < 0)
 		return true;
 	h->counters.jobs_refused++;
 	return false;
@@ -308,8 +299,8 @@ struct hs_job *handshakes_next_job(struct handshakes *h, uint64_t now_us)
 		unlink_job(h, job);
 		if (begin(h, hs, job)) {
 			h->n_out++;
-			h->done_prefix[job->prefix_bucket]++;
-			h->done_address[job->address_bucket]++;
+			for (unsigned i = 0; i < N_FAIR; i++)
+				h->work_done[i][job->bucket[i]]++;
 			return job;
 		}
 		hs_job_free(job);

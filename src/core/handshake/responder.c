@@ -19,13 +19,16 @@ static void reply_with_cookie(struct handshakes *h, const struct hs_path *path,
 			      const struct network_keys *nk, const struct wire_handshake *w,
 			      uint64_t now_us)
 {
-	uint8_t prefix[SOURCE_PREFIX_MAX], source[SOURCE_MAX];
+	uint8_t prefix[SOURCE_PREFIX_MAX], network[SOURCE_MAX], host[SOURCE_MAX];
+	uint8_t source[SOURCE_MAX];
 	uint8_t cookie[COOKIE_LEN], nonce[16];
 	struct action *a;
 	uint8_t epoch;
 
 	if (w->offset != 0 || w->body.len != path_body_size(path) || h->n_sends >= ACTIONS_MAX ||
-	    !cookie_reply_allowed(&h->jar, SPAN(prefix, path_prefix(path, prefix)), now_us))
+	    !cookie_reply_allowed(&h->jar, SPAN(host, path_host(path, host)),
+				  SPAN(network, path_network(path, network)),
+				  SPAN(prefix, path_prefix(path, prefix)), now_us))
 		return;
 	epoch = cookie_now(&h->jar, h->ops, SPAN(source, path_source(path, source)), cookie);
 	entropy_fill(&h->entropy, nonce, sizeof(nonce));

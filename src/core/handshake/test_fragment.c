@@ -233,16 +233,25 @@ static void replies_are_limited_per_prefix_and_in_all(void **state)
 
 	rng_seed(&rng, 5);
 	cookie_jar_init(&jar, &entropy);
+	for (unsigned i = 0; i < 3 * COOKIE_REPLIES_HOST; i++)
+		n += cookie_reply_allowed(&jar, one, one, one, SECONDS(5));
+	assert_int_equal(n, COOKIE_REPLIES_HOST);
+	/* a neighbour in the same network is answered still, and one in the same prefix after that
+	 */
+	for (unsigned i = 0; i < 3 * COOKIE_REPLIES_NETWORK; i++)
+		n += cookie_reply_allowed(&jar, SPAN(&i, sizeof(i)), one, one, SECONDS(5));
+	assert_int_equal(n, COOKIE_REPLIES_NETWORK);
 	for (unsigned i = 0; i < 3 * COOKIE_REPLIES_PREFIX; i++)
-		n += cookie_reply_allowed(&jar, one, SECONDS(5));
+		n += cookie_reply_allowed(&jar, SPAN(&i, sizeof(i)), SPAN(&i, sizeof(i)), one, SECONDS(5));
 	assert_int_equal(n, COOKIE_REPLIES_PREFIX);
-	assert_true(cookie_reply_allowed(&jar, one, SECONDS(6)));
+	assert_true(cookie_reply_allowed(&jar, one, one, one, SECONDS(6)));
 	n = 0;
 	for (uint32_t i = 0; i < 10 * COOKIE_REPLIES_ALL; i++) {
 		uint8_t prefix[5] = { 4 };
 
 		store_u32(prefix + 1, i);
-		n += cookie_reply_allowed(&jar, SPAN_OF(prefix), SECONDS(8));
+		n += cookie_reply_allowed(&jar, SPAN_OF(prefix), SPAN_OF(prefix), SPAN_OF(prefix),
+					  SECONDS(8));
 	}
 	assert_int_equal(n, COOKIE_REPLIES_ALL);
 }
