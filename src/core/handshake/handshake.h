@@ -234,7 +234,8 @@ const char *hs_failure_text(enum hs_failure failure);
 struct hs_counters {
 	uint64_t datagrams, bad_mac1, bad_mac2, cookies_sent, fragments_dropped, half_open,
 		half_open_refused, messages_failed, started, completed, failed, replayed, jobs,
-		jobs_refused; /* not begun, because too many waited */
+		jobs_refused, /* not begun, because too many waited */
+		m1_over_rate; /* not looked at, or not begun: their senders have had their share */
 };
 
 void handshakes_counters(const struct handshakes *h, struct hs_counters *ret);

@@ -31,6 +31,7 @@ int handshakes_new(const struct hs_config *config, struct handshakes **ret)
 	h->n_workers = config->n_workers;
 	rng_seed(&h->rng, config->seed);
 	cookie_jar_init(&h->jar, &h->entropy);
+	rates_init(&h->m1_rates, &h->entropy);
 	entropy_fill(&h->entropy, key, sizeof(key));
 	memcpy(h->fair_key, key, sizeof(h->fair_key));
 	if (config->lanes < 1 || config->lanes > HS_LANES_MAX || config->n_workers > HS_WORKERS_MAX)

@@ -27,6 +27,11 @@
 #define WARM_LIFE_US SECONDS(7200) /* the longest one can be worth something */
 #define ACTIONS_MAX 1024	   /* datagrams waiting to be sent; more are lost */
 #define REPEATED_MAX 64
+/* New M1 a second that are looked at, of those who have proved their address. One that is not is
+ * dropped before anything is computed for it; it comes again. */
+#define M1_HOST_RATE 50
+#define M1_NETWORK_RATE 100
+#define M1_PREFIX_RATE 200
 #define FAIR_BUCKETS 256	/* who has had work done, by hash */
 #define FAIR_HALF_US SECONDS(1) /* what was done counts half as much after this */
 #define NETWORK_KEYS_MAX (HS_OLD_NETWORK_KEYS_MAX + 1)
@@ -262,6 +267,7 @@ struct handshakes {
 	struct network_keys nk[NETWORK_KEYS_MAX];
 	size_t n_nk;
 	struct cookie_jar jar;
+	struct rates m1_rates;
 	struct map *by_index;	      /* local index: struct handshake, owned */
 	struct map *by_source;	      /* path key | initiator's index: responders' */
 	struct map *crowds[N_CROWDS]; /* of half-open ones, by what they have in common; owned */
@@ -305,6 +311,14 @@ size_t path_host(const struct hs_path *path, uint8_t ret[SOURCE_MAX]);
 /* What anyone has who has one IPv6 address: its /64; otherwise the same. */
 size_t path_network(const struct hs_path *path, uint8_t ret[SOURCE_MAX]);
 size_t path_body_size(const struct hs_path *path);
+
+/* The source at each level, for rates; what ret borrows is in bytes. */
+struct path_names {
+	uint8_t host[SOURCE_MAX], network[SOURCE_MAX], prefix[SOURCE_PREFIX_MAX];
+	struct rate_source source;
+};
+
+void path_names_of(const struct hs_path *path, struct path_names *ret);
 
 /* ---- the table (half_open.c) ---- */
 

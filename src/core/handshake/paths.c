@@ -67,6 +67,13 @@ size_t path_network(const struct hs_path *path, uint8_t ret[SOURCE_MAX])
 	return ret[0] == TAG_IPV6 ? cut(ret, 9) : n;
 }
 
+void path_names_of(const struct hs_path *path, struct path_names *ret)
+{
+	ret->source.of[RATE_HOST] = SPAN(ret->host, path_host(path, ret->host));
+	ret->source.of[RATE_NETWORK] = SPAN(ret->network, path_network(path, ret->network));
+	ret->source.of[RATE_PREFIX] = SPAN(ret->prefix, path_prefix(path, ret->prefix));
+}
+
 size_t path_body_size(const struct hs_path *path)
 {
 	return path->is_mesh ? WIRE_HS_BODY_MESH : WIRE_HS_BODY_LINK;

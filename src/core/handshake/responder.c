@@ -6,6 +6,13 @@
 #include "base/cleanup.h"
 #include "core/handshake/internal.h"
 
+static const struct rate_limits m1_limits = {
+	.of = { [RATE_HOST] = M1_HOST_RATE,
+		[RATE_NETWORK] = M1_NETWORK_RATE,
+		[RATE_PREFIX] = M1_PREFIX_RATE },
+	.all = UINT32_MAX, /* what is too much in all is for the jobs to say, and they are fair */
+};
+
 static const struct network_keys *network_keys_of(const struct handshakes *h, struct span datagram)
 {
 	for (size_t i = 0; i < h->n_nk; i++)
@@ -19,16 +26,15 @@ static void reply_with_cookie(struct handshakes *h, const struct hs_path *path,
 			      const struct network_keys *nk, const struct wire_handshake *w,
 			      uint64_t now_us)
 {
-	uint8_t prefix[SOURCE_PREFIX_MAX], network[SOURCE_MAX], host[SOURCE_MAX];
+	struct path_names names;
 	uint8_t source[SOURCE_MAX];
 	uint8_t cookie[COOKIE_LEN], nonce[16];
 	struct action *a;
 	uint8_t epoch;
 
+	path_names_of(path, &names);
 	if (w->offset != 0 || w->body.len != path_body_size(path) || h->n_sends >= ACTIONS_MAX ||
-	    !cookie_reply_allowed(&h->jar, SPAN(host, path_host(path, host)),
-				  SPAN(network, path_network(path, network)),
-				  SPAN(prefix, path_prefix(path, prefix)), now_us))
+	    !cookie_reply_allowed(&h->jar, &names.source, now_us))
 		return;
 	epoch = cookie_now(&h->jar, h->ops, SPAN(source, path_source(path, source)), cookie);
 	entropy_fill(&h->entropy, nonce, sizeof(nonce));
@@ -222,6 +228,7 @@ static struct handshake *admit(struct handshakes *h, const struct hs_path *path,
 {
 	uint8_t source[SOURCE_MAX], cookie[COOKIE_LEN];
 	size_t n = path_source(path, source);
+	struct path_names names;
 	struct handshake *hs;
 	struct path_key key;
 
@@ -241,8 +248,14 @@ static struct handshake *admit(struct handshakes *h, const struct hs_path *path,
 		reply_with_cookie(h, path, nk, w, now_us);
 		return NULL;
 	}
-	if (!hs)
+	if (!hs) {
+		path_names_of(path, &names);
+		if (!rates_take(&h->m1_rates, &m1_limits, &names.source, now_us)) {
+			h->counters.m1_over_rate++;
+			return NULL;
+		}
 		hs = half_open_new(h, path, w->sender_index, now_us);
+	}
 	if (!hs)
 		return NULL;
 	hs->nk = *nk;
@@ -254,12 +267,32 @@ static struct handshake *admit(struct handshakes *h, const struct hs_path *path,
 	return hs;
 }
 
+/* Beyond its rate, and not of a handshake that has begun: only who has proved that address can have
+ * used that up, so nobody can do it for another. */
+static bool is_over_rate(const struct handshakes *h, const struct hs_path *path,
+			 const struct wire_handshake *w, uint64_t now_us)
+{
+	uint8_t host[SOURCE_MAX];
+	struct path_key key;
+
+	if (rates_host_has_left(&h->m1_rates, &m1_limits, SPAN(host, path_host(path, host)),
+				now_us))
+		return false;
+	path_key_of(path, &key);
+	return !handshake_by_source(h, &key, w->sender_index);
+}
+
 void responder_m1(struct handshakes *h, const struct hs_path *path, const struct wire_handshake *w,
 		  struct span datagram, uint64_t now_us)
 {
-	const struct network_keys *nk = network_keys_of(h, datagram);
+	const struct network_keys *nk;
 	struct handshake *hs;
 
+	if (is_over_rate(h, path, w, now_us)) { /* before the macs are: this is what floods meet */
+		h->counters.m1_over_rate++;
+		return;
+	}
+	nk = network_keys_of(h, datagram);
 	if (!nk) {
 		h->counters.bad_mac1++;
 		return;

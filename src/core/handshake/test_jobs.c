@@ -245,7 +245,13 @@ static void no_more_wait_than_there_is_room_for(void **state)
 	world_done(&w);
 }
 
-/* One worker, which finishes a job for every hundred M1 of a flood. */
+/* What stands between a flood and the jobs before they are fair, taken away. */
+static void forget_rates(struct host *h)
+{
+	memset(h->handshakes->m1_rates.of, 0, sizeof(h->handshakes->m1_rates.of));
+}
+
+/* One worker, which finishes a job for every twenty M1 of a flood. */
 static void honest_under_flood(uint8_t flood_address, uint8_t own_address, bool same_network)
 {
 	struct world w;
@@ -260,12 +266,15 @@ static void honest_under_flood(uint8_t flood_address, uint8_t own_address, bool 
 	a->endpoint.ip[13] = same_network ? 3 : 9;
 	a->endpoint.ip[14] = 77;
 	a->endpoint.ip[15] = own_address;
-	for (uint16_t i = 0; i < 200; i++)
+	for (uint16_t i = 0; i < 200; i++) {
+		forget_rates(b);
 		flood_m1(&w, b, 3, flood_address, (uint16_t)(1000 + i));
+	}
 	start_us = w.now_us;
 	assert_int_equal(world_start(&w, a, b), 0);
 	for (uint16_t i = 0; b->n_done == 0; i++) {
 		assert_in_range(w.now_us - start_us, 0, MS(900));
+		forget_rates(b);
 		flood_m1(&w, b, 3, flood_address, (uint16_t)(2000 + i));
 		if (i % 20 == 0) { /* a job takes as long as twenty M1 */
 			for (unsigned k = 0; k < w.n_jobs; k++)
@@ -298,6 +307,30 @@ static void a_flood_from_one_address_does_not_keep_its_neighbours_out(void **sta
 	(void)state;
 
 	honest_under_flood(1, 2, true);
+}
+
+static void beyond_its_rate_a_host_is_not_looked_at_and_others_are(void **state)
+{
+	(void)state;
+	struct world w;
+	struct host *a, *b;
+	struct hs_counters c;
+
+	two_hosts(&w, 11, 0, &a, &b);
+	for (uint16_t i = 0; i < 3 * M1_HOST_RATE; i++)
+		flood_m1(&w, b, 3, 1, (uint16_t)(1000 + i));
+	handshakes_counters(b->handshakes, &c);
+	assert_int_equal(c.jobs, M1_HOST_RATE);
+	/* the rest, in one of two fragments each, and in both once nothing is left */
+	assert_int_equal(c.m1_over_rate, 2 * 2 * M1_HOST_RATE);
+	flood_m1(&w, b, 3, 2, 1000); /* its neighbour */
+	handshakes_counters(b->handshakes, &c);
+	assert_int_equal(c.jobs, M1_HOST_RATE + 1);
+	w.now_us += SECONDS(1);
+	flood_m1(&w, b, 3, 1, 999);
+	handshakes_counters(b->handshakes, &c);
+	assert_int_equal(c.jobs, M1_HOST_RATE + 2);
+	world_done(&w);
 }
 
 static void those_who_have_proved_more_go_first(void **state)
@@ -335,6 +368,7 @@ int main(void)
 		cmocka_unit_test(no_more_wait_than_there_is_room_for),
 		cmocka_unit_test(a_flood_from_one_network_does_not_keep_others_out),
 		cmocka_unit_test(a_flood_from_one_address_does_not_keep_its_neighbours_out),
+		cmocka_unit_test(beyond_its_rate_a_host_is_not_looked_at_and_others_are),
 		cmocka_unit_test(those_who_have_proved_more_go_first),
 	};
 
