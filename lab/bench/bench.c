@@ -17,6 +17,7 @@ static const struct {
 	const char *usage;
 } benchmarks[] = {
 	{ "crypto", bench_crypto, BENCH_CRYPTO_USAGE },
+	{ "handshake", bench_handshake, BENCH_HANDSHAKE_USAGE },
 };
 
 int lab_bench(int argc, char **argv)

@@ -8,8 +8,11 @@
 #define BENCH_CRYPTO_USAGE \
 	"x0-lab bench crypto [--rounds N] [--rival-root DIR] [--rival-node PROGRAM] [--json]"
 
+#define BENCH_HANDSHAKE_USAGE "x0-lab bench handshake [--json]"
+
 /* Each is main() of its own, argv[0] being its name, and returns an exit status. */
 int bench_crypto(int argc, char **argv);
+int bench_handshake(int argc, char **argv);
 
 /* Sorts what it is given. */
 double bench_median(double *values, size_t n);

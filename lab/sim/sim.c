@@ -18,6 +18,9 @@
 #define UNIX_MS_AT_0 INT64_C(1790000000000) /* some day in 2026 */
 #define UDP_PROTOCOL 17
 
+#define WORKERS 2	 /* of each node */
+#define JOB_US_MAX MS(2) /* a job takes up to this long; results overtake each other */
+
 /* ---- trace and failure ---- */
 
 void sim_note(struct sim *s, uint64_t a, uint64_t b, uint64_t c)
@@ -75,6 +78,21 @@ static uint64_t true_us(const struct sim_host *h, uint64_t local, uint64_t now_u
 
 /* ---- nodes ---- */
 
+/* A job is run when its time is over, which no node can tell from having run all that while. */
+static void give_out_jobs(struct sim *s, size_t node)
+{
+	struct sim_host *h = &s->hosts[node];
+	struct hs_job *job;
+
+	while ((job = node_next_job(h->node)))
+		sim_push(s, (struct sim_happening){ .at_us = s->now_us + 1 +
+							     rng_below(&h->work, JOB_US_MAX),
+						    .type = SIM_JOB,
+						    .node = node,
+						    .boot = h->boot,
+						    .job = job });
+}
+
 void sim_drain(struct sim *s, size_t node)
 {
 	struct sim_host *h = &s->hosts[node];
@@ -112,6 +130,7 @@ void sim_drain(struct sim *s, size_t node)
 		sim_fail(s, "a key was used for longer than it may be");
 	if (!h->node)
 		return;
+	give_out_jobs(s, node);
 	deadline = true_us(h, node_deadline_us(h->node), s->now_us);
 	if (deadline < h->armed_us || h->armed_us <= s->now_us) {
 		h->armed_us = max_u64(deadline, s->now_us + 1);
@@ -175,6 +194,7 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm)
 	config.entropy = (struct entropy){ .fill = sim_entropy, .arg = &h->entropy };
 	config.seed = rng_next(&s->rng);
 	config.aead_offer = AEAD_AES_256_GCM;
+	config.n_workers = WORKERS;
 	config.mtu_bytes = FORWARD_MTU_MAX;
 	config.policy = s->policy;
 	config.limits = s->config.limits;
@@ -260,6 +280,11 @@ static void happen(struct sim *s, struct sim_happening *h)
 		}
 		node_tick(host->node, now);
 		break;
+	case SIM_JOB:
+		sim_note(s, 2001, h->node, 0);
+		hs_job_run(h->job);
+		node_job_done(host->node, TAKE(h->job), now);
+		break;
 	}
 	sim_drain(s, h->node);
 }
@@ -274,6 +299,7 @@ bool sim_run(struct sim *s, uint64_t until_us)
 		checked_ops_time(s->now_us);
 		happen(s, &h);
 		free(h.bytes);
+		hs_job_free(h.job);
 	}
 	if (!s->failure[0])
 		s->now_us = max_u64(s->now_us, until_us);
@@ -378,6 +404,7 @@ int sim_new(const struct sim_config *config, struct sim **ret)
 	for (size_t i = 0; i < config->n_nodes; i++) {
 		s->hosts[i].id = sim_pki_id(config->pki, i);
 		rng_seed(&s->hosts[i].entropy, rng_next(&s->rng));
+		rng_seed(&s->hosts[i].work, config->seed + i);
 	}
 	*ret = TAKE(s);
 	return 0;
@@ -389,8 +416,10 @@ void sim_free(struct sim *s)
 		return;
 	for (size_t i = 0; s->hosts && i < s->config.n_nodes; i++)
 		node_free(s->hosts[i].node);
-	for (size_t i = 0; i < s->n_heap; i++)
+	for (size_t i = 0; i < s->n_heap; i++) {
 		free(s->heap[i].bytes);
+		hs_job_free(s->heap[i].job);
+	}
 	free(s->heap);
 	free(s->hosts);
 	free(s->links);

@@ -13,6 +13,7 @@
 enum sim_happening_type {
 	SIM_DATAGRAM,
 	SIM_TIMER,
+	SIM_JOB,
 };
 
 struct sim_happening {
@@ -25,6 +26,7 @@ struct sim_happening {
 	bool to_b;
 	uint8_t *bytes;
 	size_t len;
+	struct hs_job *job; /* owned */
 };
 
 struct sim_link {
@@ -44,6 +46,7 @@ struct sim_host {
 	int32_t drift_ppm;
 	uint64_t armed_us; /* true time of the timer that is queued */
 	struct rng entropy;
+	struct rng work; /* how long jobs take */
 };
 
 struct sim_packet {

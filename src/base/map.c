@@ -19,6 +19,7 @@ struct map {
 	uint8_t hash_key[16];
 	size_t n;	 /* live entries */
 	size_t used;	 /* entries in use, the removed ones included */
+	size_t first;	 /* all entries before this one are removed */
 	size_t n_slots;	 /* a power of two, at least twice the size of the entry arrays */
 	uint32_t *slots; /* entry number, or EMPTY */
 	uint8_t *keys;
@@ -86,6 +87,7 @@ static int rebuild(struct map *m)
 	m->values = TAKE(values);
 	m->n_slots = n_slots;
 	m->used = n;
+	m->first = 0;
 	for (size_t i = 0; i < n; i++)
 		insert_slot(m, (uint32_t)i);
 	return 0;
@@ -152,6 +154,9 @@ void *map_remove(struct map *m, const void *key)
 	value = m->values[e];
 	m->values[e] = NULL;
 	m->n--;
+	/* A table that forgets its oldest entries is walked from them each time. */
+	while (m->first < m->used && !m->values[m->first])
+		m->first++;
 	return value;
 }
 
@@ -162,6 +167,8 @@ size_t map_count(const struct map *m)
 
 void *map_next(const struct map *m, size_t *cursor)
 {
+	if (*cursor < m->first)
+		*cursor = m->first;
 	while (*cursor < m->used) {
 		void *value = m->values[(*cursor)++];
 

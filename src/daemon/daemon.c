@@ -112,6 +112,7 @@ void daemon_drain(struct daemon *d)
 			break;
 		}
 	}
+	jobs_begin(d);
 	if (d->node_timer)
 		loop_timer_arm(d->node_timer, node_deadline_us(d->node));
 }
@@ -418,6 +419,7 @@ static void fill_identity(const struct daemon *d, uint64_t boot_epoch, struct hs
 		.key = d->member->key,
 		.node_id = d->member->node_id,
 		.boot_epoch = boot_epoch,
+		.not_after_s = d->member->not_after_s,
 	};
 	memcpy(ret->spiffe_id, d->member->is.spiffe_id, sizeof(ret->spiffe_id));
 	if (d->authority)
@@ -434,6 +436,7 @@ static int make_node(struct daemon *d)
 		.trust = { .ops = d->ops },
 		.network_keys = d->member->is.keys,
 		.n_network_keys = d->member->is.n_keys,
+		.n_workers = jobs_workers(),
 	};
 	struct store_error e;
 	uint64_t boot_epoch;
@@ -541,6 +544,7 @@ static void end(struct daemon *d)
 	control_server_free(d->control);
 	if (d->loop)
 		loop_free(d->loop);
+	loop_end_threads();
 	node_free(d->node);
 	policy_free(d->policy);
 	authority_free(d->authority);

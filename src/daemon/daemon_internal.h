@@ -104,6 +104,11 @@ void members_renewed(struct daemon *d, struct span answer);
 void members_store(struct daemon *d);
 void members_tick(struct daemon *d);
 
+/* jobs.c */
+unsigned jobs_workers(void);
+void jobs_begin(struct daemon *d);  /* those of the node that can begin now */
+void jobs_retire(struct member *m); /* frees it, once no job reads its key */
+
 /* events.c */
 void events_handle(struct daemon *d, const struct node_event *e);
 

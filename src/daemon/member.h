@@ -21,6 +21,8 @@ struct member {
 	int64_t not_before_s;
 	struct signing_key *key; /* ML-DSA-65 */
 	struct signing_key *key_p256;
+	unsigned n_jobs; /* under way that read the key */
+	bool is_retired; /* replaced: goes with the last of them */
 };
 
 /* -ENOENT: not a member of any mesh yet. The text says what to run. */

@@ -44,6 +44,7 @@ static void use_member(struct daemon *d, struct member *fresh)
 		.key = fresh->key,
 		.node_id = fresh->node_id,
 		.boot_epoch = node_boot_epoch(d->node),
+		.not_after_s = fresh->not_after_s,
 	};
 
 	memcpy(identity.spiffe_id, fresh->is.spiffe_id, sizeof(identity.spiffe_id));
@@ -53,7 +54,7 @@ static void use_member(struct daemon *d, struct member *fresh)
 	d->member = fresh;
 	if (d->authority)
 		authority_set_member(d->authority, fresh);
-	member_free(old);
+	jobs_retire(old);
 }
 
 /* A renewal changes certificates and nothing else: whoever could change the roots by it could

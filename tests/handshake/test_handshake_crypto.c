@@ -51,15 +51,26 @@ static struct span span_of(const struct buffer *b)
 	return SPAN(b->at, b->len);
 }
 
+static int64_t judge_unix_s(void *arg)
+{
+	(void)arg;
+	return NOW;
+}
+
 static enum identity_fault judge_verify(void *arg, const struct span *chain, size_t n,
-					struct peer_identity *ret)
+					int64_t unix_s, struct peer_identity *ret)
 {
 	struct side *s = arg;
 	struct trust trust = s->trust;
 
 	if (!s->identity.chain)
 		trust.roots[0] = chain[--n];
-	return trust_verify(&trust, chain, n, NOW, ret);
+	return trust_verify_path(&trust, chain, n, unix_s, ret);
+}
+
+static enum identity_fault judge_recheck(void *arg, const struct peer_identity *peer)
+{
+	return trust_recheck(&((struct side *)arg)->trust, peer, NOW);
 }
 
 static bool judge_accept(void *arg, const struct peer_identity *peer)
@@ -91,7 +102,9 @@ static bool judge_index_is_free(void *arg, uint32_t index)
 }
 
 static const struct hs_judge judge = {
+	.unix_s = judge_unix_s,
 	.verify = judge_verify,
+	.recheck = judge_recheck,
 	.accept = judge_accept,
 	.token = judge_token,
 	.csr_key = judge_csr_key,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is remembered of peers between handshakes: warm cookies, chains, who holds ours. None of
- * it is trusted: a chain is verified again each time, a warm cookie is the peer's to check. */
+/* What is remembered of peers between handshakes: warm cookies, chains, who holds ours. A warm
+ * cookie is the peer's to check. A chain was verified by signature before it came here, and by a
+ * whole handshake with its holder; what may have changed since is asked at each use. */
 #include "core/handshake/internal.h"
 
 #include <stdlib.h>
@@ -55,15 +56,34 @@ static void forget(struct handshakes *h, struct cached_chain *c)
 	chain_free(c);
 }
 
-void chain_put(struct handshakes *h, uint64_t node_id, struct span encoded,
-	       const uint8_t hash[SHA256_LEN])
+bool chain_is_fresh(const struct cached_chain *c, uint64_t now_us)
 {
+	return now_us < c->verified_us + HS_VERIFIED_US;
+}
+
+void handshakes_recheck(struct handshakes *h)
+{
+	struct cached_chain *c;
+	size_t cursor = 0;
+
+	while ((c = map_next(h->chains_by_node, &cursor)))
+		if (h->judge->recheck(h->judge_arg, &c->peer) != IDENTITY_OK)
+			forget(h, c);
+}
+
+void chain_put(struct handshakes *h, const struct peer_identity *peer, struct span encoded,
+	       const uint8_t hash[SHA256_LEN], uint64_t verified_us)
+{
+	uint64_t node_id = peer->node_id;
 	struct cached_chain *c = map_get(h->chains_by_node, &node_id);
 	struct cached_chain *other = map_get(h->chains_by_hash, hash);
 	size_t cursor = 0;
 
-	if (c && memcmp(c->hash, hash, SHA256_LEN) == 0)
+	if (c && memcmp(c->hash, hash, SHA256_LEN) == 0) {
+		c->peer = *peer;
+		c->verified_us = verified_us;
 		return;
+	}
 	if (c)
 		forget(h, c);
 	if (other && other != c)
@@ -78,6 +98,8 @@ void chain_put(struct handshakes *h, uint64_t node_id, struct span encoded,
 		return; /* chains go in full, then */
 	}
 	c->node_id = node_id;
+	c->peer = *peer;
+	c->verified_us = verified_us;
 	c->len = encoded.len;
 	memcpy(c->bytes, encoded.at, encoded.len);
 	memcpy(c->hash, hash, SHA256_LEN);

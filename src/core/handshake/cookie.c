@@ -4,12 +4,10 @@
 
 #include <errno.h>
 
-#include "base/siphash.h"
-
 void cookie_jar_init(struct cookie_jar *jar, const struct entropy *entropy)
 {
-	*jar = (struct cookie_jar){ .all.used = 0 };
-	entropy_fill(entropy, jar->hash_key, sizeof(jar->hash_key));
+	*jar = (struct cookie_jar){ .ordinary.change_us = 0 };
+	rates_init(&jar->replies, entropy);
 }
 
 void cookie_jar_done(struct cookie_jar *jar)
@@ -97,22 +95,16 @@ uint64_t cookie_expiry_us(const struct cookie_jar *jar, uint8_t epoch)
 	return jar->ordinary.change_us + COOKIE_CHANGE_US;
 }
 
-static bool bucket_take(struct bucket *b, uint32_t max, uint64_t now_us)
+bool cookie_reply_allowed(struct cookie_jar *jar, const struct rate_source *source, uint64_t now_us)
 {
-	if (now_us >= b->since_us + SECONDS(1))
-		*b = (struct bucket){ .since_us = now_us };
-	if (b->used >= max)
-		return false;
-	b->used++;
-	return true;
-}
+	static const struct rate_limits limits = {
+		.of = { [RATE_HOST] = COOKIE_REPLIES_HOST,
+			[RATE_NETWORK] = COOKIE_REPLIES_NETWORK,
+			[RATE_PREFIX] = COOKIE_REPLIES_PREFIX },
+		.all = COOKIE_REPLIES_ALL,
+	};
 
-bool cookie_reply_allowed(struct cookie_jar *jar, struct span prefix, uint64_t now_us)
-{
-	uint64_t hash = siphash64(jar->hash_key, &prefix, 1);
-
-	return bucket_take(&jar->prefixes[hash % COOKIE_BUCKETS], COOKIE_REPLIES_PREFIX, now_us) &&
-	       bucket_take(&jar->all, COOKIE_REPLIES_ALL, now_us);
+	return rates_take(&jar->replies, &limits, source, now_us);
 }
 
 /* E(X(nonce, kcookie), "x0 cookie" \0 | mac1, 32): a key for one reply to one datagram. */

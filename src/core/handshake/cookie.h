@@ -5,20 +5,18 @@
 
 #include "base/rng.h"
 #include "base/units.h"
+#include "core/handshake/rate.h"
 #include "core/handshake/schedule.h"
 
 #define COOKIE_CHANGE_US SECONDS(120) /* the last two secrets are valid */
 #define WARM_CHANGE_US SECONDS(3600)
-#define COOKIE_EPOCH_WARM 255	  /* 1..254: an ordinary cookie's; 0: none */
-#define SOURCE_MAX 19		  /* 6 | IPv6 16 | port 2 */
-#define COOKIE_REPLIES_ALL 2000	  /* a second, in all */
-#define COOKIE_REPLIES_PREFIX 200 /* a second, per prefix */
-#define COOKIE_BUCKETS 1024	  /* prefixes share these, by hash */
-
-struct bucket {
-	uint64_t since_us;
-	uint32_t used; /* in the second that began then */
-};
+#define COOKIE_EPOCH_WARM 255 /* 1..254: an ordinary cookie's; 0: none */
+#define SOURCE_MAX 19	      /* 6 | IPv6 16 | port 2 */
+/* Replies a second: each costs about a hundredth of a millisecond. */
+#define COOKIE_REPLIES_ALL 10000
+#define COOKIE_REPLIES_PREFIX 400
+#define COOKIE_REPLIES_NETWORK 200
+#define COOKIE_REPLIES_HOST 100
 
 struct cookie_secrets {
 	uint8_t secret[2][32]; /* newest first */
@@ -29,9 +27,7 @@ struct cookie_secrets {
 struct cookie_jar {
 	struct cookie_secrets ordinary;
 	struct cookie_secrets warm;
-	uint8_t hash_key[16];
-	struct bucket all;
-	struct bucket prefixes[COOKIE_BUCKETS];
+	struct rates replies;
 };
 
 void cookie_jar_init(struct cookie_jar *jar, const struct entropy *entropy);
@@ -48,8 +44,9 @@ bool cookie_check(const struct cookie_jar *jar, const struct crypto_ops *ops, ui
 		  struct span source, struct span datagram, uint8_t ret[COOKIE_LEN]);
 /* When a cookie of this epoch will be worth nothing. */
 uint64_t cookie_expiry_us(const struct cookie_jar *jar, uint8_t epoch);
-/* Whether one more reply may be sent towards this prefix. */
-bool cookie_reply_allowed(struct cookie_jar *jar, struct span prefix, uint64_t now_us);
+/* Whether one more reply may be sent there. */
+bool cookie_reply_allowed(struct cookie_jar *jar, const struct rate_source *source,
+			  uint64_t now_us);
 
 /* type 5 | epoch | 0 2 | receiver 4 | nonce 16 | sealed cookie. -EIO. */
 int cookie_reply_write(const struct crypto_ops *ops, const struct network_keys *nk, uint8_t epoch,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of handshakes under way, its limits, and the memory of M1 already answered. */
-#include "core/handshake/internal.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "core/handshake/internal.h"
 
 /* M1 in reassembly can never exceed its share: each half-open handshake holds at most one. */
 _Static_assert(HS_HALF_OPEN_MAX *M1_LEN <= HS_M1_BYTES_MAX, "memory for M1");
@@ -80,10 +81,140 @@ struct handshake *handshake_new(struct handshakes *h, const struct hs_path *path
 	return hs;
 }
 
-static bool is_half_open(const struct handshake *hs)
+/* ---- crowds ---- */
+
+static void crowd_add(struct crowd *c, struct handshake *hs, enum crowd_level level)
 {
-	return hs->state == R_M1 || hs->state == R_M2;
+	hs->crowd[level] = c;
+	hs->older[level] = c->newest;
+	hs->newer[level] = NULL;
+	if (c->newest)
+		c->newest->newer[level] = hs;
+	else
+		c->oldest = hs;
+	c->newest = hs;
+	c->n++;
 }
+
+static void crowd_remove(struct handshake *hs, enum crowd_level level)
+{
+	struct crowd *c = TAKE(hs->crowd[level]);
+
+	if (hs->older[level])
+		hs->older[level]->newer[level] = hs->newer[level];
+	else
+		c->oldest = hs->newer[level];
+	if (hs->newer[level])
+		hs->newer[level]->older[level] = hs->older[level];
+	else
+		c->newest = hs->older[level];
+	c->n--;
+}
+
+static void crowd_key(const struct hs_path *path, enum crowd_level level, uint8_t ret[PATH_KEY_LEN])
+{
+	struct path_key key;
+
+	memset(ret, 0, PATH_KEY_LEN);
+	switch (level) {
+	case CROWD_SOURCE:
+		path_key_of(path, &key);
+		memcpy(ret, key.bytes, PATH_KEY_LEN);
+		break;
+	case CROWD_HOST:
+		(void)path_host(path, ret);
+		break;
+	case CROWD_NETWORK:
+		(void)path_network(path, ret);
+		break;
+	case CROWD_PREFIX:
+		(void)path_prefix(path, ret);
+		break;
+	case N_CROWDS:
+		break;
+	}
+}
+
+static struct crowd *crowd_of(const struct handshakes *h, const struct hs_path *path,
+			      enum crowd_level level)
+{
+	uint8_t key[PATH_KEY_LEN];
+
+	crowd_key(path, level, key);
+	return map_get(h->crowds[level], key);
+}
+
+static struct crowd *crowd_make(struct handshakes *h, const struct hs_path *path,
+				enum crowd_level level)
+{
+	struct crowd *c = crowd_of(h, path, level);
+
+	if (c)
+		return c;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	crowd_key(path, level, c->key);
+	if (map_put(h->crowds[level], c->key, c) < 0) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+static void leave_crowds(struct handshakes *h, struct handshake *hs)
+{
+	bool is_half_open = hs->state == R_M1 || hs->state == R_M2;
+
+	if (is_half_open && hs->crowd[CROWD_SOURCE])
+		h->n_half_open--;
+	for (unsigned i = 0; i < N_CROWDS; i++) {
+		struct crowd *c = hs->crowd[i];
+
+		if (!c)
+			continue;
+		crowd_remove(hs, (enum crowd_level)i);
+		if (c->n == 0 && c != &h->finished && c != &h->ours) {
+			(void)map_remove(h->crowds[i], c->key);
+			free(c);
+		}
+	}
+}
+
+static int join_crowds(struct handshakes *h, struct handshake *hs)
+{
+	struct crowd *c[N_CROWDS];
+
+	for (unsigned i = 0; i < N_CROWDS; i++) {
+		c[i] = crowd_make(h, &hs->path, (enum crowd_level)i);
+		if (c[i])
+			continue;
+		while (i-- > 0)
+			if (c[i]->n == 0) {
+				(void)map_remove(h->crowds[i], c[i]->key);
+				free(c[i]);
+			}
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < N_CROWDS; i++)
+		crowd_add(c[i], hs, (enum crowd_level)i);
+	h->n_half_open++;
+	return 0;
+}
+
+void attempt_joins(struct handshakes *h, struct handshake *hs)
+{
+	crowd_add(&h->ours, hs, CROWD_SOURCE);
+}
+
+void half_open_finished(struct handshakes *h, struct handshake *hs, enum hs_state state)
+{
+	leave_crowds(h, hs);
+	handshake_to(hs, state);
+	crowd_add(&h->finished, hs, CROWD_SOURCE);
+}
+
+/* ---- the table ---- */
 
 void handshake_free(struct handshakes *h, struct handshake *hs)
 {
@@ -92,6 +223,8 @@ void handshake_free(struct handshakes *h, struct handshake *hs)
 	(void)map_remove(h->by_index, &hs->local_index);
 	if (!hs->is_initiator && map_get(h->by_source, &source) == hs)
 		(void)map_remove(h->by_source, &source);
+	leave_crowds(h, hs);
+	job_forget(h, hs);
 	outgoing_done(&hs->out);
 	incoming_done(&hs->in);
 	if (hs->attempt) {
@@ -112,55 +245,54 @@ struct handshake *handshake_by_source(const struct handshakes *h, const struct p
 	return map_get(h->by_source, &source);
 }
 
-static bool same_prefix(const struct hs_path *a, const struct hs_path *b)
+static bool is_of_greater(const struct handshake *a, const struct handshake *b)
 {
-	uint8_t pa[SOURCE_PREFIX_MAX], pb[SOURCE_PREFIX_MAX];
-	size_t na = path_prefix(a, pa);
-	size_t nb = path_prefix(b, pb);
+	unsigned n_a = a->crowd[CROWD_NETWORK]->n;
+	unsigned n_b = b->crowd[CROWD_NETWORK]->n;
 
-	return na == nb && memcmp(pa, pb, na) == 0;
+	if (n_a != n_b)
+		return n_a > n_b;
+	return a->crowd[CROWD_HOST]->n > b->crowd[CROWD_HOST]->n;
 }
 
-struct crowd {
-	unsigned n;
-	struct handshake *oldest;
-};
-
-static void count_in(struct crowd *c, struct handshake *hs)
+/* Of a full prefix one of the network goes that has the most, and of that one of the host, so that
+ * a flood displaces itself and not its neighbours. */
+static struct handshake *oldest_of_greatest(const struct crowd *prefix)
 {
-	if (c->n++ == 0)
-		c->oldest = hs; /* a map walks in the order of insertion */
+	struct handshake *found = prefix->oldest;
+
+	for (struct handshake *hs = found; hs; hs = hs->newer[CROWD_PREFIX])
+		if (is_of_greater(hs, found))
+			found = hs;
+	return found;
+}
+
+/* The same of prefixes, where the whole table is full. */
+static struct handshake *oldest_of_greatest_prefix(const struct handshakes *h)
+{
+	struct crowd *greatest = NULL;
+	struct crowd *c;
+	size_t cursor = 0;
+
+	while ((c = map_next(h->crowds[CROWD_PREFIX], &cursor)))
+		if (!greatest || c->n > greatest->n)
+			greatest = c;
+	return greatest ? oldest_of_greatest(greatest) : NULL;
 }
 
 /* The one that has to go before another may come from this path, or NULL. */
 static struct handshake *victim(const struct handshakes *h, const struct hs_path *path)
 {
-	struct crowd source = { 0 }, prefix = { 0 }, all = { 0 }, finished = { 0 };
-	struct path_key key;
-	struct handshake *hs;
-	size_t cursor = 0;
+	const struct crowd *source = crowd_of(h, path, CROWD_SOURCE);
+	const struct crowd *prefix = crowd_of(h, path, CROWD_PREFIX);
 
-	path_key_of(path, &key);
-	while ((hs = map_next(h->by_index, &cursor))) {
-		if (hs->is_initiator)
-			continue;
-		if (!is_half_open(hs)) {
-			count_in(&finished, hs);
-			continue;
-		}
-		count_in(&all, hs);
-		if (same_prefix(&hs->path, path))
-			count_in(&prefix, hs);
-		if (memcmp(&hs->key, &key, sizeof(key)) == 0)
-			count_in(&source, hs);
-	}
-	if (source.n >= HS_HALF_OPEN_SOURCE_MAX)
-		return source.oldest;
-	if (prefix.n >= HS_HALF_OPEN_PREFIX_MAX)
-		return prefix.oldest;
-	if (all.n + finished.n >= HS_HALF_OPEN_MAX)
-		return finished.n ? finished.oldest : all.oldest;
-	return NULL;
+	if (source && source->n >= HS_HALF_OPEN_SOURCE_MAX)
+		return source->oldest;
+	if (prefix && prefix->n >= HS_HALF_OPEN_PREFIX_MAX)
+		return oldest_of_greatest(prefix);
+	if (h->n_half_open + h->finished.n < HS_HALF_OPEN_MAX)
+		return NULL;
+	return h->finished.n ? h->finished.oldest : oldest_of_greatest_prefix(h);
 }
 
 struct handshake *half_open_new(struct handshakes *h, const struct hs_path *path,
@@ -171,7 +303,7 @@ struct handshake *half_open_new(struct handshakes *h, const struct hs_path *path
 	struct handshake *hs;
 
 	if (old) {
-		if (is_half_open(old))
+		if (old->crowd[CROWD_SOURCE] != &h->finished)
 			h->counters.half_open_refused++;
 		handshake_free(h, old);
 	}
@@ -183,7 +315,7 @@ struct handshake *half_open_new(struct handshakes *h, const struct hs_path *path
 	hs->remote_index = remote_index;
 	hs->end_us = now_us + HALF_OPEN_US;
 	source = source_key_of(&hs->key, remote_index);
-	if (map_put(h->by_source, &source, hs) < 0) {
+	if (map_put(h->by_source, &source, hs) < 0 || join_crowds(h, hs) < 0) {
 		handshake_free(h, hs);
 		return NULL;
 	}
@@ -193,40 +325,26 @@ struct handshake *half_open_new(struct handshakes *h, const struct hs_path *path
 
 unsigned half_open_warm(const struct handshakes *h, const struct hs_path *path)
 {
-	struct handshake *hs;
-	size_t cursor = 0;
+	const struct crowd *c = crowd_of(h, path, CROWD_HOST);
 	unsigned n = 0;
 
-	while ((hs = map_next(h->by_index, &cursor)))
-		if (!hs->is_initiator && is_half_open(hs) &&
-		    hs->cookie_epoch == COOKIE_EPOCH_WARM && path_same_address(&hs->path, path))
-			n++;
+	for (struct handshake *hs = c ? c->oldest : NULL; hs; hs = hs->newer[CROWD_HOST])
+		n += hs->cookie_epoch == COOKIE_EPOCH_WARM;
 	return n;
 }
 
 struct handshake *attempt_on_path(const struct handshakes *h, const struct path_key *key)
 {
-	struct handshake *hs;
-	size_t cursor = 0;
-
-	if (h->n_attempts == 0)
-		return NULL;
-	while ((hs = map_next(h->by_index, &cursor)))
-		if (hs->is_initiator && hs->state != I_M3 &&
-		    memcmp(&hs->key, key, sizeof(*key)) == 0)
+	for (struct handshake *hs = h->ours.oldest; hs; hs = hs->newer[CROWD_SOURCE])
+		if (hs->state != I_M3 && memcmp(&hs->key, key, sizeof(*key)) == 0)
 			return hs;
 	return NULL;
 }
 
 bool e_initiator_is_ours(const struct handshakes *h, const uint8_t e[X25519_LEN])
 {
-	struct handshake *hs;
-	size_t cursor = 0;
-
-	if (h->n_attempts == 0)
-		return false;
-	while ((hs = map_next(h->by_index, &cursor)))
-		if (hs->is_initiator && memcmp(hs->x.e_initiator, e, X25519_LEN) == 0)
+	for (struct handshake *hs = h->ours.oldest; hs; hs = hs->newer[CROWD_SOURCE])
+		if (memcmp(hs->x.e_initiator, e, X25519_LEN) == 0)
 			return true;
 	return false;
 }

@@ -23,8 +23,12 @@
 #define HS_WARM_HALF_OPEN_MAX 4
 #define HS_M1_BYTES_MAX (2U << 20)
 #define HS_CHAIN_CACHE_MAX 1024
-#define HS_JOIN_LEN_MAX 10240 /* bytes of a join block J: two CSRs */
+#define HS_VERIFIED_US UINT64_C(3600000000) /* a chain is verified anew after an hour */
+#define HS_JOIN_LEN_MAX 10240		    /* bytes of a join block J: two CSRs */
 #define HS_OLD_NETWORK_KEYS_MAX 1
+
+#define HS_JOBS_WAITING_MAX 64 /* a fraction of a second's work for one processor */
+#define HS_WORKERS_MAX 64
 
 #define WIRE_HS_DATAGRAM_SIZE 1232 /* header 16, body 1,184, two macs */
 
@@ -50,22 +54,30 @@ struct hs_identity {
 	char spiffe_id[SPIFFE_ID_SIZE];
 	uint64_t node_id;
 	uint64_t boot_epoch;
+	int64_t not_after_s; /* of the leaf; 0: not known */
 	struct span root; /* DER of the root, appended to the chain for joiners; authority only */
 };
 
-/* Questions to the node, all answered from memory and at once. */
+/* Questions to the node, all answered from memory. */
 struct hs_judge {
-	/* Chain of a peer: IDENTITY_OK and ret, or why not. For a joiner the chain ends with the
-	 * root that the invitation names, whose hash has been checked: it is the only root to
-	 * verify against. */
-	enum identity_fault (*verify)(void *arg, const struct span *chain, size_t n,
+	/* Unix seconds, for the dates of certificates. */
+	int64_t (*unix_s)(void *arg);
+	/* Chain of a peer, all but what recheck asks: IDENTITY_OK and ret, or why not. For a joiner
+	 * the chain ends with the root that the invitation names, whose hash has been checked: it
+	 * is the only root to verify against. Asked in a job, perhaps by another thread: it may
+	 * read only what does not change while there are handshakes. */
+	enum identity_fault (*verify)(void *arg, const struct span *chain, size_t n, int64_t unix_s,
 				      struct peer_identity *ret);
-	/* May this peer have a session? Asked of both roles, after verify. */
+	/* What may have changed since a chain was verified: asked right after it and at each later
+	 * use of what verify returned (trust_recheck()). */
+	enum identity_fault (*recheck)(void *arg, const struct peer_identity *peer);
+	/* May this peer have a session? Asked of both roles, after recheck. */
 	bool (*accept)(void *arg, const struct peer_identity *peer);
 	/* Responder, JOIN: the join key of a token, false if unknown. Only shape and key are
 	 * judged here; uses and expiry when the request is granted. */
 	bool (*token)(void *arg, const uint8_t id[TOKEN_ID_LEN], uint8_t ret_join_key[SHA256_LEN]);
-	/* CSR (ML-DSA-65): its public key, after its own signature verified. -EKEYREJECTED. */
+	/* CSR (ML-DSA-65): its public key, after its own signature verified. -EKEYREJECTED. In a
+	 * job, as verify. */
 	int (*csr_key)(void *arg, struct span csr, uint8_t ret_pk[MLDSA65_PK_LEN]);
 	/* Is this receiver index in use by sessions or pending retirement? */
 	bool (*index_is_free)(void *arg, uint32_t index);
@@ -80,6 +92,9 @@ struct hs_config {
 	uint8_t aead_offer; /* bits of enum aead_algorithm; ChaCha20-Poly1305 is always added */
 	uint8_t lanes;	    /* 1..16, how many counter lanes we send on */
 	bool accept_joins;  /* the authority's nodes only */
+	/* How many jobs may be out at once, HS_WORKERS_MAX at most; 0: none are given out, each is
+	 * run within the call that makes it. */
+	unsigned n_workers;
 };
 
 struct handshakes;
@@ -87,7 +102,8 @@ struct handshakes;
 int handshakes_new(const struct hs_config *config, struct handshakes **ret);
 void handshakes_free(struct handshakes *h);
 
-/* Own identity; NULL before a joiner has one. Copies the struct, borrows what it points to.
+/* Own identity; NULL before a joiner has one. Copies the struct, borrows what it points to; the
+ * key of the one before as long as jobs made with it are out (handshakes_jobs_out()).
  * -ENOBUFS or -EINVAL for a chain that does not fit into M2 (with the root, at an authority):
  * there is no identity then. */
 int handshakes_set_identity(struct handshakes *h, const struct hs_identity *identity);
@@ -95,6 +111,9 @@ int handshakes_set_identity(struct handshakes *h, const struct hs_identity *iden
  * most). */
 void handshakes_set_network_keys(struct handshakes *h, const uint8_t (*keys)[NETWORK_KEY_LEN],
 				 size_t n);
+
+/* Trust has changed: chains that the judge no longer accepts are forgotten. */
+void handshakes_recheck(struct handshakes *h);
 
 /* Begins a handshake as initiator. id is the caller's name for the attempt, returned with its
  * outcome. -EALREADY when one to the same path is under way, -ENOBUFS, -EKEYREJECTED for
@@ -106,7 +125,8 @@ void handshakes_set_network_keys(struct handshakes *h, const uint8_t (*keys)[NET
 int handshakes_start(struct handshakes *h, uint64_t id, const struct hs_path *path,
 		     const struct hs_expect *expect, uint64_t now_us);
 
-/* A joiner's block and keys, for handshakes_start_join(); all borrowed until the outcome. */
+/* A joiner's block and keys, for handshakes_start_join(); all borrowed until the outcome, and
+ * as long as jobs are out. */
 struct hs_join {
 	struct span csr_mldsa;
 	struct span csr_p256;
@@ -131,6 +151,26 @@ void handshakes_input(struct handshakes *h, const struct hs_path *path, struct s
 void handshakes_confirmed(struct handshakes *h, uint32_t local_index);
 void handshakes_tick(struct handshakes *h, uint64_t now_us);
 uint64_t handshakes_deadline_us(const struct handshakes *h);
+
+/* ---- jobs ----
+ *
+ * What burns processor time, the signatures and key exchanges above all, is done in jobs. A job
+ * holds copies of all it works on, so that it can be run by any thread while the handshakes go
+ * on; what came of it counts when it is brought back, if its handshake is still there and waits
+ * for it. Those that wait for a worker are bounded; the least proven give way, and of these
+ * whoever has had the most work done. */
+
+struct hs_job;
+
+/* The next job to run; NULL when none waits or n_workers are out. The caller's, until
+ * handshakes_job_done() or, after handshakes_free(), hs_job_free(). */
+struct hs_job *handshakes_next_job(struct handshakes *h, uint64_t now_us);
+/* On any thread. Reads the identity's key, and asks the judge to verify. */
+void hs_job_run(struct hs_job *job);
+/* Takes the job; one that was not run counts as failed. */
+void handshakes_job_done(struct handshakes *h, struct hs_job *job, uint64_t now_us);
+unsigned handshakes_jobs_out(const struct handshakes *h);
+void hs_job_free(struct hs_job *job); /* wipes */
 
 enum hs_action_type {
 	HS_SEND,   /* datagram on path */
@@ -193,7 +233,9 @@ const char *hs_failure_text(enum hs_failure failure);
 
 struct hs_counters {
 	uint64_t datagrams, bad_mac1, bad_mac2, cookies_sent, fragments_dropped, half_open,
-		half_open_refused, messages_failed, started, completed, failed, replayed;
+		half_open_refused, messages_failed, started, completed, failed, replayed, jobs,
+		jobs_refused, /* not begun, because too many waited */
+		m1_over_rate; /* not looked at, or not begun: their senders have had their share */
 };
 
 void handshakes_counters(const struct handshakes *h, struct hs_counters *ret);

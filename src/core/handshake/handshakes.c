@@ -28,10 +28,13 @@ int handshakes_new(const struct hs_config *config, struct handshakes **ret)
 	h->aead_offer = config->aead_offer | AEAD_CHACHA20_POLY1305;
 	h->lanes = config->lanes;
 	h->accept_joins = config->accept_joins;
+	h->n_workers = config->n_workers;
 	rng_seed(&h->rng, config->seed);
 	cookie_jar_init(&h->jar, &h->entropy);
+	rates_init(&h->m1_rates, &h->entropy);
 	entropy_fill(&h->entropy, key, sizeof(key));
-	if (config->lanes < 1 || config->lanes > HS_LANES_MAX)
+	memcpy(h->fair_key, key, sizeof(h->fair_key));
+	if (config->lanes < 1 || config->lanes > HS_LANES_MAX || config->n_workers > HS_WORKERS_MAX)
 		return -EINVAL;
 	if (map_new(sizeof(uint32_t), n_max, key, &h->by_index) < 0 ||
 	    map_new(PATH_KEY_LEN + 4, HS_HALF_OPEN_MAX, key, &h->by_source) < 0 ||
@@ -40,6 +43,9 @@ int handshakes_new(const struct hs_config *config, struct handshakes **ret)
 	    map_new(sizeof(uint64_t), HS_CHAIN_CACHE_MAX, key, &h->chains_by_node) < 0 ||
 	    map_new(SHA256_LEN, HS_CHAIN_CACHE_MAX, key, &h->chains_by_hash) < 0)
 		return -ENOMEM;
+	for (unsigned i = 0; i < N_CROWDS; i++)
+		if (map_new(PATH_KEY_LEN, HS_HALF_OPEN_MAX, key, &h->crowds[i]) < 0)
+			return -ENOMEM;
 	*ret = TAKE(h);
 	return 0;
 }
@@ -58,13 +64,15 @@ static struct action *take_action(struct handshakes *h)
 	return a;
 }
 
-static void free_values(struct map *m)
+static void free_values(struct map *m, size_t len)
 {
 	size_t cursor = 0;
 	void *value;
 
-	while (m && (value = map_next(m, &cursor)))
+	while (m && (value = map_next(m, &cursor))) {
+		bytes_wipe(value, len);
 		free(value);
+	}
 	map_free(m);
 }
 
@@ -79,6 +87,7 @@ void handshakes_free(struct handshakes *h)
 		return;
 	while (h->by_index && (hs = map_next(h->by_index, &cursor)))
 		handshake_free(h, hs);
+	jobs_free(h);
 	while ((a = take_action(h)))
 		action_free(a);
 	cursor = 0;
@@ -86,13 +95,16 @@ void handshakes_free(struct handshakes *h)
 		chain_free(chain);
 	map_free(h->by_index);
 	map_free(h->by_source);
+	for (unsigned i = 0; i < N_CROWDS; i++)
+		map_free(h->crowds[i]); /* each went with its last handshake */
 	map_free(h->chains_by_node);
 	map_free(h->chains_by_hash);
-	free_values(h->replays);
-	free_values(h->warm);
+	free_values(h->replays, sizeof(struct replay));
+	free_values(h->warm, sizeof(struct warm_cookie));
 	free(h->lent_block);
 	cookie_jar_done(&h->jar);
 	bytes_wipe(h->nk, sizeof(h->nk));
+	bytes_wipe(h->fair_key, sizeof(h->fair_key));
 	free(h);
 }
 
@@ -103,6 +115,7 @@ int handshakes_set_identity(struct handshakes *h, const struct hs_identity *iden
 	int r;
 
 	h->has_identity = false;
+	jobs_drop_writing(h);
 	if (!identity)
 		return 0;
 	h->identity = *identity;
@@ -165,6 +178,7 @@ static int start(struct handshakes *h, const struct attempt *like, const struct 
 	if (!hs)
 		return -ENOMEM;
 	hs->is_initiator = true;
+	attempt_joins(h, hs);
 	hs->is_join = like->is_join;
 	hs->attempt = malloc(sizeof(*hs->attempt));
 	if (!hs->attempt) {
@@ -343,6 +357,8 @@ static void expire(struct handshakes *h, struct handshake *hs)
 static void resend(struct handshakes *h, struct handshake *hs, uint64_t now_us)
 {
 	hs->resend_us = now_us + rng_jitter(&h->rng, hs->interval_us, RESEND_JITTER_PERCENT);
+	if (hs->job)
+		return; /* the answer is here, and being looked at */
 	if (hs->state == I_COOKIE || outgoing_is_flown(&hs->out)) {
 		hs->interval_us = min_u64(2 * hs->interval_us, RESEND_MAX_US);
 		hs->sent_us = NEVER_US; /* no longer a sample of the RTT */
@@ -471,12 +487,6 @@ const char *hs_failure_text(enum hs_failure failure)
 
 void handshakes_counters(const struct handshakes *h, struct hs_counters *ret)
 {
-	struct handshake *hs;
-	size_t cursor = 0;
-
 	*ret = h->counters;
-	ret->half_open = 0;
-	while ((hs = map_next(h->by_index, &cursor)))
-		if (hs->state == R_M1 || hs->state == R_M2)
-			ret->half_open++;
+	ret->half_open = h->n_half_open;
 }

@@ -6,22 +6,26 @@
 #include "base/cleanup.h"
 #include "core/handshake/internal.h"
 
-static bool holds_chain_of(struct handshakes *h, const struct handshake *hs)
+/* The chain we hold of whoever is expected, where that is somebody in particular. */
+static const struct cached_chain *chain_of_expected(const struct handshakes *h,
+						    const struct handshake *hs)
 {
 	const struct hs_expect *e = &hs->attempt->expect;
-	const struct cached_chain *c;
-	struct peer_identity peer;
-	struct span chain[CHAIN_CERTS_MAX];
 	uint64_t id = e->node_id;
-	size_t n;
 
-	if (hs->is_join || hs->attempt->without_hash)
-		return false;
+	if (hs->is_join)
+		return NULL;
 	if (id == 0 && e->spiffe_id[0])
 		id = node_id_of(h->ops, e->spiffe_id);
-	c = chain_by_node(h, id);
-	return c && chain_decode(SPAN(c->bytes, c->len), chain, &n) == 0 &&
-	       h->judge->verify(h->judge_arg, chain, n, &peer) == IDENTITY_OK;
+	return chain_by_node(h, id);
+}
+
+static bool holds_chain_of(struct handshakes *h, const struct handshake *hs)
+{
+	const struct cached_chain *c = chain_of_expected(h, hs);
+
+	return c && !hs->attempt->without_hash &&
+	       h->judge->recheck(h->judge_arg, &c->peer) == IDENTITY_OK;
 }
 
 static int write_m1(struct handshakes *h, struct handshake *hs, uint8_t ret[M1_LEN])
@@ -89,6 +93,7 @@ void initiator_restart(struct handshakes *h, struct handshake *hs, uint64_t now_
 		handshake_free(h, hs);
 		return;
 	}
+	attempt_joins(h, fresh);
 	fresh->is_join = hs->is_join;
 	fresh->attempt = TAKE(hs->attempt);
 	handshake_free(h, hs);
@@ -133,7 +138,7 @@ void initiator_cookie(struct handshakes *h, const struct hs_path *path, struct s
 		return;
 	hs = map_get(h->by_index, &reply.receiver_index);
 	path_key_of(path, &key);
-	if (!hs || !hs->is_initiator || hs->state == I_M3 ||
+	if (!hs || !hs->is_initiator || hs->state == I_M3 || hs->job ||
 	    memcmp(&hs->key, &key, sizeof(key)) != 0 ||
 	    hs->attempt->n_cookies >= COOKIES_FOLLOWED_MAX || !answers_us(h, hs, &reply, cookie))
 		return;
@@ -154,11 +159,11 @@ void initiator_cookie(struct handshakes *h, const struct hs_path *path, struct s
 
 /* ---- M2 ---- */
 
-static bool params_are_allowed(const struct attempt *at, const struct params *p)
+static bool params_are_allowed(uint8_t aead_offer, const struct params *p)
 {
 	return p->version == HS_VERSION && p->suite == HS_SUITE &&
 	       (p->aead == AEAD_AES_256_GCM || p->aead == AEAD_CHACHA20_POLY1305) &&
-	       (p->aead & at->aead_offer) && p->lanes >= 1 && p->lanes <= HS_LANES_MAX &&
+	       (p->aead & aead_offer) && p->lanes >= 1 && p->lanes <= HS_LANES_MAX &&
 	       p->flags == 0 && p->reserved == 0;
 }
 
@@ -182,45 +187,73 @@ static void blame(struct attempt *at, enum hs_failure failure, enum identity_fau
 	at->fault = fault;
 }
 
-/* What was read and checked of M2; the exchange is a copy until all of it is. */
-struct m2 {
-	struct exchange x;
-	struct payload payload;
-	struct verified verified;
-};
-
-static int check_m2(struct handshakes *h, struct handshake *hs, uint8_t *plaintext, struct m2 *m)
+int job_check_m2(struct hs_job *job)
 {
-	struct attempt *at = hs->attempt;
+	const struct payload *p = &job->payload;
 	struct span rest;
 	int r;
 
-	if (hs->in.len <= M2_EXCHANGE_LEN)
+	if (job->in_len <= M2_EXCHANGE_LEN)
 		return -EBADMSG;
-	rest = SPAN(hs->in.bytes + M2_EXCHANGE_LEN, hs->in.len - M2_EXCHANGE_LEN);
-	m->x = hs->x;
-	r = m2_exchange_read(h->ops, &m->x, &at->ephemeral, hs->remote_index, hs->in.bytes);
+	rest = SPAN(job->in + M2_EXCHANGE_LEN, job->in_len - M2_EXCHANGE_LEN);
+	job->plaintext = malloc(rest.len);
+	if (!job->plaintext)
+		return -ENOMEM;
+	job->plaintext_size = rest.len;
+	r = m2_exchange_read(job->ops, &job->x, &job->ephemeral, job->responder_index, job->in);
 	if (r == 0)
-		r = auth_open(h->ops, &m->x, rest, true, plaintext, &m->payload);
+		r = auth_open(job->ops, &job->x, rest, true, job->plaintext, &job->payload);
 	if (r < 0)
 		return r;
-	if (!params_are_allowed(at, &m->payload.params) ||
-	    (m->payload.field == CHAIN_FIELD_IS_HASH && !at->offered_hash))
+	if (!params_are_allowed(job->aead_offer, &p->params) ||
+	    (p->field == CHAIN_FIELD_IS_HASH && !job->offered_hash))
 		return -EPROTO;
-	r = verify_credential(h, &m->payload, hs->is_join ? &at->join : NULL, &m->verified);
-	if (r == -EKEYREJECTED && !m->verified.is_unknown_hash)
-		blame(at, HS_FAIL_IDENTITY, m->verified.fault);
+	r = job_verify_chain(job);
 	if (r < 0)
 		return r;
-	r = m2_auth_check(h->ops, &m->x, &m->payload, m->verified.hash, m->verified.peer.pk);
+	return m2_auth_check(job->ops, &job->x, p, job->verified.hash, job->verified.peer.pk);
+}
+
+/* M2 is whole: to be read and checked. NULL: no memory. */
+static struct hs_job *new_m2_check(struct handshakes *h, struct handshake *hs, uint64_t now_us)
+{
+	struct hs_job *job = job_new(h, hs, JOB_CHECK_M2, JOB_CLASS_OWN, now_us);
+	const struct attempt *at = hs->attempt;
+
+	if (!job || job_know(job, chain_of_expected(h, hs)) < 0) {
+		hs_job_free(job);
+		return NULL;
+	}
+	job->x = hs->x;
+	job->ephemeral = at->ephemeral;
+	job->responder_index = hs->remote_index;
+	job->aead_offer = at->aead_offer;
+	job->offered_hash = at->offered_hash;
+	job->join = at->join;
+	job->in_len = hs->in.len;
+	job->in = TAKE(hs->in.bytes);
+	incoming_done(&hs->in);
+	return job;
+}
+
+/* What only the loop can say of a peer that has proved who it is. */
+static int accept_peer(struct handshakes *h, struct handshake *hs, struct hs_job *job)
+{
+	const struct peer_identity *peer = &job->verified.peer;
+	int r = job->r;
+
+	if (r == 0)
+		r = recheck_credential(h, &job->verified);
+	if (job->verified.fault != IDENTITY_OK)
+		blame(hs->attempt, HS_FAIL_IDENTITY, job->verified.fault);
 	if (r < 0)
 		return r;
-	if (!is_expected(hs, &m->verified.peer)) {
-		blame(at, HS_FAIL_UNEXPECTED, IDENTITY_OK);
+	if (!is_expected(hs, peer)) {
+		blame(hs->attempt, HS_FAIL_UNEXPECTED, IDENTITY_OK);
 		return -EKEYREJECTED;
 	}
-	if (!h->judge->accept(h->judge_arg, &m->verified.peer)) {
-		blame(at, HS_FAIL_POLICY, IDENTITY_OK);
+	if (!h->judge->accept(h->judge_arg, peer)) {
+		blame(hs->attempt, HS_FAIL_POLICY, IDENTITY_OK);
 		return -EKEYREJECTED;
 	}
 	return 0;
@@ -247,59 +280,85 @@ static int join_credential(struct handshakes *h, const struct hs_join *join,
 	return 0;
 }
 
-static int send_m3(struct handshakes *h, struct handshake *hs, struct m2 *m, struct hs_done *done,
-		   uint64_t now_us)
+int job_write_m3(struct hs_job *job)
 {
-	const struct attempt *at = hs->attempt;
-	struct params params = m->payload.params;
-	bool by_hash = !hs->is_join && !at->without_hash &&
-		       chain_is_taken(h, m->verified.peer.node_id, params.boot_epoch);
-	CLEANUP_FREE uint8_t *buffer = malloc(CHAIN_FIELD_ROOM);
-	CLEANUP_FREE uint8_t *message = malloc(WIRE_HS_MESSAGE_MAX);
-	uint8_t join_key[SHA256_LEN] = { 0 };
-	uint8_t rnd[MLDSA65_RND_LEN];
-	struct credential credential;
 	int r;
 
-	if (!buffer || !message)
+	job->message = malloc(WIRE_HS_MESSAGE_MAX);
+	if (!job->message)
 		return -ENOMEM;
-	params.lanes = h->lanes;
-	params.boot_epoch = hs->is_join ? 0 : h->identity.boot_epoch;
-	r = hs->is_join ? join_credential(h, &at->join, buffer, join_key, &credential)
-			: own_credential(h, false, by_hash, buffer, &credential);
+	job->message_len = WIRE_HS_MESSAGE_MAX;
+	r = m3_write(job->ops, &job->x, &job->params, &job->credential, job->key, job->seeds.rnd,
+		     job->message, WIRE_HS_MESSAGE_MAX);
 	if (r < 0)
 		return r;
-	entropy_fill(&h->entropy, rnd, sizeof(rnd));
-	hs->sent_hash = by_hash;
-	r = m3_write(h->ops, &m->x, &params, &credential,
-		     hs->is_join ? at->join.key : h->identity.key, rnd, message,
-		     WIRE_HS_MESSAGE_MAX);
-	bytes_wipe(rnd, sizeof(rnd));
-	if (r > 0)
-		session_root(h->ops, &m->x, done->root);
-	if (r > 0 && hs->is_join) {
-		memcpy(done->join_key, join_key, SHA256_LEN);
-		memcpy(done->token_id, at->join.token.id, TOKEN_ID_LEN);
-		memcpy(done->request_hash, credential.hash, SHA256_LEN);
-	}
-	bytes_wipe(join_key, sizeof(join_key));
-	if (r < 0)
-		return r;
-	memcpy(done->t_i, m->x.t_i, SHA256_LEN);
-	handshake_to(hs, I_M3);
-	return send_message(h, hs, WIRE_M3, SPAN(message, (size_t)r), now_us);
+	job->message_len = (size_t)r;
+	return 0;
 }
 
-static void complete(struct handshakes *h, struct handshake *hs, struct m2 *m, struct hs_done *done,
-		     uint64_t now_us)
+/* M3 is made of what M2 has left in the job. */
+static int prepare_m3(struct handshakes *h, struct handshake *hs, struct hs_job *job)
 {
-	const struct params *p = &m->payload.params;
-	struct action *a = action_new(h, HS_DONE, &hs->path, 0);
+	const struct attempt *at = hs->attempt;
+	bool by_hash =
+		!hs->is_join && !at->without_hash &&
+		chain_is_taken(h, job->verified.peer.node_id, job->payload.params.boot_epoch);
+
+	job->kind = JOB_WRITE_M3;
+	job->params = job->payload.params;
+	job->params.lanes = h->lanes;
+	job->params.boot_epoch = hs->is_join ? 0 : h->identity.boot_epoch;
+	job->key = hs->is_join ? at->join.key : h->identity.key;
+	entropy_fill(&h->entropy, job->seeds.rnd, sizeof(job->seeds.rnd));
+	hs->sent_hash = by_hash;
+	job->credential_bytes = malloc(CHAIN_FIELD_ROOM);
+	if (!job->credential_bytes)
+		return -ENOMEM;
+	return hs->is_join
+		       ? join_credential(h, &at->join, job->credential_bytes, job->join_key,
+					 &job->credential)
+		       : own_credential(h, false, by_hash, job->credential_bytes, &job->credential);
+}
+
+/* Nothing may be sealed twice: this handshake is over. */
+static void give_up(struct handshakes *h, struct handshake *hs)
+{
+	report_failure(h, hs, HS_FAIL_NO_COMPLETION, IDENTITY_OK);
+	handshake_free(h, hs);
+}
+
+bool initiator_m2_checked(struct handshakes *h, struct handshake *hs, struct hs_job *job,
+			  uint64_t now_us)
+{
+	int r = accept_peer(h, hs, job);
+
+	if (r < 0 && job->verified.is_unknown_hash) {
+		send_ack(h, hs, WIRE_M2, ACK_RESULT_UNKNOWN_HASH, 0);
+		initiator_restart(h, hs, now_us);
+		return false;
+	}
+	if (r < 0) {
+		handshake_bad_message(h, hs, now_us);
+		return false;
+	}
+	if (prepare_m3(h, hs, job) < 0) {
+		give_up(h, hs);
+		return false;
+	}
+	job_submit(h, hs, job, now_us);
+	return true;
+}
+
+static void fill_done(struct handshakes *h, const struct handshake *hs, const struct hs_job *job,
+		      struct hs_done *done)
+{
+	const struct params *p = &job->payload.params;
 
 	done->id = hs->attempt->id;
 	done->is_initiator = true;
 	done->is_join = hs->is_join;
-	done->peer = m->verified.peer;
+	done->peer = job->verified.peer;
+	session_root(h->ops, &job->x, done->root);
 	done->aead = p->aead == AEAD_AES_256_GCM ? AEAD_AES_256_GCM : AEAD_CHACHA20_POLY1305;
 	done->lanes_local = h->lanes;
 	done->lanes_peer = p->lanes;
@@ -307,47 +366,57 @@ static void complete(struct handshakes *h, struct handshake *hs, struct m2 *m, s
 	done->remote_index = hs->remote_index;
 	done->peer_boot_epoch = p->boot_epoch;
 	memcpy(done->e_initiator, hs->x.e_initiator, X25519_LEN);
-	hs->peer_id = done->peer.node_id;
-	hs->peer_boot_epoch = p->boot_epoch;
-	warm_put(h, &hs->key, m->payload.warm, now_us);
-	if (!hs->is_join && m->payload.field != CHAIN_FIELD_IS_HASH)
-		chain_put(h, hs->peer_id, m->payload.bytes, m->verified.hash);
-	h->counters.completed++;
-	if (a)
-		a->done = done;
-	else
-		free(done);
+	memcpy(done->t_i, job->x.t_i, SHA256_LEN);
+	if (!hs->is_join)
+		return;
+	memcpy(done->join_key, job->join_key, SHA256_LEN);
+	memcpy(done->token_id, hs->attempt->join.token.id, TOKEN_ID_LEN);
+	memcpy(done->request_hash, job->credential.hash, SHA256_LEN);
 }
 
-static void accept_m2(struct handshakes *h, struct handshake *hs, struct m2 *m, uint64_t now_us)
+void initiator_m3_written(struct handshakes *h, struct handshake *hs, struct hs_job *job,
+			  uint64_t now_us)
 {
-	struct hs_done *done = calloc(1, sizeof(*done));
-	int r = done ? send_m3(h, hs, m, done, now_us) : -ENOMEM;
+	struct hs_done *done = job->r == 0 ? calloc(1, sizeof(*done)) : NULL;
+	struct action *a;
 
-	if (r < 0) { /* nothing may be sealed twice: this handshake is over */
-		if (done)
-			bytes_wipe(done, sizeof(*done));
-		free(done);
-		report_failure(h, hs, HS_FAIL_NO_COMPLETION, IDENTITY_OK);
-		handshake_free(h, hs);
+	if (!done) {
+		give_up(h, hs);
 		return;
 	}
-	complete(h, hs, m, done, now_us);
+	fill_done(h, hs, job, done);
+	handshake_to(hs, I_M3);
+	if (send_message(h, hs, WIRE_M3, SPAN(job->message, job->message_len), now_us) < 0) {
+		bytes_wipe(done, sizeof(*done));
+		free(done);
+		give_up(h, hs);
+		return;
+	}
+	a = action_new(h, HS_DONE, &hs->path, 0);
+	if (a)
+		a->done = done;
+	hs->peer_id = job->verified.peer.node_id;
+	hs->peer_boot_epoch = job->payload.params.boot_epoch;
+	warm_put(h, &hs->key, job->payload.warm, now_us);
+	if (!hs->is_join)
+		chain_put(h, &job->verified.peer, job->verified.encoded, job->verified.hash,
+			  job->verified.verified_us);
+	h->counters.completed++;
 	hs->end_us = now_us + ATTEMPT_US;
-	hs->ack_us = NEVER_US;
 	bytes_wipe(&hs->x.s, sizeof(hs->x.s)); /* e_initiator stays, to know it again */
 	bytes_wipe(&hs->attempt->ephemeral, sizeof(hs->attempt->ephemeral));
+	if (!a) {
+		bytes_wipe(done, sizeof(*done));
+		free(done);
+	}
 }
 
 void initiator_m2(struct handshakes *h, struct handshake *hs, const struct wire_handshake *w,
 		  uint64_t now_us)
 {
-	CLEANUP_FREE uint8_t *plaintext = NULL;
-	struct m2 *m;
-	size_t len;
-	int r;
+	struct hs_job *job;
 
-	if (hs->state != I_M1 || w->sender_index == 0)
+	if (hs->state != I_M1 || w->sender_index == 0 || hs->job)
 		return;
 	hs->attempt->was_heard = true;
 	if (hs->in.bytes && w->sender_index != hs->remote_index) {
@@ -361,22 +430,13 @@ void initiator_m2(struct handshakes *h, struct handshake *hs, const struct wire_
 	measure_rtt(hs, now_us);
 	if (!take_fragment(h, hs, w, now_us))
 		return;
-	len = hs->in.len;
-	plaintext = malloc(len);
-	m = calloc(1, sizeof(*m));
-	r = plaintext && m ? check_m2(h, hs, plaintext, m) : -ENOMEM;
-	if (r == 0) {
-		accept_m2(h, hs, m, now_us);
-		incoming_done(&hs->in);
-	} else if (m && m->verified.is_unknown_hash) {
-		send_ack(h, hs, WIRE_M2, ACK_RESULT_UNKNOWN_HASH, 0);
-		initiator_restart(h, hs, now_us);
-	} else {
-		handshake_bad_message(h, hs, now_us);
+	if (!job_has_room(h, hs, JOB_CLASS_OWN)) {
+		handshake_message_lost(h, hs, now_us);
+		return;
 	}
-	if (plaintext)
-		bytes_wipe(plaintext, len);
-	if (m)
-		bytes_wipe(m, sizeof(*m));
-	free(m);
+	job = new_m2_check(h, hs, now_us);
+	if (job)
+		job_submit(h, hs, job, now_us);
+	else
+		handshake_bad_message(h, hs, now_us);
 }

@@ -27,6 +27,13 @@
 #define WARM_LIFE_US SECONDS(7200) /* the longest one can be worth something */
 #define ACTIONS_MAX 1024	   /* datagrams waiting to be sent; more are lost */
 #define REPEATED_MAX 64
+/* New M1 a second that are looked at, of those who have proved their address. One that is not is
+ * dropped before anything is computed for it; it comes again. */
+#define M1_HOST_RATE 50
+#define M1_NETWORK_RATE 100
+#define M1_PREFIX_RATE 200
+#define FAIR_BUCKETS 256	/* who has had work done, by hash */
+#define FAIR_HALF_US SECONDS(1) /* what was done counts half as much after this */
 #define NETWORK_KEYS_MAX (HS_OLD_NETWORK_KEYS_MAX + 1)
 #define PATH_KEY_LEN 24
 
@@ -70,6 +77,22 @@ struct attempt {
 	enum identity_fault fault;
 };
 
+/* Handshakes that have something in common, in the order of coming. */
+struct crowd {
+	uint8_t key[PATH_KEY_LEN];
+	unsigned n;
+	struct handshake *oldest, *newest;
+};
+
+/* What half-open handshakes have in common. */
+enum crowd_level {
+	CROWD_SOURCE,
+	CROWD_HOST,
+	CROWD_NETWORK,
+	CROWD_PREFIX,
+	N_CROWDS,
+};
+
 struct handshake {
 	enum hs_state state;
 	bool is_initiator;
@@ -100,7 +123,96 @@ struct handshake {
 	bool sent_hash;		  /* our last message has our chain as a hash */
 	uint64_t peer_id;	  /* whose chain was verified */
 	uint64_t peer_boot_epoch; /* from M2 */
+	uint64_t job;		  /* number of the one it waits for; 0 none */
 	struct attempt *attempt;  /* initiator */
+	/* Half open: one of each level. Ours and finished ones: the first, of all such. */
+	struct crowd *crowd[N_CROWDS];
+	struct handshake *older[N_CROWDS], *newer[N_CROWDS];
+};
+
+/* Whose work is counted, the wider first. */
+enum fair_level {
+	FAIR_PREFIX,
+	FAIR_NETWORK,
+	FAIR_HOST,
+	N_FAIR,
+};
+
+enum job_kind {
+	JOB_WRITE_M2,
+	JOB_CHECK_M2,
+	JOB_WRITE_M3,
+	JOB_CHECK_M3,
+};
+
+/* The most proven first: who may go on while others wait. */
+enum job_class {
+	JOB_CLASS_OWN,	/* we began it */
+	JOB_CLASS_M3,	/* the peer has agreed on keys with us */
+	JOB_CLASS_WARM, /* M1 on a cookie from an earlier handshake */
+	JOB_CLASS_M1,
+};
+
+struct verified {
+	enum identity_fault fault;
+	bool is_unknown_hash;
+	struct peer_identity peer;
+	uint64_t verified_us;
+	uint8_t hash[SHA256_LEN];
+	struct span encoded;
+};
+
+/* One step of one handshake, with all that it reads and writes; the second of two initiators'
+ * steps goes on with what the first has left here. */
+struct hs_job {
+	struct hs_job *next; /* while it waits */
+	enum job_kind kind;
+	enum job_class class;
+	uint8_t bucket[N_FAIR];
+	uint32_t local_index; /* of its handshake */
+	uint64_t number;
+	bool is_run;
+	int r; /* what came of it: as the functions of schedule.h */
+	const struct crypto_ops *ops;
+	const struct hs_judge *judge;
+	void *judge_arg;
+	int64_t unix_s;
+	uint64_t now_us; /* when it was made */
+	struct exchange x;
+	bool is_join;
+	/* writing: M2, M3 */
+	uint32_t responder_index;
+	uint8_t ek[MLKEM768_EK_LEN];
+	struct m2_seeds seeds; /* of M3, rnd alone */
+	struct params params;
+	uint8_t warm[WARM_LEN];
+	uint8_t *credential_bytes; /* owned, CHAIN_FIELD_ROOM; borrowed by credential */
+	struct credential credential;
+	const struct signing_key *key; /* borrowed */
+	uint8_t *message;	       /* owned, what was written */
+	size_t message_len;
+	/* checking: M2 */
+	uint8_t *in; /* owned, as it came */
+	size_t in_len;
+	struct ephemeral ephemeral;
+	uint8_t aead_offer;
+	bool offered_hash;
+	struct hs_join join;
+	/* checking: M2, M3 */
+	uint8_t *plaintext; /* owned; borrowed by payload and verified */
+	size_t plaintext_size;
+	struct payload payload;
+	struct verified verified;
+	/* the chain held of this peer, if any, and whether its verification stands */
+	uint8_t *known; /* owned */
+	size_t known_len;
+	uint8_t known_hash[SHA256_LEN];
+	bool known_is_fresh;
+	uint64_t known_us; /* when it was verified */
+	struct peer_identity known_peer;
+	/* join */
+	struct join_block block;
+	uint8_t join_key[SHA256_LEN];
 };
 
 struct action {
@@ -127,11 +239,13 @@ struct warm_cookie {
 	uint64_t until_us;
 };
 
-/* What is known of a peer's chain, and whether it holds ours. */
+/* A peer's chain, what it proved, and whether the peer holds ours. */
 struct cached_chain {
 	uint64_t node_id;
 	uint8_t hash[SHA256_LEN];
-	uint8_t *bytes; /* owned; encoded */
+	struct peer_identity peer; /* what it proved when it was verified, */
+	uint64_t verified_us;	   /* at this time */
+	uint8_t *bytes;		   /* owned; encoded */
 	size_t len;
 	bool took_ours; /* with this hash, under this boot epoch of the peer's */
 	uint8_t ours[SHA256_LEN];
@@ -153,13 +267,26 @@ struct handshakes {
 	struct network_keys nk[NETWORK_KEYS_MAX];
 	size_t n_nk;
 	struct cookie_jar jar;
-	struct map *by_index;  /* local index: struct handshake, owned */
-	struct map *by_source; /* path key | initiator's index: responders' */
+	struct rates m1_rates;
+	struct map *by_index;	      /* local index: struct handshake, owned */
+	struct map *by_source;	      /* path key | initiator's index: responders' */
+	struct map *crowds[N_CROWDS]; /* of half-open ones, by what they have in common; owned */
+	unsigned n_half_open;
+	struct crowd finished; /* R_DONE, R_REFUSED */
+	struct crowd ours;     /* we began them */
 	struct map *replays;
 	struct map *warm;
 	struct map *chains_by_node; /* struct cached_chain, owned */
 	struct map *chains_by_hash;
 	size_t n_attempts;
+	struct hs_job *waiting; /* in the order of coming */
+	unsigned n_waiting;
+	unsigned n_workers;
+	unsigned n_out;
+	uint64_t next_job;
+	uint8_t fair_key[16];
+	uint32_t work_done[N_FAIR][FAIR_BUCKETS]; /* jobs, lately */
+	uint64_t fair_us;			  /* when they are halved */
 	struct action *first, *last;
 	size_t n_sends;
 	uint8_t *lent_block; /* CSRs of the last HS_DONE */
@@ -179,9 +306,19 @@ void path_key_of(const struct hs_path *path, struct path_key *ret);
 size_t path_source(const struct hs_path *path, uint8_t ret[SOURCE_MAX]);
 /* What limits count by: IPv4 /24, IPv6 /56, incoming link. */
 size_t path_prefix(const struct hs_path *path, uint8_t ret[SOURCE_PREFIX_MAX]);
-/* The address without port, or node id. */
-bool path_same_address(const struct hs_path *a, const struct hs_path *b);
+/* What one host has for itself: the address without port, or node id. */
+size_t path_host(const struct hs_path *path, uint8_t ret[SOURCE_MAX]);
+/* What anyone has who has one IPv6 address: its /64; otherwise the same. */
+size_t path_network(const struct hs_path *path, uint8_t ret[SOURCE_MAX]);
 size_t path_body_size(const struct hs_path *path);
+
+/* The source at each level, for rates; what ret borrows is in bytes. */
+struct path_names {
+	uint8_t host[SOURCE_MAX], network[SOURCE_MAX], prefix[SOURCE_PREFIX_MAX];
+	struct rate_source source;
+};
+
+void path_names_of(const struct hs_path *path, struct path_names *ret);
 
 /* ---- the table (half_open.c) ---- */
 
@@ -191,7 +328,11 @@ void handshake_free(struct handshakes *h, struct handshake *hs); /* out of all t
 void handshake_to(struct handshake *hs, enum hs_state state);
 struct handshake *handshake_by_source(const struct handshakes *h, const struct path_key *key,
 				      uint32_t remote_index);
-/* A responder's, after the limits: the oldest incomplete goes. */
+/* An initiator's: it is found by attempt_on_path() from now on. */
+void attempt_joins(struct handshakes *h, struct handshake *hs);
+/* A responder's has come to its end, and is only remembered. */
+void half_open_finished(struct handshakes *h, struct handshake *hs, enum hs_state state);
+/* A responder's, after the limits: of the network and host that have the most, the oldest goes. */
 struct handshake *half_open_new(struct handshakes *h, const struct hs_path *path,
 				uint32_t remote_index, uint64_t now_us);
 unsigned half_open_warm(const struct handshakes *h, const struct hs_path *path);
@@ -208,8 +349,11 @@ void warm_put(struct handshakes *h, const struct path_key *key, const uint8_t co
 	      uint64_t now_us);
 bool warm_get(struct handshakes *h, const struct path_key *key, uint64_t now_us,
 	      uint8_t ret[COOKIE_LEN]);
-void chain_put(struct handshakes *h, uint64_t node_id, struct span encoded,
-	       const uint8_t hash[SHA256_LEN]);
+/* A chain that has just been verified, or of which an earlier verification still stands. */
+void chain_put(struct handshakes *h, const struct peer_identity *peer, struct span encoded,
+	       const uint8_t hash[SHA256_LEN], uint64_t verified_us);
+/* Whether what it proved stands without verifying it anew, if the judge says so as well. */
+bool chain_is_fresh(const struct cached_chain *c, uint64_t now_us);
 struct cached_chain *chain_by_node(const struct handshakes *h, uint64_t node_id);
 struct cached_chain *chain_by_hash(const struct handshakes *h, const uint8_t hash[SHA256_LEN]);
 void chain_free(struct cached_chain *c);
@@ -239,18 +383,49 @@ void report_failure(struct handshakes *h, const struct handshake *hs, enum hs_fa
 /* May end hs: it is not to be touched after. */
 void handshake_bad_message(struct handshakes *h, struct handshake *hs, uint64_t now_us);
 
-struct verified {
-	enum identity_fault fault;
-	bool is_unknown_hash;
-	struct peer_identity peer;
-	uint8_t hash[SHA256_LEN];
-	struct span encoded;
-};
+/* ---- jobs (jobs.c): making, waiting, fairness; what they do is in credential.c and the roles ----
+ */
 
-/* The chain in a payload, or held under its hash; judged. -EBADMSG, -EKEYREJECTED with the
- * fault. join is NULL for members. */
-int verify_credential(struct handshakes *h, const struct payload *p, const struct hs_join *join,
-		      struct verified *ret);
+/* NULL: no memory. */
+struct hs_job *job_new(struct handshakes *h, const struct handshake *hs, enum job_kind kind,
+		       enum job_class class, uint64_t now_us);
+/* Whether one more of this class and from this path would be begun or kept waiting. */
+bool job_has_room(struct handshakes *h, const struct handshake *hs, enum job_class class);
+/* Takes the job; hs waits for it, or is gone. */
+void job_submit(struct handshakes *h, struct handshake *hs, struct hs_job *job, uint64_t now_us);
+/* The handshake is gone, or waits no more. */
+void job_forget(struct handshakes *h, struct handshake *hs);
+/* Our identity has changed: what waits to be written in the name of the one before is dropped. */
+void jobs_drop_writing(struct handshakes *h);
+void jobs_free(struct handshakes *h);
+
+/* A copy of a chain that we hold, for a job to compare with; NULL does nothing. -ENOMEM. */
+int job_know(struct hs_job *job, const struct cached_chain *c);
+/* The chain in the payload, or known by its hash; judged but for what changes. Part of a job:
+ * -EBADMSG, -EKEYREJECTED with the fault. */
+int job_verify_chain(struct hs_job *job);
+/* What changes, and that it is not ourselves; on the loop. */
+int recheck_credential(struct handshakes *h, struct verified *v);
+
+/* The parts of jobs, and what follows them; these return true where they keep the job. */
+int job_write_m2(struct hs_job *job);
+int job_check_m2(struct hs_job *job);
+int job_write_m3(struct hs_job *job);
+int job_check_m3(struct hs_job *job);
+void responder_m2_written(struct handshakes *h, struct handshake *hs, struct hs_job *job,
+			  uint64_t now_us);
+bool initiator_m2_checked(struct handshakes *h, struct handshake *hs, struct hs_job *job,
+			  uint64_t now_us);
+void initiator_m3_written(struct handshakes *h, struct handshake *hs, struct hs_job *job,
+			  uint64_t now_us);
+void responder_m3_checked(struct handshakes *h, struct handshake *hs, struct hs_job *job,
+			  uint64_t now_us);
+/* M1 whose turn has come: false if it was answered meanwhile. */
+bool responder_m1_is_new(struct handshakes *h, const struct handshake *hs, struct hs_job *job);
+
+/* A message that was not looked at for want of room: its sender is asked for it again. */
+void handshake_message_lost(struct handshakes *h, struct handshake *hs, uint64_t now_us);
+
 /* Our chain, with the root for joiners; buffer holds what the credential borrows. */
 int own_credential(struct handshakes *h, bool with_root, bool by_hash,
 		   uint8_t buffer[CHAIN_FIELD_ROOM], struct credential *ret);

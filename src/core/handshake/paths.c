@@ -47,11 +47,31 @@ size_t path_prefix(const struct hs_path *path, uint8_t ret[SOURCE_PREFIX_MAX])
 	return w.len;
 }
 
-bool path_same_address(const struct hs_path *a, const struct hs_path *b)
+static size_t cut(uint8_t ret[SOURCE_MAX], size_t len)
 {
-	if (a->is_mesh || b->is_mesh)
-		return a->is_mesh && b->is_mesh && a->node_id == b->node_id;
-	return memcmp(a->remote.ip, b->remote.ip, sizeof(a->remote.ip)) == 0;
+	memset(ret + len, 0, SOURCE_MAX - len);
+	return len;
+}
+
+size_t path_host(const struct hs_path *path, uint8_t ret[SOURCE_MAX])
+{
+	size_t n = path_source(path, ret);
+
+	return cut(ret, path->is_mesh ? n : n - 2);
+}
+
+size_t path_network(const struct hs_path *path, uint8_t ret[SOURCE_MAX])
+{
+	size_t n = path_host(path, ret);
+
+	return ret[0] == TAG_IPV6 ? cut(ret, 9) : n;
+}
+
+void path_names_of(const struct hs_path *path, struct path_names *ret)
+{
+	ret->source.of[RATE_HOST] = SPAN(ret->host, path_host(path, ret->host));
+	ret->source.of[RATE_NETWORK] = SPAN(ret->network, path_network(path, ret->network));
+	ret->source.of[RATE_PREFIX] = SPAN(ret->prefix, path_prefix(path, ret->prefix));
 }
 
 size_t path_body_size(const struct hs_path *path)

@@ -6,6 +6,13 @@
 #include "base/cleanup.h"
 #include "core/handshake/internal.h"
 
+static const struct rate_limits m1_limits = {
+	.of = { [RATE_HOST] = M1_HOST_RATE,
+		[RATE_NETWORK] = M1_NETWORK_RATE,
+		[RATE_PREFIX] = M1_PREFIX_RATE },
+	.all = UINT32_MAX, /* what is too much in all is for the jobs to say, and they are fair */
+};
+
 static const struct network_keys *network_keys_of(const struct handshakes *h, struct span datagram)
 {
 	for (size_t i = 0; i < h->n_nk; i++)
@@ -19,13 +26,15 @@ static void reply_with_cookie(struct handshakes *h, const struct hs_path *path,
 			      const struct network_keys *nk, const struct wire_handshake *w,
 			      uint64_t now_us)
 {
-	uint8_t prefix[SOURCE_PREFIX_MAX], source[SOURCE_MAX];
+	struct path_names names;
+	uint8_t source[SOURCE_MAX];
 	uint8_t cookie[COOKIE_LEN], nonce[16];
 	struct action *a;
 	uint8_t epoch;
 
+	path_names_of(path, &names);
 	if (w->offset != 0 || w->body.len != path_body_size(path) || h->n_sends >= ACTIONS_MAX ||
-	    !cookie_reply_allowed(&h->jar, SPAN(prefix, path_prefix(path, prefix)), now_us))
+	    !cookie_reply_allowed(&h->jar, &names.source, now_us))
 		return;
 	epoch = cookie_now(&h->jar, h->ops, SPAN(source, path_source(path, source)), cookie);
 	entropy_fill(&h->entropy, nonce, sizeof(nonce));
@@ -72,34 +81,55 @@ static bool gives_way(struct handshakes *h, const struct handshake *hs, const ui
 	return now_us >= at->crossing_us + CROSSING_HOLD_US;
 }
 
-static int write_m2(struct handshakes *h, struct handshake *hs, struct exchange *x,
-		    const uint8_t ek[MLKEM768_EK_LEN], const struct params *offer, uint8_t *ret,
-		    uint8_t *buffer)
+int job_write_m2(struct hs_job *job)
+{
+	int r;
+
+	job->message = malloc(WIRE_HS_MESSAGE_MAX);
+	if (!job->message)
+		return -ENOMEM;
+	job->message_len = WIRE_HS_MESSAGE_MAX;
+	r = m2_exchange_write(job->ops, &job->x, job->responder_index, job->ek, &job->seeds,
+			      job->message);
+	if (r == 0)
+		r = m2_auth_write(job->ops, &job->x, &job->params, job->warm, &job->credential,
+				  job->key, job->seeds.rnd, job->message + M2_EXCHANGE_LEN,
+				  WIRE_HS_MESSAGE_MAX - M2_EXCHANGE_LEN);
+	if (r < 0)
+		return r;
+	job->message_len = (size_t)r + M2_EXCHANGE_LEN;
+	return 0;
+}
+
+/* What M2 is made of, but for the exchange with M1. NULL: no memory. */
+static struct hs_job *new_m2_job(struct handshakes *h, struct handshake *hs,
+				 const struct params *offer, enum job_class class, uint64_t now_us)
 {
 	bool by_hash = !hs->is_join && (offer->flags & PARAMS_FLAG_HOLDS_CHAIN);
-	const struct params params = {
+	struct hs_job *job = job_new(h, hs, JOB_WRITE_M2, class, now_us);
+	uint8_t source[SOURCE_MAX];
+
+	if (!job)
+		return NULL;
+	job->params = (struct params){
 		.version = HS_VERSION,
 		.suite = HS_SUITE,
 		.aead = (uint8_t)hs->aead,
 		.lanes = h->lanes,
 		.boot_epoch = h->identity.boot_epoch,
 	};
-	uint8_t source[SOURCE_MAX], warm[WARM_LEN];
-	struct credential credential;
-	struct m2_seeds seeds;
-	int r = own_credential(h, hs->is_join, by_hash, buffer, &credential);
-
-	if (r < 0)
-		return r;
+	job->responder_index = hs->local_index;
+	job->key = h->identity.key;
 	hs->sent_hash = by_hash;
-	cookie_warm_now(&h->jar, h->ops, SPAN(source, path_source(&hs->path, source)), warm);
-	entropy_fill(&h->entropy, (uint8_t *)&seeds, sizeof(seeds));
-	r = m2_exchange_write(h->ops, x, hs->local_index, ek, &seeds, ret);
-	if (r == 0)
-		r = m2_auth_write(h->ops, x, &params, warm, &credential, h->identity.key, seeds.rnd,
-				  ret + M2_EXCHANGE_LEN, WIRE_HS_MESSAGE_MAX - M2_EXCHANGE_LEN);
-	bytes_wipe(&seeds, sizeof(seeds));
-	return r < 0 ? r : r + M2_EXCHANGE_LEN;
+	cookie_warm_now(&h->jar, h->ops, SPAN(source, path_source(&hs->path, source)), job->warm);
+	entropy_fill(&h->entropy, (uint8_t *)&job->seeds, sizeof(job->seeds));
+	job->credential_bytes = malloc(CHAIN_FIELD_ROOM);
+	if (!job->credential_bytes ||
+	    own_credential(h, hs->is_join, by_hash, job->credential_bytes, &job->credential) < 0) {
+		hs_job_free(job);
+		return NULL;
+	}
+	return job;
 }
 
 /* M1 opened: -EAGAIN when it is to be forgotten without a trace, other errors count. */
@@ -129,38 +159,66 @@ static int judge_m1(struct handshakes *h, struct handshake *hs, struct exchange 
 	return 0;
 }
 
+static enum job_class class_of_m1(const struct handshake *hs)
+{
+	return hs->cookie_epoch == COOKIE_EPOCH_WARM ? JOB_CLASS_WARM : JOB_CLASS_M1;
+}
+
 static void answer_m1(struct handshakes *h, struct handshake *hs, uint64_t now_us)
 {
-	CLEANUP_FREE uint8_t *message = malloc(WIRE_HS_MESSAGE_MAX);
-	CLEANUP_FREE uint8_t *buffer = malloc(CHAIN_FIELD_ROOM);
 	uint8_t ek[MLKEM768_EK_LEN];
-	struct exchange x;
+	struct hs_job *job = NULL;
 	struct params offer;
-	int r = message && buffer ? judge_m1(h, hs, &x, ek, &offer, now_us) : -ENOMEM;
+	struct exchange x;
+	int r;
 
+	if (!job_has_room(h, hs, class_of_m1(hs))) {
+		handshake_free(h, hs);
+		return;
+	}
+	r = judge_m1(h, hs, &x, ek, &offer, now_us);
 	if (r < 0 && r != -EAGAIN) {
 		handshake_bad_message(h, hs, now_us);
 		bytes_wipe(&x, sizeof(x));
 		return;
 	}
 	if (r == 0)
-		r = replay_remember(h, x.e_initiator, cookie_expiry_us(&h->jar, hs->cookie_epoch));
-	if (r == 0)
-		r = write_m2(h, hs, &x, ek, &offer, message, buffer);
-	if (r < 0) {
-		/* A second M2 would seal under keys that may have been used: silence. */
+		job = new_m2_job(h, hs, &offer, class_of_m1(hs), now_us);
+	if (!job) {
 		handshake_free(h, hs);
 		bytes_wipe(&x, sizeof(x));
 		return;
 	}
-	hs->x = x;
+	job->x = x;
+	memcpy(job->ek, ek, sizeof(ek));
 	bytes_wipe(&x, sizeof(x));
 	incoming_done(&hs->in);
+	job_submit(h, hs, job, now_us);
+}
+
+bool responder_m1_is_new(struct handshakes *h, const struct handshake *hs, struct hs_job *job)
+{
+	if (replay_seen(h, job->x.e_initiator)) {
+		h->counters.replayed++;
+		return false;
+	}
+	return replay_remember(h, job->x.e_initiator,
+			       cookie_expiry_us(&h->jar, hs->cookie_epoch)) == 0;
+}
+
+void responder_m2_written(struct handshakes *h, struct handshake *hs, struct hs_job *job,
+			  uint64_t now_us)
+{
+	if (job->r < 0) {
+		/* A second M2 would seal under keys that may have been used: silence. */
+		handshake_free(h, hs);
+		return;
+	}
+	hs->x = job->x;
 	hs->in_type = WIRE_M3;
-	hs->ack_us = NEVER_US;
 	hs->n_failures = 0;
 	handshake_to(hs, R_M2);
-	if (send_message(h, hs, WIRE_M2, SPAN(message, (size_t)r), now_us) < 0)
+	if (send_message(h, hs, WIRE_M2, SPAN(job->message, job->message_len), now_us) < 0)
 		handshake_free(h, hs);
 }
 
@@ -170,6 +228,7 @@ static struct handshake *admit(struct handshakes *h, const struct hs_path *path,
 {
 	uint8_t source[SOURCE_MAX], cookie[COOKIE_LEN];
 	size_t n = path_source(path, source);
+	struct path_names names;
 	struct handshake *hs;
 	struct path_key key;
 
@@ -189,8 +248,14 @@ static struct handshake *admit(struct handshakes *h, const struct hs_path *path,
 		reply_with_cookie(h, path, nk, w, now_us);
 		return NULL;
 	}
-	if (!hs)
+	if (!hs) {
+		path_names_of(path, &names);
+		if (!rates_take(&h->m1_rates, &m1_limits, &names.source, now_us)) {
+			h->counters.m1_over_rate++;
+			return NULL;
+		}
 		hs = half_open_new(h, path, w->sender_index, now_us);
+	}
 	if (!hs)
 		return NULL;
 	hs->nk = *nk;
@@ -202,12 +267,32 @@ static struct handshake *admit(struct handshakes *h, const struct hs_path *path,
 	return hs;
 }
 
+/* Beyond its rate, and not of a handshake that has begun: only who has proved that address can have
+ * used that up, so nobody can do it for another. */
+static bool is_over_rate(const struct handshakes *h, const struct hs_path *path,
+			 const struct wire_handshake *w, uint64_t now_us)
+{
+	uint8_t host[SOURCE_MAX];
+	struct path_key key;
+
+	if (rates_host_has_left(&h->m1_rates, &m1_limits, SPAN(host, path_host(path, host)),
+				now_us))
+		return false;
+	path_key_of(path, &key);
+	return !handshake_by_source(h, &key, w->sender_index);
+}
+
 void responder_m1(struct handshakes *h, const struct hs_path *path, const struct wire_handshake *w,
 		  struct span datagram, uint64_t now_us)
 {
-	const struct network_keys *nk = network_keys_of(h, datagram);
+	const struct network_keys *nk;
 	struct handshake *hs;
 
+	if (is_over_rate(h, path, w, now_us)) { /* before the macs are: this is what floods meet */
+		h->counters.m1_over_rate++;
+		return;
+	}
+	nk = network_keys_of(h, datagram);
 	if (!nk) {
 		h->counters.bad_mac1++;
 		return;
@@ -216,7 +301,7 @@ void responder_m1(struct handshakes *h, const struct hs_path *path, const struct
 	    w->sender_index == 0 || (path->is_mesh && path->node_id == h->identity.node_id))
 		return;
 	hs = admit(h, path, nk, w, datagram, now_us);
-	if (!hs)
+	if (!hs || hs->job)
 		return;
 	if (hs->state == R_M2) { /* the same M1 again: M2 again, within its limits */
 		h->counters.replayed++;
@@ -229,63 +314,84 @@ void responder_m1(struct handshakes *h, const struct hs_path *path, const struct
 
 /* ---- M3 ---- */
 
-struct m3 {
-	struct exchange x;
-	struct payload payload;
-	struct verified verified;
-	struct join_block block;
-	uint8_t join_key[SHA256_LEN];
-};
-
 static bool params_are_allowed(const struct handshake *hs, const struct params *p)
 {
 	return p->version == HS_VERSION && p->suite == HS_SUITE && p->aead == (uint8_t)hs->aead &&
 	       p->lanes >= 1 && p->lanes <= HS_LANES_MAX && p->flags == 0 && p->reserved == 0;
 }
 
-static int check_join(struct handshakes *h, struct m3 *m)
+static int check_join(struct hs_job *job)
 {
-	uint8_t *pk = m->verified.peer.pk;
-	int r = join_block_decode(m->payload.bytes, &m->block);
+	uint8_t *pk = job->verified.peer.pk;
+	int r;
 
+	job->ops->sha256(&job->payload.bytes, 1, job->verified.hash);
+	r = job->judge->csr_key(job->judge_arg, job->block.csr_mldsa, pk);
 	if (r < 0)
 		return r;
-	h->ops->sha256(&m->payload.bytes, 1, m->verified.hash);
-	if (!h->judge->token(h->judge_arg, m->block.token_id, m->join_key))
-		return -EKEYREJECTED;
-	r = h->judge->csr_key(h->judge_arg, m->block.csr_mldsa, pk);
-	if (r < 0)
-		return r;
-	return m3_auth_check(h->ops, &m->x, &m->payload, m->verified.hash, pk, m->join_key);
+	return m3_auth_check(job->ops, &job->x, &job->payload, job->verified.hash, pk,
+			     job->join_key);
 }
 
-static int check_member(struct handshakes *h, struct handshake *hs, struct m3 *m)
-{
-	const struct peer_identity *peer = &m->verified.peer;
-	int r = verify_credential(h, &m->payload, NULL, &m->verified);
-
-	if (r < 0)
-		return r;
-	r = m3_auth_check(h->ops, &m->x, &m->payload, m->verified.hash, peer->pk, NULL);
-	if (r < 0)
-		return r;
-	if (hs->path.is_mesh && hs->path.node_id != peer->node_id)
-		return -EKEYREJECTED;
-	return h->judge->accept(h->judge_arg, peer) ? 0 : -EKEYREJECTED;
-}
-
-static int check_m3(struct handshakes *h, struct handshake *hs, uint8_t *plaintext, struct m3 *m)
+int job_check_m3(struct hs_job *job)
 {
 	int r;
 
-	m->x = hs->x;
-	r = auth_open(h->ops, &m->x, SPAN(hs->in.bytes, hs->in.len), false, plaintext, &m->payload);
+	if (job->is_join)
+		return check_join(job);
+	r = job_verify_chain(job);
 	if (r < 0)
 		return r;
-	if (!params_are_allowed(hs, &m->payload.params) ||
-	    (m->payload.field == CHAIN_FIELD_IS_JOIN) != hs->is_join)
+	return m3_auth_check(job->ops, &job->x, &job->payload, job->verified.hash,
+			     job->verified.peer.pk, NULL);
+}
+
+/* The peer's chain as far as we hold it, or what the token says, for the job. */
+static int prepare_check(struct handshakes *h, struct hs_job *job)
+{
+	const struct payload *p = &job->payload;
+	struct span chain[CHAIN_CERTS_MAX];
+	uint8_t hash[SHA256_LEN];
+	size_t n;
+	int r;
+
+	if (job->is_join) {
+		r = join_block_decode(p->bytes, &job->block);
+		if (r < 0)
+			return r;
+		return h->judge->token(h->judge_arg, job->block.token_id, job->join_key)
+			       ? 0
+			       : -EKEYREJECTED;
+	}
+	if (p->field == CHAIN_FIELD_IS_HASH) {
+		job->verified.is_unknown_hash = !chain_by_hash(h, p->bytes.at);
+		return job->verified.is_unknown_hash ? -EKEYREJECTED
+						     : job_know(job, chain_by_hash(h, p->bytes.at));
+	}
+	if (chain_decode(p->bytes, chain, &n) < 0)
+		return -EBADMSG;
+	chain_hash(h->ops, chain, n, hash);
+	return job_know(job, chain_by_hash(h, hash));
+}
+
+/* M3 opened and taken apart: what is left to do is slow. */
+static int open_m3(struct handshakes *h, struct handshake *hs, struct hs_job *job)
+{
+	int r;
+
+	job->plaintext = malloc(hs->in.len);
+	if (!job->plaintext)
+		return -ENOMEM;
+	job->plaintext_size = hs->in.len;
+	job->x = hs->x;
+	r = auth_open(h->ops, &job->x, SPAN(hs->in.bytes, hs->in.len), false, job->plaintext,
+		      &job->payload);
+	if (r < 0)
+		return r;
+	if (!params_are_allowed(hs, &job->payload.params) ||
+	    (job->payload.field == CHAIN_FIELD_IS_JOIN) != hs->is_join)
 		return -EPROTO;
-	return hs->is_join ? check_join(h, m) : check_member(h, hs, m);
+	return prepare_check(h, job);
 }
 
 /* Our own attempt to the same peer has lost the race, if it was meant for this one. */
@@ -303,7 +409,7 @@ static void end_crossing(struct handshakes *h, const struct handshake *hs,
 	handshake_free(h, ours);
 }
 
-static void keep_join(const struct m3 *m, uint8_t *copy, struct hs_done *done)
+static void keep_join(const struct hs_job *m, uint8_t *copy, struct hs_done *done)
 {
 	struct join_block block;
 
@@ -316,7 +422,7 @@ static void keep_join(const struct m3 *m, uint8_t *copy, struct hs_done *done)
 	memcpy(done->join_key, m->join_key, SHA256_LEN);
 }
 
-static void accept_m3(struct handshakes *h, struct handshake *hs, struct m3 *m)
+static void accept_m3(struct handshakes *h, struct handshake *hs, struct hs_job *m)
 {
 	const struct params *p = &m->payload.params;
 	struct hs_done *done = calloc(1, sizeof(*done));
@@ -344,12 +450,12 @@ static void accept_m3(struct handshakes *h, struct handshake *hs, struct m3 *m)
 	if (hs->is_join) {
 		keep_join(m, block, done);
 	} else {
-		if (m->payload.field != CHAIN_FIELD_IS_HASH)
-			chain_put(h, done->peer.node_id, m->payload.bytes, m->verified.hash);
+		chain_put(h, &done->peer, m->verified.encoded, m->verified.hash,
+			  m->verified.verified_us);
 		chain_taken(h, done->peer.node_id, p->boot_epoch);
 	}
 	h->counters.completed++;
-	handshake_to(hs, R_DONE);
+	half_open_finished(h, hs, R_DONE);
 	outgoing_done(&hs->out);
 	bytes_wipe(&hs->x, sizeof(hs->x));
 	hs->resend_us = hs->ack_us = NEVER_US;
@@ -377,16 +483,22 @@ static void m3_again(struct handshakes *h, const struct handshake *hs)
 
 static void judge_m3(struct handshakes *h, struct handshake *hs, uint64_t now_us)
 {
-	size_t len = hs->in.len;
-	CLEANUP_FREE uint8_t *plaintext = malloc(len);
-	struct m3 *m = calloc(1, sizeof(*m));
-	int r = plaintext && m ? check_m3(h, hs, plaintext, m) : -ENOMEM;
+	struct hs_job *job;
+	int r;
 
+	if (!job_has_room(h, hs, JOB_CLASS_M3)) {
+		handshake_message_lost(h, hs, now_us);
+		return;
+	}
+	job = job_new(h, hs, JOB_CHECK_M3, JOB_CLASS_M3, now_us);
+	r = job ? open_m3(h, hs, job) : -ENOMEM;
 	if (r == 0) {
-		accept_m3(h, hs, m);
 		incoming_done(&hs->in);
-	} else if (m && m->verified.is_unknown_hash) {
-		handshake_to(hs, R_REFUSED);
+		job_submit(h, hs, job, now_us);
+		return;
+	}
+	if (job && job->verified.is_unknown_hash) {
+		half_open_finished(h, hs, R_REFUSED);
 		outgoing_done(&hs->out);
 		incoming_done(&hs->in);
 		bytes_wipe(&hs->x, sizeof(hs->x));
@@ -395,11 +507,25 @@ static void judge_m3(struct handshakes *h, struct handshake *hs, uint64_t now_us
 	} else {
 		handshake_bad_message(h, hs, now_us);
 	}
-	if (plaintext)
-		bytes_wipe(plaintext, len);
-	if (m)
-		bytes_wipe(m, sizeof(*m));
-	free(m);
+	hs_job_free(job);
+}
+
+void responder_m3_checked(struct handshakes *h, struct handshake *hs, struct hs_job *job,
+			  uint64_t now_us)
+{
+	const struct peer_identity *peer = &job->verified.peer;
+	int r = job->r;
+
+	if (r == 0 && !hs->is_join) {
+		r = recheck_credential(h, &job->verified);
+		if (r == 0 && ((hs->path.is_mesh && hs->path.node_id != peer->node_id) ||
+			       !h->judge->accept(h->judge_arg, peer)))
+			r = -EKEYREJECTED;
+	}
+	if (r == 0)
+		accept_m3(h, hs, job);
+	else
+		handshake_bad_message(h, hs, now_us);
 }
 
 void responder_m3(struct handshakes *h, struct handshake *hs, const struct wire_handshake *w,
@@ -407,6 +533,8 @@ void responder_m3(struct handshakes *h, struct handshake *hs, const struct wire_
 {
 	if (hs->is_initiator || w->sender_index != hs->remote_index)
 		return;
+	if (hs->job)
+		return; /* it is being looked at */
 	switch (hs->state) {
 	case R_M2:
 		if (hs->resend_us != NEVER_US) { /* M3 says that M2 has arrived */

@@ -225,7 +225,14 @@ static void the_two_valid_epochs_always_differ(void **state)
 	}
 }
 
-static void replies_are_limited_per_prefix_and_in_all(void **state)
+static bool reply(struct span host, struct span network, struct span prefix, uint64_t now_us)
+{
+	const struct rate_source source = { .of = { host, network, prefix } };
+
+	return cookie_reply_allowed(&jar, &source, now_us);
+}
+
+static void replies_are_limited_per_host_network_prefix_and_in_all(void **state)
 {
 	(void)state;
 	const struct span one = SPAN_STR("\4\1\2\3");
@@ -233,16 +240,24 @@ static void replies_are_limited_per_prefix_and_in_all(void **state)
 
 	rng_seed(&rng, 5);
 	cookie_jar_init(&jar, &entropy);
+	for (unsigned i = 0; i < 3 * COOKIE_REPLIES_HOST; i++)
+		n += reply(one, one, one, SECONDS(5));
+	assert_int_equal(n, COOKIE_REPLIES_HOST);
+	/* a neighbour in the same network is answered still, and one in the same prefix after that
+	 */
+	for (unsigned i = 0; i < 3 * COOKIE_REPLIES_NETWORK; i++)
+		n += reply(SPAN(&i, sizeof(i)), one, one, SECONDS(5));
+	assert_int_equal(n, COOKIE_REPLIES_NETWORK);
 	for (unsigned i = 0; i < 3 * COOKIE_REPLIES_PREFIX; i++)
-		n += cookie_reply_allowed(&jar, one, SECONDS(5));
+		n += reply(SPAN(&i, sizeof(i)), SPAN(&i, sizeof(i)), one, SECONDS(5));
 	assert_int_equal(n, COOKIE_REPLIES_PREFIX);
-	assert_true(cookie_reply_allowed(&jar, one, SECONDS(6)));
+	assert_true(reply(one, one, one, SECONDS(6)));
 	n = 0;
 	for (uint32_t i = 0; i < 10 * COOKIE_REPLIES_ALL; i++) {
 		uint8_t prefix[5] = { 4 };
 
 		store_u32(prefix + 1, i);
-		n += cookie_reply_allowed(&jar, SPAN_OF(prefix), SECONDS(8));
+		n += reply(SPAN_OF(prefix), SPAN_OF(prefix), SPAN_OF(prefix), SECONDS(8));
 	}
 	assert_int_equal(n, COOKIE_REPLIES_ALL);
 }
@@ -286,7 +301,7 @@ int main(void)
 		cmocka_unit_test(a_warm_cookie_is_good_for_two_hours_at_most),
 		cmocka_unit_test(a_jar_that_slept_forgets_both_secrets),
 		cmocka_unit_test(the_two_valid_epochs_always_differ),
-		cmocka_unit_test(replies_are_limited_per_prefix_and_in_all),
+		cmocka_unit_test(replies_are_limited_per_host_network_prefix_and_in_all),
 		cmocka_unit_test(a_reply_opens_for_the_datagram_it_answers_only),
 	};
 

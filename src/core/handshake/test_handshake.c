@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "core/crypto/sim_null.h"
+#include "core/handshake/internal.h"
 #include "core/handshake/test_world.h"
 #include "core/wire/wire.h"
 
@@ -391,6 +392,93 @@ static void a_responder_that_forgot_a_chain_says_so(void **state)
 	world_done(&w);
 }
 
+static unsigned n_verified(const struct world *w)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->n_hosts; i++)
+		n += w->hosts[i].n_verified;
+	return n;
+}
+
+static void a_chain_is_verified_by_signature_once_an_hour(void **state)
+{
+	(void)state;
+	struct world w;
+	struct host *a, *b;
+
+	world_init(&w, 61);
+	a = world_add(&w);
+	b = world_add(&w);
+	assert_int_equal(world_start(&w, a, b), 0);
+	world_run(&w, SECONDS(20));
+	assert_int_equal(n_verified(&w), 2);	    /* each the other's */
+	assert_int_equal(world_start(&w, a, b), 0); /* by hash */
+	world_run(&w, SECONDS(40));
+	world_restart(&w, a, false);
+	assert_int_equal(world_start(&w, a, b), 0); /* in full, and b has verified it before */
+	world_run(&w, SECONDS(60));
+	assert_int_equal(a->n_done, 3);
+	assert_int_equal(b->n_done, 3);
+	assert_int_equal(n_verified(&w), 3);
+	w.now_us += HS_VERIFIED_US;
+	assert_int_equal(world_start(&w, a, b), 0);
+	world_run(&w, w.now_us + SECONDS(20));
+	assert_int_equal(a->n_done, 4);
+	assert_int_equal(n_verified(&w), 5);
+	world_done(&w);
+}
+
+static void a_revoked_chain_is_refused_although_it_was_verified_before(void **state)
+{
+	(void)state;
+	struct world w;
+	struct host *a, *b;
+	struct revoked entry = { 0 };
+
+	world_init(&w, 62);
+	a = world_add(&w);
+	b = world_add(&w);
+	assert_int_equal(world_start(&w, a, b), 0);
+	world_run(&w, SECONDS(20));
+	entry.node_id = b->identity.node_id; /* whatever it holds */
+	assert_int_equal(revocation_add(&a->trust.revoked, &entry), 0);
+	assert_int_equal(world_start(&w, a, b), 0);
+	world_run(&w, SECONDS(40));
+	assert_int_equal(a->n_done, 1);
+	assert_int_equal(a->n_failed, 1);
+	assert_int_equal(a->failed[0].failure, HS_FAIL_IDENTITY);
+	assert_int_equal(a->failed[0].fault, IDENTITY_REVOKED);
+	assert_non_null(chain_by_node(a->handshakes, b->identity.node_id));
+	handshakes_recheck(a->handshakes);
+	assert_null(chain_by_node(a->handshakes, b->identity.node_id));
+	assert_non_null(chain_by_node(b->handshakes, a->identity.node_id));
+	revocation_done(&a->trust.revoked);
+	world_done(&w);
+}
+
+static void another_bundle_makes_a_chain_verified_anew(void **state)
+{
+	(void)state;
+	struct world w;
+	struct host *a, *b;
+
+	world_init(&w, 63);
+	a = world_add(&w);
+	b = world_add(&w);
+	assert_int_equal(world_start(&w, a, b), 0);
+	world_run(&w, SECONDS(20));
+	a->trust.roots[a->trust.n_roots++] = SPAN(a->cert, SIM_NULL_CERT_LEN);
+	trust_set_bundle(&a->trust);
+	handshakes_recheck(a->handshakes);
+	assert_int_equal(world_start(&w, a, b), 0);
+	world_run(&w, SECONDS(40));
+	assert_int_equal(a->n_done, 2);
+	assert_int_equal(a->n_verified, 2);
+	assert_int_equal(b->n_verified, 1);
+	world_done(&w);
+}
+
 static void a_cached_chain_is_judged_again_at_each_use(void **state)
 {
 	(void)state;
@@ -531,6 +619,9 @@ int main(void)
 		cmocka_unit_test(a_chain_that_changed_is_learnt_anew),
 		cmocka_unit_test(a_responder_that_forgot_a_chain_says_so),
 		cmocka_unit_test(a_cached_chain_is_judged_again_at_each_use),
+		cmocka_unit_test(a_chain_is_verified_by_signature_once_an_hour),
+		cmocka_unit_test(a_revoked_chain_is_refused_although_it_was_verified_before),
+		cmocka_unit_test(another_bundle_makes_a_chain_verified_anew),
 		cmocka_unit_test(two_hosts_behind_one_nat_do_not_disturb_each_other),
 		cmocka_unit_test(lost_first_data_is_asked_for_by_m3_again),
 		cmocka_unit_test(a_chain_too_long_for_m2_is_refused_where_it_is_set),

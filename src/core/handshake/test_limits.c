@@ -412,7 +412,7 @@ static void memories_forget_the_oldest_when_they_are_full(void **state)
 		uint8_t hash[SHA256_LEN] = { 0 };
 
 		store_u32(hash, i);
-		chain_put(h, 1 + i, SPAN("x", 1), hash);
+		chain_put(h, &(struct peer_identity){ .node_id = 1 + i }, SPAN("x", 1), hash, 0);
 		assert_non_null(chain_by_hash(h, hash));
 	}
 	assert_int_equal(map_count(h->chains_by_node), HS_CHAIN_CACHE_MAX);

@@ -87,17 +87,29 @@ static void fill_entropy(void *arg, uint8_t *ret, size_t len)
 		ret[i] = (uint8_t)rng_next(&w->rng);
 }
 
+static int64_t judge_unix_s(void *arg)
+{
+	(void)arg;
+	return WORLD_UNIX_S;
+}
+
 static enum identity_fault judge_verify(void *arg, const struct span *chain, size_t n,
-					struct peer_identity *ret)
+					int64_t unix_s, struct peer_identity *ret)
 {
 	struct host *h = arg;
 	struct trust trust = h->trust;
 
+	h->n_verified++;
 	if (!h->identity.chain) { /* a joiner: the last certificate is the root */
 		trust.roots[0] = chain[n - 1];
 		n--;
 	}
-	return trust_verify(&trust, chain, n, WORLD_UNIX_S, ret);
+	return trust_verify_path(&trust, chain, n, unix_s, ret);
+}
+
+static enum identity_fault judge_recheck(void *arg, const struct peer_identity *peer)
+{
+	return trust_recheck(&((struct host *)arg)->trust, peer, WORLD_UNIX_S);
 }
 
 static bool judge_accept(void *arg, const struct peer_identity *peer)
@@ -129,7 +141,9 @@ static bool judge_index_is_free(void *arg, uint32_t index)
 }
 
 static const struct hs_judge judge = {
+	.unix_s = judge_unix_s,
 	.verify = judge_verify,
+	.recheck = judge_recheck,
 	.accept = judge_accept,
 	.token = judge_token,
 	.csr_key = judge_csr_key,
@@ -148,7 +162,7 @@ void world_init(struct world *w, uint64_t seed)
 {
 	struct sim_null_subject root = { .uri = "", .is_ca = true, .not_after_s = INT64_MAX };
 
-	*w = (struct world){ .ops = &watched, .delay_us = MS(50) };
+	*w = (struct world){ .ops = &watched, .delay_us = MS(50), .n_workers = WORLD_WORKERS };
 	watch_seals();
 	rng_seed(&w->rng, seed);
 	w->packets = calloc(WORLD_PACKETS, sizeof(*w->packets));
@@ -166,11 +180,24 @@ void world_done(struct world *w)
 		sim_null_key_free(w->hosts[i].key);
 		free(w->hosts[i].cert);
 	}
+	for (unsigned i = 0; i < w->n_jobs; i++)
+		hs_job_free(w->jobs[i].job);
 	sim_null_key_free(w->root_key);
 	free(w->root_cert);
 	free(w->packets);
 	map_free(seals);
 	seals = NULL;
+}
+
+/* What an earlier boot has given out is of no use to the next one. */
+static void forget_jobs(struct world *w, const struct host *h)
+{
+	for (unsigned i = w->n_jobs; i-- > 0;) {
+		if (w->jobs[i].host != h->number)
+			continue;
+		hs_job_free(w->jobs[i].job);
+		w->jobs[i] = w->jobs[--w->n_jobs];
+	}
 }
 
 void world_restart(struct world *w, struct host *h, bool accept_joins)
@@ -184,8 +211,10 @@ void world_restart(struct world *w, struct host *h, bool accept_joins)
 		.aead_offer = AEAD_AES_256_GCM,
 		.lanes = 2,
 		.accept_joins = accept_joins,
+		.n_workers = w->n_workers,
 	};
 
+	forget_jobs(w, h);
 	handshakes_free(h->handshakes);
 	h->handshakes = NULL;
 	assert(handshakes_new(&config, &h->handshakes) == 0);
@@ -325,6 +354,21 @@ static void note_done(struct world *w, struct host *h, const struct hs_action *a
 		say_hello(w, h, &a->path, a->done.remote_index);
 }
 
+static void take_jobs(struct world *w, struct host *h)
+{
+	struct hs_job *job;
+
+	while ((job = handshakes_next_job(h->handshakes, w->now_us))) {
+		assert(w->n_jobs < WORLD_JOBS);
+		w->jobs[w->n_jobs++] = (struct world_job){
+			.job = job,
+			.host = h->number,
+			.at_us = w->now_us + (w->job_us ? rng_below(&w->rng, w->job_us) : 0),
+			.number = w->n_sent++,
+		};
+	}
+}
+
 static void drain(struct world *w, struct host *h)
 {
 	struct hs_action a;
@@ -353,6 +397,18 @@ static void drain(struct world *w, struct host *h)
 					if (&w->hosts[k] != h)
 						say_hello(w, h, &path, h->done[i].remote_index);
 				}
+	take_jobs(w, h);
+}
+
+void world_finish_job(struct world *w, unsigned i)
+{
+	struct world_job j = w->jobs[i];
+	struct host *h = &w->hosts[j.host];
+
+	w->jobs[i] = w->jobs[--w->n_jobs];
+	hs_job_run(j.job);
+	handshakes_job_done(h->handshakes, j.job, w->now_us);
+	drain(w, h);
 }
 
 void world_deliver(struct world *w, struct host *to, const struct hs_path *path,
@@ -408,6 +464,30 @@ static void deliver_next(struct world *w)
 	deliver(w, i);
 }
 
+static unsigned next_job(const struct world *w)
+{
+	unsigned best = 0;
+
+	for (unsigned i = 1; i < w->n_jobs; i++)
+		if (w->jobs[i].at_us < w->jobs[best].at_us ||
+		    (w->jobs[i].at_us == w->jobs[best].at_us &&
+		     w->jobs[i].number < w->jobs[best].number))
+			best = i;
+	return best;
+}
+
+/* The job that is finished first, if any is before the time. */
+static bool finish_job_before(struct world *w, uint64_t time_us)
+{
+	unsigned i = next_job(w);
+
+	if (w->n_jobs == 0 || w->holds_jobs || w->jobs[i].at_us > time_us)
+		return false;
+	w->now_us = max_u64(w->now_us, w->jobs[i].at_us);
+	world_finish_job(w, i);
+	return true;
+}
+
 bool world_deliver_to(struct world *w, const struct host *to)
 {
 	size_t best = SIZE_MAX;
@@ -418,6 +498,8 @@ bool world_deliver_to(struct world *w, const struct host *to)
 			best = i;
 	if (best != SIZE_MAX)
 		deliver(w, best);
+	while (finish_job_before(w, w->now_us)) {
+	}
 	return best != SIZE_MAX;
 }
 
@@ -429,6 +511,8 @@ void world_run(struct world *w, uint64_t until_us)
 
 		for (unsigned i = 0; i < w->n_hosts; i++)
 			tick_us = min_u64(tick_us, handshakes_deadline_us(w->hosts[i].handshakes));
+		if (finish_job_before(w, min_u64(until_us, min_u64(packet_us, tick_us))))
+			continue;
 		if (min_u64(packet_us, tick_us) > until_us)
 			break;
 		if (packet_us <= tick_us) {

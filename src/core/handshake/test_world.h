@@ -11,6 +11,10 @@
 #define WORLD_OUTCOMES 64
 #define WORLD_STRAYS 32
 #define WORLD_UNIX_S 1800000000
+#define WORLD_JOBS 64
+#ifndef WORLD_WORKERS /* some tests are built a second time, with workers */
+#define WORLD_WORKERS 0
+#endif
 
 struct world;
 
@@ -26,8 +30,9 @@ struct host {
 	struct trust trust;
 	uint8_t nk[2][NETWORK_KEY_LEN];
 	uint64_t boots;
-	bool refuses;	 /* the judge accepts nobody */
-	bool says_hello; /* as responder, answers HS_DONE with a first packet */
+	bool refuses;	     /* the judge accepts nobody */
+	unsigned n_verified; /* chains, by signature */
+	bool says_hello;     /* as responder, answers HS_DONE with a first packet */
 	bool has_token;
 	struct token token;
 	struct hs_done done[WORLD_OUTCOMES];
@@ -53,6 +58,14 @@ struct packet {
 	uint8_t bytes[WIRE_HS_DATAGRAM_SIZE];
 };
 
+/* With a worker: its result comes at at_us. */
+struct world_job {
+	struct hs_job *job;
+	unsigned host;
+	uint64_t at_us;
+	uint64_t number;
+};
+
 struct world {
 	const struct crypto_ops *ops;
 	struct rng rng;
@@ -66,6 +79,11 @@ struct world {
 	unsigned n_hosts;
 	struct signing_key *root_key;
 	uint8_t *root_cert;
+	unsigned n_workers; /* of hosts added from now on */
+	uint64_t job_us;    /* a job takes up to this long */
+	bool holds_jobs;    /* jobs are given out, and nothing comes back */
+	struct world_job jobs[WORLD_JOBS];
+	unsigned n_jobs;
 	struct packet *packets;
 	size_t n_packets;
 	uint64_t n_sent;
@@ -92,5 +110,7 @@ bool world_deliver_to(struct world *w, const struct host *to);
 /* A datagram by hand, without the network. */
 void world_deliver(struct world *w, struct host *to, const struct hs_path *path,
 		   struct span datagram);
+/* Runs a job and brings it back, now. */
+void world_finish_job(struct world *w, unsigned i);
 /* Both have finished with the same secret. */
 bool world_agree(const struct host *a, const struct host *b);

@@ -51,6 +51,7 @@ struct peer_identity {
 	int64_t not_before_s;
 	int64_t not_after_s;
 	uint8_t chain_hash[SHA256_LEN]; /* H(DER certificates, leaf first, concatenated) */
+	uint8_t bundle[SHA256_LEN];	/* of the trust it was verified with */
 };
 
 /* Signed, numbered list of what no longer counts, spread in control streams. */
@@ -91,8 +92,13 @@ struct trust {
 	bool is_p256;	/* of TLS: leaves hold ECDSA P-256 keys; else ML-DSA-65 */
 	size_t n_roots; /* of that kind, newest first */
 	struct span roots[BUNDLE_ROOTS_MAX];
+	uint8_t bundle[SHA256_LEN]; /* H(roots), by trust_set_bundle() */
 	struct revocation_list revoked;
 };
+
+/* To be called when the roots were set or changed: what was verified with others before is then
+ * told apart. Where nothing verified is kept, it need not be called. */
+void trust_set_bundle(struct trust *t);
 
 enum identity_fault {
 	IDENTITY_OK = 0,
@@ -116,6 +122,14 @@ const char *identity_fault_text(enum identity_fault fault);
  * path to a root, dates at unix_s, revocation. ret is touched only for IDENTITY_OK. */
 enum identity_fault trust_verify(const struct trust *t, const struct span *chain, size_t n_chain,
 				 int64_t unix_s, struct peer_identity *ret);
+/* Its two halves. The first is slow, and all of it but revocation; it reads neither the list nor
+ * anything that trust_set_bundle() does not follow. The second is what may have changed since:
+ * the bundle (IDENTITY_NO_PATH where it is another than then), the domain, the leaf's dates,
+ * revocation. */
+enum identity_fault trust_verify_path(const struct trust *t, const struct span *chain,
+				      size_t n_chain, int64_t unix_s, struct peer_identity *ret);
+enum identity_fault trust_recheck(const struct trust *t, const struct peer_identity *peer,
+				  int64_t unix_s);
 
 /* A chain as bytes: n 1 | n * (len 2 | DER). -EBADMSG for anything else, more than
  * CHAIN_CERTS_MAX or trailing bytes; the spans are borrowed from bytes. */

@@ -97,8 +97,13 @@ static bool all_parse(const struct crypto_ops *ops, const struct span *chain, si
 	return true;
 }
 
-enum identity_fault trust_verify(const struct trust *t, const struct span *chain, size_t n_chain,
-				 int64_t unix_s, struct peer_identity *ret)
+void trust_set_bundle(struct trust *t)
+{
+	t->ops->sha256(t->roots, t->n_roots, t->bundle);
+}
+
+enum identity_fault trust_verify_path(const struct trust *t, const struct span *chain,
+				      size_t n_chain, int64_t unix_s, struct peer_identity *ret)
 {
 	struct peer_identity peer = { 0 };
 	enum identity_fault fault;
@@ -112,13 +117,43 @@ enum identity_fault trust_verify(const struct trust *t, const struct span *chain
 		return fault;
 	if (t->ops->path_verify(chain, n_chain, t->roots, t->n_roots, unix_s, &reason) < 0)
 		return IDENTITY_NO_PATH;
-	if (revocation_covers(&t->revoked, peer.node_id, leaf.serial))
-		return IDENTITY_REVOKED;
 	memcpy(peer.pk, leaf.pk, sizeof(peer.pk));
 	memcpy(peer.serial, leaf.serial, sizeof(peer.serial));
 	peer.not_before_s = leaf.not_before_s;
 	peer.not_after_s = leaf.not_after_s;
+	memcpy(peer.bundle, t->bundle, sizeof(peer.bundle));
 	chain_hash(t->ops, chain, n_chain, peer.chain_hash);
 	*ret = peer;
 	return IDENTITY_OK;
+}
+
+enum identity_fault trust_recheck(const struct trust *t, const struct peer_identity *peer,
+				  int64_t unix_s)
+{
+	char domain[DOMAIN_MAX + 1];
+	char name[NODE_NAME_MAX + 1];
+
+	if (memcmp(peer->bundle, t->bundle, sizeof(peer->bundle)) != 0)
+		return IDENTITY_NO_PATH;
+	if (spiffe_id_parse(peer->spiffe_id, domain, name) < 0 || strcmp(domain, t->domain) != 0)
+		return IDENTITY_WRONG_DOMAIN;
+	if (unix_s < peer->not_before_s)
+		return IDENTITY_NOT_YET_VALID;
+	if (unix_s >= peer->not_after_s)
+		return IDENTITY_EXPIRED;
+	return revocation_covers(&t->revoked, peer->node_id, peer->serial) ? IDENTITY_REVOKED
+									   : IDENTITY_OK;
+}
+
+enum identity_fault trust_verify(const struct trust *t, const struct span *chain, size_t n_chain,
+				 int64_t unix_s, struct peer_identity *ret)
+{
+	struct peer_identity peer;
+	enum identity_fault fault = trust_verify_path(t, chain, n_chain, unix_s, &peer);
+
+	if (fault == IDENTITY_OK)
+		fault = trust_recheck(t, &peer, unix_s);
+	if (fault == IDENTITY_OK)
+		*ret = peer;
+	return fault;
 }

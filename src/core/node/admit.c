@@ -227,6 +227,7 @@ void revocations_input(struct node *n, struct span bytes)
 	n->revocations_len = bytes.len;
 	revocation_done(&n->trust.revoked);
 	n->trust.revoked = list;
+	handshakes_recheck(n->handshakes);
 	close_revoked(n);
 	store(n, NODE_STORE_REVOCATIONS);
 	spread(n, RECORD_REVOCATION, SPAN(n->revocations, n->revocations_len));

@@ -8,12 +8,24 @@
 
 /* ---- the judge ---- */
 
-static enum identity_fault judge_verify(void *arg, const struct span *chain, size_t n_chain,
-					struct peer_identity *ret)
+static int64_t judge_unix_s(void *arg)
 {
-	struct node *n = arg;
+	return node_unix_s(arg);
+}
 
-	return trust_verify(&n->trust, chain, n_chain, node_unix_s(n), ret);
+static enum identity_fault judge_verify(void *arg, const struct span *chain, size_t n_chain,
+					int64_t unix_s, struct peer_identity *ret)
+{
+	const struct node *n = arg;
+
+	return trust_verify_path(&n->trust, chain, n_chain, unix_s, ret);
+}
+
+static enum identity_fault judge_recheck(void *arg, const struct peer_identity *peer)
+{
+	const struct node *n = arg;
+
+	return trust_recheck(&n->trust, peer, node_unix_s(n));
 }
 
 static bool judge_accept(void *arg, const struct peer_identity *peer)
@@ -67,7 +79,9 @@ static bool judge_index_is_free(void *arg, uint32_t index)
 }
 
 const struct hs_judge node_judge = {
+	.unix_s = judge_unix_s,
 	.verify = judge_verify,
+	.recheck = judge_recheck,
 	.accept = judge_accept,
 	.token = judge_token,
 	.csr_key = judge_csr_key,
@@ -259,7 +273,9 @@ static struct node_session *session_make(struct node *n, const struct hs_done *d
 		.remote_index = d->remote_index,
 		.ends_us = NEVER_US,
 	};
-	int64_t left_s = d->peer.not_after_s - node_unix_s(n);
+	int64_t own_s = n->identity.not_after_s ? n->identity.not_after_s : INT64_MAX;
+	int64_t last_s = d->peer.not_after_s < own_s ? d->peer.not_after_s : own_s;
+	int64_t left_s = last_s - node_unix_s(n);
 
 	if (!d->is_join)
 		secret.ends_us = n->now_us + (left_s > 0 ? SECONDS(left_s) : 0);

@@ -108,6 +108,7 @@ static int make_parts(struct node *n, const struct node_config *config)
 		.aead_offer = config->aead_offer,
 		.lanes = NODE_LANES,
 		.accept_joins = config->root_key != NULL,
+		.n_workers = config->n_workers,
 	};
 	struct route_config rc = {
 		.self = n->self,
@@ -149,6 +150,7 @@ static int take_trust(struct node *n, const struct trust *trust)
 		n->trust.roots[i] = SPAN(root, trust->roots[i].len);
 		n->trust.n_roots++;
 	}
+	trust_set_bundle(&n->trust);
 	return 0;
 }
 
@@ -423,6 +425,23 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 	if (path_send(n, p, CLASS_BULK, packet) == -EAGAIN)
 		peer_wait(n, p, CLASS_BULK, packet);
 	node_pump(n);
+}
+
+struct hs_job *node_next_job(struct node *n)
+{
+	return handshakes_next_job(n->handshakes, n->now_us);
+}
+
+void node_job_done(struct node *n, struct hs_job *job, uint64_t now_us)
+{
+	n->now_us = now_us;
+	handshakes_job_done(n->handshakes, job, now_us);
+	node_pump(n);
+}
+
+unsigned node_jobs_out(const struct node *n)
+{
+	return handshakes_jobs_out(n->handshakes);
 }
 
 void node_tick(struct node *n, uint64_t now_us)

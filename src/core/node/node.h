@@ -49,6 +49,7 @@ struct node_config {
 	struct trust trust;			/* copied; its revocation list is taken over */
 	const struct network_key *network_keys; /* newest first; copied */
 	size_t n_network_keys;
+	unsigned n_workers; /* jobs given out at once, HS_WORKERS_MAX at most; 0: run at once */
 	/* The domain's authority only: */
 	const struct signing_key *root_key; /* ML-DSA root; NULL on every other node */
 };
@@ -141,6 +142,13 @@ struct node_action {
 
 bool node_next_action(struct node *n, struct node_action *ret);
 
+/* With workers, after each call as well: the next job, until NULL. It is run by any thread with
+ * hs_job_run() and brought back, which is an input like others; until then it reads the
+ * identity's key and the node's roots. Without a node it is freed with hs_job_free(). */
+struct hs_job *node_next_job(struct node *n);
+void node_job_done(struct node *n, struct hs_job *job, uint64_t now_us); /* takes it */
+unsigned node_jobs_out(const struct node *n);
+
 /* ---- commands ---- */
 
 /* Connect to this endpoint and stay connected; spiffe_id "" for any member. -ENOBUFS, -EEXIST. */
@@ -158,6 +166,7 @@ int node_trace(struct node *n, uint64_t node_id, uint32_t id, unsigned ttl, uint
 void node_goodbye(struct node *n, uint64_t now_us);
 
 void node_set_policy(struct node *n, const struct policy *policy);
+/* The key of the one before must live on as long as node_jobs_out() of now are out. */
 void node_set_identity(struct node *n, const struct hs_identity *identity);
 /* Join keys the authority accepts; borrowed until replaced. */
 void node_set_tokens(struct node *n, const struct token_entry *tokens, size_t n_tokens);

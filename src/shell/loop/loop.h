@@ -80,6 +80,11 @@ void loop_wake_free(struct loop_wake *w);
  * -ENOBUFS, -ENOMEM. done always runs, at the latest in loop_free(). */
 int loop_work(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
+/* Ends the threads of the work queue, after the last loop is freed; there is no loop after it. A
+ * program whose work uses other libraries calls this before it exits: these take themselves down
+ * in exit(), and a thread that ends after that still gives back what it held of theirs. */
+void loop_end_threads(void);
+
 /* ---- names ---- */
 
 #define LOOP_RESOLVE_MAX 16 /* addresses of one name that are told */

@@ -54,6 +54,11 @@ int loop_work(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), 
 	return 0;
 }
 
+void loop_end_threads(void)
+{
+	uv_library_shutdown();
+}
+
 /* ---- names ---- */
 
 struct look_up {

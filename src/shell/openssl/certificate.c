@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading one certificate, strictly: what X509 parsing forgives and a second parser might
  * read otherwise is refused here. */
+#include <assert.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include <openssl/err.h>
@@ -31,6 +34,115 @@ X509 *certificate_parse(struct span der)
 	OPENSSL_free(again);
 	return is_der ? TAKE(x) : NULL;
 }
+
+/* ---- certificates parsed lately ----
+ *
+ * To judge one chain the same certificate is read several times, and the roots in every path.
+ * Parsing is slow where the key is of a provider's: the library asks all its decoders. So each
+ * thread keeps the last few, by their exact bytes. What a certificate is worth is not kept. */
+
+#define PARSED_MAX 8
+
+struct parsed {
+	X509 *x;
+	uint8_t *der;
+	size_t len;
+	uint64_t used; /* when last, in uses */
+};
+
+struct shelf {
+	struct parsed of[PARSED_MAX];
+	uint64_t n_uses;
+};
+
+static pthread_once_t shelf_once = PTHREAD_ONCE_INIT;
+static pthread_key_t shelf_key;
+
+static void parsed_done(struct parsed *p)
+{
+	X509_free(p->x);
+	free(p->der);
+	*p = (struct parsed){ 0 };
+}
+
+static void shelf_free(void *arg)
+{
+	struct shelf *s = arg;
+
+	for (unsigned i = 0; i < PARSED_MAX; i++)
+		parsed_done(&s->of[i]);
+	free(s);
+}
+
+static void shelf_make_key(void)
+{
+	int r = pthread_key_create(&shelf_key, shelf_free);
+
+	assert(r == 0);
+}
+
+/* NULL: no memory. */
+static struct shelf *shelf_get(void)
+{
+	struct shelf *s;
+
+	(void)pthread_once(&shelf_once, shelf_make_key);
+	s = pthread_getspecific(shelf_key);
+	if (s)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (s && pthread_setspecific(shelf_key, s) != 0) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static X509 *shelf_find(struct shelf *s, struct span der)
+{
+	for (unsigned i = 0; i < PARSED_MAX; i++) {
+		struct parsed *p = &s->of[i];
+
+		if (!p->x || p->len != der.len || memcmp(p->der, der.at, der.len) != 0)
+			continue;
+		p->used = ++s->n_uses;
+		return X509_up_ref(p->x) == 1 ? p->x : NULL;
+	}
+	return NULL;
+}
+
+/* In the place of the one not used for longest. */
+static void shelf_put(struct shelf *s, struct span der, X509 *x)
+{
+	struct parsed *p = &s->of[0];
+	uint8_t *copy = malloc(der.len);
+
+	for (unsigned i = 1; i < PARSED_MAX; i++)
+		if (s->of[i].used < p->used)
+			p = &s->of[i];
+	if (!copy || X509_up_ref(x) != 1) {
+		free(copy);
+		return;
+	}
+	parsed_done(p);
+	memcpy(copy, der.at, der.len);
+	*p = (struct parsed){ .x = x, .der = copy, .len = der.len, .used = ++s->n_uses };
+}
+
+X509 *certificate_shared(struct span der)
+{
+	struct shelf *s = shelf_get();
+	X509 *x = s ? shelf_find(s, der) : NULL;
+
+	if (x)
+		return x;
+	x = certificate_parse(der);
+	if (s && x)
+		shelf_put(s, der, x);
+	return x;
+}
+
+/* ---- reading ---- */
 
 static bool read_time(const ASN1_TIME *t, int64_t *ret)
 {
@@ -140,7 +252,7 @@ int certificate_read(struct span der, struct cert *ret)
 	bool is_good;
 
 	(void)ERR_set_mark();
-	x = certificate_parse(der);
+	x = certificate_shared(der);
 	is_good = x && X509_get_version(x) == X509_VERSION_3 &&
 		  (X509_get_extension_flags(x) & EXFLAG_INVALID) == 0 && read_serial(x, c.serial) &&
 		  read_time(X509_get0_notBefore(x), &c.not_before_s) &&

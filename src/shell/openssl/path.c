@@ -64,7 +64,7 @@ static const char *check_algorithms(const STACK_OF(X509) * path)
 static int parse_chain(const struct span *chain, size_t n, X509 **ret_leaf, STACK_OF(X509) * rest)
 {
 	for (size_t i = 0; i < n; i++) {
-		X509 *x = certificate_parse(chain[i]);
+		X509 *x = certificate_shared(chain[i]);
 
 		if (!x)
 			return -EBADMSG;
@@ -83,7 +83,7 @@ static X509_STORE *store_of(const struct span *roots, size_t n)
 	CLEANUP(X509_STORE_freep) X509_STORE *store = X509_STORE_new();
 
 	for (size_t i = 0; store && i < n; i++) {
-		CLEANUP(X509_freep) X509 *x = certificate_parse(roots[i]);
+		CLEANUP(X509_freep) X509 *x = certificate_shared(roots[i]);
 
 		/* A root that cannot be read is no root; the others still are. */
 		if (x && X509_STORE_add_cert(store, x) != 1)

@@ -225,6 +225,26 @@ static void an_authority_is_no_leaf_and_a_leaf_no_authority(void **state)
 	}
 }
 
+/* What is kept of parsed certificates goes by their exact bytes and has few places. */
+static void a_certificate_is_judged_by_its_bytes_however_many_were_read_before(void **state)
+{
+	(void)state;
+	const struct buffer *leaf = &svid[KEY_MLDSA65];
+	struct buffer other = { .at = malloc(leaf->len), .len = leaf->len };
+	struct cert c;
+
+	assert_non_null(other.at);
+	for (unsigned i = 0; i < 3 * 8; i++) {
+		assert_int_equal(verify_one(leaf, &root[KEY_MLDSA65], NOW_S), 0);
+		memcpy(other.at, leaf->at, leaf->len);
+		other.at[leaf->len - 1 - i] ^= 1; /* in the signature */
+		assert_int_equal(ops->cert_read(span_of(&other), &c), 0);
+		assert_int_equal(verify_one(&other, &root[KEY_MLDSA65], NOW_S), -EKEYREJECTED);
+		assert_int_equal(verify_one(leaf, &root[KEY_P256], NOW_S), -EKEYREJECTED);
+	}
+	buffer_done(&other);
+}
+
 static void bounds_of_chain_and_bundle_hold(void **state)
 {
 	(void)state;
@@ -568,6 +588,8 @@ int main(void)
 		cmocka_unit_test(an_svid_verifies_to_its_root_while_it_is_valid),
 		cmocka_unit_test(another_root_of_the_same_name_is_not_the_root),
 		cmocka_unit_test(an_authority_is_no_leaf_and_a_leaf_no_authority),
+		cmocka_unit_test(
+			a_certificate_is_judged_by_its_bytes_however_many_were_read_before),
 		cmocka_unit_test(bounds_of_chain_and_bundle_hold),
 		cmocka_unit_test(a_bundle_of_leaves_anchors_nothing),
 		cmocka_unit_test(every_name_is_counted),

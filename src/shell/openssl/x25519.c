@@ -2,6 +2,7 @@
 /* X25519 (RFC 7748) on raw keys. */
 #include <errno.h>
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 
 #include "shell/openssl/library.h"
@@ -20,13 +21,33 @@ int x25519_public(const uint8_t secret[X25519_LEN], uint8_t ret[X25519_LEN])
 	return 0;
 }
 
+/* A private key whose public half nobody will ask for: zeros are put in its place, because the
+ * library would compute it otherwise, which takes as long as the agreement itself. */
+static EVP_PKEY *secret_alone(const uint8_t secret[X25519_LEN])
+{
+	uint8_t unused[X25519_LEN] = { 0 };
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY,
+						  (void *)(uintptr_t)secret, X25519_LEN),
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, unused, sizeof(unused)),
+		OSSL_PARAM_construct_end(),
+	};
+	CLEANUP(EVP_PKEY_CTX_freep)
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(library()->ctx, "X25519", NULL);
+	EVP_PKEY *key = NULL;
+
+	if (ctx && EVP_PKEY_fromdata_init(ctx) == 1)
+		(void)EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params);
+	return key;
+}
+
 int x25519_agree(const uint8_t secret[X25519_LEN], const uint8_t peer[X25519_LEN],
 		 uint8_t ret[X25519_LEN])
 {
 	static const uint8_t zeros[X25519_LEN];
 	OSSL_LIB_CTX *lib = library()->ctx;
 	CLEANUP(EVP_PKEY_freep)
-	EVP_PKEY *key = EVP_PKEY_new_raw_private_key_ex(lib, "X25519", NULL, secret, X25519_LEN);
+	EVP_PKEY *key = secret_alone(secret);
 	CLEANUP(EVP_PKEY_freep)
 	EVP_PKEY *other = EVP_PKEY_new_raw_public_key_ex(lib, "X25519", NULL, peer, X25519_LEN);
 	CLEANUP(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *ctx = NULL;
