@@ -83,13 +83,15 @@ bool node_next_action(struct node *n, struct node_action *ret)
 	return true;
 }
 
-void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram)
+void node_send_datagram(struct node *n, const struct endpoint *to, enum wire_class class,
+			struct span datagram)
 {
 	struct node_action *a = node_act(n, NODE_SEND, datagram);
 
 	if (!a)
 		return;
 	a->endpoint = *to;
+	a->class = class;
 	n->counters.datagrams_out++;
 	n->counters.bytes_out += datagram.len;
 }
@@ -266,7 +268,8 @@ static void pump_handshakes(struct node *n)
 				path_send_unsealed(n, a.path.node_id, KIND_HANDSHAKE, HOP_TTL_MAX,
 						   SPAN(a.datagram, a.len));
 			else
-				node_send_datagram(n, &a.path.remote, SPAN(a.datagram, a.len));
+				node_send_datagram(n, &a.path.remote, CLASS_CRITICAL,
+						   SPAN(a.datagram, a.len));
 			break;
 		case HS_DONE:
 			greet_done(n, &a);

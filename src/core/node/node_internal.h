@@ -204,7 +204,8 @@ struct node {
 struct node_action *node_act(struct node *n, enum node_action_type type, struct span data);
 struct node_event *node_event(struct node *n, enum node_event_type type, uint64_t id);
 int64_t node_unix_s(const struct node *n);
-void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram);
+void node_send_datagram(struct node *n, const struct endpoint *to, enum wire_class class,
+			struct span datagram);
 void node_pump(struct node *n);
 
 /* peers.c */

@@ -45,11 +45,11 @@ static size_t seal_link(struct node *n, struct node_session *s, uint8_t type, un
 }
 
 static void sent(struct node *n, struct node_session *s, const struct endpoint *to,
-		 struct span datagram, bool is_payload)
+		 enum wire_class class, struct span datagram, bool is_payload)
 {
 	struct peer *p = s->peer;
 
-	node_send_datagram(n, to, datagram);
+	node_send_datagram(n, to, class, datagram);
 	s->spoke_us = n->now_us;
 	s->owes_us = NEVER_US;
 	if (is_payload && s->unanswered_us == NEVER_US)
@@ -86,7 +86,7 @@ static bool send_short(struct node *n, struct node_session *s, uint8_t type, uns
 			(struct span){ 0 }, datagram);
 	if (len == 0)
 		return false;
-	sent(n, s, to, SPAN(datagram, len), is_payload && type == WIRE_TRANSPORT);
+	sent(n, s, to, class, SPAN(datagram, len), is_payload && type == WIRE_TRANSPORT);
 	return true;
 }
 
@@ -118,7 +118,8 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop, st
 			datagram);
 	if (len == 0)
 		return false;
-	sent(n, p->direct, &p->neighbour->roam.current, SPAN(datagram, len), hop.kind == KIND_DATA);
+	sent(n, p->direct, &p->neighbour->roam.current, hop.class, SPAN(datagram, len),
+	     hop.kind == KIND_DATA);
 	return true;
 }
 
