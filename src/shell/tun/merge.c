@@ -146,10 +146,9 @@ static bool checksum_is_right(const struct headers *h, struct span packet)
 {
 	size_t upper_len = packet.len - h->ip_len;
 	uint64_t sum = headers_pseudo_sum(h, packet.at, upper_len);
-	static const uint8_t none[2];
 
-	if (h->protocol == PROTOCOL_UDP &&
-	    memcmp(packet.at + headers_checksum_at(h), none, sizeof(none)) == 0)
+	/* In UDP none; in TCP the other form of the one that cutting writes (RFC 1624). */
+	if (load_u16(packet.at + headers_checksum_at(h)) == 0)
 		return false;
 	return checksum_fold(checksum_add(sum, SPAN(packet.at + h->ip_len, upper_len))) == 0xffff;
 }
@@ -162,8 +161,9 @@ static bool is_mergeable(const struct merge *m, const struct headers *h, struct 
 
 	if (packet.len <= h->len || h->ip_len != (h->is_ipv6 ? 40 : 20))
 		return false;
-	if (!h->is_ipv6 && (load_u16(packet.at + 6) & 0xbfff ||
-			    checksum_fold(checksum_add(0, SPAN(packet.at, 20))) != 0xffff))
+	if (!h->is_ipv6 &&
+	    (load_u16(packet.at + 6) & 0xbfff || load_u16(packet.at + 10) == 0xffff ||
+	     checksum_fold(checksum_add(0, SPAN(packet.at, 20))) != 0xffff))
 		return false;
 	if (h->protocol == PROTOCOL_UDP && !m->is_udp_on)
 		return false;

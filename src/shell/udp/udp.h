@@ -19,7 +19,7 @@
 #define UDP_SEGMENTS_MAX 64	   /* datagrams in one send (UDP_MAX_SEGMENTS before Linux 6.9) */
 #define UDP_PAUSE_AFTER 32	   /* datagrams handed over before the handler's pause, at least */
 #define UDP_RECEIVE_MAX 256	   /* a call, so that one socket cannot starve the loop */
-#define UDP_BUFFER_BYTES (4 << 20) /* asked of the kernel, which may give less */
+#define UDP_BUFFER_BYTES (1 << 20) /* asked of the kernel, which may give less */
 #define UDP_ADDRESSES_MAX 64
 #define UDP_WHY_SIZE 200
 
