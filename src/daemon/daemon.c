@@ -41,15 +41,20 @@ void daemon_stop(struct daemon *d, int status)
 
 void daemon_feature(struct daemon *d, const char *name, bool is_on, const char *why)
 {
-	struct feature *f;
+	struct feature *f = d->features;
+	bool is_news;
 
-	if (d->n_features == FEATURES_MAX)
+	while (f < d->features + d->n_features && strcmp(f->name, name) != 0)
+		f++;
+	if (f == d->features + FEATURES_MAX)
 		return;
-	f = &d->features[d->n_features++];
+	is_news = f == d->features + d->n_features || f->is_on != is_on || strcmp(f->why, why) != 0;
+	if (f == d->features + d->n_features)
+		d->n_features++;
 	f->name = name;
 	f->is_on = is_on;
 	(void)snprintf(f->why, sizeof(f->why), "%s", why);
-	if (!is_on)
+	if (!is_on && is_news)
 		log_warning(d->log, "feature_off", log_str("feature", name), log_str("why", why));
 }
 
@@ -116,6 +121,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	struct daemon *d = arg;
 
 	node_clock(d->node, now_us, daemon_unix_ms(d));
+	packets_check_tunnel(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -291,7 +297,7 @@ static int open_sockets(struct daemon *d)
 }
 
 /* Without a tunnel the node still relays; `x0 status` says that it is off and why. */
-static void open_tunnel(struct daemon *d)
+void daemon_open_tunnel(struct daemon *d)
 {
 	struct netlink_prefix address = { .len = OVERLAY_PREFIX_BITS };
 	char why[KEEPER_WHY_SIZE] = "";
@@ -417,9 +423,8 @@ static int watch(struct daemon *d)
 	for (size_t i = 0; r == 0 && i < d->n_udp; i++)
 		r = loop_fd_new(d->loop, udp_fd(d->udp[i]), LOOP_READABLE, packets_on_udp, d,
 				&ignored_fd);
-	if (r == 0 && d->tun)
-		r = loop_fd_new(d->loop, tun_fd(d->tun), LOOP_READABLE, packets_on_tun, d,
-				&ignored_fd);
+	if (r == 0)
+		r = packets_watch_tunnel(d);
 	if (r == 0)
 		r = loop_fd_new(d->loop, control_server_fd(d->control), LOOP_READABLE, on_control,
 				d, &ignored_fd);
@@ -473,7 +478,7 @@ static int start(struct daemon *d)
 	r = make_node(d);
 	if (r != 0)
 		return r;
-	open_tunnel(d);
+	daemon_open_tunnel(d);
 	if (loop_new(&d->loop) < 0 || control_server_new(d->listen_fd, &control, &d->control) < 0 ||
 	    watch(d) < 0 || add_contacts(d) < 0)
 		return fatal(d, "cannot_start", "out of memory or descriptors");

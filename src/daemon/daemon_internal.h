@@ -77,6 +77,8 @@ struct daemon {
 	struct udp *udp[CONFIG_LISTEN_MAX];
 	size_t n_udp;
 	struct tun *tun; /* NULL: none */
+	struct loop_fd *tun_watch;
+	bool is_tun_lost; /* it was there, and is to be made again */
 	int listen_fd;
 	struct control_server *control;
 	struct loop_timer *node_timer, *beat_timer, *clock_timer, *keep_timer;
@@ -99,6 +101,7 @@ struct daemon {
 int64_t daemon_unix_ms(const struct daemon *d);
 void daemon_drain(struct daemon *d); /* after each call on the node */
 void daemon_act(struct daemon *d);   /* the same without looking at timers: inside a batch */
+void daemon_open_tunnel(struct daemon *d);
 void daemon_stop(struct daemon *d, int status);
 void daemon_feature(struct daemon *d, const char *name, bool is_on, const char *why);
 /* Reads the configuration again and applies what can be; a JSON report. -EINVAL and the text. */
@@ -108,9 +111,10 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE]);
 bool packets_take(struct daemon *d, const struct node_action *a); /* false: not of its kinds */
 void packets_flush(struct daemon *d);
 void packets_on_udp(void *arg, unsigned events, uint64_t now_us);
-void packets_on_tun(void *arg, unsigned events, uint64_t now_us);
 void packets_offload(struct daemon *d); /* of sockets just opened */
 int packets_open_tunnel(struct daemon *d, char why[KEEPER_WHY_SIZE]);
+int packets_watch_tunnel(struct daemon *d);
+void packets_check_tunnel(struct daemon *d); /* once a second */
 void packets_features(const struct daemon *d, json_t *list);
 
 /* members.c: membership as it changes */

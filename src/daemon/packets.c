@@ -3,6 +3,11 @@
  * leads to is sent before the next is looked at, and each socket has its turn after a bounded
  * amount of bytes of another. */
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/units.h"
@@ -94,17 +99,27 @@ void packets_on_udp(void *arg, unsigned events, uint64_t now_us)
 	daemon_drain(d);
 }
 
-void packets_on_tun(void *arg, unsigned events, uint64_t now_us)
+/* Somebody deleted the device. */
+static void lose_tunnel(struct daemon *d)
+{
+	loop_fd_free(d->tun_watch);
+	d->tun_watch = NULL;
+	tun_free(d->tun);
+	d->tun = NULL;
+	d->is_tun_lost = true;
+	daemon_feature(d, "tunnel", false, "the device was deleted; it is made again at once");
+}
+
+static void on_tun(void *arg, unsigned events, uint64_t now_us)
 {
 	struct daemon *d = arg;
 	size_t bytes = 0;
+	int r = events & LOOP_ERROR ? -EBADFD : 0;
 
-	(void)events;
 	d->batch_us = now_us;
 	d->n_batch = 0;
-	for (unsigned i = 0; i < TUN_READS && bytes < TUN_READ_BYTES; i++) {
-		int r = tun_receive(d->tun, on_packet, d);
-
+	for (unsigned i = 0; r >= 0 && i < TUN_READS && bytes < TUN_READ_BYTES; i++) {
+		r = tun_receive(d->tun, on_packet, d);
 		if (r < 0)
 			break;
 		bytes += (size_t)r;
@@ -114,9 +129,67 @@ void packets_on_tun(void *arg, unsigned events, uint64_t now_us)
 		}
 	}
 	daemon_drain(d);
+	if (r == -EBADFD)
+		lose_tunnel(d);
 }
 
 /* ---- the tunnel and its offloads ---- */
+
+int packets_watch_tunnel(struct daemon *d)
+{
+	if (!d->tun)
+		return 0;
+	return loop_fd_new(d->loop, tun_fd(d->tun), LOOP_READABLE, on_tun, d, &d->tun_watch);
+}
+
+static bool is_own_address_there(const struct daemon *d)
+{
+	struct sockaddr_in6 own = { .sin6_family = AF_INET6 };
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool is_there;
+
+	if (fd < 0)
+		return true; /* cannot be told */
+	memcpy(&own.sin6_addr, node_overlay_address(d->node), sizeof(own.sin6_addr));
+	is_there =
+		bind(fd, (const struct sockaddr *)&own, sizeof(own)) == 0 || errno != EADDRNOTAVAIL;
+	(void)close(fd);
+	return is_there;
+}
+
+static bool is_tunnel_up(const struct daemon *d)
+{
+	struct ifaddrs *list;
+	bool is_up = false;
+
+	if (getifaddrs(&list) < 0)
+		return false;
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
+		is_up |= strcmp(i->ifa_name, d->config->tun_name) == 0 && i->ifa_flags & IFF_UP;
+	freeifaddrs(list);
+	return is_up;
+}
+
+/* A device that was deleted is made again. One that somebody set down loses its address in the
+ * kernel: it stays down as long as they want, and has its address again once it is up. */
+void packets_check_tunnel(struct daemon *d)
+{
+	struct netlink_prefix address = { .len = OVERLAY_PREFIX_BITS };
+	char why[KEEPER_WHY_SIZE];
+
+	if (d->is_tun_lost) {
+		daemon_open_tunnel(d);
+		d->is_tun_lost = !d->tun || packets_watch_tunnel(d) < 0;
+		return;
+	}
+	if (!d->tun || is_own_address_there(d) || !is_tunnel_up(d))
+		return;
+	memcpy(address.ip, node_overlay_address(d->node), sizeof(address.ip));
+	if (keeper_address_add(d->keeper, &address, why) == 0)
+		log_notice(d->log, "tunnel_address_restored");
+	else
+		log_warning(d->log, "tunnel_address_lost", log_str("why", why));
+}
 
 static unsigned tun_wanted(const struct config *c)
 {

@@ -447,6 +447,10 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 		n->counters.malformed++;
 		return;
 	}
+	if (packet.at[7] == 0) { /* hop limit: it should have ended where it was */
+		n->counters.ttl_expired++;
+		return;
+	}
 	if (is_multicast(i.destination) || is_link_local(i.source))
 		return; /* neighbour discovery of the kernel: there is no such link */
 	if (memcmp(i.source, n->address, 16) != 0) {
