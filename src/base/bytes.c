@@ -133,39 +133,6 @@ void write_u64(struct writer *w, uint64_t v)
 	write_be(w, v, 8);
 }
 
-uint16_t load_u16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-uint32_t load_u32(const uint8_t *p)
-{
-	return (uint32_t)load_u16(p) << 16 | load_u16(p + 2);
-}
-
-uint64_t load_u64(const uint8_t *p)
-{
-	return (uint64_t)load_u32(p) << 32 | load_u32(p + 4);
-}
-
-void store_u16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-void store_u32(uint8_t *p, uint32_t v)
-{
-	store_u16(p, (uint16_t)(v >> 16));
-	store_u16(p + 2, (uint16_t)v);
-}
-
-void store_u64(uint8_t *p, uint64_t v)
-{
-	store_u32(p, (uint32_t)(v >> 32));
-	store_u32(p + 4, (uint32_t)v);
-}
-
 bool bytes_equal_ct(const uint8_t *a, const uint8_t *b, size_t n)
 {
 	volatile uint8_t difference = 0;

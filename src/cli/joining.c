@@ -78,7 +78,7 @@ static void on_udp(void *arg, unsigned events, uint64_t now_us)
 
 	(void)events;
 	(void)now_us;
-	(void)udp_receive(r->udp, on_datagram, r);
+	(void)udp_receive(r->udp, on_datagram, NULL, r);
 	drain(r);
 }
 

@@ -108,6 +108,7 @@ static json_t *features(const struct daemon *d)
 		(void)json_array_append_new(
 			list, json_pack("{s:s, s:b, s:s}", "name", d->features[i].name, "is_on",
 					d->features[i].is_on, "why", d->features[i].why));
+	packets_features(d, list);
 	for (unsigned i = 0; i < KEEPER_N_PROTECTIONS; i++)
 		(void)json_array_append_new(
 			list,
@@ -119,10 +120,18 @@ static json_t *features(const struct daemon *d)
 
 static json_t *counters(const struct daemon *d)
 {
+	struct tun_counters tun = { 0 };
+	uint64_t sends = 0, receives = 0;
 	struct node_counters c;
 	json_t *j = json_object();
 
 	node_counters(d->node, &c);
+	if (d->tun)
+		tun_counters(d->tun, &tun);
+	for (size_t i = 0; i < d->n_udp; i++) {
+		sends += udp_counters(d->udp[i])->sends;
+		receives += udp_counters(d->udp[i])->receives;
+	}
 	const struct {
 		const char *name;
 		uint64_t value;
@@ -147,7 +156,12 @@ static json_t *counters(const struct daemon *d)
 		{ "too_big", c.too_big },
 		{ "duplicates_sent", c.duplicates_sent },
 		{ "actions_dropped", c.actions_dropped },
-		{ "tun_dropped", d->tun_dropped },
+		{ "tun_dropped", d->tun_missing + tun.dropped },
+		{ "tun_malformed", tun.malformed },
+		{ "tun_reads", tun.reads },
+		{ "tun_writes", tun.writes },
+		{ "udp_messages_in", receives },
+		{ "udp_messages_out", sends },
 		{ "policy_allowed", c.policy_allowed },
 		{ "policy_denied", c.policy_denied },
 		{ "handshakes_started", c.handshakes.started },
@@ -235,7 +249,7 @@ static json_t *status(const struct daemon *d)
 	set(j, "spiffe_id", json_string(d->member->is.spiffe_id));
 	set(j, "node_id", id_json(d->member->node_id));
 	set(j, "address", address_json(node_overlay_address(d->node)));
-	set(j, "tun", d->tun_fd >= 0 ? json_string(d->config->tun_name) : json_null());
+	set(j, "tun", d->tun ? json_string(d->config->tun_name) : json_null());
 	set(j, "listen", listening(d));
 	set(j, "is_authority", json_boolean(d->authority != NULL));
 	set(j, "authority", json_string(d->member->is.authority));

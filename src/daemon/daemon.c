@@ -41,62 +41,37 @@ void daemon_stop(struct daemon *d, int status)
 
 void daemon_feature(struct daemon *d, const char *name, bool is_on, const char *why)
 {
-	struct feature *f;
+	struct feature *f = d->features;
+	bool is_news;
 
-	if (d->n_features == FEATURES_MAX)
+	while (f < d->features + d->n_features && strcmp(f->name, name) != 0)
+		f++;
+	if (f == d->features + FEATURES_MAX)
 		return;
-	f = &d->features[d->n_features++];
+	is_news = f == d->features + d->n_features || f->is_on != is_on || strcmp(f->why, why) != 0;
+	if (f == d->features + d->n_features)
+		d->n_features++;
 	f->name = name;
 	f->is_on = is_on;
 	(void)snprintf(f->why, sizeof(f->why), "%s", why);
-	if (!is_on)
+	if (!is_on && is_news)
 		log_warning(d->log, "feature_off", log_str("feature", name), log_str("why", why));
 }
 
 /* ---- actions ---- */
 
-/* Of several sockets the first of the right family. */
-static struct udp *socket_for(struct daemon *d, const struct endpoint *to)
-{
-	for (size_t i = 0; i < d->n_udp; i++) {
-		struct endpoint local;
-
-		udp_local(d->udp[i], &local);
-		if (endpoint_is_ipv4(to) == endpoint_is_ipv4(&local))
-			return d->udp[i];
-		local.port = 0;
-		local.scope = 0;
-		if (endpoint_is_null(&local))
-			return d->udp[i]; /* [::] takes both */
-	}
-	return NULL;
-}
-
-static void send_datagram(struct daemon *d, const struct node_action *a)
-{
-	struct udp *u = socket_for(d, &a->endpoint);
-
-	if (u)
-		(void)udp_send(u, &a->endpoint, a->data); /* the room counts what fails */
-}
-
-static void deliver(struct daemon *d, struct span packet)
-{
-	if (d->tun_fd < 0 || tun_write(d->tun_fd, packet) < 0)
-		d->tun_dropped++;
-}
-
-void daemon_drain(struct daemon *d)
+/* Before anything that may call the node, what is queued has to go: its bytes are the node's. */
+void daemon_act(struct daemon *d)
 {
 	struct node_action a;
 
 	while (node_next_action(d->node, &a)) {
+		if (packets_take(d, &a))
+			continue;
+		packets_flush(d);
 		switch (a.type) {
 		case NODE_SEND:
-			send_datagram(d, &a);
-			break;
 		case NODE_DELIVER:
-			deliver(d, a.data);
 			break;
 		case NODE_EVENT:
 			events_handle(d, &a.event);
@@ -112,45 +87,18 @@ void daemon_drain(struct daemon *d)
 			break;
 		}
 	}
+	packets_flush(d);
 	jobs_begin(d);
+}
+
+void daemon_drain(struct daemon *d)
+{
+	daemon_act(d);
 	if (d->node_timer)
 		loop_timer_arm(d->node_timer, node_deadline_us(d->node));
 }
 
 /* ---- inputs ---- */
-
-static void on_datagram(void *arg, const struct endpoint *from, struct span datagram)
-{
-	struct daemon *d = arg;
-
-	node_input_datagram(d->node, from, datagram, loop_now_us());
-}
-
-static void on_udp(void *arg, unsigned events, uint64_t now_us)
-{
-	struct daemon *d = arg;
-
-	(void)events;
-	(void)now_us;
-	for (size_t i = 0; i < d->n_udp; i++)
-		(void)udp_receive(d->udp[i], on_datagram, d);
-	daemon_drain(d);
-}
-
-static void on_tun(void *arg, unsigned events, uint64_t now_us)
-{
-	uint8_t packet[TUN_PACKET_MAX];
-	struct daemon *d = arg;
-	size_t len;
-
-	(void)events;
-	for (unsigned i = 0; i < TUN_BATCH; i++) {
-		if (tun_read(d->tun_fd, packet, sizeof(packet), &len) < 0)
-			break;
-		node_input_packet(d->node, SPAN(packet, len), now_us);
-	}
-	daemon_drain(d);
-}
 
 static void on_node_timer(void *arg, uint64_t now_us)
 {
@@ -174,6 +122,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	struct daemon *d = arg;
 
 	node_clock(d->node, now_us, daemon_unix_ms(d));
+	packets_check_tunnel(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -338,6 +287,8 @@ static int open_sockets(struct daemon *d)
 			return fatal(d, "cannot_listen", why);
 		d->n_udp++;
 	}
+	packets_offload(d);
+
 	char control_why[CONTROL_WHY_SIZE];
 
 	d->listen_fd = control_listen(d->config->socket, control_why);
@@ -347,11 +298,11 @@ static int open_sockets(struct daemon *d)
 }
 
 /* Without a tunnel the node still relays; `x0 status` says that it is off and why. */
-static void open_tunnel(struct daemon *d)
+void daemon_open_tunnel(struct daemon *d)
 {
 	struct netlink_prefix address = { .len = OVERLAY_PREFIX_BITS };
 	char why[KEEPER_WHY_SIZE] = "";
-	int r = keeper_tun_open(d->keeper, &d->tun_fd, why);
+	int r = packets_open_tunnel(d, why);
 
 	memcpy(address.ip, node_overlay_address(d->node), sizeof(address.ip));
 	if (r == 0)
@@ -361,9 +312,9 @@ static void open_tunnel(struct daemon *d)
 	if (r == 0)
 		r = keeper_link_up(d->keeper, why);
 	daemon_feature(d, "tunnel", r == 0, why);
-	if (r < 0 && d->tun_fd >= 0) {
-		(void)close(d->tun_fd);
-		d->tun_fd = -1;
+	if (r < 0) {
+		tun_free(d->tun);
+		d->tun = NULL;
 	}
 	if (r < 0)
 		return;
@@ -473,9 +424,10 @@ static int watch(struct daemon *d)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < d->n_udp; i++)
-		r = loop_fd_new(d->loop, udp_fd(d->udp[i]), LOOP_READABLE, on_udp, d, &ignored_fd);
-	if (r == 0 && d->tun_fd >= 0)
-		r = loop_fd_new(d->loop, d->tun_fd, LOOP_READABLE, on_tun, d, &ignored_fd);
+		r = loop_fd_new(d->loop, udp_fd(d->udp[i]), LOOP_READABLE, packets_on_udp, d,
+				&ignored_fd);
+	if (r == 0)
+		r = packets_watch_tunnel(d);
 	if (r == 0)
 		r = loop_fd_new(d->loop, control_server_fd(d->control), LOOP_READABLE, on_control,
 				d, &ignored_fd);
@@ -529,7 +481,7 @@ static int start(struct daemon *d)
 	r = make_node(d);
 	if (r != 0)
 		return r;
-	open_tunnel(d);
+	daemon_open_tunnel(d);
 	if (loop_new(&d->loop) < 0 || control_server_new(d->listen_fd, &control, &d->control) < 0 ||
 	    watch(d) < 0 || add_contacts(d) < 0)
 		return fatal(d, "cannot_start", "out of memory or descriptors");
@@ -555,8 +507,7 @@ static void end(struct daemon *d)
 	}
 	for (size_t i = 0; i < d->n_udp; i++)
 		udp_free(d->udp[i]);
-	if (d->tun_fd >= 0)
-		(void)close(d->tun_fd);
+	tun_free(d->tun);
 	config_free(d->reloaded);
 	free(d->resolving);
 	free(d);
@@ -575,7 +526,6 @@ static int daemon_child(void *arg, struct keeper_client *keeper)
 	d->config = options->config;
 	d->log = options->log;
 	d->keeper = keeper;
-	d->tun_fd = -1;
 	d->listen_fd = -1;
 	d->next_ping = 1;
 	d->start_us = now_us;

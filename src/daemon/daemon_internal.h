@@ -15,7 +15,10 @@
 
 #define PINGS_MAX 64
 #define FEATURES_MAX 8
-#define TUN_BATCH 64 /* packets a wake-up, so that the tunnel cannot starve the rest */
+/* What the tunnel may bring a wake-up, so that it cannot starve the rest. */
+#define TUN_READS 64
+#define TUN_READ_BYTES (256 << 10)
+#define PACKETS_BATCH 64 /* packets until what they led to is sent */
 #define CLOCK_EVERY_US SECONDS(1)
 #define KEEP_EVERY_US SECONDS(60) /* clock floor, renewal */
 #define RESOLVE_AGAIN_US SECONDS(5)
@@ -73,7 +76,9 @@ struct daemon {
 	struct node *node;
 	struct udp *udp[CONFIG_LISTEN_MAX];
 	size_t n_udp;
-	int tun_fd; /* -1: none */
+	struct tun *tun; /* NULL: none */
+	struct loop_fd *tun_watch;
+	bool is_tun_lost; /* it was there, and is to be made again */
 	int listen_fd;
 	struct control_server *control;
 	struct loop_timer *node_timer, *beat_timer, *clock_timer, *keep_timer;
@@ -84,7 +89,9 @@ struct daemon {
 	size_t n_features;
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
 	uint64_t start_us;
-	uint64_t tun_dropped;
+	uint64_t tun_missing; /* packets for a tunnel that there was not */
+	uint64_t batch_us;    /* when the batch under way came */
+	unsigned n_batch;     /* packets of the tunnel since the last pause */
 	bool owes_membership; /* the last change could not be written: once a minute again */
 	bool is_stopping;
 	int status;
@@ -93,10 +100,22 @@ struct daemon {
 /* daemon.c */
 int64_t daemon_unix_ms(const struct daemon *d);
 void daemon_drain(struct daemon *d); /* after each call on the node */
+void daemon_act(struct daemon *d);   /* the same without looking at timers: inside a batch */
+void daemon_open_tunnel(struct daemon *d);
 void daemon_stop(struct daemon *d, int status);
 void daemon_feature(struct daemon *d, const char *name, bool is_on, const char *why);
 /* Reads the configuration again and applies what can be; a JSON report. -EINVAL and the text. */
 json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE]);
+
+/* packets.c */
+bool packets_take(struct daemon *d, const struct node_action *a); /* false: not of its kinds */
+void packets_flush(struct daemon *d);
+void packets_on_udp(void *arg, unsigned events, uint64_t now_us);
+void packets_offload(struct daemon *d); /* of sockets just opened */
+int packets_open_tunnel(struct daemon *d, char why[KEEPER_WHY_SIZE]);
+int packets_watch_tunnel(struct daemon *d);
+void packets_check_tunnel(struct daemon *d); /* once a second */
+void packets_features(const struct daemon *d, json_t *list);
 
 /* members.c: membership as it changes */
 void members_issue(struct daemon *d, const struct node_issue *issue);

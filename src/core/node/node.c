@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 
-#define SLOTS_MIN 64
+#define SLOTS_MIN 64 /* and then doubled: always a power of two */
 
 /* ---- actions ---- */
 
@@ -27,7 +27,7 @@ static bool grow_slots(struct node *n)
 		return false;
 	assert(n->n_slots > 0 || n->used_slots == 0);
 	for (size_t i = 0; i < n->used_slots; i++)
-		slots[i] = n->slots[(n->first_slot + i) % n->n_slots];
+		slots[i] = n->slots[(n->first_slot + i) & (n->n_slots - 1)];
 	if (n->slots)
 		bytes_wipe(n->slots, n->n_slots * sizeof(*n->slots));
 	free(n->slots);
@@ -41,17 +41,42 @@ static bool grow_slots(struct node *n)
  * is counted: a datagram lost here is as if the network had lost it. */
 struct node_action *node_act(struct node *n, enum node_action_type type, struct span data)
 {
-	struct action_slot *slot;
+	uint8_t *room = data.len <= NODE_DATAGRAM_MAX ? node_room(n) : NULL;
+	struct node_action *a;
 
-	if (data.len > NODE_DATAGRAM_MAX || !grow_slots(n)) {
+	if (!room)
+		return NULL;
+	if (data.len > 0)
+		memcpy(room, data.at, data.len);
+	a = node_act_in_room(n, type, data.len);
+	if (type != NODE_SEND && type != NODE_DELIVER) /* those two have fewer fields, all set */
+		*a = (struct node_action){ .type = type };
+	return a;
+}
+
+static struct action_slot *free_slot(struct node *n)
+{
+	return &n->slots[(n->first_slot + n->used_slots) & (n->n_slots - 1)];
+}
+
+/* Where the bytes of the next action go, NODE_DATAGRAM_MAX of them; NULL as in node_act(). */
+uint8_t *node_room(struct node *n)
+{
+	if (!grow_slots(n)) {
 		n->counters.actions_dropped++;
 		return NULL;
 	}
-	slot = &n->slots[(n->first_slot + n->used_slots++) % n->n_slots];
-	slot->action = (struct node_action){ .type = type };
-	slot->len = data.len;
-	if (data.len > 0)
-		memcpy(slot->bytes, data.at, data.len);
+	return free_slot(n)->bytes;
+}
+
+/* The action whose bytes lie in that room; nothing may be queued between the two. */
+struct node_action *node_act_in_room(struct node *n, enum node_action_type type, size_t len)
+{
+	struct action_slot *slot = free_slot(n);
+
+	n->used_slots++;
+	slot->action.type = type;
+	slot->len = len;
 	return &slot->action;
 }
 
@@ -74,24 +99,43 @@ bool node_next_action(struct node *n, struct node_action *ret)
 		if (n->used_slots == 0)
 			return false;
 		slot = &n->slots[n->first_slot];
-		n->first_slot = (n->first_slot + 1) % n->n_slots;
+		n->first_slot = (n->first_slot + 1) & (n->n_slots - 1);
 		n->used_slots--;
 	} while (slot->action.type == NODE_ISSUE && !admit_fill(n, &slot->action.issue));
-	*ret = slot->action;
+	if (slot->action.type == NODE_SEND || slot->action.type == NODE_DELIVER) {
+		ret->type = slot->action.type;
+		if (ret->type == NODE_SEND) {
+			ret->endpoint = slot->action.endpoint;
+			ret->class = slot->action.class;
+		}
+	} else {
+		*ret = slot->action; /* with its event or request, longer than many a packet */
+	}
 	if (slot->len > 0)
 		ret->data = SPAN(slot->bytes, slot->len);
 	return true;
 }
 
-void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram)
+void node_send_datagram(struct node *n, const struct endpoint *to, enum wire_class class,
+			struct span datagram)
 {
-	struct node_action *a = node_act(n, NODE_SEND, datagram);
+	uint8_t *room = datagram.len <= NODE_DATAGRAM_MAX ? node_room(n) : NULL;
 
-	if (!a)
+	if (!room)
 		return;
+	memcpy(room, datagram.at, datagram.len);
+	node_send_room(n, to, class, datagram.len);
+}
+
+/* The datagram lies in node_room(). */
+void node_send_room(struct node *n, const struct endpoint *to, enum wire_class class, size_t len)
+{
+	struct node_action *a = node_act_in_room(n, NODE_SEND, len);
+
 	a->endpoint = *to;
+	a->class = class;
 	n->counters.datagrams_out++;
-	n->counters.bytes_out += datagram.len;
+	n->counters.bytes_out += len;
 }
 
 /* ---- making and ending ---- */
@@ -269,7 +313,8 @@ static void pump_handshakes(struct node *n)
 				path_send_unsealed(n, a.path.node_id, KIND_HANDSHAKE, HOP_TTL_MAX,
 						   SPAN(a.datagram, a.len));
 			else
-				node_send_datagram(n, &a.path.remote, SPAN(a.datagram, a.len));
+				node_send_datagram(n, &a.path.remote, CLASS_CRITICAL,
+						   SPAN(a.datagram, a.len));
 			break;
 		case HS_DONE:
 			greet_done(n, &a);
@@ -403,6 +448,10 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 	}
 	if (inner_parse(packet, &i) < 0) {
 		n->counters.malformed++;
+		return;
+	}
+	if (packet.at[7] == 0) { /* hop limit: it should have ended where it was */
+		n->counters.ttl_expired++;
 		return;
 	}
 	if (is_multicast(i.destination) || is_link_local(i.source))

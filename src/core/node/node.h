@@ -20,6 +20,7 @@
 #include "core/policy/policy.h"
 #include "core/route/route.h"
 #include "core/session/session.h"
+#include "core/wire/wire.h"
 
 #define NODE_PEERS_MAX 1000	 /* nodes we hold sessions with */
 #define NODE_CONTACTS_MAX 256	 /* endpoints we were told to connect to */
@@ -134,7 +135,8 @@ struct node_issue {
 struct node_action {
 	enum node_action_type type;
 	struct endpoint endpoint;
-	struct span data; /* borrowed until the next call on the node */
+	struct span data;      /* borrowed until a call on the node other than node_next_action() */
+	enum wire_class class; /* NODE_SEND: what is not bulk goes first */
 	struct node_event event;
 	enum node_store store;
 	struct node_issue issue;

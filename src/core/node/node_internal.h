@@ -203,9 +203,13 @@ struct node {
 
 /* node.c */
 struct node_action *node_act(struct node *n, enum node_action_type type, struct span data);
+uint8_t *node_room(struct node *n);
+struct node_action *node_act_in_room(struct node *n, enum node_action_type type, size_t len);
+void node_send_room(struct node *n, const struct endpoint *to, enum wire_class class, size_t len);
 struct node_event *node_event(struct node *n, enum node_event_type type, uint64_t id);
 int64_t node_unix_s(const struct node *n);
-void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram);
+void node_send_datagram(struct node *n, const struct endpoint *to, enum wire_class class,
+			struct span datagram);
 void node_pump(struct node *n);
 
 /* peers.c */

@@ -16,19 +16,17 @@ enum link_state neighbour_state(void *node, uint64_t id)
 	return p && p->neighbour && p->direct ? link_state(p->neighbour->link) : LINK_DOWN;
 }
 
-/* Clear header, then the given part sealed under the link key, then what follows it unsealed.
- * Returns the datagram's length, 0 where the session cannot send. */
+/* Clear header, then part_len bytes that lie behind its place already and are sealed there under
+ * the link key, then what follows unsealed. Returns the datagram's length, 0 where the session
+ * cannot send. */
 static size_t seal_link(struct node *n, struct node_session *s, uint8_t type, unsigned lane,
-			struct span part, struct span rest, uint8_t ret[NODE_DATAGRAM_MAX])
+			size_t part_len, struct span rest, uint8_t ret[NODE_DATAGRAM_MAX])
 {
+	struct span part = SPAN(ret + WIRE_HEADER_LEN, part_len);
 	size_t len = WIRE_HEADER_LEN + part.len + AEAD_TAG_LEN + rest.len;
 	struct wire_transport t = { .type = type };
 	struct session_ticket ticket;
 
-	if (len > NODE_DATAGRAM_MAX) {
-		n->counters.too_big++;
-		return 0;
-	}
 	if (session_reserve(s->keys, SESSION_LINK, lane, len, n->now_us, &ticket) < 0)
 		return 0;
 	t.seal_len = rest.len ? (uint16_t)part.len : 0;
@@ -44,22 +42,23 @@ static size_t seal_link(struct node *n, struct node_session *s, uint8_t type, un
 	return len;
 }
 
-static void sent(struct node *n, struct node_session *s, const struct endpoint *to,
-		 struct span datagram, bool is_payload)
+/* The datagram lies in node_room(). */
+static void send_room(struct node *n, struct node_session *s, const struct endpoint *to,
+		      enum wire_class class, size_t len, bool is_payload)
 {
 	struct peer *p = s->peer;
 
-	node_send_datagram(n, to, datagram);
+	node_send_room(n, to, class, len);
 	s->spoke_us = n->now_us;
 	s->owes_us = NEVER_US;
 	if (is_payload && s->unanswered_us == NEVER_US)
 		s->unanswered_us = n->now_us;
 	if (!p)
 		return;
-	p->sent_bytes += datagram.len;
+	p->sent_bytes += len;
 	p->sent_packets++;
 	if (p->neighbour)
-		link_sent(p->neighbour->link, datagram.len, is_payload, n->now_us);
+		link_sent(p->neighbour->link, len, is_payload, n->now_us);
 }
 
 static uint16_t next_link_sequence(struct node_session *s)
@@ -71,22 +70,27 @@ static uint16_t next_link_sequence(struct node_session *s)
 static bool send_short(struct node *n, struct node_session *s, uint8_t type, unsigned lane,
 		       const struct endpoint *to, struct span plaintext, enum wire_class class)
 {
-	uint8_t part[HOP_SHORT_LEN + NODE_DATAGRAM_MAX];
-	uint8_t datagram[NODE_DATAGRAM_MAX];
+	const size_t around = WIRE_HEADER_LEN + HOP_SHORT_LEN + AEAD_TAG_LEN;
 	struct wire_hop hop = { .ttl = 1, .class = class };
 	bool is_payload = plaintext.len > 0 && plaintext.at[0] >> 4 >= 4;
+	uint8_t *room, *part;
 	size_t len;
 
-	if (plaintext.len > NODE_DATAGRAM_MAX)
+	if (plaintext.len + around > NODE_DATAGRAM_MAX) {
+		n->counters.too_big++;
 		return false;
+	}
+	room = node_room(n);
+	if (!room)
+		return false;
+	part = room + WIRE_HEADER_LEN;
 	hop.link_sequence = next_link_sequence(s);
 	wire_hop_encode_short(&hop, part);
 	memcpy(part + HOP_SHORT_LEN, plaintext.at, plaintext.len);
-	len = seal_link(n, s, type, lane, SPAN(part, HOP_SHORT_LEN + plaintext.len),
-			(struct span){ 0 }, datagram);
+	len = seal_link(n, s, type, lane, HOP_SHORT_LEN + plaintext.len, (struct span){ 0 }, room);
 	if (len == 0)
 		return false;
-	sent(n, s, to, SPAN(datagram, len), is_payload && type == WIRE_TRANSPORT);
+	send_room(n, s, to, class, len, is_payload && type == WIRE_TRANSPORT);
 	return true;
 }
 
@@ -105,33 +109,48 @@ void path_send_probe(struct node *n, struct peer *p, struct span probe)
 /* One hop of the relayed form. */
 static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop, struct span payload)
 {
-	uint8_t header[HOP_LEN + HOP_OPTIONS_LEN];
-	uint8_t datagram[NODE_DATAGRAM_MAX];
+	const size_t around = WIRE_HEADER_LEN + HOP_LEN + HOP_OPTIONS_LEN + AEAD_TAG_LEN;
 	struct peer *p = peer_get(n, neighbour);
+	uint8_t *room;
 	size_t len;
 
 	if (!p || !p->direct || !p->neighbour)
 		return false;
+	if (payload.len + around > NODE_DATAGRAM_MAX) {
+		n->counters.too_big++;
+		return false;
+	}
+	room = node_room(n);
+	if (!room)
+		return false;
 	hop.link_sequence = next_link_sequence(p->direct);
-	len = wire_hop_encode(&hop, header);
-	len = seal_link(n, p->direct, WIRE_TRANSPORT, LANE_PACKETS, SPAN(header, len), payload,
-			datagram);
+	len = wire_hop_encode(&hop, room + WIRE_HEADER_LEN);
+	len = seal_link(n, p->direct, WIRE_TRANSPORT, LANE_PACKETS, len, payload, room);
 	if (len == 0)
 		return false;
-	sent(n, p->direct, &p->neighbour->roam.current, SPAN(datagram, len), hop.kind == KIND_DATA);
+	send_room(n, p->direct, &p->neighbour->roam.current, hop.class, len, hop.kind == KIND_DATA);
 	return true;
+}
+
+/* The alternates are looked for only where the next hop is not there. */
+static struct forward_plan plan_of(struct node *n, uint64_t destination, uint64_t from)
+{
+	uint64_t next = routes_next_hop(n->routes, destination);
+	struct route route;
+
+	if (next && next != from && neighbour_state(n, next) == LINK_UP)
+		return (struct forward_plan){ .next = next };
+	if (!routes_lookup(n->routes, destination, &route))
+		return (struct forward_plan){ 0 };
+	return forward_next(&route, from, neighbour_state, n);
 }
 
 /* Sends the relayed form where the routing table says. -ENETUNREACH, -EAGAIN. */
 static int send_routed(struct node *n, struct wire_hop *hop, uint64_t from, struct span payload)
 {
-	struct forward_plan plan;
-	struct route route;
+	struct forward_plan plan = plan_of(n, hop->destination, from);
 	bool is_sent;
 
-	if (!routes_lookup(n->routes, hop->destination, &route))
-		return -ENETUNREACH;
-	plan = forward_next(&route, from, neighbour_state, n);
 	if (!plan.next)
 		return -ENETUNREACH;
 	is_sent = send_hop(n, plan.next, *hop, payload);
@@ -203,19 +222,18 @@ static int send_relayed(struct node *n, struct node_session *s, enum wire_class 
  * asked for); -ENETUNREACH: there is no way. */
 int path_send(struct node *n, struct peer *p, enum wire_class class, struct span plaintext)
 {
-	struct route route;
+	uint64_t next = routes_next_hop(n->routes, p->id);
 	struct inner i;
 	uint16_t hash = 0;
 	bool is_near = peer_is_direct(p) && session_can_send(p->direct->keys, n->now_us);
 
-	if (is_near && routes_lookup(n->routes, p->id, &route) && route.next_hop &&
-	    route.next_hop != p->id && link_state(p->neighbour->link) == LINK_UP)
+	if (is_near && next && next != p->id && link_state(p->neighbour->link) == LINK_UP)
 		is_near = false; /* the direct link is the worse way */
 	if (is_near && link_state(p->neighbour->link) == LINK_UP && class != CLASS_CRITICAL &&
 	    send_short(n, p->direct, WIRE_TRANSPORT, LANE_PACKETS, &p->neighbour->roam.current,
 		       plaintext, class))
 		return 0;
-	if (!routes_lookup(n->routes, p->id, &route) || !route.next_hop) {
+	if (!next) {
 		n->counters.no_route++;
 		return p->e2e ? -ENETUNREACH : -EAGAIN;
 	}

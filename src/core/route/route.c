@@ -360,6 +360,17 @@ bool routes_lookup(const struct routes *t, uint64_t destination, struct route *r
 	return true;
 }
 
+uint64_t routes_next_hop(const struct routes *t, uint64_t destination)
+{
+	int slot = destination ? table_find(t, destination) : NO_SLOT;
+
+	if (slot < 0)
+		return 0;
+	if (slot == SELF)
+		return destination;
+	return t->destinations[slot].next >= 0 ? t->neighbours[t->destinations[slot].next].id : 0;
+}
+
 bool routes_next(const struct routes *t, size_t *cursor, struct route *ret)
 {
 	for (size_t slot = *cursor + 1; slot < t->n_destinations; slot++) {

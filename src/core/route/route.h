@@ -91,6 +91,8 @@ struct route {
 /* false for a destination never heard of. Oneself is its own next hop. With next_hop 0 there may
  * still be alternates, loop-free as of the last route. */
 bool routes_lookup(const struct routes *t, uint64_t destination, struct route *ret);
+/* Of that nothing but next_hop, for each packet; 0 where there is none. */
+uint64_t routes_next_hop(const struct routes *t, uint64_t destination);
 /* Walks in order of first sight, oneself left out; start with *cursor = 0. A forgotten
  * destination's place in the order goes to the next new one. */
 bool routes_next(const struct routes *t, size_t *cursor, struct route *ret);

@@ -33,13 +33,14 @@ static int flags_read(uint8_t flags, struct wire_hop *ret)
 
 static int read_common(struct reader *r, struct wire_hop *ret)
 {
-	uint8_t flags;
+	const uint8_t *at = read_bytes(r, HOP_SHORT_LEN);
 
-	ret->link_sequence = read_u16(r);
-	ret->ttl = read_u8(r);
-	flags = read_u8(r);
-	ret->flow_hash = read_u16(r);
-	return r->overrun ? -EBADMSG : flags_read(flags, ret);
+	if (!at)
+		return -EBADMSG;
+	ret->link_sequence = load_u16(at);
+	ret->ttl = at[2];
+	ret->flow_hash = load_u16(at + 4);
+	return flags_read(at[3], ret);
 }
 
 int wire_hop_decode(struct span sealed, struct wire_hop *ret)

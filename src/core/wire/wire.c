@@ -11,6 +11,7 @@
 #define COOKIE_SEALED_LEN 32
 #define COOKIE_CLEAR_LEN (WIRE_COOKIE_REPLY_LEN - COOKIE_SEALED_LEN)
 #define SEQUENCE_BITS 56
+#define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
 #define SERVICE_HEADER_LEN 5
 
 static bool is_handshake_type(uint8_t type)
@@ -91,16 +92,17 @@ int wire_cookie_decode(struct span datagram, struct wire_cookie *ret)
 
 int wire_transport_decode(struct span datagram, struct wire_transport *ret)
 {
-	struct reader r = reader_of(datagram);
-	struct wire_transport t = { .type = read_u8(&r) };
+	const uint8_t *at = datagram.at;
+	struct wire_transport t;
 
-	t.flags = read_u8(&r);
-	t.seal_len = read_u16(&r);
-	t.receiver_index = read_u32(&r);
-	t.lane = read_u8(&r);
-	t.sequence = read_u56(&r);
-	if (r.overrun || t.type < WIRE_TRANSPORT || t.type > WIRE_PROBE)
+	if (datagram.len < WIRE_HEADER_LEN || at[0] < WIRE_TRANSPORT || at[0] > WIRE_PROBE)
 		return -EBADMSG;
+	t.type = at[0];
+	t.flags = at[1];
+	t.seal_len = load_u16(at + 2);
+	t.receiver_index = load_u32(at + 4);
+	t.lane = at[8];
+	t.sequence = load_u64(at + 8) & SEQUENCE_MASK;
 	if (t.flags != 0 || (t.type == WIRE_PROBE && t.seal_len != 0))
 		return -EPROTO;
 	*ret = t;
@@ -109,7 +111,7 @@ int wire_transport_decode(struct span datagram, struct wire_transport *ret)
 
 void wire_transport_encode(const struct wire_transport *t, uint8_t ret[WIRE_HEADER_LEN])
 {
-	uint64_t sequence = t->sequence & ((UINT64_C(1) << SEQUENCE_BITS) - 1);
+	uint64_t sequence = t->sequence & SEQUENCE_MASK;
 
 	ret[0] = t->type;
 	ret[1] = t->flags;

@@ -61,6 +61,13 @@ struct config {
 	uint64_t log_format; /* enum log_format */
 	uint64_t aead;	     /* enum config_aead */
 	uint64_t peers_max;
+	uint64_t offload_tun, offload_udp_gso, offload_udp_gro, offload_batch; /* enum
+										* config_switch */
+};
+
+enum config_switch {
+	CONFIG_TRUE,
+	CONFIG_FALSE,
 };
 
 enum config_aead {

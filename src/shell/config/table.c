@@ -66,6 +66,18 @@ static const struct config_key keys[] = {
 	  "", AT(aead) },
 	{ "limits.peers", CONFIG_INTEGER, "peers", "1000", NULL, 1, 1000, "", false,
 	  "Nodes that sessions are held with at most.", "", AT(peers_max) },
+	{ "offload.tun", CONFIG_CHOICE, "", "true", NULL, 0, 1, "true|false", false,
+	  "Super-packets of up to 64 KB between the kernel and the tunnel, where the kernel has "
+	  "them.",
+	  "", AT(offload_tun) },
+	{ "offload.udp_gso", CONFIG_CHOICE, "", "true", NULL, 0, 1, "true|false", false,
+	  "Many datagrams to one neighbour leave in one UDP_SEGMENT message.", "",
+	  AT(offload_udp_gso) },
+	{ "offload.udp_gro", CONFIG_CHOICE, "", "true", NULL, 0, 1, "true|false", false,
+	  "Many datagrams from one neighbour arrive in one UDP_GRO message.", "",
+	  AT(offload_udp_gro) },
+	{ "offload.batch", CONFIG_CHOICE, "", "true", NULL, 0, 1, "true|false", false,
+	  "Several messages a system call: recvmmsg and sendmmsg.", "", AT(offload_batch) },
 	{ "policy", CONFIG_RULES, "", POLICY_DEFAULT, NULL, 0, POLICY_RULES_MAX, "", true,
 	  "Who may do what. A forbid that matches wins over every allow; what no rule allows is "
 	  "denied.",

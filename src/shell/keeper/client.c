@@ -147,9 +147,10 @@ static int call_simple(struct keeper_client *k, struct request request, char why
 	return call(k, &request, &reply, why);
 }
 
-int keeper_tun_open(struct keeper_client *k, int *ret_fd, char why[KEEPER_WHY_SIZE])
+int keeper_tun_open(struct keeper_client *k, unsigned wanted, int *ret_fd, unsigned *ret_offloads,
+		    char why[KEEPER_WHY_SIZE])
 {
-	struct request request = { .verb = VERB_TUN_OPEN };
+	struct request request = { .verb = VERB_TUN_OPEN, .number = wanted };
 	struct reply reply = { .fd = -1 };
 	int r = call(k, &request, &reply, why);
 
@@ -158,6 +159,7 @@ int keeper_tun_open(struct keeper_client *k, int *ret_fd, char why[KEEPER_WHY_SI
 	if (reply.fd < 0)
 		return fail(-EBADMSG, why);
 	*ret_fd = reply.fd;
+	*ret_offloads = reply.number;
 	return 0;
 }
 

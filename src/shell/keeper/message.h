@@ -6,7 +6,7 @@
 #include "shell/keeper/keeper.h"
 
 #define REQUEST_SIZE 32
-#define REPLY_SIZE (40 + KEEPER_WHY_SIZE)
+#define REPLY_SIZE (44 + KEEPER_WHY_SIZE)
 
 enum verb {
 	VERB_HEARTBEAT, /* the only one without a reply */
@@ -26,7 +26,7 @@ enum verb {
 struct request {
 	enum verb verb;
 	uint32_t sequence;
-	uint32_t number; /* MTU, or the thread */
+	uint32_t number; /* MTU, the thread, or offloads wanted */
 	uint32_t priority;
 	struct netlink_prefix prefix;
 };
@@ -34,6 +34,7 @@ struct request {
 struct reply {
 	uint32_t sequence;
 	int result;
+	uint32_t number; /* offloads of the device */
 	struct nft_counters counters;
 	char why[KEEPER_WHY_SIZE];
 	int fd; /* -1 for none */

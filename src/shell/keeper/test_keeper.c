@@ -120,14 +120,15 @@ static int child_sets_up_the_tunnel(void *arg, struct keeper_client *k)
 	struct netlink_link link;
 	struct netlink_prefix list[8];
 	int tun = -1, second;
+	unsigned got;
 
 	(void)arg;
 	(void)begin();
 	CHECK(keeper_restarts(k) == 0);
 	CHECK(keeper_mtu(k, 1344, why) == -ENODEV && *why); /* no device yet */
-	CHECK(keeper_tun_open(k, &tun, why) == 0 && tun >= 0);
+	CHECK(keeper_tun_open(k, 0, &tun, &got, why) == 0 && tun >= 0);
 	CHECK(fcntl(tun, F_GETFD) & FD_CLOEXEC);
-	CHECK(keeper_tun_open(k, &second, why) == -EBUSY);
+	CHECK(keeper_tun_open(k, 0, &second, &got, why) == -EBUSY);
 	CHECK(keeper_mtu(k, 1300, why) == 0);
 	CHECK(keeper_address_add(k, &own, why) == 0);
 	CHECK(keeper_address_add(k, &own, why) == 0); /* there already */
@@ -156,11 +157,12 @@ static int child_asks_for_too_much(void *arg, struct keeper_client *k)
 	struct nft_counters counters;
 	struct netlink_prefix wider = overlay;
 	int tun;
+	unsigned got;
 
 	(void)arg;
 	(void)begin();
 	wider.len = 47;
-	CHECK(keeper_tun_open(k, &tun, why) == 0);
+	CHECK(keeper_tun_open(k, 0, &tun, &got, why) == 0);
 	CHECK(keeper_mtu(k, 1279, why) == -EPROTO);
 	CHECK(keeper_mtu(k, 1345, why) == -EPROTO);
 	CHECK(strstr(why, "the keeper refuses"));
@@ -190,10 +192,11 @@ static int child_adds_many_routes(void *arg, struct keeper_client *k)
 	char why[KEEPER_WHY_SIZE];
 	struct netlink_prefix p = own;
 	int tun;
+	unsigned got;
 
 	(void)arg;
 	(void)begin();
-	CHECK(keeper_tun_open(k, &tun, why) == 0);
+	CHECK(keeper_tun_open(k, 0, &tun, &got, why) == 0);
 	CHECK(keeper_link_up(k, why) == 0);
 	for (unsigned i = 0; i < KEEPER_ROUTES_MAX; i++) {
 		p.ip[14] = (uint8_t)(i >> 8);
@@ -454,6 +457,7 @@ static int child_confines_itself(void *arg, struct keeper_client *k)
 	struct nft_counters counters;
 	char why[KEEPER_WHY_SIZE];
 	int tun = -1;
+	unsigned got;
 
 	(void)arg;
 	(void)begin();
@@ -461,7 +465,7 @@ static int child_confines_itself(void *arg, struct keeper_client *k)
 	CHECK(keeper_confine(&user, &p) == 0);
 	CHECK(p.of[KEEPER_CAPABILITIES].is_on && p.of[KEEPER_NO_NEW_PRIVS].is_on);
 	CHECK(keeper_heartbeat(k) == 0);
-	CHECK(keeper_tun_open(k, &tun, why) == 0);
+	CHECK(keeper_tun_open(k, 0, &tun, &got, why) == 0);
 	CHECK(keeper_mtu(k, 1344, why) == 0);
 	CHECK(keeper_address_add(k, &own, why) == 0);
 	CHECK(keeper_link_up(k, why) == 0);

@@ -41,13 +41,6 @@ static bool is_inside(const struct netlink_prefix *p, const struct netlink_prefi
 
 /* ---- TUN and rtnetlink ---- */
 
-static int do_tun_open(struct verbs *v, const struct request *q, struct reply *ret)
-{
-	(void)q;
-	ret->fd = tun_open(v->options->tun_name, ret->why);
-	return ret->fd < 0 ? ret->fd : 0;
-}
-
 /* Runs one rtnetlink call on the tunnel device, the only one the keeper ever touches. */
 static int on_tun(struct verbs *v, struct reply *ret, const char *what, const struct request *q,
 		  int (*act)(struct netlink *n, unsigned index, const struct request *q))
@@ -62,6 +55,30 @@ static int on_tun(struct verbs *v, struct reply *ret, const char *what, const st
 		r = act(n, link.index, q);
 	netlink_free(n);
 	return told(ret, what, r);
+}
+
+static int act_gso_max(struct netlink *n, unsigned index, const struct request *q)
+{
+	(void)q;
+	return netlink_link_set_gso_max(n, index, TUN_GSO_MAX);
+}
+
+/* That a super-packet fits into one UDP message is for speed alone: a kernel that does not let us
+ * say so cuts as well. */
+static int do_tun_open(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	unsigned got;
+
+	if (q->number & ~(unsigned)TUN_OFFLOADS_ALL)
+		return refuse(ret, "no such offload of the tunnel");
+	ret->fd = tun_open_offload(v->options->tun_name, q->number, &got, ret->why);
+	ret->number = got;
+	if (ret->fd >= 0 && got & TUN_OFFLOAD_TCP) {
+		struct reply ignored = { 0 };
+
+		(void)on_tun(v, &ignored, "", q, act_gso_max);
+	}
+	return ret->fd < 0 ? ret->fd : 0;
 }
 
 static int act_mtu(struct netlink *n, unsigned index, const struct request *q)

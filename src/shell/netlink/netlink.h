@@ -27,6 +27,8 @@ struct netlink_link {
 int netlink_link(struct netlink *n, const char *name, struct netlink_link *ret); /* -ENODEV */
 int netlink_link_set_up(struct netlink *n, unsigned index, bool is_up);
 int netlink_link_set_mtu(struct netlink *n, unsigned index, unsigned mtu_bytes);
+/* The greatest super-packet that the kernel gives the device. */
+int netlink_link_set_gso_max(struct netlink *n, unsigned index, unsigned bytes);
 
 struct netlink_prefix {
 	uint8_t ip[16];

@@ -177,6 +177,16 @@ int netlink_link_set_mtu(struct netlink *n, unsigned index, unsigned mtu_bytes)
 	return talk(n, h, NULL, NULL);
 }
 
+int netlink_link_set_gso_max(struct netlink *n, unsigned index, unsigned bytes)
+{
+	_Alignas(struct nlmsghdr) uint8_t buffer[REQUEST_SIZE];
+	struct ifinfomsg *info;
+	struct nlmsghdr *h = link_request(buffer, index, &info);
+
+	mnl_attr_put_u32(h, IFLA_GSO_MAX_SIZE, bytes);
+	return talk(n, h, NULL, NULL);
+}
+
 /* ---- addresses ---- */
 
 static int change_address(struct netlink *n, unsigned type, unsigned flags, unsigned index,

@@ -51,26 +51,64 @@ static int fail(int error, const char *name, const char *text, char why[TUN_WHY_
 	return -error;
 }
 
-int tun_open(const char *name, char why[TUN_WHY_SIZE])
+/* Newer than the headers of Debian 12 (linux/if_tun.h). */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+/* As much as the kernel takes: it refuses flags that it does not know. */
+static unsigned ask_for_offloads(int fd, unsigned wanted)
 {
-	struct ifreq request = { .ifr_flags = IFF_TUN | IFF_NO_PI };
-	int fd;
+	const unsigned tcp = TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+	const unsigned udp = TUN_F_USO4 | TUN_F_USO6;
+	const unsigned all =
+		(wanted & TUN_OFFLOAD_TCP ? tcp : 0) | (wanted & TUN_OFFLOAD_UDP ? udp : 0);
+	int little_endian = 1;
 
-	/* An empty name or a pattern such as "tun%d" would let the kernel choose one. */
-	if (name[0] == '\0' || strlen(name) >= sizeof(request.ifr_name) || strchr(name, '%'))
-		return fail(EINVAL, name, explain_attach(EINVAL), why);
+	(void)ioctl(fd, TUNSETVNETLE, &little_endian); /* all that have IFF_VNET_HDR and IPv6 do */
+	if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)(TUN_F_CSUM | all)) == 0)
+		return wanted;
+	if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)(TUN_F_CSUM | (all & tcp))) == 0)
+		return wanted & ~(unsigned)TUN_OFFLOAD_UDP;
+	return TUN_OFFLOAD_HEADER;
+}
+
+static int attach(int fd, const char *name, short flags)
+{
+	struct ifreq request = { .ifr_flags = (short)(IFF_TUN | IFF_NO_PI | flags) };
+
 	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	return ioctl(fd, TUNSETIFF, &request) < 0 ? -errno : 0;
+}
 
+int tun_open_offload(const char *name, unsigned wanted, unsigned *ret_got, char why[TUN_WHY_SIZE])
+{
+	int fd;
+	int r;
+
+	*ret_got = 0;
+	/* An empty name or a pattern such as "tun%d" would let the kernel choose one. */
+	if (name[0] == '\0' || strlen(name) >= TUN_NAME_SIZE || strchr(name, '%'))
+		return fail(EINVAL, name, explain_attach(EINVAL), why);
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return fail(errno, name, explain_open(errno), why);
-	if (ioctl(fd, TUNSETIFF, &request) < 0) {
-		int error = errno;
-
+	r = attach(fd, name, wanted & TUN_OFFLOAD_HEADER ? IFF_VNET_HDR : 0);
+	if (r < 0) {
 		(void)close(fd);
-		return fail(error, name, explain_attach(error), why);
+		return fail(-r, name, explain_attach(-r), why);
 	}
+	if (wanted & TUN_OFFLOAD_HEADER)
+		*ret_got = ask_for_offloads(fd, wanted);
 	return fd;
+}
+
+int tun_open(const char *name, char why[TUN_WHY_SIZE])
+{
+	unsigned got;
+
+	return tun_open_offload(name, 0, &got, why);
 }
 
 int tun_read(int fd, uint8_t *ret, size_t size, size_t *ret_len)

@@ -46,7 +46,7 @@ static int receive(struct udp *u, struct inbox *in)
 	struct pollfd p = { .fd = udp_fd(u), .events = POLLIN };
 
 	(void)poll(&p, 1, 1000);
-	return udp_receive(u, on_datagram, in);
+	return udp_receive(u, on_datagram, NULL, in);
 }
 
 static void one_socket_speaks_both_families(void **state)
@@ -77,7 +77,7 @@ static void one_socket_speaks_both_families(void **state)
 
 	assert_int_equal(udp_send(all, &in.from, SPAN_STR("back")), 0);
 	assert_int_equal(receive(six, &in), 1);
-	assert_int_equal(udp_receive(six, on_datagram, &in), 0); /* and does not block */
+	assert_int_equal(udp_receive(six, on_datagram, NULL, &in), 0); /* and does not block */
 	udp_free(all);
 	udp_free(four);
 	udp_free(six);
@@ -172,7 +172,7 @@ static void a_receive_buffer_that_overflows_is_noticed(void **state)
 	assert_true(receive_bytes > 0 && send_bytes > 0);
 	for (unsigned i = 0; i < 2 * UDP_BUFFER_BYTES / sizeof(bytes); i++)
 		(void)udp_send(a, &to, SPAN_OF(bytes));
-	while (udp_receive(b, on_datagram, &in) > 0)
+	while (udp_receive(b, on_datagram, NULL, &in) > 0)
 		;
 	assert_int_equal(udp_send(a, &to, SPAN_STR("later")), 0);
 	assert_int_equal(receive(b, &in), 1);

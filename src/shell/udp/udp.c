@@ -2,6 +2,7 @@
 /* A mesh socket: bound once, read in batches, written without waiting. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,18 +10,11 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "shell/udp/udp.h"
-
-struct udp {
-	int fd;
-	struct udp_counters counters;
-	uint32_t overflow; /* SO_RXQ_OVFL as last told */
-	uint8_t buffers[UDP_BATCH][UDP_DATAGRAM_MAX];
-};
+#include "shell/udp/internal.h"
 
 DEFINE_FREEP(struct udp, udp_free)
 
-static struct sockaddr_in6 to_sockaddr(const struct endpoint *e)
+struct sockaddr_in6 udp_sockaddr(const struct endpoint *e)
 {
 	struct sockaddr_in6 a = {
 		.sin6_family = AF_INET6,
@@ -32,7 +26,7 @@ static struct sockaddr_in6 to_sockaddr(const struct endpoint *e)
 	return a;
 }
 
-static struct endpoint to_endpoint(const struct sockaddr_in6 *a)
+struct endpoint udp_endpoint(const struct sockaddr_in6 *a)
 {
 	struct endpoint e = { .port = ntohs(a->sin6_port) };
 
@@ -88,7 +82,7 @@ static int set_options(int fd)
 int udp_open(const struct endpoint *local, struct udp **ret, char why[UDP_WHY_SIZE])
 {
 	CLEANUP(udp_freep) struct udp *u = calloc(1, sizeof(*u));
-	struct sockaddr_in6 a = to_sockaddr(local);
+	struct sockaddr_in6 a = udp_sockaddr(local);
 	int r;
 
 	(void)snprintf(why, UDP_WHY_SIZE, "cannot open a UDP socket: %s", strerror(ENOMEM));
@@ -109,6 +103,13 @@ int udp_open(const struct endpoint *local, struct udp **ret, char why[UDP_WHY_SI
 	}
 	if (bind(u->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return explain_bind(errno, local, why);
+	u->buffer_size = UDP_DATAGRAM_MAX;
+	u->buffers = malloc((size_t)UDP_BATCH * UDP_DATAGRAM_MAX);
+	if (!u->buffers)
+		return -ENOMEM;
+	for (unsigned o = 0; o < UDP_N_OFFLOADS; o++)
+		u->why_off[o] = "not asked for";
+	udp_local(u, &u->local);
 	why[0] = '\0';
 	*ret = TAKE(u);
 	return 0;
@@ -120,6 +121,7 @@ void udp_free(struct udp *u)
 		return;
 	if (u->fd >= 0)
 		(void)close(u->fd);
+	free(u->buffers);
 	free(u);
 }
 
@@ -134,7 +136,7 @@ void udp_local(const struct udp *u, struct endpoint *ret)
 	socklen_t len = sizeof(a);
 
 	(void)getsockname(u->fd, (struct sockaddr *)&a, &len);
-	*ret = to_endpoint(&a);
+	*ret = udp_endpoint(&a);
 }
 
 void udp_buffers(const struct udp *u, unsigned *ret_receive_bytes, unsigned *ret_send_bytes)
@@ -153,128 +155,52 @@ const struct udp_counters *udp_counters(const struct udp *u)
 	return &u->counters;
 }
 
-/* ---- receiving ---- */
-
-#define OVERFLOW_SIZE CMSG_SPACE(sizeof(uint32_t))
-
-struct batch {
-	struct mmsghdr messages[UDP_BATCH];
-	struct iovec pieces[UDP_BATCH];
-	struct sockaddr_in6 from[UDP_BATCH];
-	_Alignas(struct cmsghdr) uint8_t control[UDP_BATCH][OVERFLOW_SIZE];
-};
-
-static void batch_prepare(struct batch *b, struct udp *u)
+const struct endpoint *udp_bound(const struct udp *u)
 {
-	for (unsigned i = 0; i < UDP_BATCH; i++) {
-		b->pieces[i] = (struct iovec){ u->buffers[i], UDP_DATAGRAM_MAX };
-		b->messages[i].msg_hdr = (struct msghdr){
-			.msg_name = &b->from[i],
-			.msg_namelen = sizeof(b->from[i]),
-			.msg_iov = &b->pieces[i],
-			.msg_iovlen = 1,
-			.msg_control = b->control[i],
-			.msg_controllen = OVERFLOW_SIZE,
-		};
-	}
+	return &u->local;
 }
 
-/* The kernel counts what it dropped since the socket was made, in 32 bits that wrap. */
-static void count_overflow(struct udp *u, struct msghdr *h)
+/* ---- offloads ---- */
+
+static void offload_gro(struct udp *u)
 {
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
-		uint32_t total;
+	uint8_t *buffers = malloc((size_t)UDP_GRO_BATCH * UDP_MESSAGE_MAX);
+	int on = 1;
 
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_RXQ_OVFL)
-			continue;
-		memcpy(&total, CMSG_DATA(c), sizeof(total));
-		u->counters.kernel_dropped += (uint32_t)(total - u->overflow);
-		u->overflow = total;
-	}
-}
-
-static void take(struct udp *u, struct mmsghdr *m, udp_handler *handler, void *arg)
-{
-	struct endpoint from = to_endpoint(m->msg_hdr.msg_name);
-
-	count_overflow(u, &m->msg_hdr);
-	if (m->msg_hdr.msg_flags & MSG_TRUNC) {
-		u->counters.too_long++;
+	if (!buffers) {
+		u->why_off[UDP_OFFLOAD_GRO] = "out of memory";
 		return;
 	}
-	u->counters.received++;
-	u->counters.received_bytes += m->msg_len;
-	handler(arg, &from, SPAN(m->msg_hdr.msg_iov->iov_base, m->msg_len));
+	if (setsockopt(u->fd, SOL_UDP, UDP_GRO, &on, sizeof(on)) < 0) {
+		free(buffers);
+		u->why_off[UDP_OFFLOAD_GRO] = "this kernel does not have UDP_GRO (Linux 5.0)";
+		return;
+	}
+	free(u->buffers);
+	u->buffers = buffers;
+	u->buffer_size = UDP_MESSAGE_MAX;
+	u->why_off[UDP_OFFLOAD_GRO] = NULL;
 }
 
-int udp_receive(struct udp *u, udp_handler *handler, void *arg)
+void udp_offload(struct udp *u, unsigned wanted)
 {
-	struct batch b;
-	int n = 0;
+	int size = 0;
+	socklen_t len = sizeof(size);
 
-	while (n < UDP_RECEIVE_MAX) {
-		batch_prepare(&b, u);
-		int got = recvmmsg(u->fd, b.messages, UDP_BATCH, MSG_DONTWAIT, NULL);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0 && errno == EAGAIN)
-			break;
-		if (got < 0)
-			return -errno;
-		for (int i = 0; i < got; i++)
-			take(u, &b.messages[i], handler, arg);
-		n += got;
-		if (got < UDP_BATCH)
-			break;
-	}
-	return n;
+	for (unsigned o = 0; o < UDP_N_OFFLOADS; o++)
+		u->why_off[o] = "switched off in the configuration";
+	if (wanted & 1U << UDP_OFFLOAD_BATCH)
+		u->why_off[UDP_OFFLOAD_BATCH] = NULL;
+	if (wanted & 1U << UDP_OFFLOAD_GSO)
+		u->why_off[UDP_OFFLOAD_GSO] =
+			getsockopt(u->fd, SOL_UDP, UDP_SEGMENT, &size, &len) < 0
+				? "this kernel does not have UDP_SEGMENT (Linux 4.18)"
+				: NULL;
+	if (wanted & 1U << UDP_OFFLOAD_GRO)
+		offload_gro(u);
 }
 
-/* ---- sending ---- */
-
-static void count_failure(struct udp_counters *c, int error)
+const char *udp_offload_why_off(const struct udp *u, enum udp_offload o)
 {
-	switch (error) {
-	case EAGAIN:
-		c->would_block++;
-		break;
-	case ENOBUFS:
-	case ENOMEM:
-		c->no_buffers++;
-		break;
-	case ENETUNREACH:
-	case EHOSTUNREACH:
-	case EADDRNOTAVAIL:
-	case ENETDOWN:
-		c->unreachable++;
-		break;
-	case EPERM:
-	case EACCES:
-		c->refused++;
-		break;
-	default:
-		c->failed++;
-		break;
-	}
-}
-
-int udp_send(struct udp *u, const struct endpoint *to, struct span datagram)
-{
-	struct sockaddr_in6 a = to_sockaddr(to);
-	ssize_t n;
-
-	do {
-		n = sendto(u->fd, datagram.at, datagram.len, MSG_DONTWAIT | MSG_NOSIGNAL,
-			   (struct sockaddr *)&a, sizeof(a));
-	} while (n < 0 && errno == EINTR);
-	if (n < 0) {
-		int error = errno;
-
-		count_failure(&u->counters, error);
-		return -error;
-	}
-	u->counters.sent++;
-	u->counters.sent_bytes += datagram.len;
-	return 0;
+	return u->why_off[o];
 }

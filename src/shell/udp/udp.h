@@ -14,8 +14,12 @@
 
 #define UDP_DATAGRAM_MAX 2048	   /* the greatest of the mesh is 1,500; longer are counted */
 #define UDP_BATCH 32		   /* datagrams a system call */
+#define UDP_GRO_BATCH 16	   /* the same where each may be a run of them, of up to 64 KB */
+#define UDP_QUEUE_MAX 128	   /* datagrams that wait for udp_flush(); the next one flushes */
+#define UDP_SEGMENTS_MAX 64	   /* datagrams in one send (UDP_MAX_SEGMENTS before Linux 6.9) */
+#define UDP_PAUSE_AFTER 32	   /* datagrams handed over before the handler's pause, at least */
 #define UDP_RECEIVE_MAX 256	   /* a call, so that one socket cannot starve the loop */
-#define UDP_BUFFER_BYTES (4 << 20) /* asked of the kernel, which may give less */
+#define UDP_BUFFER_BYTES (1 << 20) /* asked of the kernel, which may give less */
 #define UDP_ADDRESSES_MAX 64
 #define UDP_WHY_SIZE 200
 
@@ -24,6 +28,8 @@ struct udp;
 struct udp_counters {
 	uint64_t received, received_bytes;
 	uint64_t sent, sent_bytes;
+	uint64_t sends,
+		receives;	 /* system calls' messages: datagrams a message tell the offloads */
 	uint64_t too_long;	 /* received beyond UDP_DATAGRAM_MAX, dropped */
 	uint64_t would_block;	 /* EAGAIN: the socket's buffer was full */
 	uint64_t no_buffers;	 /* ENOBUFS: the device's queue was full */
@@ -40,18 +46,42 @@ void udp_free(struct udp *u);
 
 int udp_fd(const struct udp *u);			   /* to watch for reading */
 void udp_local(const struct udp *u, struct endpoint *ret); /* with the port really bound */
+const struct endpoint *udp_bound(const struct udp *u);	   /* the same, as it was when opened */
 void udp_buffers(const struct udp *u, unsigned *ret_receive_bytes, unsigned *ret_send_bytes);
 const struct udp_counters *udp_counters(const struct udp *u);
 
+/* What the kernel may do for many datagrams at once. All are off until asked for. */
+enum udp_offload {
+	UDP_OFFLOAD_BATCH, /* recvmmsg(), sendmmsg(): several messages a system call */
+	UDP_OFFLOAD_GSO,   /* UDP_SEGMENT: one message that leaves as several datagrams */
+	UDP_OFFLOAD_GRO,   /* UDP_GRO: several datagrams that arrive as one message */
+	UDP_N_OFFLOADS,
+};
+
+/* Switches on those whose bit (1 << enum udp_offload) is set, as far as the kernel knows them. */
+void udp_offload(struct udp *u, unsigned wanted);
+/* NULL: it is on. Else why not: static text. It may change while running: a device without
+ * checksum offload shows when something is sent. */
+const char *udp_offload_why_off(const struct udp *u, enum udp_offload o);
+
 typedef void udp_handler(void *arg, const struct endpoint *from, struct span datagram);
+/* Called between datagrams, and last of all, so that what they led to can be sent. */
+typedef void udp_pause(void *arg);
 
-/* Hands what has arrived to the handler, at most UDP_RECEIVE_MAX datagrams. Tells how many;
- * 0 when nothing was there; a negative errno if the socket is broken. */
-int udp_receive(struct udp *u, udp_handler *handler, void *arg);
+/* Hands what has arrived to the handler: at most UDP_RECEIVE_MAX datagrams and the rest of the
+ * last batch. Tells how many; 0 when nothing was there; a negative errno if the socket is
+ * broken. pause may be NULL; it is not called where no datagram was there. */
+int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg);
 
-/* Sends one datagram, or drops and counts it: -EAGAIN, -ENOBUFS (not now), -ENETUNREACH,
+/* Sends one datagram now, or drops and counts it: -EAGAIN, -ENOBUFS (not now), -ENETUNREACH,
  * -EMSGSIZE, -EPERM and others. */
 int udp_send(struct udp *u, const struct endpoint *to, struct span datagram);
+
+/* Sends it with udp_flush() at the latest: the bytes are borrowed until then. Urgent ones leave
+ * before all others of the same flush; among themselves, and to one destination, both kinds
+ * keep their order. What fails is counted. */
+void udp_queue(struct udp *u, const struct endpoint *to, bool is_urgent, struct span datagram);
+void udp_flush(struct udp *u);
 
 /* Own addresses of interfaces that are up, for invitations: global ones first (RFC 4291 scope
  * global, and IPv4 that is not private), then private IPv4 and unique local IPv6. No loopback,

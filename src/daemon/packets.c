@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way of datagrams and packets between the kernel and the node, in batches: what one batch
+ * leads to is sent before the next is looked at, and each socket has its turn after a bounded
+ * amount of bytes of another. */
+#include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "daemon/daemon_internal.h"
+
+/* ---- out of the node ---- */
+
+/* Of several sockets the first of the right family; [::] takes both. */
+static struct udp *socket_for(const struct daemon *d, const struct endpoint *to)
+{
+	for (size_t i = 0; i < d->n_udp; i++) {
+		struct endpoint local = *udp_bound(d->udp[i]);
+
+		if (endpoint_is_ipv4(to) == endpoint_is_ipv4(&local))
+			return d->udp[i];
+		local.port = 0;
+		local.scope = 0;
+		if (endpoint_is_null(&local))
+			return d->udp[i];
+	}
+	return NULL;
+}
+
+bool packets_take(struct daemon *d, const struct node_action *a)
+{
+	struct udp *u;
+
+	switch (a->type) {
+	case NODE_SEND:
+		u = socket_for(d, &a->endpoint);
+		if (u) /* the room counts what fails */
+			udp_queue(u, &a->endpoint, a->class != CLASS_BULK, a->data);
+		return true;
+	case NODE_DELIVER:
+		if (d->tun)
+			tun_send(d->tun, a->data);
+		else
+			d->tun_missing++;
+		return true;
+	default:
+		return false;
+	}
+}
+
+void packets_flush(struct daemon *d)
+{
+	for (size_t i = 0; i < d->n_udp; i++)
+		udp_flush(d->udp[i]);
+	if (d->tun)
+		tun_flush(d->tun);
+}
+
+/* ---- into the node ---- */
+
+static void end_batch(void *arg)
+{
+	struct daemon *d = arg;
+
+	daemon_act(d);
+	d->batch_us = loop_now_us();
+}
+
+static void on_datagram(void *arg, const struct endpoint *from, struct span datagram)
+{
+	struct daemon *d = arg;
+
+	node_input_datagram(d->node, from, datagram, d->batch_us);
+}
+
+static void on_packet(void *arg, struct span packet)
+{
+	struct daemon *d = arg;
+
+	node_input_packet(d->node, packet, d->batch_us);
+	if (++d->n_batch >= PACKETS_BATCH) {
+		d->n_batch = 0;
+		end_batch(d);
+	}
+}
+
+void packets_on_udp(void *arg, unsigned events, uint64_t now_us)
+{
+	struct daemon *d = arg;
+
+	(void)events;
+	d->batch_us = now_us;
+	for (size_t i = 0; i < d->n_udp; i++)
+		(void)udp_receive(d->udp[i], on_datagram, end_batch, d);
+	daemon_drain(d);
+}
+
+/* Somebody deleted the device. */
+static void lose_tunnel(struct daemon *d)
+{
+	loop_fd_free(d->tun_watch);
+	d->tun_watch = NULL;
+	tun_free(d->tun);
+	d->tun = NULL;
+	d->is_tun_lost = true;
+	daemon_feature(d, "tunnel", false, "the device was deleted; it is made again at once");
+}
+
+static void on_tun(void *arg, unsigned events, uint64_t now_us)
+{
+	struct daemon *d = arg;
+	size_t bytes = 0;
+	int r = events & LOOP_ERROR ? -EBADFD : 0;
+
+	d->batch_us = now_us;
+	d->n_batch = 0;
+	for (unsigned i = 0; r >= 0 && i < TUN_READS && bytes < TUN_READ_BYTES; i++) {
+		r = tun_receive(d->tun, on_packet, d);
+		if (r < 0)
+			break;
+		bytes += (size_t)r;
+		if (d->n_batch >= PACKETS_BATCH / 2) { /* a super-packet: one message of its own */
+			d->n_batch = 0;
+			end_batch(d);
+		}
+	}
+	daemon_drain(d);
+	if (r == -EBADFD)
+		lose_tunnel(d);
+}
+
+/* ---- the tunnel and its offloads ---- */
+
+int packets_watch_tunnel(struct daemon *d)
+{
+	if (!d->tun)
+		return 0;
+	return loop_fd_new(d->loop, tun_fd(d->tun), LOOP_READABLE, on_tun, d, &d->tun_watch);
+}
+
+static bool is_own_address_there(const struct daemon *d)
+{
+	struct sockaddr_in6 own = { .sin6_family = AF_INET6 };
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool is_there;
+
+	if (fd < 0)
+		return true; /* cannot be told */
+	memcpy(&own.sin6_addr, node_overlay_address(d->node), sizeof(own.sin6_addr));
+	is_there =
+		bind(fd, (const struct sockaddr *)&own, sizeof(own)) == 0 || errno != EADDRNOTAVAIL;
+	(void)close(fd);
+	return is_there;
+}
+
+static bool is_tunnel_up(const struct daemon *d)
+{
+	struct ifaddrs *list;
+	bool is_up = false;
+
+	if (getifaddrs(&list) < 0)
+		return false;
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
+		is_up |= strcmp(i->ifa_name, d->config->tun_name) == 0 && i->ifa_flags & IFF_UP;
+	freeifaddrs(list);
+	return is_up;
+}
+
+/* A device that was deleted is made again. One that somebody set down loses its address in the
+ * kernel: it stays down as long as they want, and has its address again once it is up. */
+void packets_check_tunnel(struct daemon *d)
+{
+	struct netlink_prefix address = { .len = OVERLAY_PREFIX_BITS };
+	char why[KEEPER_WHY_SIZE];
+
+	if (d->is_tun_lost) {
+		daemon_open_tunnel(d);
+		d->is_tun_lost = !d->tun || packets_watch_tunnel(d) < 0;
+		return;
+	}
+	if (!d->tun || is_own_address_there(d) || !is_tunnel_up(d))
+		return;
+	memcpy(address.ip, node_overlay_address(d->node), sizeof(address.ip));
+	if (keeper_address_add(d->keeper, &address, why) == 0)
+		log_notice(d->log, "tunnel_address_restored");
+	else
+		log_warning(d->log, "tunnel_address_lost", log_str("why", why));
+}
+
+static unsigned tun_wanted(const struct config *c)
+{
+	return c->offload_tun == CONFIG_TRUE ? TUN_OFFLOADS_ALL : 0;
+}
+
+static unsigned udp_wanted(const struct config *c)
+{
+	return (c->offload_batch == CONFIG_TRUE ? 1U << UDP_OFFLOAD_BATCH : 0) |
+	       (c->offload_udp_gso == CONFIG_TRUE ? 1U << UDP_OFFLOAD_GSO : 0) |
+	       (c->offload_udp_gro == CONFIG_TRUE ? 1U << UDP_OFFLOAD_GRO : 0);
+}
+
+void packets_offload(struct daemon *d)
+{
+	for (size_t i = 0; i < d->n_udp; i++)
+		udp_offload(d->udp[i], udp_wanted(d->config));
+}
+
+int packets_open_tunnel(struct daemon *d, char why[KEEPER_WHY_SIZE])
+{
+	unsigned offloads;
+	int fd;
+	int r = keeper_tun_open(d->keeper, tun_wanted(d->config), &fd, &offloads, why);
+
+	if (r < 0)
+		return r;
+	r = tun_new(fd, offloads, &d->tun);
+	if (r < 0) {
+		(void)close(fd);
+		(void)snprintf(why, KEEPER_WHY_SIZE, "out of memory");
+	}
+	return r;
+}
+
+static void tell(json_t *list, const char *name, const char *why_off)
+{
+	(void)json_array_append_new(list,
+				    json_pack("{s:s, s:b, s:s}", "name", name, "is_on",
+					      why_off == NULL, "why", why_off ? why_off : ""));
+}
+
+static const char *tun_why_off(const struct daemon *d, unsigned offload, const char *missing)
+{
+	if (tun_offloads(d->tun) & offload)
+		return NULL;
+	return d->config->offload_tun == CONFIG_TRUE ? missing
+						     : "switched off in the configuration";
+}
+
+void packets_features(const struct daemon *d, json_t *list)
+{
+	static const char *const names[UDP_N_OFFLOADS] = {
+		[UDP_OFFLOAD_BATCH] = "offload.batch",
+		[UDP_OFFLOAD_GSO] = "offload.udp_gso",
+		[UDP_OFFLOAD_GRO] = "offload.udp_gro",
+	};
+
+	if (d->tun) {
+		tell(list, "offload.tun",
+		     tun_why_off(d, TUN_OFFLOAD_TCP, "this kernel's TUN device lacks it"));
+		tell(list, "offload.tun.udp",
+		     tun_why_off(d, TUN_OFFLOAD_UDP,
+				 "this kernel's TUN device lacks it (Linux 6.2)"));
+	}
+	for (unsigned o = 0; o < UDP_N_OFFLOADS; o++)
+		if (d->n_udp > 0)
+			tell(list, names[o], udp_offload_why_off(d->udp[0], (enum udp_offload)o));
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h - what the sources of this room share. Inside the room only. */
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "shell/udp/udp.h"
+
+#define UDP_MESSAGE_MAX 65536	  /* of a run of datagrams that arrive as one message */
+#define UDP_SEND_MAX 65507	  /* of a run that leaves as one: what IPv4 can carry */
+#define UDP_UNSEGMENTED_MAX 16	  /* destinations known to refuse UDP_SEGMENT */
+#define UDP_UNSEGMENTED_TRY 65536 /* datagrams until such a one is tried again */
+
+#define UDP_CONTROL_SIZE (CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(int)))
+
+struct outgoing {
+	struct endpoint to;
+	struct span datagram;
+	unsigned message; /* while flushing: the one it goes in */
+};
+
+struct queue {
+	struct outgoing of[UDP_QUEUE_MAX];
+	unsigned n;
+};
+
+struct udp {
+	int fd;
+	struct endpoint local;
+	struct udp_counters counters;
+	uint32_t overflow; /* SO_RXQ_OVFL as last told */
+	const char *why_off[UDP_N_OFFLOADS];
+	uint8_t *buffers; /* UDP_BATCH or UDP_GRO_BATCH of buffer_size */
+	size_t buffer_size;
+	struct queue urgent, normal;
+	/* The path to these cannot carry a segment of some size (EINVAL, EMSGSIZE). A ring. */
+	struct {
+		struct endpoint to;
+		unsigned left; /* datagrams until it is tried again */
+	} unsegmented[UDP_UNSEGMENTED_MAX];
+	unsigned next_unsegmented;
+};
+
+struct sockaddr_in6 udp_sockaddr(const struct endpoint *e);
+struct endpoint udp_endpoint(const struct sockaddr_in6 *a);

@@ -1,0 +1,120 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A file goes through the tunnel with every offload on, with each switched off, with all off, and
+# between nodes that differ in it; it arrives as it was. Then the tunnel is set down and up, and
+# deleted, and comes back.
+# shellcheck source=tests/support/netns.sh
+. "$(dirname "$0")/../support/netns.sh"
+
+BYTES=8388608
+ON='offload: {}'
+
+# offloads HOST LINE: its configuration, and a new daemon with it
+offloads() {
+	configure "$1" "$2" "$(eval "echo \"\$PEERS_$1\"")"
+	x "$1" down >/dev/null 2>&1 || :
+	x "$1" up >/dev/null 2>&1
+}
+
+# transfer WHAT: a file each way
+transfer() {
+	within 15 x a ping b -c 1 -W 1 || fail "$1: a does not reach b"
+	for way in "a b $ADDRESS_b" "b a $ADDRESS_a"; do
+		# shellcheck disable=SC2086
+		set -- "$1" $way
+		spawn "$3" "$TOOL" serve "$4" 8080 "$WORK/sent"
+		server=$SPAWNED
+		sleep 0.2
+		on "$2" timeout 60 "$TOOL" fetch "$4" 8080 >"$WORK/received" ||
+			fail "$1: no transfer from $3"
+		wait "$server"
+		[ "$(sha256sum <"$WORK/sent")" = "$(sha256sum <"$WORK/received")" ] ||
+			fail "$1: the file arrived changed at $2"
+	done
+	echo "ok: $1"
+}
+
+counter() {
+	x "$1" status --json | json_value "$2"
+}
+
+# feature HOST NAME: whether it is on
+feature() {
+	x "$1" status --json | tr -d ' \n' | sed -n 's/.*"name":"'"$2"'","is_on":\([a-z]*\).*/\1/p'
+}
+
+PEERS_a='peers: [{endpoint: "[2001:db8:0:1::2]:26969"}]'
+PEERS_b='peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]'
+host a
+host b
+cable a b 1
+configure a "$PEERS_a"
+configure b
+x a init --domain test.mesh --name a >/dev/null
+x b join --no-start "$(invitation a --name b --endpoint '[2001:db8:0:1::1]:26969')" >/dev/null
+configure b "$PEERS_b"
+x b up >/dev/null
+ADDRESS_a=$(x a status --json | json_value address)
+ADDRESS_b=$(x b status --json | json_value address)
+"$TOOL" pattern $BYTES >"$WORK/sent"
+
+transfer "all on"
+[ "$(feature a offload.batch)" = true ] || fail "batches are off"
+if [ "$(feature a offload.tun)" = true ] && [ "$(feature a offload.udp_gso)" = true ]; then
+	reads=$(counter a tun_reads)
+	packets=$(counter a packets_from_tun)
+	[ "$packets" -gt $((2 * reads)) ] || fail "no super-packets: $packets packets in $reads reads"
+	sends=$(counter a udp_messages_out)
+	datagrams=$(counter a datagrams_out)
+	[ "$datagrams" -gt $((2 * sends)) ] || fail "no segments: $datagrams datagrams in $sends sends"
+else
+	echo "this kernel lacks some: $(x a doctor)"
+fi
+
+for key in tun udp_gso udp_gro batch; do
+	without="offload: {$key: false}"
+	offloads a "$without"
+	offloads b "$without"
+	transfer "without $key"
+	[ "$(feature a "offload.$key")" = false ] || fail "offload.$key is not off"
+	x a doctor 2>&1 | grep -q "offload.$key.*switched off in the configuration" ||
+		fail "doctor does not say why offload.$key is off"
+done
+none='offload: {tun: false, udp_gso: false, udp_gro: false, batch: false}'
+offloads a "$none"
+offloads b "$none"
+transfer "all off"
+offloads b "$ON"
+transfer "one end without"
+
+# a path that carries no full segment: they go whole, and are fragmented below
+on a ip link set dev to-b mtu 1380
+on b ip link set dev to-a mtu 1380
+offloads a "$ON"
+transfer "a path of 1380 bytes"
+on a ip link set dev to-b mtu 1500
+on b ip link set dev to-a mtu 1500
+
+# one message in a hundred is lost, of one datagram or of a run of them
+for without in "" "udp_gso: false, udp_gro: false"; do
+	offloads a "offload: {$without}"
+	offloads b "offload: {$without}"
+	within 15 x a ping b -c 1 -W 1 || fail "a does not reach b"
+	on b nft "add table inet loss; add chain inet loss in { type filter hook input priority -400; };
+		add rule inet loss in udp dport 26969 numgen random mod 100 < 1 drop" ||
+		fail "nft cannot drop"
+	transfer "1 % loss${without:+, $without}"
+	on b nft delete table inet loss
+done
+
+on a ip link set dev x0 down
+sleep 0.2
+on a ip link set dev x0 up
+within 5 on a ip route get "$ADDRESS_b" from "$ADDRESS_a" ||
+	fail "the address did not come back: $(on a ip addr show dev x0)"
+transfer "down and up again"
+
+on a ip link del dev x0
+within 5 on a ip -6 addr show dev x0 || fail "the tunnel did not come back"
+within 5 on a ip route get "$ADDRESS_b" from "$ADDRESS_a" || fail "without its address"
+transfer "deleted and made again"
