@@ -233,7 +233,6 @@ int verb_trace(struct cli *c);
 int verb_node(struct cli *c);
 int verb_svid(struct cli *c);
 int verb_bundle(struct cli *c);
-int verb_tls(struct cli *c);
 int verb_policy(struct cli *c);
 int verb_config(struct cli *c);
 int verb_doctor(struct cli *c);

@@ -68,18 +68,6 @@ static const struct cli_option svid_options[] = {
 	END,
 };
 
-static const struct cli_option tls_options[] = {
-	{ "listen", 'l', "HOST:PORT", false, "serve: where (default: [::1]:26971)" },
-	{ "once", 0, NULL, false, "serve: end after one connection that came about" },
-	{ "node", 'n', "NAME", false, "the peer has to be this node" },
-	{ "groups", 'g', "WHICH", false,
-	  "hybrid (default), any (X25519 too), classic (only that)" },
-	{ "alpn", 0, "PROTOCOL", false, "connect: the protocol to offer, such as http/1.1" },
-	{ "no-identity", 0, NULL, false, "connect: show no certificate of ours" },
-	{ "insecure", 'k', NULL, false, "verify nobody; serve: ask clients for no certificate" },
-	END,
-};
-
 static const struct cli_option policy_options[] = {
 	{ "file", 'f', "FILE", false, "explain by this file instead of what is in force" },
 	END,
@@ -264,24 +252,6 @@ const struct cli_verb cli_verbs[] = {
 		.text = "What others need to verify this domain's certificates: one root for "
 			"ML-DSA-65 and one for ECDSA P-256. Read from the state directory.",
 		.examples = "x0 bundle >roots.pem",
-	},
-	{
-		.name = "tls",
-		.run = verb_tls,
-		.line = "try a TLS connection: key agreement, cipher, who is there",
-		.arguments = "serve | connect HOST:PORT",
-		.args_min = 1,
-		.args_max = 2,
-		.actions = "serve connect",
-		.options = tls_options,
-		.text = "Both ends show their certificate and verify the other by its SPIFFE ID, "
-			"as the program itself does: TLS 1.3, X25519MLKEM768 before all others. "
-			"serve answers an HTTP request with what was negotiated, so that a browser "
-			"can be pointed at it. Reading this node's key takes root. With --insecure "
-			"connect works from anywhere to anything.",
-		.examples = "sudo x0 tls serve\n"
-			    "sudo x0 tls connect --node roof [fd00::1]:26971\n"
-			    "x0 tls connect --insecure --groups any www.example.org:443",
 	},
 	{
 		.name = "policy",
