@@ -46,7 +46,7 @@ struct peer_identity {
 	char spiffe_id[SPIFFE_ID_SIZE];
 	char name[NODE_NAME_MAX + 1];
 	uint64_t node_id;
-	uint8_t pk[MLDSA65_PK_LEN]; /* zeros where the leaf holds a P-256 key */
+	uint8_t pk[MLDSA65_PK_LEN];
 	uint8_t serial[SERIAL_LEN];
 	int64_t not_before_s;
 	int64_t not_after_s;
@@ -89,8 +89,7 @@ bool revocation_covers(const struct revocation_list *list, uint64_t node_id,
 struct trust {
 	const struct crypto_ops *ops;
 	char domain[DOMAIN_MAX + 1];
-	bool is_p256;	/* of TLS: leaves hold ECDSA P-256 keys; else ML-DSA-65 */
-	size_t n_roots; /* of that kind, newest first */
+	size_t n_roots; /* ML-DSA-65 roots, newest first */
 	struct span roots[BUNDLE_ROOTS_MAX];
 	uint8_t bundle[SHA256_LEN]; /* H(roots), by trust_set_bundle() */
 	struct revocation_list revoked;
@@ -110,7 +109,7 @@ enum identity_fault {
 	IDENTITY_NAMES,	    /* not exactly one URI SAN, or other SANs */
 	IDENTITY_SPIFFE_ID, /* the URI is no SPIFFE ID of a node */
 	IDENTITY_WRONG_DOMAIN,
-	IDENTITY_KEY, /* not of the kind that the trust asks for */
+	IDENTITY_KEY, /* not an ML-DSA-65 key */
 	IDENTITY_KEY_USAGE,
 	IDENTITY_REVOKED,
 };

@@ -24,7 +24,7 @@ const char *identity_fault_text(enum identity_fault fault)
 	case IDENTITY_WRONG_DOMAIN:
 		return "certificate belongs to another trust domain";
 	case IDENTITY_KEY:
-		return "certificate holds a key of another kind";
+		return "certificate does not hold an ML-DSA-65 key";
 	case IDENTITY_KEY_USAGE:
 		return "certificate's key usage must be digitalSignature and sign no CRLs";
 	case IDENTITY_REVOKED:
@@ -34,13 +34,13 @@ const char *identity_fault_text(enum identity_fault fault)
 }
 
 /* X509-SVID sections 4.1 and 4.3: a leaf is no CA and cannot sign certificates or CRLs. */
-static enum identity_fault judge_use(const struct trust *t, const struct cert *leaf)
+static enum identity_fault judge_use(const struct cert *leaf)
 {
 	if (leaf->is_ca || leaf->can_sign_certs)
 		return IDENTITY_IS_CA;
 	if (!leaf->has_key_usage || !leaf->can_sign || leaf->can_sign_crls)
 		return IDENTITY_KEY_USAGE;
-	return (t->is_p256 ? leaf->is_p256 : leaf->is_mldsa65) ? IDENTITY_OK : IDENTITY_KEY;
+	return leaf->is_mldsa65 ? IDENTITY_OK : IDENTITY_KEY;
 }
 
 /* X509-SVID section 2: exactly one URI SAN, the SPIFFE ID. Names of other kinds, which the
@@ -73,7 +73,7 @@ static enum identity_fault judge_dates(const struct cert *leaf, int64_t unix_s)
 static enum identity_fault judge_leaf(const struct trust *t, const struct cert *leaf,
 				      int64_t unix_s, struct peer_identity *ret)
 {
-	enum identity_fault fault = judge_use(t, leaf);
+	enum identity_fault fault = judge_use(leaf);
 
 	if (fault == IDENTITY_OK)
 		fault = judge_names(t, leaf, ret);

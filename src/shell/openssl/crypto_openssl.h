@@ -18,11 +18,6 @@
  * the library lacks something. The first call sets everything up. */
 const struct crypto_ops *openssl_crypto_ops(const char **ret_error);
 
-/* For shell/tls: the library context everything here lives in, and the OpenSSL form of a key,
- * borrowed. NULL where openssl_crypto_ops() gives NULL. */
-struct ossl_lib_ctx_st *openssl_context(void);
-struct evp_pkey_st *signing_key_openssl(const struct signing_key *key);
-
 #define CRYPTO_DESCRIPTION_ROWS 8
 
 /* What is used, for `x0 doctor`. */

@@ -82,11 +82,6 @@ const struct library *library(void)
 	return &the_library;
 }
 
-struct ossl_lib_ctx_st *openssl_context(void)
-{
-	return library()->error ? NULL : library()->ctx;
-}
-
 static void add_row(struct crypto_description *d, const char *algorithm,
 		    const OSSL_PROVIDER *provider)
 {

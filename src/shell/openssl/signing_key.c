@@ -170,11 +170,6 @@ int signing_key_to_pem(const struct signing_key *key, struct buffer *ret)
 	return 0;
 }
 
-struct evp_pkey_st *signing_key_openssl(const struct signing_key *key)
-{
-	return key->pkey;
-}
-
 enum key_kind signing_key_kind(const struct signing_key *key)
 {
 	return key->kind;
