@@ -2,16 +2,13 @@
 /* The provider itself: what it offers, and its first words with the core. */
 #include <openssl/core_names.h>
 
-#include "shell/openssl/x0pq_hybrid.h"
+#include "shell/openssl/x0pq_key.h"
 
 /* clang-format off */
 static const OSSL_ALGORITHM kems[] = {
 	{ PQ_NAMES_0, X0PQ_PROPERTIES, pq_kem_functions, NULL },
 	{ PQ_NAMES_1, X0PQ_PROPERTIES, pq_kem_functions, NULL },
 	{ PQ_NAMES_2, X0PQ_PROPERTIES, pq_kem_functions, NULL },
-	{ X0PQ_HYBRID_0, X0PQ_PROPERTIES, hybrid_kem_functions, NULL },
-	{ X0PQ_HYBRID_1, X0PQ_PROPERTIES, hybrid_kem_functions, NULL },
-	{ X0PQ_HYBRID_2, X0PQ_PROPERTIES, hybrid_kem_functions, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -29,9 +26,6 @@ static const OSSL_ALGORITHM keymgmts[] = {
 	{ PQ_NAMES_3, X0PQ_PROPERTIES, pq_keymgmt_functions_3, NULL },
 	{ PQ_NAMES_4, X0PQ_PROPERTIES, pq_keymgmt_functions_4, NULL },
 	{ PQ_NAMES_5, X0PQ_PROPERTIES, pq_keymgmt_functions_5, NULL },
-	{ X0PQ_HYBRID_0, X0PQ_PROPERTIES, hybrid_keymgmt_functions_0, NULL },
-	{ X0PQ_HYBRID_1, X0PQ_PROPERTIES, hybrid_keymgmt_functions_1, NULL },
-	{ X0PQ_HYBRID_2, X0PQ_PROPERTIES, hybrid_keymgmt_functions_2, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 /* clang-format on */
@@ -140,7 +134,6 @@ static const OSSL_DISPATCH provider_functions[] = {
 	{ OSSL_FUNC_PROVIDER_GETTABLE_PARAMS, (void (*)(void))gettable },
 	{ OSSL_FUNC_PROVIDER_GET_PARAMS, (void (*)(void))get_params },
 	{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query },
-	{ OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))hybrid_capabilities },
 	{ 0, NULL },
 };
 
