@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Transforms and products of ML-KEM in AVX2. The portable code of
- * mlkem_poly.c says what is computed; here it is said how. */
+/* Transforms and products of ML-KEM in AVX2. The portable code of mlkem_poly.c says what is
+ * computed; here it is said how. */
 #include "pqc/mlkem_avx2.h"
 #include "pqc/mlkem_zetas.h"
 
@@ -79,7 +79,7 @@ static inline __attribute__((always_inline)) void load_half(__m256i v[N_HALF], c
 
 /* Pairs of registers 4, 2 or 1 apart; n is the number of constants, one to a block. */
 static inline __attribute__((always_inline)) void
-butterflies_apart(__m256i v[N_HALF], const struct mlkem_zeta *zetas, unsigned n)
+butterflies(__m256i v[N_HALF], const struct mlkem_zeta *zetas, unsigned n)
 {
 	unsigned apart = 4 / n;
 
@@ -92,7 +92,7 @@ butterflies_apart(__m256i v[N_HALF], const struct mlkem_zeta *zetas, unsigned n)
 }
 
 static inline __attribute__((always_inline)) void
-inverse_butterflies_apart(__m256i v[N_HALF], const struct mlkem_zeta *zetas, unsigned n)
+inverse_butterflies(__m256i v[N_HALF], const struct mlkem_zeta *zetas, unsigned n)
 {
 	unsigned apart = 4 / n;
 
@@ -102,21 +102,6 @@ inverse_butterflies_apart(__m256i v[N_HALF], const struct mlkem_zeta *zetas, uns
 
 		inverse_butterfly(&v[first], &v[first + apart], &zetas[block]);
 	}
-}
-
-/* Neighbouring registers. */
-static inline __attribute__((always_inline)) void butterflies(__m256i v[N_HALF],
-							      const struct mlkem_zeta zetas[4])
-{
-	for (unsigned i = 0; i < N_HALF; i += 2)
-		butterfly(&v[i], &v[i + 1], &zetas[i / 2]);
-}
-
-static inline __attribute__((always_inline)) void
-inverse_butterflies(__m256i v[N_HALF], const struct mlkem_zeta zetas[4])
-{
-	for (unsigned i = 0; i < N_HALF; i += 2)
-		inverse_butterfly(&v[i], &v[i + 1], &zetas[i / 2]);
 }
 
 static inline __attribute__((always_inline)) void swap_all(__m256i v[N_HALF],
@@ -134,15 +119,15 @@ static void ntt_half(int16_t *c, const struct mlkem_zetas_half *zetas)
 	__m256i v[N_HALF];
 
 	load_half(v, c);
-	butterflies_apart(v, zetas->len64, 1);
-	butterflies_apart(v, zetas->len32, 2);
-	butterflies_apart(v, zetas->len16, 4);
+	butterflies(v, zetas->len64, 1);
+	butterflies(v, zetas->len32, 2);
+	butterflies(v, zetas->len16, 4);
 	swap_all(v, swap_halves);
-	butterflies(v, zetas->len8);
+	butterflies(v, zetas->len8, 4);
 	swap_all(v, swap_quarters);
-	butterflies(v, zetas->len4);
+	butterflies(v, zetas->len4, 4);
 	swap_all(v, swap_pairs);
-	butterflies(v, zetas->len2);
+	butterflies(v, zetas->len2, 4);
 	swap_all(v, swap_pairs);
 	swap_all(v, swap_quarters);
 	swap_all(v, swap_halves);
@@ -173,17 +158,17 @@ static void inverse_ntt_half(int16_t *c, const struct mlkem_zetas_half *zetas)
 	swap_all(v, swap_halves);
 	swap_all(v, swap_quarters);
 	swap_all(v, swap_pairs);
-	inverse_butterflies(v, zetas->len2);
+	inverse_butterflies(v, zetas->len2, 4);
 	swap_all(v, swap_pairs);
-	inverse_butterflies(v, zetas->len4);
+	inverse_butterflies(v, zetas->len4, 4);
 	swap_all(v, swap_quarters);
-	inverse_butterflies(v, zetas->len8);
+	inverse_butterflies(v, zetas->len8, 4);
 	for (unsigned i = 0; i < N_HALF; i += 2)
 		v[i] = reduce(v[i]);
 	swap_all(v, swap_halves);
-	inverse_butterflies_apart(v, zetas->len16, 4);
-	inverse_butterflies_apart(v, zetas->len32, 2);
-	inverse_butterflies_apart(v, zetas->len64, 1);
+	inverse_butterflies(v, zetas->len16, 4);
+	inverse_butterflies(v, zetas->len32, 2);
+	inverse_butterflies(v, zetas->len64, 1);
 	v[0] = reduce(v[0]);
 	for (size_t i = 0; i < N_HALF; i++)
 		store(c + 16 * i, v[i]);
