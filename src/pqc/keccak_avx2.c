@@ -55,11 +55,9 @@ void keccak_permute_x4_avx2(uint64_t *lanes)
 {
 	__m256i a[KECCAK_LANES];
 
-#pragma GCC unroll 25
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		a[i] = _mm256_loadu_si256((const __m256i *)(const void *)(lanes + (size_t)8 * i));
 	rounds(a);
-#pragma GCC unroll 25
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		_mm256_storeu_si256((__m256i *)(void *)(lanes + (size_t)8 * i), a[i]);
 }

@@ -31,11 +31,9 @@ void keccak_permute_x8_avx512(uint64_t *lanes)
 {
 	__m512i a[KECCAK_LANES];
 
-#pragma GCC unroll 25
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		a[i] = _mm512_loadu_si512(lanes + (size_t)8 * i);
 	rounds_x8(a);
-#pragma GCC unroll 25
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		_mm512_storeu_si512(lanes + (size_t)8 * i, a[i]);
 }
@@ -44,11 +42,9 @@ void keccak_permute_x4_avx512(uint64_t *lanes)
 {
 	__m256i a[KECCAK_LANES];
 
-#pragma GCC unroll 25
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		a[i] = _mm256_loadu_si256((const __m256i *)(const void *)(lanes + (size_t)8 * i));
 	rounds_x4(a);
-#pragma GCC unroll 25
 	for (unsigned i = 0; i < KECCAK_LANES; i++)
 		_mm256_storeu_si256((__m256i *)(void *)(lanes + (size_t)8 * i), a[i]);
 }

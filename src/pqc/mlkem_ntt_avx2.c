@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Transforms and products of ML-KEM in AVX2. The portable code of
- * mlkem_poly.c says what is computed; here it is said how. */
+/* Transforms and products of ML-KEM in AVX2. The portable code of mlkem_poly.c says what is
+ * computed; here it is said how. */
 #include "pqc/mlkem_avx2.h"
 #include "pqc/mlkem_zetas.h"
 
 #define Q MLKEM_Q
 #define N_VECTORS 16   /* registers to a polynomial */
 #define R_SQUARED 1353 /* 2^32 modulo q */
-#define INVERSE_128_R2 1441
 
 /* ---- arithmetic modulo q ---- */
 
@@ -22,9 +21,10 @@ static inline __m256i multiply(__m256i a, __m256i b, __m256i b_q_inverse)
 				_mm256_mulhi_epi16(t, _mm256_set1_epi16(Q)));
 }
 
-static inline __m256i multiply_constant(__m256i a, int16_t b)
+static inline __attribute__((always_inline)) __m256i multiply_by(__m256i a,
+								 const struct mlkem_zeta *b)
 {
-	return multiply(a, _mm256_set1_epi16(b), _mm256_set1_epi16(MLKEM_TIMES_Q_INVERSE(b)));
+	return multiply(a, load(b->z), load(b->z_q_inverse));
 }
 
 /* ---- the number-theoretic transform ---- */
@@ -33,7 +33,7 @@ static inline __m256i multiply_constant(__m256i a, int16_t b)
 static inline __attribute__((always_inline)) void butterfly(__m256i *a, __m256i *b,
 							    const struct mlkem_zeta *zeta)
 {
-	__m256i t = multiply(*b, load(zeta->z), load(zeta->z_q_inverse));
+	__m256i t = multiply_by(*b, zeta);
 
 	*b = _mm256_sub_epi16(*a, t);
 	*a = _mm256_add_epi16(*a, t);
@@ -46,7 +46,7 @@ static inline __attribute__((always_inline)) void inverse_butterfly(__m256i *a, 
 	__m256i t = _mm256_sub_epi16(*b, *a);
 
 	*a = _mm256_add_epi16(*a, *b);
-	*b = multiply(t, load(zeta->z), load(zeta->z_q_inverse));
+	*b = multiply_by(t, zeta);
 }
 
 /* Quarters of 64 bits: the same within each half. */
@@ -67,113 +67,125 @@ static inline void swap_pairs(__m256i *a, __m256i *b)
 	*a = t;
 }
 
-/* The layers of length 128 and 64, which pair whole registers 8 and 4 apart. */
-static inline void ntt_first_two(struct mlkem_poly *p)
-{
-	for (unsigned i = 0; i < 4; i++) {
-		int16_t *c = p->c + (size_t)16 * i;
-		__m256i v[4];
+/* Eight registers are worked on together, half a polynomial: enough that a multiplication need
+ * not wait for the one before, and they fit. */
+#define N_HALF 8
 
-		for (unsigned j = 0; j < 4; j++)
-			v[j] = load(c + (size_t)64 * j);
-		butterfly(&v[0], &v[2], &mlkem_zetas_outer[0]);
-		butterfly(&v[1], &v[3], &mlkem_zetas_outer[0]);
-		butterfly(&v[0], &v[1], &mlkem_zetas_outer[1]);
-		butterfly(&v[2], &v[3], &mlkem_zetas_outer[2]);
-		for (unsigned j = 0; j < 4; j++)
-			store(c + (size_t)64 * j, v[j]);
+static inline __attribute__((always_inline)) void load_half(__m256i v[N_HALF], const int16_t *c)
+{
+	for (size_t i = 0; i < N_HALF; i++)
+		v[i] = load(c + 16 * i);
+}
+
+/* Pairs of registers 4, 2 or 1 apart; n is the number of constants, one to a block. */
+static inline __attribute__((always_inline)) void
+butterflies(__m256i v[N_HALF], const struct mlkem_zeta *zetas, unsigned n)
+{
+	unsigned apart = 4 / n;
+
+	for (unsigned i = 0; i < N_HALF / 2; i++) {
+		unsigned block = i / apart;
+		unsigned first = 2 * apart * block + i % apart;
+
+		butterfly(&v[first], &v[first + apart], &zetas[block]);
 	}
+}
+
+static inline __attribute__((always_inline)) void
+inverse_butterflies(__m256i v[N_HALF], const struct mlkem_zeta *zetas, unsigned n)
+{
+	unsigned apart = 4 / n;
+
+	for (unsigned i = 0; i < N_HALF / 2; i++) {
+		unsigned block = i / apart;
+		unsigned first = 2 * apart * block + i % apart;
+
+		inverse_butterfly(&v[first], &v[first + apart], &zetas[block]);
+	}
+}
+
+static inline __attribute__((always_inline)) void swap_all(__m256i v[N_HALF],
+							   void (*swap)(__m256i *a, __m256i *b))
+{
+	for (unsigned i = 0; i < N_HALF; i += 2)
+		swap(&v[i], &v[i + 1]);
 }
 
 /* The layers of length 8, 4 and 2 pair coefficients of one register. Two registers exchange
  * halves, quarters and pairs, so that partners come to lie in the same place of the two, and
- * change back at the end. */
-static inline __attribute__((always_inline)) void ntt_last_three(__m256i *a, __m256i *b,
-								 const struct mlkem_zeta zetas[3])
+ * change back at the end. Seven layers add less than q each: 8 q is less than 2^15. */
+static void ntt_half(int16_t *c, const struct mlkem_zetas_half *zetas)
 {
-	swap_halves(a, b);
-	butterfly(a, b, &zetas[0]);
-	swap_quarters(a, b);
-	butterfly(a, b, &zetas[1]);
-	swap_pairs(a, b);
-	butterfly(a, b, &zetas[2]);
-	swap_pairs(a, b);
-	swap_quarters(a, b);
-	swap_halves(a, b);
+	__m256i v[N_HALF];
+
+	load_half(v, c);
+	butterflies(v, zetas->len64, 1);
+	butterflies(v, zetas->len32, 2);
+	butterflies(v, zetas->len16, 4);
+	swap_all(v, swap_halves);
+	butterflies(v, zetas->len8, 4);
+	swap_all(v, swap_quarters);
+	butterflies(v, zetas->len4, 4);
+	swap_all(v, swap_pairs);
+	butterflies(v, zetas->len2, 4);
+	swap_all(v, swap_pairs);
+	swap_all(v, swap_quarters);
+	swap_all(v, swap_halves);
+	for (size_t i = 0; i < N_HALF; i++)
+		store(c + 16 * i, reduce(v[i]));
 }
 
-/* Seven layers add less than q each: 8 q is less than 2^15. */
 void mlkem_ntt_avx2(struct mlkem_poly *p)
 {
-	ntt_first_two(p);
-	for (unsigned i = 0; i < 4; i++) { /* blocks of 64 are on their own from here on */
-		const struct mlkem_zeta *zetas = mlkem_zetas_inner[i];
-		int16_t *c = p->c + (size_t)64 * i;
-		__m256i v[4];
+	for (size_t i = 0; i < MLKEM_N / 2; i += 16) {
+		__m256i a = load(p->c + i), b = load(p->c + MLKEM_N / 2 + i);
 
-		for (unsigned j = 0; j < 4; j++)
-			v[j] = load(c + (size_t)16 * j);
-		butterfly(&v[0], &v[2], &zetas[0]);
-		butterfly(&v[1], &v[3], &zetas[0]);
-		butterfly(&v[0], &v[1], &zetas[1]);
-		butterfly(&v[2], &v[3], &zetas[2]);
-		ntt_last_three(&v[0], &v[1], zetas + 3);
-		ntt_last_three(&v[2], &v[3], zetas + 6);
-		for (unsigned j = 0; j < 4; j++)
-			store(c + (size_t)16 * j, reduce(v[j]));
+		butterfly(&a, &b, &mlkem_zeta_len128);
+		store(p->c + i, a);
+		store(p->c + MLKEM_N / 2 + i, b);
 	}
+	ntt_half(p->c, &mlkem_zetas[0]);
+	ntt_half(p->c + MLKEM_N / 2, &mlkem_zetas[1]);
 }
 
-/* From below q the sums of three layers stay below 8 q, and are then reduced. */
-static inline __attribute__((always_inline)) void
-inverse_ntt_first_three(__m256i *a, __m256i *b, const struct mlkem_zeta zetas[3])
+/* From below q the sums of three layers stay below 8 q, and are then reduced; so do those of the
+ * next three, and but for the first register they have room for the last. */
+static void inverse_ntt_half(int16_t *c, const struct mlkem_zetas_half *zetas)
 {
-	swap_halves(a, b);
-	swap_quarters(a, b);
-	swap_pairs(a, b);
-	inverse_butterfly(a, b, &zetas[2]);
-	swap_pairs(a, b);
-	inverse_butterfly(a, b, &zetas[1]);
-	swap_quarters(a, b);
-	inverse_butterfly(a, b, &zetas[0]);
-	*a = reduce(*a);
-	swap_halves(a, b);
+	__m256i v[N_HALF];
+
+	load_half(v, c);
+	swap_all(v, swap_halves);
+	swap_all(v, swap_quarters);
+	swap_all(v, swap_pairs);
+	inverse_butterflies(v, zetas->len2, 4);
+	swap_all(v, swap_pairs);
+	inverse_butterflies(v, zetas->len4, 4);
+	swap_all(v, swap_quarters);
+	inverse_butterflies(v, zetas->len8, 4);
+	for (unsigned i = 0; i < N_HALF; i += 2)
+		v[i] = reduce(v[i]);
+	swap_all(v, swap_halves);
+	inverse_butterflies(v, zetas->len16, 4);
+	inverse_butterflies(v, zetas->len32, 2);
+	inverse_butterflies(v, zetas->len64, 1);
+	v[0] = reduce(v[0]);
+	for (size_t i = 0; i < N_HALF; i++)
+		store(c + 16 * i, v[i]);
 }
 
-/* The next two, to 4 q, and the last two, from q again to 4 q. The factor, 2^16 / 128, is that
- * of the product before and that of the transform. */
+/* The last layer also takes away the factors: that of the product before, 2^-16, and that of the
+ * transform, 128. */
 void mlkem_inverse_ntt_avx2(struct mlkem_poly *p)
 {
-	for (unsigned i = 0; i < 4; i++) {
-		const struct mlkem_zeta *zetas = mlkem_inverse_zetas_inner[i];
-		int16_t *c = p->c + (size_t)64 * i;
-		__m256i v[4];
+	inverse_ntt_half(p->c, &mlkem_inverse_zetas[0]);
+	inverse_ntt_half(p->c + MLKEM_N / 2, &mlkem_inverse_zetas[1]);
+	for (size_t i = 0; i < MLKEM_N / 2; i += 16) {
+		__m256i a = load(p->c + i), b = load(p->c + MLKEM_N / 2 + i);
 
-		for (unsigned j = 0; j < 4; j++)
-			v[j] = load(c + (size_t)16 * j);
-		inverse_ntt_first_three(&v[0], &v[1], zetas + 3);
-		inverse_ntt_first_three(&v[2], &v[3], zetas + 6);
-		inverse_butterfly(&v[0], &v[1], &zetas[1]);
-		inverse_butterfly(&v[2], &v[3], &zetas[2]);
-		inverse_butterfly(&v[0], &v[2], &zetas[0]);
-		inverse_butterfly(&v[1], &v[3], &zetas[0]);
-		store(c, reduce(v[0]));
-		store(c + 16, reduce(v[1]));
-		store(c + 32, v[2]);
-		store(c + 48, v[3]);
-	}
-	for (unsigned i = 0; i < 4; i++) {
-		int16_t *c = p->c + (size_t)16 * i;
-		__m256i v[4];
-
-		for (unsigned j = 0; j < 4; j++)
-			v[j] = load(c + (size_t)64 * j);
-		inverse_butterfly(&v[0], &v[1], &mlkem_inverse_zetas_outer[1]);
-		inverse_butterfly(&v[2], &v[3], &mlkem_inverse_zetas_outer[2]);
-		inverse_butterfly(&v[0], &v[2], &mlkem_inverse_zetas_outer[0]);
-		inverse_butterfly(&v[1], &v[3], &mlkem_inverse_zetas_outer[0]);
-		for (unsigned j = 0; j < 4; j++)
-			store(c + (size_t)64 * j, multiply_constant(v[j], INVERSE_128_R2));
+		store(p->c + i, multiply_by(_mm256_add_epi16(a, b), &mlkem_inverse_128));
+		store(p->c + MLKEM_N / 2 + i,
+		      multiply_by(_mm256_sub_epi16(b, a), &mlkem_inverse_128_zeta));
 	}
 }
 
@@ -183,8 +195,7 @@ void mlkem_to_factor_avx2(struct mlkem_factor *ret, const struct mlkem_poly *fro
 {
 	for (unsigned i = 0; i < N_VECTORS; i++) {
 		__m256i b = load(from->c + (size_t)16 * i);
-		__m256i zeta_b = multiply(b, load(mlkem_zetas_product[i].z),
-					  load(mlkem_zetas_product[i].z_q_inverse));
+		__m256i zeta_b = multiply_by(b, &mlkem_zetas_product[i]);
 
 		store(ret->low.c + (size_t)16 * i, _mm256_blend_epi16(b, zeta_b, 0xaa));
 		store(ret->high.c + (size_t)16 * i, /* each pair the other way round */
@@ -220,8 +231,11 @@ void mlkem_inner_product_avx2(struct mlkem_poly *ret, const struct mlkem_poly *a
 
 void mlkem_to_montgomery_avx2(struct mlkem_poly *p)
 {
+	const __m256i b = _mm256_set1_epi16(R_SQUARED);
+	const __m256i b_q_inverse = _mm256_set1_epi16(MLKEM_TIMES_Q_INVERSE(R_SQUARED));
+
 	for (size_t i = 0; i < MLKEM_N; i += 16)
-		store(p->c + i, multiply_constant(load(p->c + i), R_SQUARED));
+		store(p->c + i, multiply(load(p->c + i), b, b_q_inverse));
 }
 
 void mlkem_add_avx2(struct mlkem_poly *p, const struct mlkem_poly *other)

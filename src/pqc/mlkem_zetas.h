@@ -17,12 +17,11 @@
 #define POWERS_LOW(i) (POWER(i, 6, 17) * POWER(i, 5, 289) * POWER(i, 4, 296) * POWER(i, 3, 1062))
 #define POWERS_HIGH(i) (POWER(i, 2, 2642) * POWER(i, 1, 2580) * POWER(i, 0, 1729))
 
-/* 17^BitRev7(i) 2^16 modulo q, centred; 2^16 is 2285. */
-#define ZETA(i)                                                                             \
-	((int16_t)((POWERS_LOW(i) % MLKEM_Q * (POWERS_HIGH(i) % MLKEM_Q) % MLKEM_Q * 2285 + \
-		    MLKEM_Q / 2) %                                                          \
-			   MLKEM_Q -                                                        \
-		   MLKEM_Q / 2))
+#define POWERS(i) (POWERS_LOW(i) % MLKEM_Q * (POWERS_HIGH(i) % MLKEM_Q) % MLKEM_Q)
+#define CENTRED(a) ((int16_t)(((a) + MLKEM_Q / 2) % MLKEM_Q - MLKEM_Q / 2)) /* of an a >= 0 */
+
+/* 17^BitRev7(i) 2^16 modulo q; 2^16 is 2285. */
+#define ZETA(i) CENTRED(POWERS(i) * 2285)
 #define ZETA_Q_INVERSE(i) MLKEM_TIMES_Q_INVERSE(ZETA(i))
 
 struct mlkem_zeta {
@@ -56,22 +55,24 @@ struct mlkem_zeta {
 #define FORWARD(n, b) ((n) + (b))
 #define INVERSE(n, b) (2 * (n)-1 - (b))
 
-/* The layers of one and two blocks. */
-#define OUTER(index)                                                                               \
-	{                                                                                          \
-		REGISTER(ONE, index, 1, 0), REGISTER(ONE, index, 2, 0), REGISTER(ONE, index, 2, 1) \
-	}
-
-/* The other five, for a quarter of the polynomial: length 32, 16, and for each pair of registers
- * 8, 4 and 2. */
-#define PAIR(index, p)                                                         \
-	REGISTER(TWO, index, 16, 2 * (p)), REGISTER(FOUR, index, 32, 4 * (p)), \
-		REGISTER(EIGHT, index, 64, 8 * (p))
-#define INNER(index, i)                                                             \
-	{                                                                           \
-		REGISTER(ONE, index, 4, i), REGISTER(ONE, index, 8, 2 * (i)),       \
-			REGISTER(ONE, index, 8, 2 * (i) + 1), PAIR(index, 2 * (i)), \
-			PAIR(index, 2 * (i) + 1)                                    \
+/* What half a polynomial, eight registers, needs after the first layer: one constant for length
+ * 64, two for 32, four for 16; then, for each of four pairs of registers, those for 8, 4 and 2. */
+#define PAIR(how_many, index, n, i, p) REGISTER(how_many, index, n, (n) / 2 * (i) + (n) / 8 * (p))
+#define PAIRS(how_many, index, n, i)                                    \
+	PAIR(how_many, index, n, i, 0), PAIR(how_many, index, n, i, 1), \
+		PAIR(how_many, index, n, i, 2), PAIR(how_many, index, n, i, 3)
+#define HALF(index, i)                                                                            \
+	{                                                                                         \
+		{ REGISTER(ONE, index, 2, i) },                                                   \
+			{ REGISTER(ONE, index, 4, 2 * (i)),                                       \
+			  REGISTER(ONE, index, 4, 2 * (i) + 1) },                                 \
+			{ REGISTER(ONE, index, 8, 4 * (i)), REGISTER(ONE, index, 8, 4 * (i) + 1), \
+			  REGISTER(ONE, index, 8, 4 * (i) + 2),                                   \
+			  REGISTER(ONE, index, 8, 4 * (i) + 3) },                                 \
+			{ PAIRS(TWO, index, 16, i) }, { PAIRS(FOUR, index, 32, i) },              \
+		{                                                                                 \
+			PAIRS(EIGHT, index, 64, i)                                                \
+		}                                                                                 \
 	}
 
 /* X^2 - zeta and X^2 + zeta take turns in a product. */
@@ -87,19 +88,38 @@ struct mlkem_zeta {
 	}
 #define PRODUCT4(i) PRODUCT(i), PRODUCT((i) + 1), PRODUCT((i) + 2), PRODUCT((i) + 3)
 
-static const struct mlkem_zeta mlkem_zetas_outer[3] = OUTER(FORWARD);
-static const struct mlkem_zeta mlkem_zetas_inner[4][9] = { INNER(FORWARD, 0), INNER(FORWARD, 1),
-							   INNER(FORWARD, 2), INNER(FORWARD, 3) };
-static const struct mlkem_zeta mlkem_inverse_zetas_outer[3] = OUTER(INVERSE);
-static const struct mlkem_zeta mlkem_inverse_zetas_inner[4][9] = {
-	INNER(INVERSE, 0), INNER(INVERSE, 1), INNER(INVERSE, 2), INNER(INVERSE, 3)
+struct mlkem_zetas_half {
+	struct mlkem_zeta len64[1], len32[2], len16[4], len8[4], len4[4], len2[4];
 };
+
+static const struct mlkem_zeta mlkem_zeta_len128 = REGISTER(ONE, FORWARD, 1, 0);
+static const struct mlkem_zetas_half mlkem_zetas[2] = { HALF(FORWARD, 0), HALF(FORWARD, 1) };
+static const struct mlkem_zetas_half mlkem_inverse_zetas[2] = { HALF(INVERSE, 0),
+								HALF(INVERSE, 1) };
+
+/* The last layer backwards takes the factor of the whole along: 2^32 / 128, and that times the
+ * power of its constant. */
+#define MLKEM_INVERSE_128 1441
+#define MLKEM_INVERSE_128_ZETA CENTRED(POWERS(INVERSE(1, 0)) * MLKEM_INVERSE_128)
+
+static const struct mlkem_zeta mlkem_inverse_128 = {
+	{ TIMES16(MLKEM_INVERSE_128) }, { TIMES16(MLKEM_TIMES_Q_INVERSE(MLKEM_INVERSE_128)) }
+};
+static const struct mlkem_zeta mlkem_inverse_128_zeta = {
+	{ TIMES16(MLKEM_INVERSE_128_ZETA) },
+	{ TIMES16(MLKEM_TIMES_Q_INVERSE(MLKEM_INVERSE_128_ZETA)) }
+};
+
 static const struct mlkem_zeta mlkem_zetas_product[16] = { PRODUCT4(0), PRODUCT4(4), PRODUCT4(8),
 							   PRODUCT4(12) };
 
 #undef POWER
 #undef POWERS_LOW
 #undef POWERS_HIGH
+#undef POWERS
+#undef CENTRED
+#undef MLKEM_INVERSE_128
+#undef MLKEM_INVERSE_128_ZETA
 #undef ZETA
 #undef ZETA_Q_INVERSE
 #undef TIMES2
@@ -116,9 +136,9 @@ static const struct mlkem_zeta mlkem_zetas_product[16] = { PRODUCT4(0), PRODUCT4
 #undef REGISTER
 #undef FORWARD
 #undef INVERSE
-#undef OUTER
 #undef PAIR
-#undef INNER
+#undef PAIRS
+#undef HALF
 #undef SIGNS
 #undef SIGNS4
 #undef PRODUCT

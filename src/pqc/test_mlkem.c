@@ -166,6 +166,23 @@ static void compression_rounds_as_division_would(void **state)
 	}
 }
 
+/* Of any number of 16 bits the encoding is that of the remainder within [0, q). */
+static void encoding_reduces_as_division_would(void **state)
+{
+	(void)state;
+	for (int first = INT16_MIN; first < INT16_MAX; first += MLKEM_N) {
+		struct mlkem_poly p, back;
+		uint8_t bytes[MLKEM_POLY_LEN];
+
+		for (int i = 0; i < MLKEM_N; i++)
+			p.c[i] = (int16_t)(first + i);
+		mlkem_kernels()->encode(&p, bytes);
+		mlkem_kernels()->decode(&back, bytes);
+		for (int i = 0; i < MLKEM_N; i++)
+			assert_int_equal(back.c[i], ((first + i) % MLKEM_Q + MLKEM_Q) % MLKEM_Q);
+	}
+}
+
 static void a_product_in_the_ntt_domain_is_a_product_modulo_the_polynomial(void **state)
 {
 	(void)state;
@@ -204,6 +221,7 @@ int main(void)
 		cmocka_unit_test(a_coefficient_of_q_is_refused_wherever_it_is),
 		cmocka_unit_test(a_private_key_whose_hash_does_not_match_is_refused),
 		cmocka_unit_test(compression_rounds_as_division_would),
+		cmocka_unit_test(encoding_reduces_as_division_would),
 		cmocka_unit_test(a_product_in_the_ntt_domain_is_a_product_modulo_the_polynomial),
 	};
 

@@ -35,7 +35,7 @@ static void fill_bytes(uint8_t *ret, size_t len)
 static void fill_poly(struct mlkem_poly *p, int low, int high, unsigned round)
 {
 	for (unsigned i = 0; i < MLKEM_N; i++) {
-		int v = low + (int)rng_below(&rng, (uint64_t)(high - low + 1));
+		int v = low + (int)rng_below(&rng, (uint64_t)high - (uint64_t)low + 1);
 
 		if (round == 0 || (round == 2 && i % 2 == 0) || (round == 3 && i / 2 % 2 == 0))
 			v = low;
@@ -135,6 +135,15 @@ static void sums_and_differences_are_equal(void **state)
 	assert_memory_equal(&d, &b, sizeof(d));
 }
 
+/* Pairs of 12 bits: q - 1 and q, or q and q + 1. */
+static void fill_near_q(uint8_t block[SHAKE128_RATE])
+{
+	static const uint8_t pairs[2][3] = { { 0x00, 0x1d, 0xd0 }, { 0x01, 0x2d, 0xd0 } };
+
+	for (size_t i = 0; i < SHAKE128_RATE; i += sizeof(pairs[0]))
+		memcpy(block + i, pairs[rng_below(&rng, 2)], sizeof(pairs[0]));
+}
+
 /* From each number of coefficients there may be before; those are left alone, and so is what
  * follows the polynomial. */
 static void sampling_keeps_the_same_coefficients(void **state)
@@ -150,10 +159,8 @@ static void sampling_keeps_the_same_coefficients(void **state)
 		fill_poly(&a, 0, MLKEM_Q, ROUNDS);
 		b[0] = b[1] = after = a;
 		fill_extreme_bytes(block, sizeof(block), round);
-		if (round % 4 == 3) /* near q: 0xd00 and 0xd01, or 0xcff and 0xd00 */
-			for (unsigned i = 0; i + 3 <= sizeof(block); i += 3)
-				memcpy(block + i,
-				       rng_below(&rng, 2) ? "\x00\x1d\xd0" : "\xff\x0c\xd0", 3);
+		if (round % 4 == 3)
+			fill_near_q(block);
 		n_after = portable->sample_uniform(&a, n, block);
 		assert_int_equal(on->sample_uniform(b, n, block), n_after);
 		assert_memory_equal(&a, b, n_after * sizeof(a.c[0]));
