@@ -169,7 +169,7 @@ const struct mldsa_kernels *mldsa_kernels(enum pqc_level level)
 	switch (level) {
 #if defined(__x86_64__)
 	case PQC_AVX512:
-		return &mldsa_kernels_avx2;
+		return &mldsa_kernels_avx512;
 	case PQC_AVX2:
 		return &mldsa_kernels_avx2;
 #endif
