@@ -189,14 +189,22 @@ struct masks {
 	struct mldsa_poly p[MASKS_MAX];
 };
 
-/* All secrets that signing works on, in one piece so that they are wiped in one. */
+/* All secrets that signing works on, in one piece so that they are wiped in one.
+ *
+ * The coefficients of c s1 and c s2 are at most beta, which is less than half of any prime from
+ * 393 on. So these products need not be computed modulo q: they are modulo that of ML-KEM, whose
+ * kernels are there and work on 16 bits. */
 struct signer {
 	const struct mldsa_params *par;
 	const struct mldsa_kernels *f;
-	struct vector_l s1, y_hat; /* s1, s2, t0: NTT */
-	struct vector_k s2, t0;
+	const struct mlkem_kernels *small;
+	struct mlkem_poly s1[MLDSA_L_MAX], s2[MLDSA_K_MAX]; /* NTT of ML-KEM */
+	struct mlkem_factor small_c;			    /* the same of c */
+	struct vector_l y_hat;				    /* NTT */
+	struct vector_k t0;				    /* NTT */
 	struct vector_k w0, w1, hint;
 	struct mldsa_poly c, product;
+	struct mlkem_poly small_product;
 	struct masks masks;
 	uint8_t mu[MLDSA_MU_LEN];
 	uint8_t mask_seed[64]; /* rho'' */
@@ -222,6 +230,19 @@ static void add_masks(struct mldsa_jobs *jobs, struct signer *s)
 	}
 }
 
+/* s1 or s2 in the NTT of ML-KEM; -EINVAL, once all of it is read, if out of range. */
+static int decode_small(struct signer *s, const uint8_t *from, unsigned n, struct mlkem_poly *ret)
+{
+	struct mldsa_poly *p = s->y_hat.p;
+	int r = mldsa_decode_secret(s->par, s->f, from, n, p);
+
+	for (unsigned i = 0; i < n; i++) {
+		s->f->narrow(&p[i], &ret[i]);
+		s->small->ntt(&ret[i]);
+	}
+	return r;
+}
+
 /* Lines 1 to 7 of algorithm 7, mu given, and the first masks. */
 static int signer_init(struct signer *s, const struct mldsa_params *par, const uint8_t *sk,
 		       const uint8_t mu[MLDSA_MU_LEN], const uint8_t rnd[MLDSA_RND_LEN],
@@ -234,12 +255,10 @@ static int signer_init(struct signer *s, const struct mldsa_params *par, const u
 
 	s->par = par;
 	s->f = f;
-	if (decode_secrets(par, f, &at, &s->s1, &s->s2) < 0)
+	s->small = mlkem_kernels();
+	if (decode_small(s, at.s1, par->l, s->s1) < 0 || decode_small(s, at.s2, par->k, s->s2) < 0)
 		return -EINVAL;
-	for (unsigned j = 0; j < par->l; j++)
-		f->ntt(&s->s1.p[j]);
 	for (size_t i = 0; i < par->k; i++) {
-		f->ntt(&s->s2.p[i]);
 		f->unpack[MLDSA_T0](at.t0 + i * MLDSA_T0_LEN, &s->t0.p[i]);
 		f->ntt(&s->t0.p[i]);
 	}
@@ -299,16 +318,19 @@ static void commit(struct signer *s, const struct matrix *a, const struct mldsa_
 	}
 	keccak_squeeze(&k, ret_c_tilde, par->c_tilde_len);
 	mldsa_sample_challenge(par, ret_c_tilde, &s->c);
-	f->ntt(&s->c);
+	f->narrow(&s->c, &s->small_product);
+	s->small->ntt(&s->small_product);
+	s->small->to_factor(&s->small_c, &s->small_product);
 	bytes_wipe(encoded, sizeof(encoded));
 	keccak_wipe(&k);
 }
 
-/* product = c v, reduced. */
-static void times_challenge(struct signer *s, const struct mldsa_poly *v_hat)
+/* small_product = c v. */
+static const struct mlkem_poly *times_challenge(struct signer *s, const struct mlkem_poly *v_hat)
 {
-	s->f->multiply(&s->product, v_hat, &s->c);
-	s->f->inverse_ntt(&s->product);
+	s->small->inner_product(&s->small_product, v_hat, &s->small_c, 1);
+	s->small->inverse_ntt(&s->small_product);
+	return &s->small_product;
 }
 
 /* Line 21: whether LowBits(w - c s2) is small enough. While it is, w - c s2 and w have the
@@ -318,8 +340,8 @@ static void times_challenge(struct signer *s, const struct mldsa_poly *v_hat)
 static bool low_bits_pass(struct signer *s)
 {
 	for (unsigned i = 0; i < s->par->k; i++) {
-		times_challenge(s, &s->s2.p[i]);
-		if (s->f->subtract_exceeds(&s->w0.p[i], &s->product, s->par->gamma2 - s->par->beta))
+		if (s->f->subtract_exceeds(&s->w0.p[i], times_challenge(s, &s->s2[i]),
+					   s->par->gamma2 - s->par->beta))
 			return false;
 	}
 	return true;
@@ -329,8 +351,8 @@ static bool low_bits_pass(struct signer *s)
 static bool response_passes(struct signer *s, struct mldsa_poly *y)
 {
 	for (unsigned j = 0; j < s->par->l; j++) {
-		times_challenge(s, &s->s1.p[j]);
-		if (s->f->add_exceeds(&y[j], &s->product, s->par->gamma1 - s->par->beta))
+		if (s->f->add_exceeds(&y[j], times_challenge(s, &s->s1[j]),
+				      s->par->gamma1 - s->par->beta))
 			return false;
 	}
 	return true;
@@ -342,8 +364,10 @@ static bool hint_passes(struct signer *s)
 	const struct mldsa_kernels *f = s->f;
 	unsigned n = 0;
 
+	f->ntt(&s->c);
 	for (unsigned i = 0; i < s->par->k; i++) {
-		times_challenge(s, &s->t0.p[i]);
+		f->multiply(&s->product, &s->t0.p[i], &s->c);
+		f->inverse_ntt(&s->product);
 		f->centre(&s->product);
 		if (f->exceeds(&s->product, s->par->gamma2))
 			return false;

@@ -332,13 +332,17 @@ static void multiply(struct mldsa_poly *ret, const struct mldsa_poly *a, const s
 	}
 }
 
-static void inner_product(struct mldsa_poly *ret, const struct mldsa_poly *a,
-			  const struct mldsa_poly *b, unsigned n)
+/* n is a constant where this is inlined, so that the loop over the products unrolls. */
+static inline __attribute__((always_inline)) void inner_product_n(struct mldsa_poly *ret,
+								  const struct mldsa_poly *a,
+								  const struct mldsa_poly *b,
+								  unsigned n)
 {
 	for (unsigned i = 0; i < MLDSA_N; i += 8) {
 		__m256i even = _mm256_setzero_si256();
 		__m256i odds = _mm256_setzero_si256();
 
+#pragma GCC unroll 8
 		for (unsigned j = 0; j < n; j++) {
 			__m256i x = load(a[j].c + i);
 			__m256i y = load(b[j].c + i);
@@ -347,6 +351,30 @@ static void inner_product(struct mldsa_poly *ret, const struct mldsa_poly *a,
 			odds = _mm256_add_epi64(odds, _mm256_mul_epi32(odd(x), odd(y)));
 		}
 		store(ret->c + i, montgomery(even, odds));
+	}
+}
+
+static void inner_product(struct mldsa_poly *ret, const struct mldsa_poly *a,
+			  const struct mldsa_poly *b, unsigned n)
+{
+	switch (n) { /* l of each set, and one more for verification */
+	case 4:
+		inner_product_n(ret, a, b, 4);
+		break;
+	case 5:
+		inner_product_n(ret, a, b, 5);
+		break;
+	case 6:
+		inner_product_n(ret, a, b, 6);
+		break;
+	case 7:
+		inner_product_n(ret, a, b, 7);
+		break;
+	case 8:
+		inner_product_n(ret, a, b, 8);
+		break;
+	default:
+		inner_product_n(ret, a, b, n);
 	}
 }
 

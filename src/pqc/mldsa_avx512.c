@@ -388,13 +388,17 @@ static void multiply(struct mldsa_poly *ret, const struct mldsa_poly *a, const s
 	}
 }
 
-static void inner_product(struct mldsa_poly *ret, const struct mldsa_poly *a,
-			  const struct mldsa_poly *b, unsigned n)
+/* n is a constant where this is inlined, so that the loop over the products unrolls. */
+static inline __attribute__((always_inline)) void inner_product_n(struct mldsa_poly *ret,
+								  const struct mldsa_poly *a,
+								  const struct mldsa_poly *b,
+								  unsigned n)
 {
 	for (unsigned i = 0; i < MLDSA_N; i += 16) {
 		__m512i even = _mm512_setzero_si512();
 		__m512i odds = _mm512_setzero_si512();
 
+#pragma GCC unroll 8
 		for (unsigned j = 0; j < n; j++) {
 			__m512i x = load(a[j].c + i);
 			__m512i y = load(b[j].c + i);
@@ -406,13 +410,38 @@ static void inner_product(struct mldsa_poly *ret, const struct mldsa_poly *a,
 	}
 }
 
+static void inner_product(struct mldsa_poly *ret, const struct mldsa_poly *a,
+			  const struct mldsa_poly *b, unsigned n)
+{
+	switch (n) { /* l of each set, and one more for verification */
+	case 4:
+		inner_product_n(ret, a, b, 4);
+		break;
+	case 5:
+		inner_product_n(ret, a, b, 5);
+		break;
+	case 6:
+		inner_product_n(ret, a, b, 6);
+		break;
+	case 7:
+		inner_product_n(ret, a, b, 7);
+		break;
+	case 8:
+		inner_product_n(ret, a, b, 8);
+		break;
+	default:
+		inner_product_n(ret, a, b, n);
+	}
+}
+
 /* ---- rejection ---- */
 
 /* Bytes of three go to words of four; the fourth is masked away. */
 #define CANDIDATE(i) (3 * (i) + 2) << 16 | (3 * (i) + 1) << 8 | 3 * (i)
 
-/* The last candidates of what is given fill half a register, whose other half is then beyond q;
- * and so few are stored at the end that nothing is written behind the polynomial. */
+/* One in a thousand candidates is too large: sixteen are nearly always kept together, and
+ * otherwise moved together. The last of what is given fill half a register; and so few are
+ * stored at the end that nothing is written behind the polynomial. */
 static unsigned reject_uniform(int32_t *ret, unsigned n, const uint8_t *from, size_t len)
 {
 	const __m512i spread = _mm512_setr_epi32(
@@ -421,21 +450,26 @@ static unsigned reject_uniform(int32_t *ret, unsigned n, const uint8_t *from, si
 		CANDIDATE(11), CANDIDATE(12), CANDIDATE(13), CANDIDATE(14), CANDIDATE(15));
 
 	for (size_t i = 0; i < len && n < MLDSA_N; i += 48) {
-		__mmask64 given = (UINT64_C(1) << (len - i < 48 ? len - i : 48)) - 1;
-		__m512i bytes = _mm512_maskz_loadu_epi8(given, from + i);
-		__m512i v = _mm512_and_si512(_mm512_permutexvar_epi8(spread, bytes),
-					     _mm512_set1_epi32(0x7fffff));
-		__mmask16 kept = _mm512_cmplt_epi32_mask(v, _mm512_set1_epi32(Q));
-		unsigned n_kept;
+		__m512i v = _mm512_permutexvar_epi8(spread, load(from + i));
+		__mmask16 kept;
 
-		if (len - i < 48)
-			kept &= 0xff;
-		n_kept = (unsigned)__builtin_popcount(kept);
-		v = _mm512_maskz_compress_epi32(kept, v);
-		if (n_kept > MLDSA_N - n)
-			n_kept = MLDSA_N - n;
-		_mm512_mask_storeu_epi32(ret + n, (__mmask16)((1U << n_kept) - 1), v);
-		n += n_kept;
+		v = _mm512_and_si512(v, _mm512_set1_epi32(0x7fffff));
+		kept = _mm512_cmplt_epi32_mask(v, _mm512_set1_epi32(Q));
+		if (kept == 0xffff && n <= MLDSA_N - 16 && len - i >= 48) {
+			store(ret + n, v);
+			n += 16;
+		} else {
+			unsigned n_kept;
+
+			if (len - i < 48)
+				kept &= 0xff;
+			n_kept = (unsigned)__builtin_popcount(kept);
+			if (n_kept > MLDSA_N - n)
+				n_kept = MLDSA_N - n;
+			_mm512_mask_storeu_epi32(ret + n, (__mmask16)((1U << n_kept) - 1),
+						 _mm512_maskz_compress_epi32(kept, v));
+			n += n_kept;
+		}
 	}
 	return n;
 }

@@ -58,15 +58,23 @@ int mldsa_decode_secret(const struct mldsa_params *par, const struct mldsa_kerne
 	return exceeds ? -EINVAL : 0;
 }
 
+/* The hint is part of the signature, so its places may be seen in time. */
 void mldsa_encode_hint(const struct mldsa_params *par, const struct mldsa_poly *h, uint8_t *ret)
 {
 	unsigned n = 0;
 
 	memset(ret, 0, (size_t)par->omega + par->k);
 	for (unsigned i = 0; i < par->k; i++) {
-		for (unsigned j = 0; j < MLDSA_N; j++)
-			if (h[i].c[j] && n < par->omega)
-				ret[n++] = (uint8_t)j;
+		for (unsigned j = 0; j < MLDSA_N; j += 8) {
+			const int32_t *c = &h[i].c[j];
+
+			/* most are zero */
+			if ((c[0] | c[1] | c[2] | c[3] | c[4] | c[5] | c[6] | c[7]) == 0)
+				continue;
+			for (unsigned m = 0; m < 8; m++)
+				if (c[m] && n < par->omega)
+					ret[n++] = (uint8_t)(j + m);
+		}
 		ret[par->omega + i] = (uint8_t)n;
 	}
 }

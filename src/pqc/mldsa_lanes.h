@@ -145,28 +145,41 @@ static inline int32_t mldsa_inside(int32_t a, int32_t bound)
 	return bound - 1 - ((a ^ sign) - sign);
 }
 
+/* From (-q, q) of ML-KEM to within half of that. */
+static inline int32_t mldsa_centre_small(int32_t a)
+{
+	a -= mldsa_sign(MLKEM_Q / 2 - a) & MLKEM_Q;
+	return a + (mldsa_sign(a + MLKEM_Q / 2) & MLKEM_Q);
+}
+
 static bool lanes_add_exceeds(struct mldsa_poly *restrict p,
-			      const struct mldsa_poly *restrict product, int32_t bound)
+			      const struct mlkem_poly *restrict product, int32_t bound)
 {
 	int32_t any = 0;
 
 	for (unsigned i = 0; i < MLDSA_N; i++) {
-		p->c[i] += mldsa_centre(product->c[i]);
+		p->c[i] += mldsa_centre_small(product->c[i]);
 		any |= mldsa_inside(p->c[i], bound);
 	}
 	return any < 0;
 }
 
 static bool lanes_subtract_exceeds(struct mldsa_poly *restrict p,
-				   const struct mldsa_poly *restrict product, int32_t bound)
+				   const struct mlkem_poly *restrict product, int32_t bound)
 {
 	int32_t any = 0;
 
 	for (unsigned i = 0; i < MLDSA_N; i++) {
-		p->c[i] -= mldsa_centre(product->c[i]);
+		p->c[i] -= mldsa_centre_small(product->c[i]);
 		any |= mldsa_inside(p->c[i], bound);
 	}
 	return any < 0;
+}
+
+static void lanes_narrow(const struct mldsa_poly *restrict p, struct mlkem_poly *restrict ret)
+{
+	for (unsigned i = 0; i < MLDSA_N; i++)
+		ret->c[i] = (int16_t)p->c[i];
 }
 
 static void lanes_centre(struct mldsa_poly *p)
@@ -195,7 +208,7 @@ static void lanes_widen(const int8_t *restrict from, struct mldsa_poly *restrict
 	.power2round = lanes_power2round, .decompose = lanes_decompose,                 \
 	.add_exceeds = lanes_add_exceeds, .subtract_exceeds = lanes_subtract_exceeds,   \
 	.centre = lanes_centre, .exceeds = lanes_exceeds, .make_hint = lanes_make_hint, \
-	.use_hint = lanes_use_hint, .widen = lanes_widen
+	.use_hint = lanes_use_hint, .widen = lanes_widen, .narrow = lanes_narrow
 
 /* Defines pack and unpack functions of every field by pack_field() and
  * unpack_field() of the including file, and puts them into a table. */

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "pqc/cpu.h"
+#include "pqc/mlkem_poly.h"
 
 #define MLDSA_N 256
 #define MLDSA_Q 8380417
@@ -67,11 +68,14 @@ struct mldsa_kernels {
 	void (*decompose)(const struct mldsa_poly *w, int32_t gamma2, struct mldsa_poly *ret_high,
 			  struct mldsa_poly *ret_low);
 
-	/* p plus or minus a reduced product, first centred; whether p then has a coefficient at
-	 * or beyond ± bound. All are looked at. */
-	bool (*add_exceeds)(struct mldsa_poly *p, const struct mldsa_poly *product, int32_t bound);
-	bool (*subtract_exceeds)(struct mldsa_poly *p, const struct mldsa_poly *product,
+	/* p plus or minus a product of small polynomials modulo q of ML-KEM, first centred; whether
+	 * p then has a coefficient at or beyond ± bound. All are looked at. */
+	bool (*add_exceeds)(struct mldsa_poly *p, const struct mlkem_poly *product, int32_t bound);
+	bool (*subtract_exceeds)(struct mldsa_poly *p, const struct mlkem_poly *product,
 				 int32_t bound);
+	/* Of small coefficients, as factors of such products. */
+	void (*narrow)(const struct mldsa_poly *p, struct mlkem_poly *ret);
+
 	/* From reduced to about [-q/2, q/2]. */
 	void (*centre)(struct mldsa_poly *p);
 	/* Whether p has a coefficient at or beyond ± bound. */

@@ -215,12 +215,13 @@ static void each_level_finds_any_coefficient_out_of_range(void **state)
 
 		for (unsigned i = 0; i < MLDSA_N; i++) {
 			const int32_t bound = 1000;
-			struct mldsa_poly inside, sum, product;
+			struct mldsa_poly inside, sum;
+			struct mlkem_poly product;
 
 			random_poly(1 - bound, bound - 1, i, &inside);
 			assert_false(f->exceeds(&inside, bound));
 			for (unsigned j = 0; j < MLDSA_N; j++)
-				product.c[j] = j % 2 ? Q - 7 : 7 - Q; /* -7 and 7 */
+				product.c[j] = j % 2 ? MLKEM_Q - 7 : 7 - MLKEM_Q; /* -7, 7 */
 			sum = inside;
 			assert_false(f->add_exceeds(&sum, &product, bound + 7));
 			assert_false(f->subtract_exceeds(&sum, &product, bound));
