@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "pqc/ct.h"
 #include "pqc/keccak.h"
 #include "pqc/keccak_wide.h"
 #include "pqc/mldsa_encode.h"
@@ -122,6 +123,7 @@ void mldsa_keygen(enum mldsa_set set, const uint8_t seed[32], uint8_t *ret_pk, u
 	keccak_absorb(&k, seed, MLDSA_SEED_LEN);
 	keccak_absorb(&k, dimensions, sizeof(dimensions));
 	keccak_squeeze(&k, seeds, sizeof(seeds));
+	ct_declassify(seeds, 32); /* rho, the beginning of the public key */
 	memcpy(ret_pk, seeds, 32);
 	memcpy(ret_sk, seeds, 32);
 	memcpy(ret_sk + 32, seeds + 96, 32);
@@ -317,6 +319,8 @@ static void commit(struct signer *s, const struct matrix *a, const struct mldsa_
 		keccak_absorb(&k, encoded, 32 * (size_t)par->commit_bits);
 	}
 	keccak_squeeze(&k, ret_c_tilde, par->c_tilde_len);
+	/* published with the signature; a rejected one is a hash of what nobody learns */
+	ct_declassify(ret_c_tilde, par->c_tilde_len);
 	mldsa_sample_challenge(par, ret_c_tilde, &s->c);
 	f->narrow(&s->c, &s->small_product);
 	s->small->ntt(&s->small_product);
@@ -340,8 +344,11 @@ static const struct mlkem_poly *times_challenge(struct signer *s, const struct m
 static bool low_bits_pass(struct signer *s)
 {
 	for (unsigned i = 0; i < s->par->k; i++) {
-		if (s->f->subtract_exceeds(&s->w0.p[i], times_challenge(s, &s->s2[i]),
-					   s->par->gamma2 - s->par->beta))
+		const struct mlkem_poly *product = times_challenge(s, &s->s2[i]);
+		bool exceeds =
+			s->f->subtract_exceeds(&s->w0.p[i], product, s->par->gamma2 - s->par->beta);
+
+		if (ct_public(exceeds))
 			return false;
 	}
 	return true;
@@ -351,8 +358,10 @@ static bool low_bits_pass(struct signer *s)
 static bool response_passes(struct signer *s, struct mldsa_poly *y)
 {
 	for (unsigned j = 0; j < s->par->l; j++) {
-		if (s->f->add_exceeds(&y[j], times_challenge(s, &s->s1[j]),
-				      s->par->gamma1 - s->par->beta))
+		const struct mlkem_poly *product = times_challenge(s, &s->s1[j]);
+		bool exceeds = s->f->add_exceeds(&y[j], product, s->par->gamma1 - s->par->beta);
+
+		if (ct_public(exceeds))
 			return false;
 	}
 	return true;
@@ -369,12 +378,12 @@ static bool hint_passes(struct signer *s)
 		f->multiply(&s->product, &s->t0.p[i], &s->c);
 		f->inverse_ntt(&s->product);
 		f->centre(&s->product);
-		if (f->exceeds(&s->product, s->par->gamma2))
+		if (ct_public(f->exceeds(&s->product, s->par->gamma2)))
 			return false;
 		n += f->make_hint(&s->w1.p[i], &s->w0.p[i], &s->product, s->par->gamma2,
 				  &s->hint.p[i]);
 	}
-	return n <= s->par->omega;
+	return ct_public(n <= s->par->omega);
 }
 
 static int sign_mu(enum mldsa_set set, const uint8_t *sk, const uint8_t mu[MLDSA_MU_LEN],
@@ -398,6 +407,7 @@ static int sign_mu(enum mldsa_set set, const uint8_t *sk, const uint8_t mu[MLDSA
 		memcpy(ret_sig, c_tilde, par->c_tilde_len);
 		for (unsigned j = 0; j < par->l; j++)
 			s.f->pack[par->z_field](&y[j], at + j * z_len);
+		ct_declassify(s.hint.p, par->k * sizeof(s.hint.p[0])); /* part of the signature */
 		mldsa_encode_hint(par, s.hint.p, at + par->l * z_len);
 	}
 	bytes_wipe(&s, sizeof(s));

@@ -5,6 +5,7 @@
  * Montgomery product is computed for the even and the odd ones and put together again. */
 #include <immintrin.h>
 
+#include "pqc/ct.h"
 #include "pqc/mldsa_lanes.h"
 #include "pqc/mldsa_pack_avx2.h"
 #include "pqc/mldsa_zetas.h"
@@ -432,8 +433,10 @@ static unsigned reject_bounded(int8_t *ret, unsigned n, unsigned eta, const uint
 		made = _mm_shuffle_epi8(values, v);
 		for (unsigned j = 0; j < 2; j++) {
 			uint64_t mask = (uint64_t)_mm_cvtsi128_si64(kept);
-			uint64_t together = _pext_u64((uint64_t)_mm_cvtsi128_si64(made), mask);
+			uint64_t together;
 
+			ct_declassify(&mask, sizeof(mask));
+			together = _pext_u64((uint64_t)_mm_cvtsi128_si64(made), mask);
 			memcpy(ret + n, &together, sizeof(together));
 			n += (unsigned)__builtin_popcountll(mask) / 8;
 			kept = _mm_unpackhi_epi64(kept, kept);

@@ -6,6 +6,7 @@
  * keeps is moved together by one instruction. */
 #include <immintrin.h>
 
+#include "pqc/ct.h"
 #include "pqc/mldsa_lanes.h"
 #include "pqc/mldsa_pack_avx2.h"
 #include "pqc/mldsa_zetas.h"
@@ -494,6 +495,7 @@ static unsigned reject_bounded(int8_t *ret, unsigned n, unsigned eta, const uint
 		v = _mm512_and_si512(_mm512_or_si512(v, _mm512_slli_epi16(v, 4)),
 				     _mm512_set1_epi8(15));
 		kept = _mm512_mask_cmplt_epi8_mask(halves, v, limit);
+		ct_declassify(&kept, sizeof(kept));
 		store(ret + n, _mm512_maskz_compress_epi8(kept, _mm512_shuffle_epi8(values, v)));
 		n += (unsigned)__builtin_popcountll(kept);
 	}

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "pqc/bits.h"
+#include "pqc/ct.h"
 
 const struct mldsa_sizes mldsa_sizes[3] = {
 	[MLDSA_44] = { "ML-DSA-44", 1312, 2560, 2420 },
@@ -55,7 +56,8 @@ int mldsa_decode_secret(const struct mldsa_params *par, const struct mldsa_kerne
 						   &ret[i]);
 		exceeds |= kernels->exceeds(&ret[i], par->eta + 1);
 	}
-	return exceeds ? -EINVAL : 0;
+	/* that a key is malformed is told to the caller; no key of ours is */
+	return ct_public(exceeds) ? -EINVAL : 0;
 }
 
 /* The hint is part of the signature, so its places may be seen in time. */

@@ -122,8 +122,8 @@ static unsigned reject_bounded(int8_t *ret, unsigned n, unsigned eta, const uint
 			       size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		n += bounded_from_half_byte(eta, from[i] & 15, &ret[n]);
-		n += bounded_from_half_byte(eta, from[i] >> 4, &ret[n]);
+		n += ct_public(bounded_from_half_byte(eta, from[i] & 15, &ret[n]));
+		n += ct_public(bounded_from_half_byte(eta, from[i] >> 4, &ret[n]));
 	}
 	return n;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each kernel of ML-DSA of each level this machine has, against the portable one. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 #include "pqc/mldsa_poly.h"
 
 #define ROUNDS 64
+#define OPERATIONS 600
 #define Q MLDSA_Q
 
 static const struct mldsa_kernels *const reference = &mldsa_kernels_portable;
@@ -305,6 +307,52 @@ static void each_level_packs_alike(void **state)
 	}
 }
 
+/* A key, a signature and its verification of one seed at one level, with all lengths and bytes of
+ * the message's and the context's that follow from it. */
+struct outcome {
+	uint8_t pk[MLDSA_PK_MAX], sk[MLDSA_SK_MAX], sig[MLDSA_SIG_MAX];
+	int verified, refused;
+};
+
+static void run_all(enum mldsa_set set, const uint8_t seed[32], struct outcome *ret)
+{
+	size_t len = seed[0];
+	uint8_t message[256], rnd[32], bad[MLDSA_SIG_MAX];
+
+	memset(ret, 0, sizeof(*ret));
+	shake256(seed, 31, message, sizeof(message));
+	shake256(seed, 30, rnd, sizeof(rnd));
+	mldsa_keygen(set, seed, ret->pk, ret->sk);
+	assert_int_equal(mldsa_sign(set, ret->sk, message, len, seed, len % 33, rnd, ret->sig), 0);
+	ret->verified = mldsa_verify(set, ret->pk, message, len, seed, len % 33, ret->sig);
+	memcpy(bad, ret->sig, sizeof(bad));
+	bad[(seed[1] | seed[2] << 8) % mldsa_sizes[set].sig_len] ^= (uint8_t)(1 << seed[3] % 8);
+	ret->refused = mldsa_verify(set, ret->pk, message, len, seed, len % 33, bad);
+}
+
+static void each_level_makes_the_same_keys_and_signatures(void **state)
+{
+	(void)state;
+	static struct outcome expected, got;
+
+	for (unsigned i = 0; i < OPERATIONS; i++) {
+		enum mldsa_set set = i % 3;
+		uint8_t seed[32];
+
+		keccak_squeeze(&source, seed, sizeof(seed));
+		assert_int_equal(pqc_set_level(PQC_PORTABLE), 0);
+		run_all(set, seed, &expected);
+		assert_int_equal(expected.verified, 0);
+		assert_int_equal(expected.refused, -EKEYREJECTED);
+		for (enum pqc_level level = PQC_AVX2; level <= pqc_level_max(); level++) {
+			assert_int_equal(pqc_set_level(level), 0);
+			run_all(set, seed, &got);
+			assert_memory_equal(&got, &expected, sizeof(got));
+		}
+	}
+	assert_int_equal(pqc_set_level(pqc_level_max()), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup(each_level_finds_any_coefficient_out_of_range, restart),
 		cmocka_unit_test_setup(each_level_rejects_the_same_candidates, restart),
 		cmocka_unit_test_setup(each_level_packs_alike, restart),
+		cmocka_unit_test_setup(each_level_makes_the_same_keys_and_signatures, restart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
