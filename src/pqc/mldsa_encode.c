@@ -20,16 +20,19 @@ const struct mldsa_params mldsa_params[3] = {
 		.k = 4, .l = 4, .eta = 2, .tau = 39, .omega = 80, .c_tilde_len = 32,
 		.mask_bits = 18, .commit_bits = 6, .secret_bits = 3,
 		.beta = 78, .gamma1 = 1 << 17, .gamma2 = (MLDSA_Q - 1) / 88,
+		.secret_field = MLDSA_ETA_2, .z_field = MLDSA_Z_17, .w1_field = MLDSA_W1_44,
 	},
 	[MLDSA_65] = {
 		.k = 6, .l = 5, .eta = 4, .tau = 49, .omega = 55, .c_tilde_len = 48,
 		.mask_bits = 20, .commit_bits = 4, .secret_bits = 4,
 		.beta = 196, .gamma1 = 1 << 19, .gamma2 = (MLDSA_Q - 1) / 32,
+		.secret_field = MLDSA_ETA_4, .z_field = MLDSA_Z_19, .w1_field = MLDSA_W1_16,
 	},
 	[MLDSA_87] = {
 		.k = 8, .l = 7, .eta = 2, .tau = 60, .omega = 75, .c_tilde_len = 64,
 		.mask_bits = 20, .commit_bits = 4, .secret_bits = 3,
 		.beta = 120, .gamma1 = 1 << 19, .gamma2 = (MLDSA_Q - 1) / 32,
+		.secret_field = MLDSA_ETA_2, .z_field = MLDSA_Z_19, .w1_field = MLDSA_W1_16,
 	},
 };
 
@@ -43,112 +46,37 @@ struct mldsa_sk_layout mldsa_sk_layout(const struct mldsa_params *par, const uin
 	return at;
 }
 
-/* BitPack (algorithm 17): top - c in n_bits, which is never negative, and back (19). */
-static inline __attribute__((always_inline)) void pack(const struct mldsa_poly *p, int32_t top,
-						       unsigned n_bits, uint8_t *ret)
+int mldsa_decode_secret(const struct mldsa_params *par, const struct mldsa_kernels *kernels,
+			const uint8_t *from, unsigned n, struct mldsa_poly *ret)
 {
-	uint32_t values[MLDSA_N];
+	bool exceeds = false;
 
-	for (unsigned i = 0; i < MLDSA_N; i++)
-		values[i] = (uint32_t)(top - p->c[i]);
-	bits_pack(values, n_bits, ret);
-	bytes_wipe(values, sizeof(values));
+	for (unsigned i = 0; i < n; i++) {
+		kernels->unpack[par->secret_field](from + i * BITS_LEN((size_t)par->secret_bits),
+						   &ret[i]);
+		exceeds |= kernels->exceeds(&ret[i], par->eta + 1);
+	}
+	/* that a key is malformed is told to the caller; no key of ours is */
+	return ct_public(exceeds) ? -EINVAL : 0;
 }
 
-static inline __attribute__((always_inline)) void unpack(const uint8_t *from, int32_t top,
-							 unsigned n_bits, struct mldsa_poly *ret)
-{
-	uint32_t values[MLDSA_N];
-
-	bits_unpack(from, n_bits, values);
-	for (unsigned i = 0; i < MLDSA_N; i++)
-		ret->c[i] = top - (int32_t)values[i];
-	bytes_wipe(values, sizeof(values));
-}
-
-void mldsa_encode_t1(const struct mldsa_poly *p, uint8_t *ret)
-{
-	uint32_t values[MLDSA_N];
-
-	for (unsigned i = 0; i < MLDSA_N; i++)
-		values[i] = (uint32_t)p->c[i];
-	bits_pack(values, 10, ret);
-}
-
-void mldsa_decode_t1(const uint8_t *from, struct mldsa_poly *ret)
-{
-	uint32_t values[MLDSA_N];
-
-	bits_unpack(from, 10, values);
-	for (unsigned i = 0; i < MLDSA_N; i++)
-		ret->c[i] = (int32_t)values[i];
-}
-
-void mldsa_encode_t0(const struct mldsa_poly *p, uint8_t *ret)
-{
-	pack(p, 1 << (MLDSA_D - 1), MLDSA_D, ret);
-}
-
-void mldsa_decode_t0(const uint8_t *from, struct mldsa_poly *ret)
-{
-	unpack(from, 1 << (MLDSA_D - 1), MLDSA_D, ret);
-}
-
-void mldsa_encode_secret(const struct mldsa_params *par, const struct mldsa_poly *p, uint8_t *ret)
-{
-	if (par->eta == 2)
-		pack(p, 2, 3, ret);
-	else
-		pack(p, 4, 4, ret);
-}
-
-int mldsa_decode_secret(const struct mldsa_params *par, const uint8_t *from, struct mldsa_poly *ret)
-{
-	if (par->eta == 2)
-		unpack(from, 2, 3, ret);
-	else
-		unpack(from, 4, 4, ret);
-	return mldsa_poly_exceeds(ret, par->eta + 1) ? -EINVAL : 0;
-}
-
-void mldsa_encode_z(const struct mldsa_params *par, const struct mldsa_poly *p, uint8_t *ret)
-{
-	if (par->mask_bits == 18)
-		pack(p, 1 << 17, 18, ret);
-	else
-		pack(p, 1 << 19, 20, ret);
-}
-
-void mldsa_decode_z(const struct mldsa_params *par, const uint8_t *from, struct mldsa_poly *ret)
-{
-	if (par->mask_bits == 18)
-		unpack(from, 1 << 17, 18, ret);
-	else
-		unpack(from, 1 << 19, 20, ret);
-}
-
-void mldsa_encode_w1(const struct mldsa_params *par, const struct mldsa_poly *p, uint8_t *ret)
-{
-	uint32_t values[MLDSA_N];
-
-	for (unsigned i = 0; i < MLDSA_N; i++)
-		values[i] = (uint32_t)p->c[i];
-	if (par->commit_bits == 6)
-		bits_pack(values, 6, ret);
-	else
-		bits_pack(values, 4, ret);
-	bytes_wipe(values, sizeof(values));
-}
-
+/* The hint is part of the signature, so its places may be seen in time. */
 void mldsa_encode_hint(const struct mldsa_params *par, const struct mldsa_poly *h, uint8_t *ret)
 {
 	unsigned n = 0;
 
 	memset(ret, 0, (size_t)par->omega + par->k);
 	for (unsigned i = 0; i < par->k; i++) {
-		for (unsigned j = 0; j < MLDSA_N; j++)
-			if (h[i].c[j] && n < par->omega)
-				ret[n++] = (uint8_t)j;
+		for (unsigned j = 0; j < MLDSA_N; j += 8) {
+			const int32_t *c = &h[i].c[j];
+
+			/* most are zero */
+			if ((c[0] | c[1] | c[2] | c[3] | c[4] | c[5] | c[6] | c[7]) == 0)
+				continue;
+			for (unsigned m = 0; m < 8; m++)
+				if (c[m] && n < par->omega)
+					ret[n++] = (uint8_t)(j + m);
+		}
 		ret[par->omega + i] = (uint8_t)n;
 	}
 }

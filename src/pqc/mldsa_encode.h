@@ -24,6 +24,7 @@ struct mldsa_params {
 	uint8_t commit_bits; /* a coefficient of w1 */
 	uint8_t secret_bits; /* a coefficient of s1, s2 */
 	int32_t beta, gamma1, gamma2;
+	enum mldsa_field secret_field, z_field, w1_field;
 };
 
 extern const struct mldsa_params mldsa_params[3]; /* by enum mldsa_set */
@@ -35,22 +36,10 @@ struct mldsa_sk_layout {
 
 struct mldsa_sk_layout mldsa_sk_layout(const struct mldsa_params *par, const uint8_t *sk);
 
-void mldsa_encode_t1(const struct mldsa_poly *p, uint8_t *ret);
-void mldsa_decode_t1(const uint8_t *from, struct mldsa_poly *ret);
-void mldsa_encode_t0(const struct mldsa_poly *p, uint8_t *ret);
-void mldsa_decode_t0(const uint8_t *from, struct mldsa_poly *ret);
-
-/* Of s1 and s2. Decoding returns -EINVAL, once all of it is read, where a coefficient is
- * beyond ± eta, which the encoding has room for. */
-void mldsa_encode_secret(const struct mldsa_params *par, const struct mldsa_poly *p, uint8_t *ret);
-int mldsa_decode_secret(const struct mldsa_params *par, const uint8_t *from,
-			struct mldsa_poly *ret);
-
-void mldsa_encode_z(const struct mldsa_params *par, const struct mldsa_poly *p, uint8_t *ret);
-void mldsa_decode_z(const struct mldsa_params *par, const uint8_t *from, struct mldsa_poly *ret);
-
-/* w1Encode (algorithm 28), one polynomial. */
-void mldsa_encode_w1(const struct mldsa_params *par, const struct mldsa_poly *p, uint8_t *ret);
+/* s1 or s2; -EINVAL, once all of it is read, where a coefficient is beyond ± eta, which the
+ * encoding has room for. */
+int mldsa_decode_secret(const struct mldsa_params *par, const struct mldsa_kernels *kernels,
+			const uint8_t *from, unsigned n, struct mldsa_poly *ret);
 
 /* HintBitPack and HintBitUnpack (algorithms 20, 21); h[i] has coefficients 0 and 1, no more
  * than omega ones in all. Decoding returns -EBADMSG for all but the one encoding of a hint. */

@@ -12,6 +12,7 @@
 #include "pqc/mldsa.h"
 #include "pqc/mldsa_encode.h"
 #include "pqc/mldsa_poly.h"
+#include "pqc/test_levels.h"
 
 #define N_SETS 3
 
@@ -291,7 +292,7 @@ static void decomposition_is_that_of_the_standard(void **state)
 
 			for (int32_t i = 0; i < MLDSA_N; i++)
 				r.c[i] = (edge + i - 128 + MLDSA_Q) % MLDSA_Q;
-			mldsa_poly_decompose(&r, gammas[g], &high, &low);
+			mldsa_kernels(pqc_level())->decompose(&r, gammas[g], &high, &low);
 			for (int32_t i = 0; i < MLDSA_N; i++) {
 				int32_t r0 = r.c[i] % alpha;
 				int32_t r1;
@@ -326,5 +327,5 @@ int main(void)
 		cmocka_unit_test(decomposition_is_that_of_the_standard),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_at_each_level(tests, sizeof(tests) / sizeof(tests[0]));
 }
