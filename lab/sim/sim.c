@@ -214,6 +214,16 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm)
 	return 0;
 }
 
+void sim_set_wall_clock(struct sim *s, size_t node, int64_t off_s)
+{
+	uint64_t now = sim_local_us(&s->hosts[node], s->now_us);
+
+	sim_note(s, 1003, node, (uint64_t)off_s);
+	node_clock(s->hosts[node].node, now,
+		   UNIX_MS_AT_0 + (int64_t)(now / US_PER_MS) + off_s * 1000);
+	sim_drain(s, node);
+}
+
 void sim_crash(struct sim *s, size_t node)
 {
 	sim_note(s, 1002, node, 0);

@@ -63,6 +63,9 @@ void sim_link_move(struct sim *s, size_t link, bool is_b);
 /* Boots a node, which has been off. Its clock starts offset_us from true time and gains
  * drift_ppm. */
 int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm);
+/* Its wall clock is this far off from now on; its timers are none of that. It is right again after
+ * a boot. */
+void sim_set_wall_clock(struct sim *s, size_t node, int64_t off_s);
 void sim_crash(struct sim *s, size_t node);
 /* What it kept is lost: its next boot epoch comes from its clock alone, as after a restore. */
 void sim_forget(struct sim *s, size_t node);

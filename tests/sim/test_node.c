@@ -196,6 +196,66 @@ static void a_session_that_is_not_used_ends_and_another_comes_when_needed(void *
 	sim_free(s);
 }
 
+/* Five minutes with a packet each 200 ms; how many did not arrive. */
+static unsigned lost_in_five_minutes(struct sim *s, size_t from, size_t to)
+{
+	uint64_t first = 0;
+	uint64_t last = 0;
+	unsigned lost = 0;
+
+	for (unsigned i = 0; i < 1500; i++) {
+		last = sim_send(s, from, to, 100);
+		first = first ? first : last;
+		run(s, MS(200));
+	}
+	for (uint64_t p = first; p <= last; p++)
+		lost += !sim_is_delivered(s, p);
+	return lost;
+}
+
+/* The relay's wall clock jumps: what is established does not notice, rekeys come as before. Who
+ * comes new is judged by it, refused with the reason, and let in when it is right again. */
+static void a_wall_clock_that_jumps_decides_on_newcomers_only(void **state)
+{
+	static const struct {
+		int64_t off_s;
+		const char *reason;
+	} jumps[] = { { INT64_C(40) * 86400, "expired" },
+		      { -INT64_C(400) * 86400, "not valid yet" } };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct sim *s = make_sim(3, true);
+
+		(void)sim_link(s, 0, 1, &lan, true);
+		(void)sim_link(s, 1, 2, &lan, true);
+		boot_all(s, 3);
+		run(s, SECONDS(2));
+		assert_true(reaches(s, 0, 2, SECONDS(1)));
+		sim_set_wall_clock(s, 1, jumps[i].off_s);
+		assert_int_equal(lost_in_five_minutes(s, 0, 2), 0);
+		assert_true(n_events[1][EVENT_REKEYED] >= 4);
+		assert_int_equal(n_events[1][EVENT_PEER_DOWN], 0);
+		assert_int_equal(n_events[1][EVENT_LINK_DOWN], 0);
+		assert_int_equal(n_events[1][EVENT_HANDSHAKE_FAILED], 0);
+
+		sim_crash(s, 2);
+		assert_int_equal(sim_boot(s, 2, 0, 0), 0);
+		run(s, SECONDS(10));
+		assert_false(reaches(s, 0, 2, SECONDS(1)));
+		assert_true(n_events[1][EVENT_HANDSHAKE_FAILED] > 0);
+		assert_non_null(
+			strstr(last_event[1][EVENT_HANDSHAKE_FAILED].reason, jumps[i].reason));
+		assert_true(reaches(s, 0, 1, SECONDS(1))); /* whom it knows it keeps */
+
+		sim_set_wall_clock(s, 1, 0);
+		run(s, SECONDS(15));
+		assert_true(reaches(s, 0, 2, SECONDS(1)));
+		assert_true(reaches(s, 2, 0, SECONDS(1)));
+		sim_free(s);
+	}
+}
+
 static void a_foreign_source_from_the_tunnel_is_dropped_counted_and_told(void **state)
 {
 	(void)state;
@@ -624,6 +684,7 @@ int main(void)
 		cmocka_unit_test(sessions_are_rekeyed_and_nothing_is_lost),
 		cmocka_unit_test(a_session_of_age_is_replaced_and_nothing_is_lost),
 		cmocka_unit_test(a_session_that_is_not_used_ends_and_another_comes_when_needed),
+		cmocka_unit_test(a_wall_clock_that_jumps_decides_on_newcomers_only),
 		cmocka_unit_test(a_foreign_source_from_the_tunnel_is_dropped_counted_and_told),
 		cmocka_unit_test(an_inner_source_that_is_not_the_peers_is_dropped_counted_and_told),
 		cmocka_unit_test(what_policy_does_not_allow_gets_no_session),
