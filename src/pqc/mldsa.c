@@ -223,7 +223,9 @@ static void add_masks(struct mldsa_jobs *jobs, struct signer *s)
 		m->p[i] = m->p[m->at + i];
 	m->at = 0;
 	m->n = n_left;
-	while (m->n < s->par->l || (jobs->n % keccak_wide_best() != 0 && m->n < MASKS_MAX)) {
+	/* a power of two */
+	while (m->n < s->par->l ||
+	       ((jobs->n & (keccak_wide_best() - 1)) != 0 && m->n < MASKS_MAX)) {
 		struct mldsa_job *job = mldsa_jobs_add(jobs, MLDSA_JOB_MASK,
 						       SPAN(s->mask_seed, sizeof(s->mask_seed)));
 

@@ -106,6 +106,7 @@ static void pke_keygen(const struct params *par, const uint8_t d[32], uint8_t *r
 	memcpy(seed, d, 32);
 	seed[32] = par->k;
 	hash_g(seed, sizeof(seed), rho, sigma);
+	ct_declassify(rho, 32); /* the end of the public key */
 	draws.n = 0;
 	draw_matrix(&draws, k, rho, false, &a);
 	draw_noise(&draws, k, par->eta1, sigma, 0, &s);
