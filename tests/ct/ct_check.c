@@ -20,7 +20,7 @@
 #include "pqc/mldsa.h"
 #include "pqc/mlkem.h"
 
-#define SIGNATURES 4 /* a few, so that candidates of each kind are rejected on the way */
+#define SIGNATURES 16 /* so that candidates are rejected for each reason on the way */
 
 static struct rng rng;
 static unsigned n_bad;
