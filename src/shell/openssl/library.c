@@ -9,6 +9,7 @@
 #include <openssl/err.h>
 #include <openssl/provider.h>
 
+#include "base/secret.h"
 #include "shell/openssl/library.h"
 #include "shell/openssl/x0pq.h"
 
@@ -58,8 +59,49 @@ static const char *open_pq(struct library *l)
 	return l->nid_mldsa65 != NID_undef ? NULL : "OpenSSL: ML-DSA-65 has no identifier";
 }
 
+/* OpenSSL 3.0 gives back some of what it decodes keys from without wiping it. So all of what it
+ * gives back is wiped, here. */
+static void *take(size_t len, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(len);
+}
+
+static void *take_more(void *p, size_t len, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (len == 0) {
+		heap_free_wiped(p);
+		return NULL;
+	}
+	return heap_realloc_wiped(p, len);
+}
+
+static void give_back(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	heap_free_wiped(p);
+}
+
+/* A power of two; many times what the P-256 keys of an authority and a node and their use take. */
+#define SECURE_HEAP_LEN 65536
+#define SECURE_HEAP_PIECE 32 /* the least that is taken from it */
+
+int crypto_openssl_secure_heap(void)
+{
+	int r = CRYPTO_secure_malloc_initialized()
+			? 1
+			: CRYPTO_secure_malloc_init(SECURE_HEAP_LEN, SECURE_HEAP_PIECE);
+
+	return r == 1 ? 0 : r == 2 ? -EPERM : -ENOMEM;
+}
+
 static const char *open_library(struct library *l)
 {
+	l->is_wiping = CRYPTO_set_mem_functions(take, take_more, give_back) == 1;
 	l->ctx = OSSL_LIB_CTX_new();
 	if (!l->ctx)
 		return "OpenSSL: no library context (out of memory)";
@@ -100,6 +142,7 @@ int crypto_openssl_describe(struct crypto_description *ret)
 		return -EIO;
 	(void)snprintf(d.library, sizeof(d.library), "%s", OpenSSL_version(OPENSSL_VERSION));
 	d.is_own_pq = l->is_own_pq;
+	d.is_wiping = l->is_wiping;
 	add_row(&d, "ML-KEM-768", EVP_KEM_get0_provider(l->mlkem768_kem));
 	add_row(&d, "ML-DSA-65", EVP_SIGNATURE_get0_provider(l->mldsa65_signature));
 	add_row(&d, "SHA-256", EVP_MD_get0_provider(l->sha256));

@@ -21,6 +21,7 @@ struct library {
 	EVP_SIGNATURE *mldsa65_signature;
 	int nid_mldsa65;
 	bool is_own_pq;
+	bool is_wiping;	   /* memory it gives back is wiped */
 	const char *error; /* NULL: all of the above is there */
 };
 

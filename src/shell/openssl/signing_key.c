@@ -4,16 +4,17 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/rand.h>
 
+#include "base/secret.h"
 #include "shell/openssl/library.h"
 
 #define KEY_FILE_MAX 65536 /* the longest we write is under 7 kB */
 
 void buffer_done(struct buffer *b)
 {
-	if (b->at)
-		bytes_wipe(b->at, b->len);
-	free(b->at);
+	secret_free(b->at); /* whichever memory it is of */
 	*b = (struct buffer){ 0 };
 }
 
@@ -64,55 +65,120 @@ int signing_key_new_p256(struct signing_key **ret)
 	return pkey ? signing_key_wrap(pkey, ret) : -EIO;
 }
 
-/* The DER of a PEM file's one "PRIVATE KEY" block, or the file itself. Owned by *ret. */
-static int unwrap_pem(struct span file, struct buffer *ret)
+/* ---- reading ---- */
+
+/* What a file holds before its key is looked at. */
+struct wrapped {
+	struct buffer der;
+	bool is_encrypted; /* EncryptedPrivateKeyInfo (RFC 5958 section 3) */
+};
+
+static bool is_pem(struct span file)
 {
 	static const char begin[] = "-----BEGIN ";
-	BIO *bio;
+
+	return memmem(file.at, file.len, begin, sizeof(begin) - 1) != NULL;
+}
+
+static int copy_of(struct span bytes, struct buffer *ret)
+{
+	ret->at = secret_alloc(bytes.len);
+	if (!ret->at)
+		return -ENOMEM;
+	memcpy(ret->at, bytes.at, bytes.len);
+	ret->len = bytes.len;
+	return 0;
+}
+
+/* The DER of a PEM file's one block of either kind. */
+static int unwrap_pem(struct span file, struct wrapped *ret)
+{
+	BIO *bio = BIO_new_mem_buf(file.at, (int)file.len);
 	char *label = NULL;
 	char *header = NULL;
 	unsigned char *der = NULL;
 	long len = 0;
 	int r = -EBADMSG;
 
-	if (!memmem(file.at, file.len, begin, sizeof(begin) - 1)) {
-		ret->at = malloc(file.len);
-		if (!ret->at)
-			return -ENOMEM;
-		memcpy(ret->at, file.at, file.len);
-		ret->len = file.len;
-		return 0;
-	}
-	bio = BIO_new_mem_buf(file.at, (int)file.len);
-	if (bio && PEM_read_bio(bio, &label, &header, &der, &len) == 1 && len > 0 &&
-	    strcmp(label, PEM_STRING_PKCS8INF) == 0 && header[0] == '\0') {
-		ret->at = malloc((size_t)len);
-		ret->len = (size_t)len;
-		r = ret->at ? 0 : -ENOMEM;
-		if (ret->at)
-			memcpy(ret->at, der, (size_t)len);
+	if (bio && PEM_read_bio_ex(bio, &label, &header, &der, &len, PEM_FLAG_SECURE) == 1 &&
+	    len > 0 && header[0] == '\0') {
+		ret->is_encrypted = strcmp(label, PEM_STRING_PKCS8) == 0;
+		if (ret->is_encrypted || strcmp(label, PEM_STRING_PKCS8INF) == 0)
+			r = copy_of(SPAN(der, (size_t)len), &ret->der);
 	}
 	BIO_free(bio);
-	OPENSSL_free(label);
-	OPENSSL_free(header);
-	OPENSSL_clear_free(der, len > 0 ? (size_t)len : 0);
+	OPENSSL_secure_free(label);
+	OPENSSL_secure_free(header);
+	OPENSSL_secure_clear_free(der, len > 0 ? (size_t)len : 0);
 	return r;
 }
 
-/* -EBADMSG unless the DER is one PKCS#8 structure of the kind asked for, and nothing else. */
-static int decode_pkcs8(struct span der, EVP_PKEY **ret)
+/* Both are a SEQUENCE; a key in the clear begins with its version, an INTEGER, an encrypted one
+ * with the SEQUENCE that says how. */
+static bool is_encrypted_der(struct span der)
 {
 	const unsigned char *end = der.at;
-	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &end, (long)der.len);
-	EVP_PKEY *pkey = NULL;
+	X509_SIG *box = d2i_X509_SIG(NULL, &end, (long)der.len);
+	bool is_one = box && end == der.at + der.len;
 
-	if (info && end == der.at + der.len)
-		pkey = EVP_PKCS82PKEY_ex(info, library()->ctx, NULL);
-	PKCS8_PRIV_KEY_INFO_free(info);
-	if (!pkey)
+	X509_SIG_free(box);
+	return is_one;
+}
+
+static int unwrap(struct span file, struct wrapped *ret)
+{
+	int r;
+
+	*ret = (struct wrapped){ 0 };
+	if (file.len == 0 || file.len > KEY_FILE_MAX)
 		return -EBADMSG;
-	*ret = pkey;
-	return 0;
+	if (is_pem(file))
+		return unwrap_pem(file, ret);
+	r = copy_of(file, &ret->der);
+	ret->is_encrypted = r == 0 && is_encrypted_der(file);
+	return r;
+}
+
+/* -EKEYREJECTED for another passphrase, which cannot be told from a damaged file. */
+static int decrypt(struct span der, struct span passphrase, PKCS8_PRIV_KEY_INFO **ret)
+{
+	const unsigned char *end = der.at;
+	X509_SIG *box = d2i_X509_SIG(NULL, &end, (long)der.len);
+	int r = -EBADMSG;
+
+	if (box && end == der.at + der.len) {
+		*ret = PKCS8_decrypt_ex(box, (const char *)passphrase.at, (int)passphrase.len,
+					library()->ctx, NULL);
+		r = *ret ? 0 : -EKEYREJECTED;
+	}
+	X509_SIG_free(box);
+	return r;
+}
+
+static int decode_clear(struct span der, PKCS8_PRIV_KEY_INFO **ret)
+{
+	const unsigned char *end = der.at;
+
+	*ret = d2i_PKCS8_PRIV_KEY_INFO(NULL, &end, (long)der.len);
+	return *ret && end == der.at + der.len ? 0 : -EBADMSG;
+}
+
+/* -EBADMSG unless it is one PKCS#8 structure and nothing else. */
+static int open_wrapped(const struct wrapped *w, struct span passphrase, EVP_PKEY **ret)
+{
+	struct span der = SPAN(w->der.at, w->der.len);
+	PKCS8_PRIV_KEY_INFO *info = NULL;
+	int r;
+
+	if (w->is_encrypted && passphrase.len == 0)
+		return -ENOKEY;
+	r = w->is_encrypted ? decrypt(der, passphrase, &info) : decode_clear(der, &info);
+	if (r == 0) {
+		*ret = EVP_PKCS82PKEY_ex(info, library()->ctx, NULL);
+		r = *ret ? 0 : w->is_encrypted ? -EKEYREJECTED : -EBADMSG;
+	}
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return r;
 }
 
 static bool is_sound(EVP_PKEY *pkey)
@@ -123,20 +189,21 @@ static bool is_sound(EVP_PKEY *pkey)
 	return ctx && EVP_PKEY_pairwise_check(ctx) == 1;
 }
 
-int signing_key_load(struct span file, enum key_kind kind, struct signing_key **ret)
+int signing_key_open(struct span file, enum key_kind kind, struct span passphrase,
+		     struct signing_key **ret)
 {
-	struct buffer der = { 0 };
-	EVP_PKEY *pkey = NULL;
 	struct signing_key *key = NULL;
+	EVP_PKEY *pkey = NULL;
+	struct wrapped w;
 	int r;
 
-	if (file.len == 0 || file.len > KEY_FILE_MAX)
-		return -EBADMSG;
+	if (passphrase.len > SIGNING_KEY_PASSPHRASE_MAX)
+		return -EINVAL;
 	(void)ERR_set_mark();
-	r = unwrap_pem(file, &der);
+	r = unwrap(file, &w);
 	if (r == 0)
-		r = decode_pkcs8(SPAN(der.at, der.len), &pkey);
-	buffer_done(&der);
+		r = open_wrapped(&w, passphrase, &pkey);
+	buffer_done(&w.der);
 	if (r == 0)
 		r = signing_key_wrap(pkey, &key);
 	if (r == 0 && key->kind != kind)
@@ -152,22 +219,84 @@ int signing_key_load(struct span file, enum key_kind kind, struct signing_key **
 	return 0;
 }
 
+int signing_key_load(struct span file, enum key_kind kind, struct signing_key **ret)
+{
+	return signing_key_open(file, kind, (struct span){ 0 }, ret);
+}
+
+bool signing_key_is_encrypted(struct span file)
+{
+	struct wrapped w;
+	bool is_encrypted;
+
+	(void)ERR_set_mark();
+	is_encrypted = unwrap(file, &w) == 0 && w.is_encrypted;
+	(void)ERR_pop_to_mark();
+	buffer_done(&w.der);
+	return is_encrypted;
+}
+
+/* ---- writing ---- */
+
+static int take_text(BIO *bio, struct buffer *ret)
+{
+	char *at = NULL;
+	long len = BIO_get_mem_data(bio, &at);
+
+	return len > 0 && copy_of(SPAN(at, (size_t)len), ret) == 0 ? 0 : -EIO;
+}
+
 int signing_key_to_pem(const struct signing_key *key, struct buffer *ret)
 {
-	CLEANUP(BIO_vfreep) BIO *bio = BIO_new(BIO_s_mem()); /* wiped when freed */
-	char *at = NULL;
-	long len;
-	uint8_t *copy;
+	CLEANUP(BIO_vfreep) BIO *bio = BIO_new(BIO_s_secmem());
 
 	if (!bio || PEM_write_bio_PKCS8PrivateKey(bio, key->pkey, NULL, NULL, 0, NULL, NULL) != 1)
 		return -EIO;
-	len = BIO_get_mem_data(bio, &at);
-	copy = len > 0 ? malloc((size_t)len) : NULL;
-	if (!copy)
-		return -EIO;
-	memcpy(copy, at, (size_t)len);
-	*ret = (struct buffer){ .at = copy, .len = (size_t)len };
-	return 0;
+	return take_text(bio, ret);
+}
+
+/* PBES2 (RFC 8018) with scrypt (RFC 7914) and AES-256-CBC. 16 MiB, five times over: the most
+ * memory that OpenSSL takes by itself when it reads the file again, and about 0.2 s. */
+#define SCRYPT_N 16384
+#define SCRYPT_R 8
+#define SCRYPT_P 5
+#define SALT_LEN 16
+
+static X509_SIG *encrypt(const struct signing_key *key, struct span passphrase)
+{
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key->pkey);
+	unsigned char salt[SALT_LEN];
+	X509_ALGOR *how = NULL;
+	X509_SIG *box = NULL;
+
+	if (info && RAND_bytes_ex(library()->ctx, salt, sizeof(salt), 0) == 1)
+		how = PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), salt, sizeof(salt), NULL, SCRYPT_N,
+					    SCRYPT_R, SCRYPT_P);
+	if (how)
+		box = PKCS8_set0_pbe_ex((const char *)passphrase.at, (int)passphrase.len, info, how,
+					library()->ctx, NULL); /* takes how where it works */
+	if (!box)
+		X509_ALGOR_free(how);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return box;
+}
+
+int signing_key_to_encrypted_pem(const struct signing_key *key, struct span passphrase,
+				 struct buffer *ret)
+{
+	CLEANUP(BIO_vfreep) BIO *bio = BIO_new(BIO_s_mem());
+	X509_SIG *box;
+	int r = -EIO;
+
+	if (passphrase.len == 0 || passphrase.len > SIGNING_KEY_PASSPHRASE_MAX)
+		return -EINVAL;
+	(void)ERR_set_mark();
+	box = encrypt(key, passphrase);
+	if (bio && box && PEM_write_bio_PKCS8(bio, box) == 1)
+		r = take_text(bio, ret);
+	X509_SIG_free(box);
+	(void)ERR_pop_to_mark();
+	return r;
 }
 
 enum key_kind signing_key_kind(const struct signing_key *key)

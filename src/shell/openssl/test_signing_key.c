@@ -223,6 +223,107 @@ static void other_curves_and_other_pem_are_refused(void **state)
 	signing_key_free(NULL);
 }
 
+#define PASSPHRASE SPAN_STR("correct horse")
+
+static struct signing_key *key_of(enum key_kind kind)
+{
+	struct signing_key *key = NULL;
+
+	assert_int_equal(kind == KEY_P256 ? signing_key_new_p256(&key)
+					  : signing_key_from_seed(seed, &key),
+			 0);
+	return key;
+}
+
+static void a_key_comes_back_with_its_passphrase_only(void **state)
+{
+	(void)state;
+	for (unsigned kind = KEY_MLDSA65; kind <= KEY_P256; kind++) {
+		struct signing_key *key = key_of((enum key_kind)kind);
+		struct signing_key *back = NULL;
+		struct buffer pem = { 0 };
+		struct span file;
+
+		assert_int_equal(signing_key_to_encrypted_pem(key, PASSPHRASE, &pem), 0);
+		file = SPAN(pem.at, pem.len);
+		assert_true(signing_key_is_encrypted(file));
+		assert_null(memmem(pem.at, pem.len, "BEGIN PRIVATE", 13));
+		assert_int_equal(signing_key_load(file, (enum key_kind)kind, &back), -ENOKEY);
+		assert_int_equal(signing_key_open(file, (enum key_kind)kind,
+						  SPAN_STR("correct horsf"), &back),
+				 -EKEYREJECTED);
+		assert_null(back);
+		assert_int_equal(signing_key_open(file, (enum key_kind)kind, PASSPHRASE, &back), 0);
+		assert_int_equal(EVP_PKEY_eq(key->pkey, back->pkey), 1);
+		signing_key_free(back);
+		back = NULL;
+		pem.at[pem.len / 2] ^= 1; /* base64 of another letter, or none */
+		assert_true(signing_key_open(file, (enum key_kind)kind, PASSPHRASE, &back) < 0);
+		signing_key_free(key);
+		buffer_done(&pem);
+	}
+}
+
+static void one_key_in_the_clear_needs_no_passphrase(void **state)
+{
+	struct signing_key *key = key_of(KEY_MLDSA65);
+	struct signing_key *back = NULL;
+	struct buffer pem = { 0 };
+
+	(void)state;
+	assert_int_equal(signing_key_to_pem(key, &pem), 0);
+	assert_false(signing_key_is_encrypted(SPAN(pem.at, pem.len)));
+	assert_int_equal(signing_key_open(SPAN(pem.at, pem.len), KEY_MLDSA65, PASSPHRASE, &back),
+			 0);
+	signing_key_free(back);
+	signing_key_free(key);
+	buffer_done(&pem);
+}
+
+static void passphrases_that_are_none_are_refused(void **state)
+{
+	static const uint8_t long_one[SIGNING_KEY_PASSPHRASE_MAX + 1] = { 'a' };
+	struct signing_key *key = key_of(KEY_P256);
+	struct buffer pem = { 0 };
+
+	(void)state;
+	assert_int_equal(signing_key_to_encrypted_pem(key, SPAN(NULL, 0), &pem), -EINVAL);
+	assert_int_equal(signing_key_to_encrypted_pem(key, SPAN_OF(long_one), &pem), -EINVAL);
+	assert_null(pem.at);
+	signing_key_free(key);
+}
+
+/* scrypt with what crypto_openssl.h says, readable by OpenSSL as it comes. */
+static void the_encrypted_file_is_what_others_read(void **state)
+{
+	struct signing_key *key = key_of(KEY_P256);
+	struct buffer pem = { 0 };
+	const X509_ALGOR *how = NULL;
+	const ASN1_OBJECT *oid = NULL;
+	EVP_PKEY *theirs;
+	X509_SIG *box;
+	BIO *bio;
+
+	(void)state;
+	assert_int_equal(signing_key_to_encrypted_pem(key, PASSPHRASE, &pem), 0);
+	bio = BIO_new_mem_buf(pem.at, (int)pem.len);
+	box = PEM_read_bio_PKCS8(bio, NULL, NULL, NULL);
+	assert_non_null(box);
+	X509_SIG_get0(box, &how, NULL);
+	X509_ALGOR_get0(&oid, NULL, NULL, how);
+	assert_int_equal(OBJ_obj2nid(oid), NID_pbes2);
+	X509_SIG_free(box);
+	BIO_free(bio);
+	bio = BIO_new_mem_buf(pem.at, (int)pem.len);
+	theirs = PEM_read_bio_PrivateKey(bio, NULL, NULL,
+					 (void *)(uintptr_t) "correct horse"); /* default context */
+	assert_non_null(theirs);
+	EVP_PKEY_free(theirs);
+	BIO_free(bio);
+	signing_key_free(key);
+	buffer_done(&pem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +333,10 @@ int main(void)
 		cmocka_unit_test(what_is_written_loads_and_signs),
 		cmocka_unit_test(a_p256_key_is_no_handshake_key),
 		cmocka_unit_test(other_curves_and_other_pem_are_refused),
+		cmocka_unit_test(a_key_comes_back_with_its_passphrase_only),
+		cmocka_unit_test(one_key_in_the_clear_needs_no_passphrase),
+		cmocka_unit_test(passphrases_that_are_none_are_refused),
+		cmocka_unit_test(the_encrypted_file_is_what_others_read),
 	};
 
 	return cmocka_run_group_tests(tests, make_key, NULL);

@@ -2,6 +2,8 @@
 /* The algorithms the provider knows, and its keys. */
 #include "shell/openssl/x0pq_key.h"
 
+#include "base/secret.h"
+
 /* Object identifiers: RFC 9935 section 3 and RFC 9881 section 2. Bits as OpenSSL 3.5 gives
  * them: eight times the public key; security bits by NIST category (1, 3, 5; 44 is 2). */
 const struct pq_algorithm pq_algorithms[X0PQ_N_ALGORITHMS] = {
@@ -79,6 +81,15 @@ struct pq_key *pq_key_new(struct pq_provider *p, const struct pq_algorithm *a)
 	return k;
 }
 
+bool pq_key_hold_private(struct pq_key *k)
+{
+	if (k->seed)
+		return true;
+	k->seed = secret_alloc(X0PQ_SEED_MAX + X0PQ_PRIV_MAX);
+	k->priv = k->seed ? k->seed + X0PQ_SEED_MAX : NULL;
+	return k->seed != NULL;
+}
+
 struct pq_key *pq_key_ref(struct pq_key *k)
 {
 	(void)atomic_fetch_add(&k->n_refs, 1);
@@ -89,6 +100,7 @@ void pq_key_unref(struct pq_key *k)
 {
 	if (!k || atomic_fetch_sub(&k->n_refs, 1) != 1)
 		return;
+	secret_free(k->seed);
 	bytes_wipe(k, sizeof(*k));
 	free(k);
 }
@@ -97,6 +109,8 @@ bool pq_key_from_seed(struct pq_key *k, const uint8_t *seed)
 {
 	const struct pq_algorithm *a = k->algorithm;
 
+	if (!pq_key_hold_private(k))
+		return false;
 	if (a->is_kem)
 		mlkem_keygen((enum mlkem_set)a->set, seed, seed + MLKEM_SEED_LEN, k->pub, k->priv);
 	else
@@ -120,6 +134,8 @@ bool pq_key_set_priv(struct pq_key *k, const uint8_t *priv, size_t len)
 		return false;
 	if (k->has_priv) /* made from the seed: only to be compared */
 		return bytes_equal_ct(k->priv, priv, len);
+	if (!pq_key_hold_private(k))
+		return false;
 	if (a->is_kem) {
 		const uint8_t *ek = ek_inside(a, priv);
 

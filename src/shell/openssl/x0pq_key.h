@@ -58,12 +58,15 @@ struct pq_key {
 	struct pq_provider *provider;
 	const struct pq_algorithm *algorithm;
 	bool has_pub, has_priv, has_seed;
-	uint8_t seed[X0PQ_SEED_MAX];
 	uint8_t pub[X0PQ_PUB_MAX];
-	uint8_t priv[X0PQ_PRIV_MAX];
+	/* both in one secret_alloc(), made with the first of them; NULL in a public key */
+	uint8_t *seed;
+	uint8_t *priv;
 };
 
 struct pq_key *pq_key_new(struct pq_provider *p, const struct pq_algorithm *a);
+/* Room for seed and priv; false where there is none left. */
+bool pq_key_hold_private(struct pq_key *k);
 struct pq_key *pq_key_ref(struct pq_key *k);
 void pq_key_unref(struct pq_key *k); /* wipes with the last one; NULL does nothing */
 DEFINE_FREEP(struct pq_key, pq_key_unref)

@@ -81,7 +81,8 @@ static void *generate(void *arg, OSSL_CALLBACK *progress, void *progress_arg)
 	if (!g->has_seed &&
 	    RAND_priv_bytes_ex(g->provider->libctx, g->seed, g->algorithm->seed_len, 0) != 1)
 		return NULL;
-	pq_key_from_seed(k, g->seed);
+	if (!pq_key_from_seed(k, g->seed))
+		return NULL;
 	bytes_wipe(g->seed, sizeof(g->seed));
 	g->has_seed = false; /* one seed, one key */
 	return TAKE(k);
@@ -112,11 +113,15 @@ static void *key_dup(const void *key, int selection)
 
 	if (!k)
 		return NULL;
-	if (selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) {
+	if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) && from->seed) {
+		if (!pq_key_hold_private(k)) {
+			pq_key_unref(k);
+			return NULL;
+		}
 		k->has_seed = from->has_seed;
 		k->has_priv = from->has_priv;
-		memcpy(k->seed, from->seed, sizeof(k->seed));
-		memcpy(k->priv, from->priv, sizeof(k->priv));
+		memcpy(k->seed, from->seed, X0PQ_SEED_MAX);
+		memcpy(k->priv, from->priv, X0PQ_PRIV_MAX);
 	}
 	if (selection & OSSL_KEYMGMT_SELECT_KEYPAIR) {
 		k->has_pub = from->has_pub;
@@ -156,8 +161,8 @@ static int key_validate(const void *key, int selection, int check)
 	if (!again || !key_has(key, selection))
 		return 0;
 	if (selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) {
-		if (k->has_seed)
-			pq_key_from_seed(again, k->seed);
+		if (k->has_seed && !pq_key_from_seed(again, k->seed))
+			return 0;
 		if (!pq_key_set_priv(again, k->priv, pq_priv_len(k->algorithm)))
 			return 0;
 	}
