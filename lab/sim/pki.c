@@ -136,6 +136,7 @@ void sim_pki_fill(const struct sim_pki *p, size_t i, struct node_config *ret)
 	memcpy(ret->trust.domain, DOMAIN, sizeof(DOMAIN));
 	ret->trust.n_roots = 1;
 	ret->trust.roots[0] = SPAN(p->root.at, p->root.len);
+	ret->is_authority = i == 0;
 	if (i == 0)
-		ret->root_key = p->root_key; /* n0 is the authority */
+		ret->root_key = p->root_key;
 }

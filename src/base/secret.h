@@ -31,3 +31,8 @@ void secret_memory_use(const struct secret_memory *m);
  * whatever lay in it. */
 void heap_free_wiped(void *p);
 void *heap_realloc_wiped(void *p, size_t len);
+
+static inline void heap_free_wipedp(void *p)
+{
+	heap_free_wiped(*(void **)p);
+}

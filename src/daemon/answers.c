@@ -252,6 +252,8 @@ static json_t *status(const struct daemon *d)
 	set(j, "tun", d->tun ? json_string(d->config->tun_name) : json_null());
 	set(j, "listen", listening(d));
 	set(j, "is_authority", json_boolean(d->authority != NULL));
+	if (d->authority)
+		set(j, "is_authority_locked", json_boolean(authority_is_locked(d->authority)));
 	set(j, "authority", json_string(d->member->is.authority));
 	set_u64(j, "pid", (uint64_t)getpid());
 	set_u64(j, "uptime_s", (now_us - d->start_us) / US_PER_S);
@@ -412,6 +414,15 @@ static void fail(struct daemon *d, uint64_t request, const char *code, const cha
 	(void)control_error(d->control, request, code, why);
 }
 
+static bool fail_locked(struct daemon *d, uint64_t request)
+{
+	if (!d->authority || !authority_is_locked(d->authority))
+		return false;
+	fail(d, request, "locked",
+	     "the authority's keys are locked by their passphrase; unlock them: x0 key unlock");
+	return true;
+}
+
 static void invite(struct daemon *d, uint64_t request, const json_t *args, const char *principal)
 {
 	json_t *uses = json_object_get(args, "uses");
@@ -436,6 +447,8 @@ static void invite(struct daemon *d, uint64_t request, const json_t *args, const
 		fail(d, request, "not_authority", why);
 		return;
 	}
+	if (fail_locked(d, request))
+		return;
 	if (principal &&
 	    policy_decide(d->policy, principal, POLICY_INVITE, "", NULL) != POLICY_ALLOW) {
 		fail(d, request, "denied",
@@ -519,6 +532,8 @@ static void revoke_node(struct daemon *d, uint64_t request, const json_t *args)
 		     "only the node that holds the authority can revoke");
 		return;
 	}
+	if (fail_locked(d, request))
+		return;
 	if (!name || strcmp(name, d->member->name) == 0) {
 		fail(d, request, "usage", "name another node: x0 node revoke NAME");
 		return;
@@ -544,8 +559,11 @@ static void revoke_node(struct daemon *d, uint64_t request, const json_t *args)
 
 static void rotate(struct daemon *d, uint64_t request)
 {
-	int r = node_rotate_network_key(d->node, true, loop_now_us());
+	int r;
 
+	if (fail_locked(d, request))
+		return;
+	r = node_rotate_network_key(d->node, true, loop_now_us());
 	daemon_drain(d);
 	if (r < 0)
 		fail(d, request, "not_authority",
@@ -653,6 +671,10 @@ void answers_request(void *arg, uint64_t request, const char *verb, const json_t
 		revoke_node(d, request, args);
 	else if (strcmp(verb, "node.rotate") == 0)
 		rotate(d, request);
+	else if (strcmp(verb, "key.unlock") == 0)
+		keys_unlock(d, request, args);
+	else if (strcmp(verb, "key.lock") == 0)
+		keys_lock(d, request);
 	else if (strcmp(verb, "policy.explain") == 0)
 		explain(d, request, args);
 	else if (strcmp(verb, "config.reload") == 0)

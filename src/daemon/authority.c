@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/secret.h"
 #include "shell/openssl/pki.h"
 
 #define INVITE_LIFETIME_MIN_S 60
@@ -18,12 +19,13 @@ struct authority {
 	struct store *store;
 	const struct crypto_ops *ops;
 	const struct member *member;
-	struct signing_key *key;
+	bool has_passphrase;
+	struct signing_key *key; /* both NULL while it is locked */
 	struct signing_key *key_p256;
 	struct store_value root;
 	struct store_value root_p256;
 	size_t n_tokens;
-	struct token_entry tokens[TOKENS_MAX];
+	struct token_entry *tokens; /* TOKENS_MAX of them */
 	size_t n_issued;
 	struct store_issued issued[STORE_ISSUED_MAX];
 };
@@ -124,12 +126,12 @@ static int first_issued(struct store *s, const struct crypto_ops *ops, const str
 
 /* The membership last: what comes before it is nothing until it is there. */
 static int write_founding(struct store *s, const struct crypto_ops *ops, const struct founding *f,
-			  const char *name, struct store_error *e)
+			  const char *name, struct span passphrase, struct store_error *e)
 {
-	int r = member_save_key(s, STORE_AUTHORITY_MLDSA_KEY, f->root_key, e);
+	int r = member_save_key(s, STORE_AUTHORITY_MLDSA_KEY, f->root_key, passphrase, e);
 
 	if (r == 0)
-		r = member_save_key(s, STORE_AUTHORITY_P256_KEY, f->root_key_p256, e);
+		r = member_save_key(s, STORE_AUTHORITY_P256_KEY, f->root_key_p256, passphrase, e);
 	if (r == 0)
 		r = store_write(s, STORE_ROOT_MLDSA, SPAN(f->root.at, f->root.len), e);
 	if (r == 0)
@@ -143,8 +145,9 @@ static int write_founding(struct store *s, const struct crypto_ops *ops, const s
 	return r;
 }
 
-int authority_found(struct store *s, const struct crypto_ops *ops, const char *domain,
-		    const char *name, int64_t unix_s, struct store_error *e)
+int authority_found_locked(struct store *s, const struct crypto_ops *ops, const char *domain,
+			   const char *name, struct span passphrase, int64_t unix_s,
+			   struct store_error *e)
 {
 	struct founding f = { 0 };
 	int r;
@@ -168,10 +171,16 @@ int authority_found(struct store *s, const struct crypto_ops *ops, const char *d
 		(void)say(e, r, "keys and certificates could not be made");
 	} else {
 		fill_membership(&f);
-		r = write_founding(s, ops, &f, name, e);
+		r = write_founding(s, ops, &f, name, passphrase, e);
 	}
 	founding_done(&f);
 	return r;
+}
+
+int authority_found(struct store *s, const struct crypto_ops *ops, const char *domain,
+		    const char *name, int64_t unix_s, struct store_error *e)
+{
+	return authority_found_locked(s, ops, domain, name, (struct span){ 0 }, unix_s, e);
 }
 
 /* ---- loading ---- */
@@ -186,8 +195,87 @@ void authority_free(struct authority *a)
 	signing_key_free(a->key_p256);
 	store_value_done(&a->root);
 	store_value_done(&a->root_p256);
-	bytes_wipe(a->tokens, sizeof(a->tokens));
+	secret_free(a->tokens);
 	free(a);
+}
+
+/* ---- the keys ---- */
+
+int authority_keys_read(const struct authority *a, struct authority_keys *ret,
+			struct store_error *e)
+{
+	int r = store_read(a->store, STORE_AUTHORITY_MLDSA_KEY, &ret->file, e);
+
+	return r < 0 ? r : store_read(a->store, STORE_AUTHORITY_P256_KEY, &ret->file_p256, e);
+}
+
+int authority_keys_open(struct authority_keys *k, struct span passphrase)
+{
+	int r = signing_key_open(store_value_span(&k->file), KEY_MLDSA65, passphrase, &k->key);
+
+	return r < 0 ? r
+		     : signing_key_open(store_value_span(&k->file_p256), KEY_P256, passphrase,
+					&k->key_p256);
+}
+
+void authority_keys_done(struct authority_keys *k)
+{
+	store_value_done(&k->file);
+	store_value_done(&k->file_p256);
+	signing_key_free(k->key);
+	signing_key_free(k->key_p256);
+	*k = (struct authority_keys){ 0 };
+}
+
+int authority_unlock(struct authority *a, struct authority_keys *k, struct store_error *e)
+{
+	if (!k->key || !k->key_p256 || !pki_cert_is_for(store_value_span(&a->root), k->key) ||
+	    !pki_cert_is_for(store_value_span(&a->root_p256), k->key_p256))
+		return say(e, -EKEYREJECTED, "the authority's key is not that of its root");
+	if (!a->key) {
+		a->key = TAKE(k->key);
+		a->key_p256 = TAKE(k->key_p256);
+	}
+	return 0;
+}
+
+int authority_lock(struct authority *a, struct store_error *e)
+{
+	if (!a->has_passphrase)
+		return say(e, -EPERM,
+			   "the authority's keys have no passphrase; give them one: x0 down, then "
+			   "x0 key passphrase");
+	signing_key_free(TAKE(a->key));
+	signing_key_free(TAKE(a->key_p256));
+	return 0;
+}
+
+bool authority_has_passphrase(const struct authority *a)
+{
+	return a->has_passphrase;
+}
+
+bool authority_is_locked(const struct authority *a)
+{
+	return !a->key;
+}
+
+static int load_keys(struct authority *a, struct store_error *e)
+{
+	struct authority_keys k = { 0 };
+	int r = authority_keys_read(a, &k, e);
+
+	if (r == 0) {
+		a->has_passphrase = signing_key_is_encrypted(store_value_span(&k.file)) ||
+				    signing_key_is_encrypted(store_value_span(&k.file_p256));
+		if (!a->has_passphrase && authority_keys_open(&k, (struct span){ 0 }) < 0)
+			r = say(e, -EBADMSG,
+				"a key of the authority cannot be read; restore it from a backup");
+		else if (!a->has_passphrase)
+			r = authority_unlock(a, &k, e);
+	}
+	authority_keys_done(&k);
+	return r;
 }
 
 int authority_load(struct store *s, const struct crypto_ops *ops, const struct member *member,
@@ -204,21 +292,20 @@ int authority_load(struct store *s, const struct crypto_ops *ops, const struct m
 	a->store = s;
 	a->ops = ops;
 	a->member = member;
-	r = member_load_key(s, STORE_AUTHORITY_MLDSA_KEY, KEY_MLDSA65, &a->key, e);
-	if (r == 0)
-		r = member_load_key(s, STORE_AUTHORITY_P256_KEY, KEY_P256, &a->key_p256, e);
-	if (r == 0)
-		r = store_read(s, STORE_ROOT_MLDSA, &a->root, e);
+	a->tokens = secret_alloc(TOKENS_MAX * sizeof(a->tokens[0]));
+	if (!a->tokens)
+		return say(e, -ENOMEM, "out of memory");
+	r = store_read(s, STORE_ROOT_MLDSA, &a->root, e);
 	if (r == 0)
 		r = store_read(s, STORE_ROOT_P256, &a->root_p256, e);
+	if (r == 0)
+		r = load_keys(a, e);
 	if (r == 0)
 		r = store_load_tokens(s, a->tokens, &a->n_tokens, e);
 	if (r == 0)
 		r = store_load_issued(s, a->issued, &a->n_issued, e);
 	if (r < 0)
 		return r;
-	if (!pki_cert_is_for(store_value_span(&a->root), a->key))
-		return say(e, -EKEYREJECTED, "the authority's key is not that of its root");
 	*ret = TAKE(a);
 	return 0;
 }
@@ -509,6 +596,8 @@ void authority_grant(struct authority *a, const struct node_issue *issue,
 	if (is.status == MEMBERSHIP_GRANTED &&
 	    policy_decide(policy, g.spiffe_id, POLICY_ISSUE, g.spiffe_id, NULL) != POLICY_ALLOW)
 		is.status = MEMBERSHIP_DENIED;
+	if (is.status == MEMBERSHIP_GRANTED && authority_is_locked(a))
+		is.status = MEMBERSHIP_LOCKED; /* and nothing of the token is used up */
 	if (is.status == MEMBERSHIP_GRANTED)
 		is.status = sign(&g);
 	if (is.status == MEMBERSHIP_GRANTED)

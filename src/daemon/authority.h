@@ -16,14 +16,42 @@ struct authority;
  * must not hold a membership. */
 int authority_found(struct store *s, const struct crypto_ops *ops, const char *domain,
 		    const char *name, int64_t unix_s, struct store_error *ret_error);
+/* The same, the authority's keys (not the node's) encrypted where there is a passphrase. */
+int authority_found_locked(struct store *s, const struct crypto_ops *ops, const char *domain,
+			   const char *name, struct span passphrase, int64_t unix_s,
+			   struct store_error *ret_error);
 
-/* -ENOENT where this node is not the authority. The store and member are borrowed. */
+/* -ENOENT where this node is not the authority. The store and member are borrowed. Where the keys
+ * have a passphrase it is locked: it invites, admits, renews and revokes nobody. */
 int authority_load(struct store *s, const struct crypto_ops *ops, const struct member *member,
 		   struct authority **ret, struct store_error *ret_error);
 void authority_free(struct authority *a); /* wipes */
 /* The member was renewed: the old one is about to go. */
 void authority_set_member(struct authority *a, const struct member *member);
 
+/* ---- the passphrase ---- */
+
+bool authority_has_passphrase(const struct authority *a); /* of its keys, on the disk */
+bool authority_is_locked(const struct authority *a);
+
+/* The two keys on their way from the disk, so that the slow step can be another thread's. */
+struct authority_keys {
+	struct store_value file, file_p256;
+	struct signing_key *key, *key_p256;
+};
+
+int authority_keys_read(const struct authority *a, struct authority_keys *ret,
+			struct store_error *ret_error);
+/* Decrypts, about 0.4 s, on any thread. -EKEYREJECTED for another passphrase. */
+int authority_keys_open(struct authority_keys *k, struct span passphrase);
+/* Takes the opened keys. -EKEYREJECTED where they are not those of the roots. */
+int authority_unlock(struct authority *a, struct authority_keys *k, struct store_error *ret_error);
+void authority_keys_done(struct authority_keys *k); /* wipes */
+/* Forgets the keys, or -EPERM where they have no passphrase to come back with. Nobody may hold
+ * authority_root_key() any more. */
+int authority_lock(struct authority *a, struct store_error *ret_error);
+
+/* NULL while it is locked. */
 const struct signing_key *authority_root_key(const struct authority *a);
 struct span authority_root(const struct authority *a);
 

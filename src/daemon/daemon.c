@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -272,7 +273,7 @@ static int add_contacts(struct daemon *d)
 
 /* ---- starting ---- */
 
-static int fatal(struct daemon *d, const char *event, const char *why)
+int daemon_fatal(struct daemon *d, const char *event, const char *why)
 {
 	log_critical(d->log, event, log_str("why", why));
 	return KEEPER_EXIT_FATAL;
@@ -284,7 +285,7 @@ static int open_sockets(struct daemon *d)
 
 	for (size_t i = 0; i < d->config->n_listen; i++) {
 		if (udp_open(&d->config->listen[i], &d->udp[d->n_udp], why) < 0)
-			return fatal(d, "cannot_listen", why);
+			return daemon_fatal(d, "cannot_listen", why);
 		d->n_udp++;
 	}
 	packets_offload(d);
@@ -293,7 +294,7 @@ static int open_sockets(struct daemon *d)
 
 	d->listen_fd = control_listen(d->config->socket, control_why);
 	if (d->listen_fd < 0)
-		return fatal(d, "cannot_open_control_socket", control_why);
+		return daemon_fatal(d, "cannot_open_control_socket", control_why);
 	return 0;
 }
 
@@ -329,18 +330,12 @@ static int open_store(struct daemon *d)
 	int64_t clock_s;
 
 	if (store_open(d->config->state_dir, STORE_OWN, &d->store, &e) < 0)
-		return fatal(d, "cannot_open_state", e.text);
+		return daemon_fatal(d, "cannot_open_state", e.text);
 	if (store_clock(d->store, now_s, X0_BUILD_UNIX_S, &clock_s, &e) < 0)
-		return fatal(d, "cannot_open_state", e.text);
+		return daemon_fatal(d, "cannot_open_state", e.text);
 	d->clock_floor_ms = clock_s * 1000;
 	if (clock_s > now_s)
 		log_warning(d->log, "clock_is_slow", log_i64("behind_s", clock_s - now_s));
-	if (member_load(d->store, d->ops, &d->member, &e) < 0)
-		return fatal(d, "not_a_member", e.text);
-	int r = authority_load(d->store, d->ops, d->member, &d->authority, &e);
-
-	if (r < 0 && r != -ENOENT)
-		return fatal(d, "cannot_load_authority", e.text);
 	return 0;
 }
 
@@ -393,9 +388,9 @@ static int make_node(struct daemon *d)
 	uint64_t boot_epoch;
 
 	if (policy_new(d->config->rules, d->config->n_rules, &d->policy) < 0)
-		return fatal(d, "cannot_start", "out of memory for the policy");
+		return daemon_fatal(d, "cannot_start", "out of memory for the policy");
 	if (store_next_boot_epoch(d->store, daemon_unix_ms(d) / 1000, &boot_epoch, &e) < 0)
-		return fatal(d, "cannot_open_state", e.text);
+		return daemon_fatal(d, "cannot_open_state", e.text);
 	fill_identity(d, boot_epoch, &nc.identity);
 	nc.policy = d->policy;
 	entropy_fill(&kernel_entropy, (uint8_t *)&nc.seed, sizeof(nc.seed));
@@ -403,9 +398,11 @@ static int make_node(struct daemon *d)
 	nc.trust.n_roots = d->member->n_mldsa_roots;
 	memcpy(nc.trust.roots, d->member->mldsa_roots, sizeof(nc.trust.roots));
 	if (d->authority)
+		nc.is_authority = true;
+	if (d->authority)
 		nc.root_key = authority_root_key(d->authority);
 	if (node_new(&nc, loop_now_us(), daemon_unix_ms(d), &d->node) < 0)
-		return fatal(d, "cannot_start", "the node could not be made");
+		return daemon_fatal(d, "cannot_start", "the node could not be made");
 	if (d->member->is.revocations.len > 0)
 		(void)node_set_revocations(d->node, d->member->is.revocations);
 	if (d->authority) {
@@ -459,7 +456,7 @@ static int start(struct daemon *d)
 
 	d->ops = openssl_crypto_ops(&crypto_error);
 	if (!d->ops)
-		return fatal(d, "no_cryptography", crypto_error);
+		return daemon_fatal(d, "no_cryptography", crypto_error);
 	r = open_sockets(d);
 	if (r != 0)
 		return r;
@@ -467,8 +464,9 @@ static int start(struct daemon *d)
 	control.on_request = answers_request;
 	control.on_gone = answers_gone;
 	control.arg = d;
+	keys_passphrase(d); /* which may be root's to read */
 	if (keeper_confine(&d->user, &d->protections) < 0)
-		return fatal(d, "cannot_confine", "privileges could not be given up");
+		return daemon_fatal(d, "cannot_confine", "privileges could not be given up");
 	for (unsigned i = 0; i < KEEPER_N_PROTECTIONS; i++)
 		if (!d->protections.of[i].is_on)
 			log_warning(d->log, "protection_off",
@@ -476,6 +474,8 @@ static int start(struct daemon *d)
 					    keeper_protection_name((enum keeper_protection)i)),
 				    log_str("why", d->protections.of[i].text));
 	r = open_store(d);
+	if (r == 0)
+		r = keys_load(d);
 	if (r != 0)
 		return r;
 	r = make_node(d);
@@ -484,7 +484,7 @@ static int start(struct daemon *d)
 	daemon_open_tunnel(d);
 	if (loop_new(&d->loop) < 0 || control_server_new(d->listen_fd, &control, &d->control) < 0 ||
 	    watch(d) < 0 || add_contacts(d) < 0)
-		return fatal(d, "cannot_start", "out of memory or descriptors");
+		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
 	return 0;
 }
 
@@ -499,6 +499,7 @@ static void end(struct daemon *d)
 	loop_end_threads();
 	node_free(d->node);
 	policy_free(d->policy);
+	passphrase_done(&d->passphrase);
 	authority_free(d->authority);
 	member_free(d->member);
 	if (d->store) {
@@ -575,6 +576,7 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	}
 	(void)snprintf(domain, sizeof(domain), "%.*s", DOMAIN_MAX, c->domain);
 	overlay_address_of(ops, domain, 0, keeper.overlay.ip);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* the keeper; its child does it again */
 	keeper_user_find(c->user, &user);
 	if (keeper_directory(c->state_dir, 0700, &user, true, directory_why) < 0 ||
 	    keeper_directory(c->run_dir, 0755, &user, false, directory_why) < 0) {

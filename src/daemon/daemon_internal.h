@@ -10,6 +10,7 @@
 #include "shell/control/control.h"
 #include "shell/keeper/keeper.h"
 #include "shell/loop/loop.h"
+#include "shell/secret/secret.h"
 #include "shell/tun/tun.h"
 #include "shell/udp/udp.h"
 
@@ -71,7 +72,9 @@ struct daemon {
 	struct loop *loop;
 	struct store *store;
 	struct member *member;
-	struct authority *authority; /* NULL where this node is not it */
+	struct authority *authority;  /* NULL where this node is not it */
+	struct passphrase passphrase; /* while it starts */
+	bool is_unlocking;
 	struct policy *policy;
 	struct node *node;
 	struct udp *udp[CONFIG_LISTEN_MAX];
@@ -116,6 +119,15 @@ int packets_open_tunnel(struct daemon *d, char why[KEEPER_WHY_SIZE]);
 int packets_watch_tunnel(struct daemon *d);
 void packets_check_tunnel(struct daemon *d); /* once a second */
 void packets_features(const struct daemon *d, json_t *list);
+
+/* Logs why it cannot go on; returns the exit status. */
+int daemon_fatal(struct daemon *d, const char *event, const char *why);
+
+/* keys.c: private keys, their passphrase and their memory */
+void keys_passphrase(struct daemon *d);
+int keys_load(struct daemon *d); /* 0 or an exit status */
+void keys_unlock(struct daemon *d, uint64_t request, const json_t *args);
+void keys_lock(struct daemon *d, uint64_t request);
 
 /* members.c: membership as it changes */
 void members_issue(struct daemon *d, const struct node_issue *issue);

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "base/secret.h"
 #include "shell/openssl/pki.h"
 
 #define ROOT_SHA256_TEXT 16
@@ -44,26 +45,49 @@ void member_free(struct member *m)
 	signing_key_free(m->key);
 	signing_key_free(m->key_p256);
 	store_value_done(&m->bytes);
-	bytes_wipe(m->is.keys, sizeof(m->is.keys));
-	free(m);
+	secret_free(m);
 }
 
-int member_load_key(const struct store *s, enum store_file file, enum key_kind kind,
-		    struct signing_key **ret, struct store_error *e)
+static int say_no_key(const struct store *s, enum store_file file, int r, struct store_error *e)
+{
+	const char *name = store_file_name(file);
+	const char *dir = store_directory(s);
+
+	if (r == -ENOKEY)
+		(void)snprintf(e->text, sizeof(e->text),
+			       "%s/%s is encrypted, and no passphrase was given; name a file that "
+			       "holds it (keys.passphrase_file in the configuration, or systemd's "
+			       "credential x0-passphrase), or take it away: x0 key passphrase "
+			       "--remove",
+			       dir, name);
+	else if (r == -EKEYREJECTED)
+		(void)snprintf(e->text, sizeof(e->text), "this passphrase does not open %s/%s", dir,
+			       name);
+	else
+		(void)snprintf(e->text, sizeof(e->text),
+			       "%s/%s holds no private key of the kind expected; restore it from "
+			       "a backup",
+			       dir, name);
+	return r;
+}
+
+int member_open_key(const struct store *s, enum store_file file, enum key_kind kind,
+		    struct span passphrase, struct signing_key **ret, struct store_error *e)
 {
 	struct store_value v = { 0 };
 	int r = store_read(s, file, &v, e);
 
 	if (r < 0)
 		return r;
-	r = signing_key_load(store_value_span(&v), kind, ret);
+	r = signing_key_open(store_value_span(&v), kind, passphrase, ret);
 	store_value_done(&v);
-	if (r < 0)
-		(void)snprintf(e->text, sizeof(e->text),
-			       "%s/%s holds no private key of the kind expected; restore it from "
-			       "a backup",
-			       store_directory(s), store_file_name(file));
-	return r;
+	return r < 0 ? say_no_key(s, file, r, e) : 0;
+}
+
+int member_load_key(const struct store *s, enum store_file file, enum key_kind kind,
+		    struct signing_key **ret, struct store_error *e)
+{
+	return member_open_key(s, file, kind, (struct span){ 0 }, ret, e);
 }
 
 static int split_roots(const struct crypto_ops *ops, struct member *m, struct store_error *e)
@@ -94,14 +118,11 @@ static int read_leaf(const struct crypto_ops *ops, struct member *m, struct stor
 	return 0;
 }
 
-int member_load(const struct store *s, const struct crypto_ops *ops, struct member **ret,
-		struct store_error *e)
+static int read_membership(const struct store *s, const struct crypto_ops *ops, struct member *m,
+			   struct store_error *e)
 {
-	CLEANUP(member_freep) struct member *m = calloc(1, sizeof(*m));
 	int r;
 
-	if (!m)
-		return say(e, -ENOMEM, "out of memory");
 	r = store_read(s, STORE_MEMBERSHIP, &m->bytes, e);
 	if (r == -ENOENT)
 		return say(e, -ENOENT,
@@ -117,29 +138,67 @@ int member_load(const struct store *s, const struct crypto_ops *ops, struct memb
 	if (spiffe_id_parse(m->is.spiffe_id, m->domain, m->name) < 0)
 		return say(e, -EBADMSG, "the membership names no valid SPIFFE ID");
 	m->node_id = node_id_of(ops, m->is.spiffe_id);
-	r = member_load_key(s, STORE_NODE_MLDSA_KEY, KEY_MLDSA65, &m->key, e);
-	if (r < 0)
-		return r;
-	r = member_load_key(s, STORE_NODE_P256_KEY, KEY_P256, &m->key_p256, e);
-	if (r < 0)
-		return r;
-	r = split_roots(ops, m, e);
-	if (r < 0)
-		return r;
-	r = read_leaf(ops, m, e);
+	return split_roots(ops, m, e);
+}
+
+int member_open(const struct store *s, const struct crypto_ops *ops, struct span passphrase,
+		struct member **ret, struct store_error *e)
+{
+	CLEANUP(member_freep) struct member *m = secret_alloc(sizeof(*m));
+	int r;
+
+	if (!m)
+		return say(e, -ENOMEM, "out of memory");
+	r = read_membership(s, ops, m, e);
+	if (r == 0)
+		r = member_open_key(s, STORE_NODE_MLDSA_KEY, KEY_MLDSA65, passphrase, &m->key, e);
+	if (r == 0)
+		r = member_open_key(s, STORE_NODE_P256_KEY, KEY_P256, passphrase, &m->key_p256, e);
+	if (r == 0)
+		r = read_leaf(ops, m, e);
 	if (r < 0)
 		return r;
 	*ret = TAKE(m);
 	return 0;
 }
 
+int member_load(const struct store *s, const struct crypto_ops *ops, struct member **ret,
+		struct store_error *e)
+{
+	return member_open(s, ops, (struct span){ 0 }, ret, e);
+}
+
+int member_load_again(const struct store *s, const struct crypto_ops *ops, struct member *keys_of,
+		      struct member **ret, struct store_error *e)
+{
+	CLEANUP(member_freep) struct member *m = secret_alloc(sizeof(*m));
+	int r;
+
+	if (!m)
+		return say(e, -ENOMEM, "out of memory");
+	r = read_membership(s, ops, m, e);
+	if (r < 0)
+		return r;
+	m->key = keys_of->key;
+	r = read_leaf(ops, m, e);
+	if (r < 0) {
+		m->key = NULL; /* still the other's */
+		return r;
+	}
+	m->key_p256 = TAKE(keys_of->key_p256);
+	keys_of->key = NULL;
+	*ret = TAKE(m);
+	return 0;
+}
+
 int member_save_key(struct store *s, enum store_file file, const struct signing_key *key,
-		    struct store_error *e)
+		    struct span passphrase, struct store_error *e)
 {
 	struct buffer pem = { 0 };
 	int r;
 
-	r = signing_key_to_pem(key, &pem);
+	r = passphrase.len > 0 ? signing_key_to_encrypted_pem(key, passphrase, &pem)
+			       : signing_key_to_pem(key, &pem);
 	if (r < 0)
 		return say(e, r, "the private key could not be encoded");
 	r = store_write(s, file, SPAN(pem.at, pem.len), e);
@@ -150,7 +209,8 @@ int member_save_key(struct store *s, enum store_file file, const struct signing_
 int member_save(struct store *s, const struct membership *is, const struct signing_key *key,
 		const struct signing_key *key_p256, struct store_error *e)
 {
-	CLEANUP_FREE uint8_t *bytes = malloc(MEMBERSHIP_LEN_MAX);
+	CLEANUP(secret_freep) uint8_t *bytes = secret_alloc(MEMBERSHIP_LEN_MAX);
+	const struct span none = { 0 };
 	int len;
 	int r;
 
@@ -159,12 +219,11 @@ int member_save(struct store *s, const struct membership *is, const struct signi
 	len = membership_encode(is, bytes, MEMBERSHIP_LEN_MAX);
 	if (len < 0)
 		return say(e, len, "the membership is too long to keep");
-	r = key ? member_save_key(s, STORE_NODE_MLDSA_KEY, key, e) : 0;
+	r = key ? member_save_key(s, STORE_NODE_MLDSA_KEY, key, none, e) : 0;
 	if (r == 0 && key_p256)
-		r = member_save_key(s, STORE_NODE_P256_KEY, key_p256, e);
+		r = member_save_key(s, STORE_NODE_P256_KEY, key_p256, none, e);
 	if (r == 0)
 		r = store_write(s, STORE_MEMBERSHIP, SPAN(bytes, (size_t)len), e);
-	bytes_wipe(bytes, (size_t)len);
 	return r;
 }
 

@@ -28,6 +28,14 @@ struct member {
 /* -ENOENT: not a member of any mesh yet. The text says what to run. */
 int member_load(const struct store *s, const struct crypto_ops *ops, struct member **ret,
 		struct store_error *ret_error);
+/* The same where the node's keys have a passphrase: -ENOKEY without one, -EKEYREJECTED with a
+ * wrong one. */
+int member_open(const struct store *s, const struct crypto_ops *ops, struct span passphrase,
+		struct member **ret, struct store_error *ret_error);
+/* The membership as it is now on the disk, with the keys of another, which gives them up where
+ * this works. */
+int member_load_again(const struct store *s, const struct crypto_ops *ops, struct member *keys_of,
+		      struct member **ret, struct store_error *ret_error);
 void member_free(struct member *m); /* wipes */
 
 /* Keeps a membership; the keys first, so that a crash between leaves nothing that looks whole.
@@ -38,8 +46,12 @@ int member_save(struct store *s, const struct membership *is, const struct signi
 /* One private key of the store, of the kind expected; also the authority's. */
 int member_load_key(const struct store *s, enum store_file file, enum key_kind kind,
 		    struct signing_key **ret, struct store_error *ret_error);
-int member_save_key(struct store *s, enum store_file file, const struct signing_key *key,
+int member_open_key(const struct store *s, enum store_file file, enum key_kind kind,
+		    struct span passphrase, struct signing_key **ret,
 		    struct store_error *ret_error);
+/* Encrypted where there is a passphrase. */
+int member_save_key(struct store *s, enum store_file file, const struct signing_key *key,
+		    struct span passphrase, struct store_error *ret_error);
 
 /* Two fresh keys and their requests. */
 struct member_request {

@@ -79,7 +79,7 @@ static int renewed_member(struct daemon *d, const struct membership *is, struct 
 
 	if (r == 0)
 		r = member_save(d->store, is, NULL, NULL, e);
-	return r < 0 ? r : member_load(d->store, d->ops, ret, e);
+	return r < 0 ? r : member_load_again(d->store, d->ops, d->member, ret, e);
 }
 
 /* Keeps a renewed certificate and goes on with it. The old one stays if anything is wrong. */

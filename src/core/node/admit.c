@@ -76,7 +76,7 @@ void admit_renewal(struct node *n, struct node_session *s, struct span request)
 		n->counters.malformed++;
 		return;
 	}
-	if (!n->root_key || s->issue || !keep_request(s, mldsa, p256))
+	if (!n->is_authority || s->issue || !keep_request(s, mldsa, p256))
 		return;
 	issue = ask(n, s);
 	if (issue)

@@ -83,34 +83,41 @@ static int read_keys(struct reader *r, struct membership *m)
 	return r->overrun ? -EBADMSG : 0;
 }
 
+static int read_granted(struct reader *r, struct membership *m)
+{
+	char domain[DOMAIN_MAX + 1], name[NODE_NAME_MAX + 1];
+
+	if (read_text(r, m->spiffe_id) < 0 || read_text(r, m->authority) < 0 ||
+	    read_ders(r, m->roots, MEMBERSHIP_ROOTS_MAX, &m->n_roots) < 0 ||
+	    read_ders(r, m->chain, CHAIN_CERTS_MAX, &m->n_chain) < 0 ||
+	    read_ders(r, m->chain_p256, CHAIN_CERTS_MAX, &m->n_chain_p256) < 0 ||
+	    read_keys(r, m) < 0)
+		return -EBADMSG;
+	m->revocations = read_span(r, read_u32(r));
+	/* it is shown to people and written to the joiner's configuration */
+	if (m->n_roots == 0 || m->n_chain == 0 || spiffe_id_parse(m->authority, domain, name) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
 int membership_decode(struct span bytes, struct membership *ret)
 {
 	struct reader r = reader_of(bytes);
 	struct membership m = { 0 };
-	char domain[DOMAIN_MAX + 1], name[NODE_NAME_MAX + 1];
 	uint8_t status = read_u8(&r);
+	int e = 0;
 
 	if (r.overrun || status >= MEMBERSHIP_N_STATUSES)
 		return -EBADMSG;
 	m.status = (enum membership_status)status;
-	if (m.status == MEMBERSHIP_GRANTED) {
-		if (read_text(&r, m.spiffe_id) < 0 || read_text(&r, m.authority) < 0 ||
-		    read_ders(&r, m.roots, MEMBERSHIP_ROOTS_MAX, &m.n_roots) < 0 ||
-		    read_ders(&r, m.chain, CHAIN_CERTS_MAX, &m.n_chain) < 0 ||
-		    read_ders(&r, m.chain_p256, CHAIN_CERTS_MAX, &m.n_chain_p256) < 0 ||
-		    read_keys(&r, &m) < 0)
-			return -EBADMSG;
-		m.revocations = read_span(&r, read_u32(&r));
-		/* it is shown to people and written to the joiner's configuration */
-		if (m.n_roots == 0 || m.n_chain == 0 ||
-		    spiffe_id_parse(m.authority, domain, name) < 0)
-			return -EBADMSG;
-	}
+	if (m.status == MEMBERSHIP_GRANTED)
+		e = read_granted(&r, &m);
 	if (r.overrun || r.left > 0)
-		return -EBADMSG;
-	*ret = m;
-	bytes_wipe(m.keys, sizeof(m.keys));
-	return 0;
+		e = -EBADMSG;
+	if (e == 0)
+		*ret = m;
+	bytes_wipe(m.keys, sizeof(m.keys)); /* also where something behind them was wrong */
+	return e;
 }
 
 const char *membership_status_text(enum membership_status status)
@@ -132,6 +139,8 @@ const char *membership_status_text(enum membership_status status)
 					"log there",
 		[MEMBERSHIP_REVOKED] = "this identity has been revoked; ask for a new invitation: "
 				       "x0 invite",
+		[MEMBERSHIP_LOCKED] = "the authority's key is locked by its passphrase; have it "
+				      "unlocked there (x0 key unlock), then do this again",
 	};
 
 	return (size_t)status < N_ELEMENTS(texts) ? texts[status] : "an unknown answer";

@@ -21,6 +21,8 @@ enum membership_status {
 	MEMBERSHIP_DENIED = 6,	 /* by policy */
 	MEMBERSHIP_INTERNAL = 7, /* the authority could not keep or sign it */
 	MEMBERSHIP_REVOKED = 8,
+	MEMBERSHIP_LOCKED =
+		9, /* the authority's key waits for its passphrase; nothing was used up */
 	MEMBERSHIP_N_STATUSES,
 };
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/secret.h"
 #include "base/units.h"
 
 #define SLOTS_MIN 64 /* and then doubled: always a power of two */
@@ -151,7 +152,7 @@ static int make_parts(struct node *n, const struct node_config *config)
 		.judge_arg = n,
 		.aead_offer = config->aead_offer,
 		.lanes = NODE_LANES,
-		.accept_joins = config->root_key != NULL,
+		.accept_joins = n->is_authority,
 		.n_workers = config->n_workers,
 	};
 	struct route_config rc = {
@@ -222,8 +223,12 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	r = take_trust(n, &config->trust);
 	if (r < 0)
 		return r;
+	n->is_authority = config->is_authority || config->root_key;
 	n->root_key = config->root_key;
 	n->policy = config->policy;
+	n->keys = secret_alloc(NODE_NETWORK_KEYS_MAX * sizeof(n->keys[0]));
+	if (!n->keys)
+		return -ENOMEM;
 	memcpy(n->keys, config->network_keys, config->n_network_keys * sizeof(n->keys[0]));
 	n->n_keys = config->n_network_keys;
 	n->old_key_until_us = now_us + OLD_NETWORK_KEY_US;
@@ -268,7 +273,7 @@ void node_free(struct node *n)
 	if (n->slots)
 		bytes_wipe(n->slots, n->n_slots * sizeof(*n->slots));
 	free(n->slots);
-	bytes_wipe(n->keys, sizeof(n->keys));
+	secret_free(n->keys);
 	bytes_wipe(n->flow_key, sizeof(n->flow_key));
 	free(n);
 }
@@ -532,6 +537,11 @@ void node_goodbye(struct node *n, uint64_t now_us)
 			path_send_direct(n, p->direct, &p->neighbour->roam.current,
 					 SPAN_OF(goodbye));
 	node_pump(n);
+}
+
+void node_set_root_key(struct node *n, const struct signing_key *key)
+{
+	n->root_key = key;
 }
 
 void node_set_policy(struct node *n, const struct policy *policy)

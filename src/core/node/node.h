@@ -52,7 +52,8 @@ struct node_config {
 	size_t n_network_keys;
 	unsigned n_workers; /* jobs given out at once, HS_WORKERS_MAX at most; 0: run at once */
 	/* The domain's authority only: */
-	const struct signing_key *root_key; /* ML-DSA root; NULL on every other node */
+	const struct signing_key *root_key; /* ML-DSA root, borrowed */
+	bool is_authority;		    /* also while root_key is locked, and so NULL */
 };
 
 struct node;
@@ -168,6 +169,8 @@ int node_trace(struct node *n, uint64_t node_id, uint32_t id, unsigned ttl, uint
 void node_goodbye(struct node *n, uint64_t now_us);
 
 void node_set_policy(struct node *n, const struct policy *policy);
+/* The authority's key was unlocked, or is about to be locked (NULL). */
+void node_set_root_key(struct node *n, const struct signing_key *key);
 /* The key of the one before must live on as long as node_jobs_out() of now are out. */
 void node_set_identity(struct node *n, const struct hs_identity *identity);
 /* Join keys the authority accepts; borrowed until replaced. */

@@ -160,11 +160,12 @@ struct node {
 	uint8_t *roots[BUNDLE_ROOTS_MAX];
 	uint8_t *revocations; /* as signed */
 	size_t revocations_len;
-	const struct signing_key *root_key;
+	bool is_authority;
+	const struct signing_key *root_key; /* NULL while it is locked */
 	const struct policy *policy;
 	const struct token_entry *tokens;
 	size_t n_tokens;
-	struct network_key keys[NODE_NETWORK_KEYS_MAX];
+	struct network_key *keys; /* NODE_NETWORK_KEYS_MAX of them, newest first */
 	size_t n_keys;
 	uint64_t old_key_until_us; /* keys[1] opens nothing from then on */
 	uint64_t clock_us;	   /* at this monotonic time it was unix_ms */

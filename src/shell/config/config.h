@@ -63,6 +63,8 @@ struct config {
 	uint64_t peers_max;
 	uint64_t offload_tun, offload_udp_gso, offload_udp_gro, offload_batch; /* enum
 										* config_switch */
+	char passphrase_file[CONFIG_TEXT_SIZE];				       /* "" for none */
+	uint64_t require_locked_memory; /* enum config_switch */
 };
 
 enum config_switch {

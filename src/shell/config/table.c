@@ -64,6 +64,13 @@ static const struct config_key keys[] = {
 	  "Cipher to prefer. auto: AES-256-GCM where the processor has it. ChaCha20-Poly1305 is "
 	  "always offered.",
 	  "", AT(aead) },
+	{ "keys.passphrase_file", CONFIG_PATH, "", "\"\"", NULL, 0, 200, "", false,
+	  "Holds the passphrase of private keys, if they have one. Read at the start, as root. A "
+	  "credential x0-passphrase of systemd goes first.",
+	  "/etc/x0/passphrase", AT(passphrase_file) },
+	{ "keys.require_locked_memory", CONFIG_CHOICE, "", "false", NULL, 0, 1, "false|true", false,
+	  "Whether not to start where private keys cannot be locked in memory (RLIMIT_MEMLOCK).",
+	  "true", AT(require_locked_memory) },
 	{ "limits.peers", CONFIG_INTEGER, "peers", "1000", NULL, 1, 1000, "", false,
 	  "Nodes that sessions are held with at most.", "", AT(peers_max) },
 	{ "offload.tun", CONFIG_CHOICE, "", "true", NULL, 0, 1, "true|false", false,

@@ -34,8 +34,8 @@ void value_print_allowed(const struct config_key *key, char *ret, size_t size)
 			       key->max, *key->choices ? key->choices : "any kind");
 		break;
 	case CONFIG_PATH:
-		(void)snprintf(ret, size, "an absolute path of at most %" PRIu64 " characters",
-			       key->max);
+		(void)snprintf(ret, size, "an absolute path of at most %" PRIu64 " characters%s",
+			       key->max, key->min == 0 ? ", or nothing" : "");
 		break;
 	case CONFIG_INTEGER:
 		(void)snprintf(ret, size, "%" PRIu64 " to %" PRIu64 "%s%s", key->min, key->max,
@@ -131,7 +131,7 @@ static int set_path(struct config *c, const struct config_key *key, const struct
 {
 	size_t len = strlen(t->text);
 
-	if (t->text[0] != '/')
+	if (t->text[0] != '/' && (len > 0 || key->min > 0))
 		return refuse(key, t, " is no absolute path", report);
 	if (len > key->max || len >= CONFIG_TEXT_SIZE)
 		return refuse(key, t, " is too long", report);

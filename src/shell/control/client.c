@@ -10,7 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/secret.h"
 #include "shell/control/frame.h"
 
 struct control_client {
@@ -67,7 +69,7 @@ void control_client_free(struct control_client *c)
 		return;
 	if (c->fd >= 0)
 		(void)close(c->fd);
-	free(c->in);
+	heap_free_wiped(c->in); /* an answer may be an invitation */
 	free(c);
 }
 
@@ -79,7 +81,7 @@ int control_client_fd(const struct control_client *c)
 int control_client_request(struct control_client *c, const char *verb, json_t *args)
 {
 	json_t *object = json_pack("{ss so}", "verb", verb, "args", args ? args : json_object());
-	CLEANUP_FREE uint8_t *frame = NULL;
+	CLEANUP(heap_free_wipedp) uint8_t *frame = NULL; /* it may hold a passphrase */
 	size_t len, sent = 0;
 	int r = object ? frame_make(object, &frame, &len) : -EINVAL;
 
@@ -120,7 +122,7 @@ static int read_more(struct control_client *c, int64_t end_ms)
 		left_ms = 0;
 	if (c->in_size == c->in_len) {
 		size_t size = c->in_size ? 2 * c->in_size : 4096;
-		uint8_t *in = realloc(c->in, size);
+		uint8_t *in = heap_realloc_wiped(c->in, size);
 
 		if (!in)
 			return -ENOMEM;
@@ -158,5 +160,6 @@ int control_client_next(struct control_client *c, int timeout_ms, struct control
 	r = control_response_parse(text, text_len, ret);
 	c->in_len -= used;
 	memmove(c->in, c->in + used, c->in_len);
+	bytes_wipe(c->in + c->in_len, used);
 	return r;
 }

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "base/secret.h"
 #include "shell/control/frame.h"
 
 #define LISTENER UINT64_MAX /* epoll's data of the listening socket */
@@ -99,9 +100,9 @@ static uint64_t close_connection(struct control_server *s, struct connection *c)
 {
 	uint64_t request = c->request;
 
-	(void)close(c->fd); /* and epoll forgets it */
-	free(c->body);
-	free(c->out);
+	(void)close(c->fd);	  /* and epoll forgets it */
+	heap_free_wiped(c->body); /* an invitation or a passphrase may have come or gone */
+	heap_free_wiped(c->out);
 	*c = (struct connection){ .fd = -1 };
 	s->n_clients--;
 	return request;
@@ -148,7 +149,7 @@ static int flush(struct control_server *s, struct connection *c)
 		c->out_len -= (size_t)n;
 	}
 	if (c->out_len == 0) {
-		free(c->out);
+		heap_free_wiped(c->out);
 		c->out = NULL;
 		c->out_start = c->out_size = 0;
 		c->stalled_since = 0;
@@ -168,7 +169,7 @@ static int enqueue(struct connection *c, const uint8_t *bytes, size_t len)
 	}
 	if (c->out_size - c->out_len < len) {
 		size_t size = c->out_len + len;
-		uint8_t *out = realloc(c->out, size);
+		uint8_t *out = heap_realloc_wiped(c->out, size);
 
 		if (!out)
 			return -ENOMEM;
@@ -182,7 +183,7 @@ static int enqueue(struct connection *c, const uint8_t *bytes, size_t len)
 
 static int send_object(struct control_server *s, struct connection *c, json_t *object)
 {
-	CLEANUP_FREE uint8_t *frame = NULL;
+	CLEANUP(heap_free_wipedp) uint8_t *frame = NULL;
 	size_t len;
 	int r = object ? frame_make(object, &frame, &len) : -ENOMEM;
 
@@ -270,7 +271,7 @@ static void dispatch(struct control_server *s, struct connection *c)
 	const json_t *args;
 	int r = control_request_parse((const char *)c->body, c->body_len, &root, &verb, &args);
 
-	free(c->body);
+	heap_free_wiped(c->body);
 	c->body = NULL;
 	c->body_len = c->read_len = 0;
 	c->request = next_number(s, c);
@@ -357,7 +358,7 @@ static bool may_operate(const struct control_server *s, int fd, struct control_c
 /* One last word to somebody who gets no place. */
 static void turn_away(int fd, const char *code, const char *message)
 {
-	CLEANUP_FREE uint8_t *frame = NULL;
+	CLEANUP(heap_free_wipedp) uint8_t *frame = NULL;
 	json_t *object = error_object(code, message);
 	size_t len;
 

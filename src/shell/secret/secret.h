@@ -24,3 +24,21 @@ struct secret_description {
 };
 
 void secret_describe(struct secret_description *ret);
+
+/* ---- passphrases ---- */
+
+#define PASSPHRASE_MIN 8 /* of a new one */
+#define PASSPHRASE_MAX 1024
+#define SECRET_WHY_SIZE 512
+
+/* Text in secret_alloc(), with a NUL behind it. All zeros is none. */
+struct passphrase {
+	char *at;
+	size_t len;
+};
+
+void passphrase_done(struct passphrase *p);
+/* The first line of a file, without its end; "-" is standard input. -EPERM for a file that others
+ * may read, -EINVAL for one whose line is empty or too long, or what the system says; ret_why gets
+ * a sentence for people. */
+int passphrase_read(const char *path, struct passphrase *ret, char ret_why[SECRET_WHY_SIZE]);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/secret.h"
 #include "shell/store/internal.h"
 
 #define LOCK_NAME "lock"
@@ -258,7 +259,8 @@ int store_read(const struct store *s, enum store_file file, struct store_value *
 	if (error < 0)
 		return error;
 	value.len = (size_t)status.st_size;
-	value.at = calloc(1, value.len + 1); /* never a NULL for an empty file */
+	/* one more: never a NULL for an empty file */
+	value.at = files[file].is_secret ? secret_alloc(value.len + 1) : calloc(1, value.len + 1);
 	if (!value.at)
 		return fail_to(s, "read", file, ENOMEM, ret_error);
 	error = read_all(fd, value.at, value.len);
