@@ -133,6 +133,9 @@ struct lab_output {
  * where it took longer than timeout_ms or died. */
 int lab_run(const struct demo *d, const struct demo_node *n, int timeout_ms, struct lab_output *ret,
 	    const char *const argv[]);
+/* The same with a text on its standard input; NULL: the demo's own. */
+int lab_run_input(const struct demo *d, const struct demo_node *n, int timeout_ms,
+		  struct lab_output *ret, const char *const argv[], const char *input);
 /* A socket of a node's namespace. -1 with errno. */
 int lab_socket(const struct demo *d, const struct demo_node *n, int type);
 

@@ -28,8 +28,10 @@ static void read_back(int fd, char ret[DEMO_OUTPUT_SIZE])
 	(void)close(fd);
 }
 
-_Noreturn static void become(int netns, int out, int err, const char *const argv[])
+_Noreturn static void become(int netns, int in, int out, int err, const char *const argv[])
 {
+	if (in >= 0)
+		(void)dup2(in, STDIN_FILENO);
 	(void)dup2(out, STDOUT_FILENO);
 	(void)dup2(err, STDERR_FILENO);
 	if (netns >= 0 && setns(netns, CLONE_NEWNET) < 0) {
@@ -41,11 +43,30 @@ _Noreturn static void become(int netns, int out, int err, const char *const argv
 	_exit(127);
 }
 
+/* A file with this text to read, or -1 for none. */
+static int input_of(const char *text)
+{
+	int fd = text ? memfd_create("in", MFD_CLOEXEC) : -1;
+
+	if (fd >= 0 && pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text)) {
+		(void)close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 int lab_run(const struct demo *d, const struct demo_node *n, int timeout_ms, struct lab_output *ret,
 	    const char *const argv[])
 {
+	return lab_run_input(d, n, timeout_ms, ret, argv, NULL);
+}
+
+int lab_run_input(const struct demo *d, const struct demo_node *n, int timeout_ms,
+		  struct lab_output *ret, const char *const argv[], const char *input)
+{
 	uint64_t end_us = report_now_us() + (uint64_t)timeout_ms * 1000;
 	/* files, not pipes: what the program leaves behind in the background may keep them */
+	int in = input_of(input);
 	int out = memfd_create("out", MFD_CLOEXEC);
 	int err = memfd_create("err", MFD_CLOEXEC);
 	int status = 0;
@@ -53,7 +74,7 @@ int lab_run(const struct demo *d, const struct demo_node *n, int timeout_ms, str
 
 	(void)d;
 	if (pid == 0)
-		become(n ? n->netns : -1, out, err, argv);
+		become(n ? n->netns : -1, in, out, err, argv);
 	while (pid > 0 && waitpid(pid, &status, WNOHANG) == 0) {
 		if (report_now_us() > end_us || demo_is_stopped()) {
 			(void)kill(pid, SIGKILL);
@@ -62,6 +83,8 @@ int lab_run(const struct demo *d, const struct demo_node *n, int timeout_ms, str
 		}
 		report_nap_ms(2);
 	}
+	if (in >= 0)
+		(void)close(in);
 	read_back(out, ret->out);
 	read_back(err, ret->err);
 	return pid > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -110,8 +110,8 @@ json_t *nodes_ask(const struct demo_node *n, const char *verb, json_t *args)
 /* ---- the verbs ---- */
 
 /* x0 VERB --config FILE ARGUMENTS; the words end with NULL. */
-static int x0(struct demo *d, struct demo_node *n, struct lab_output *o, const char *step,
-	      const char *verb, const char *const words[])
+static int x0_input(struct demo *d, struct demo_node *n, struct lab_output *o, const char *step,
+		    const char *verb, const char *const words[], const char *input)
 {
 	const char *argv[24] = { d->exe, verb, "--config", n->config };
 	size_t at = 4;
@@ -119,12 +119,18 @@ static int x0(struct demo *d, struct demo_node *n, struct lab_output *o, const c
 
 	for (size_t i = 0; words && words[i] && at < 23; i++)
 		argv[at++] = words[i];
-	status = lab_run(d, n, VERB_MS, o, argv);
+	status = lab_run_input(d, n, VERB_MS, o, argv, input);
 	if (status == 0)
 		return 0;
 	return demo_failed(d, n, step, "x0 exits with 0", "x0 %s on %s: %s %d: %s%s", verb, n->name,
 			   status < 0 ? "no end," : "exit status", status, o->err,
 			   o->err[0] ? "" : o->out);
+}
+
+static int x0(struct demo *d, struct demo_node *n, struct lab_output *o, const char *step,
+	      const char *verb, const char *const words[])
+{
+	return x0_input(d, n, o, step, verb, words, NULL);
 }
 
 static void learn_identity(struct demo_node *n, const json_t *status)
@@ -193,9 +199,11 @@ static int join(struct demo *d, unsigned i)
 	if (!token[0])
 		return demo_failed(d, &d->nodes[0], "inviting a node", "an invitation", "%s",
 				   o.out);
-	const char *const arguments[] = { "--no-start", token, NULL };
+	const char *const arguments[] = { "--no-start", NULL };
 
-	r = x0(d, n, &o, "joining the mesh", "join", arguments);
+	/* by standard input, as arguments are seen by everybody on the machine */
+	explicit_bzero(o.out, sizeof(o.out));
+	r = x0_input(d, n, &o, "joining the mesh", "join", arguments, token);
 	explicit_bzero(token, sizeof(token));
 	if (r == 0)
 		report_say(d, "%s has joined: identity spiffe://" DEMO_DOMAIN "/node/%s", n->name,

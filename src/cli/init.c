@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "cli/cli.h"
+#include "cli/prompt.h"
 #include "daemon/authority.h"
 #include "shell/loop/loop.h"
 
@@ -62,7 +62,7 @@ static int make_config(struct cli *c, const char *domain, const char *name, stru
 }
 
 static int found(struct cli *c, const struct config *config, const char *name,
-		 struct member **ret_member)
+		 const struct passphrase *p, struct member **ret_member)
 {
 	CLEANUP(store_closep) struct store *store = NULL;
 	const char *crypto_error = "";
@@ -79,7 +79,8 @@ static int found(struct cli *c, const struct config *config, const char *name,
 		r = setup_store(c, config, &store);
 	if (r != 0)
 		return r;
-	r = authority_found(store, ops, config->domain, name, loop_unix_ms() / 1000, &e);
+	r = authority_found_locked(store, ops, config->domain, name, SPAN(p->at, p->len),
+				   loop_unix_ms() / 1000, &e);
 	if (r == 0)
 		r = member_load(store, ops, ret_member, &e);
 	if (r < 0)
@@ -141,7 +142,21 @@ static void tell(struct cli *c, const struct config *config, const char *path, b
 	cli_say(c, ")\n");
 }
 
-static int start(struct cli *c, const struct config *config, json_t *object)
+/* We have the passphrase at hand now. */
+static void unlock(struct cli *c, const struct passphrase *p)
+{
+	json_t *answer = NULL;
+
+	if (p->len == 0)
+		return;
+	if (key_unlock(c, p, &answer) == 0)
+		cli_say(c, "The authority is unlocked until the daemon stops; after each start: x0 "
+			   "key unlock");
+	json_decref(answer);
+}
+
+static int start(struct cli *c, const struct config *config, const struct passphrase *p,
+		 json_t *object)
 {
 	struct start_report report;
 	int r;
@@ -157,6 +172,7 @@ static int start(struct cli *c, const struct config *config, json_t *object)
 		return r;
 	}
 	start_tell(c, &report);
+	unlock(c, p);
 	cli_say(c, "To let another machine join: x0 invite");
 	start_json(object, &report);
 	cli_json(c, object);
@@ -174,10 +190,18 @@ static int check_name(struct cli *c, const char *name)
 			 name);
 }
 
+static int ask_passphrase(struct cli *c, struct passphrase *ret)
+{
+	if (!cli_given(c, "passphrase") && !cli_given(c, "passphrase-file"))
+		return 0;
+	return prompt_new_passphrase(c, "passphrase-file", ret);
+}
+
 int verb_init(struct cli *c)
 {
 	CLEANUP(config_freep) struct config *config = NULL;
 	CLEANUP(member_freep) struct member *member = NULL;
+	CLEANUP(passphrase_done) struct passphrase p = { 0 };
 	const char *domain = cli_value(c, "domain");
 	const char *name = cli_value(c, "name");
 	char host[NODE_NAME_MAX + 1];
@@ -197,13 +221,15 @@ int verb_init(struct cli *c)
 	if (r == 0)
 		r = cli_config_path(c, path);
 	if (r == 0)
+		r = ask_passphrase(c, &p);
+	if (r == 0)
 		r = make_config(c, domain, name ? name : host, &config, &is_new);
 	if (r == 0 && !name)
 		name = config->name[0] ? config->name : host; /* of a file that was there */
 	if (r == 0)
 		r = check_name(c, name);
 	if (r == 0)
-		r = found(c, config, name, &member);
+		r = found(c, config, name, &p, &member);
 	if (r != 0 && config && is_new)
 		(void)unlink(path); /* as if nothing had been tried */
 	if (r == 0)
@@ -212,5 +238,5 @@ int verb_init(struct cli *c)
 		return r;
 	assert(member);
 	tell(c, config, path, is_new, member);
-	return start(c, config, founded_json(config, path, member));
+	return start(c, config, &p, founded_json(config, path, member));
 }

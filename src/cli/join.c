@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "cli/joining.h"
+#include "cli/prompt.h"
 #include "shell/loop/loop.h"
 
 #ifndef X0_BUILD_UNIX_S
@@ -22,36 +22,13 @@ DEFINE_FREEP(struct store, store_close)
 
 /* ---- the invitation ---- */
 
-/* It is a secret: not shown while it is typed. */
-static void echo(bool is_on)
-{
-	struct termios t;
-
-	if (tcgetattr(STDIN_FILENO, &t) < 0)
-		return;
-	if (is_on)
-		t.c_lflag |= ECHO;
-	else
-		t.c_lflag &= ~(tcflag_t)ECHO;
-	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &t);
-}
-
+/* It is a secret: not shown while it is typed. One that is too long is cut, and refused then. */
 static int read_invitation(struct cli *c, char text[INVITE_TEXT_MAX])
 {
-	bool is_typed = isatty(STDIN_FILENO) == 1;
-	char *got;
+	int r = prompt_line(c, "Invitation (x0://..., as x0 invite printed it): ", text,
+			    INVITE_TEXT_MAX);
 
-	if (is_typed) {
-		(void)fprintf(c->err, "Invitation (x0://..., as x0 invite printed it): ");
-		(void)fflush(c->err);
-		echo(false);
-	}
-	got = fgets(text, INVITE_TEXT_MAX, stdin);
-	if (is_typed) {
-		echo(true);
-		(void)fputc('\n', c->err);
-	}
-	if (!got)
+	if (r < 0 && r != -EMSGSIZE)
 		return cli_usage(c, "there is no invitation on standard input; get one on a member "
 				    "with the authority: x0 invite");
 	return 0;

@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/text.h"
 #include "shell/keeper/keeper.h"
+#include "shell/openssl/crypto_openssl.h"
 #include "shell/store/store.h"
 
 #define HOST_NAME_SIZE 256
@@ -77,6 +78,8 @@ int setup_store(struct cli *c, const struct config *config, struct store **ret)
 	struct store_error e;
 	int r = -EBUSY;
 
+	/* Where it cannot be locked: this command holds its keys for a moment only. */
+	(void)crypto_openssl_secure_heap();
 	for (unsigned i = 0; r == -EBUSY && i < OWN_TRIES; i++) {
 		if (i > 0)
 			(void)usleep(OWN_PAUSE_US);

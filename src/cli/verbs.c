@@ -20,7 +20,17 @@ const struct cli_option cli_common_options[] = {
 static const struct cli_option init_options[] = {
 	{ "domain", 'd', "DOMAIN", false, "the trust domain to found, such as example.mesh" },
 	{ "name", 'n', "NAME", false, "this node's name (default: the file's, else the host's)" },
+	{ "passphrase", 'p', NULL, false, "ask for a passphrase of the authority's keys" },
+	{ "passphrase-file", 0, "FILE", false, "the same, from a file (- for standard input)" },
 	{ "no-start", 0, NULL, false, "do not start the daemon" },
+	END,
+};
+
+static const struct cli_option key_options[] = {
+	{ "node", 0, NULL, false, "passphrase: of the node's keys, not the authority's" },
+	{ "remove", 0, NULL, false, "passphrase: take it away" },
+	{ "passphrase-file", 0, "FILE", false, "the passphrase there is (- for standard input)" },
+	{ "new-passphrase-file", 0, "FILE", false, "passphrase: the new one" },
 	END,
 };
 
@@ -99,8 +109,11 @@ const struct cli_verb cli_verbs[] = {
 		.text = "Makes the directories, writes the configuration unless there is one, "
 			"makes the domain's two roots (ML-DSA-65 and ECDSA P-256) and this node's "
 			"certificates, and starts the daemon. It says which files are the "
-			"authority and how to keep a copy of them: without them nobody can join.",
+			"authority and how to keep a copy of them: without them nobody can join. "
+			"With a passphrase the authority's keys lie encrypted on the disk, and the "
+			"authority works only while it is unlocked: see x0 help key.",
 		.examples = "x0 init --domain example.mesh\n"
+			    "x0 init --domain example.mesh --passphrase\n"
 			    "x0 init --domain example.mesh --name roof --no-start",
 	},
 	{
@@ -230,6 +243,26 @@ const struct cli_verb cli_verbs[] = {
 			"latter. Either makes earlier invitations void.",
 		.examples = "x0 node list\n"
 			    "x0 node revoke laptop",
+	},
+	{
+		.name = "key",
+		.run = verb_key,
+		.line = "private keys: their passphrase; unlock the authority",
+		.arguments = "[show | passphrase | unlock | lock]",
+		.args_max = 1,
+		.actions = "show passphrase unlock lock",
+		.options = key_options,
+		.text = "passphrase sets, changes or (--remove) takes away the passphrase of the "
+			"authority's keys on the disk, or of the node's (--node); the daemon must "
+			"not run meanwhile. Keys with one are encrypted: PKCS#8 with scrypt and "
+			"AES-256. An authority with a passphrase is locked after each start: the "
+			"mesh works, but nobody is admitted, renewed or revoked until unlock, on "
+			"the node that holds it. To start a node whose own keys have one, see "
+			"keys.passphrase_file in x0 config help.",
+		.examples = "x0 key\n"
+			    "x0 down && x0 key passphrase && x0 up\n"
+			    "x0 key unlock\n"
+			    "x0 key unlock --passphrase-file - <secret.txt",
 	},
 	{
 		.name = "svid",

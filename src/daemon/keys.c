@@ -134,6 +134,8 @@ struct unlocking {
 
 static void unlocking_free(struct unlocking *u)
 {
+	if (!u)
+		return;
 	passphrase_done(&u->passphrase);
 	authority_keys_done(&u->keys);
 	free(u);

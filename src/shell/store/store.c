@@ -189,9 +189,7 @@ void store_close(struct store *s)
 
 void store_value_done(struct store_value *v)
 {
-	if (v->at)
-		bytes_wipe(v->at, v->len);
-	free(v->at);
+	secret_free(v->at); /* of either memory */
 	*v = (struct store_value){ 0 };
 }
 
