@@ -79,6 +79,7 @@ static void make_node(struct world *w)
 		.network_keys = w->member->is.keys,
 		.n_network_keys = w->member->is.n_keys,
 		.root_key = authority_root_key(w->authority),
+		.is_authority = true,
 	};
 
 	assert_int_equal(policy_new(&all, 1, &w->policy), 0);
@@ -464,6 +465,98 @@ static void half_a_membership_is_refused_with_what_to_do(void **state)
 	assert_int_equal(member_load(w->store, w->ops, &m, &w->error), -EBADMSG);
 }
 
+#define PASSPHRASE SPAN_STR("correct horse")
+
+/* Gives the authority's keys a passphrase and starts anew, as after x0 key passphrase. */
+static void lock_authority(struct world *w)
+{
+	static const struct {
+		enum store_file file;
+		enum key_kind kind;
+	} files[] = { { STORE_AUTHORITY_MLDSA_KEY, KEY_MLDSA65 },
+		      { STORE_AUTHORITY_P256_KEY, KEY_P256 } };
+
+	for (size_t i = 0; i < N_ELEMENTS(files); i++) {
+		struct signing_key *key = NULL;
+
+		assert_int_equal(
+			member_load_key(w->store, files[i].file, files[i].kind, &key, &w->error),
+			0);
+		assert_int_equal(
+			member_save_key(w->store, files[i].file, key, PASSPHRASE, &w->error), 0);
+		signing_key_free(key);
+	}
+	node_free(w->node);
+	policy_free(w->policy);
+	authority_free(w->authority);
+	assert_int_equal(authority_load(w->store, w->ops, w->member, &w->authority, &w->error), 0);
+	make_node(w);
+}
+
+static int unlock(struct world *w, struct span passphrase)
+{
+	struct authority_keys keys = { 0 };
+	int r;
+
+	assert_int_equal(authority_keys_read(w->authority, &keys, &w->error), 0);
+	r = authority_keys_open(&keys, passphrase);
+	if (r == 0)
+		r = authority_unlock(w->authority, &keys, &w->error);
+	authority_keys_done(&keys);
+	node_set_root_key(w->node, authority_root_key(w->authority));
+	return r;
+}
+
+static void a_locked_authority_says_so_and_uses_up_nothing(void **state)
+{
+	struct world *w = *state;
+	struct membership is;
+	struct token token;
+
+	assert_int_equal(authority_lock(w->authority, &w->error), -EPERM);
+	lock_authority(w);
+	assert_true(authority_has_passphrase(w->authority));
+	assert_true(authority_is_locked(w->authority));
+	assert_null(authority_root_key(w->authority));
+	token = invite(w, &once);
+	assert_int_equal(join(w, token, "second", &is), MEMBERSHIP_LOCKED);
+	assert_int_equal(node_rotate_network_key(w->node, true, w->now_us), -EPERM);
+
+	assert_int_equal(unlock(w, SPAN_STR("correct house")), -EKEYREJECTED);
+	assert_true(authority_is_locked(w->authority));
+	assert_int_equal(unlock(w, PASSPHRASE), 0);
+	assert_false(authority_is_locked(w->authority));
+	assert_int_equal(join(w, token, "second", &is), MEMBERSHIP_GRANTED);
+
+	node_set_root_key(w->node, NULL);
+	assert_int_equal(authority_lock(w->authority, &w->error), 0);
+	assert_true(authority_is_locked(w->authority));
+}
+
+static void a_node_whose_keys_have_a_passphrase_loads_with_it_only(void **state)
+{
+	struct world *w = *state;
+	struct member *m = NULL;
+
+	assert_int_equal(member_save_key(w->store, STORE_NODE_MLDSA_KEY, w->member->key, PASSPHRASE,
+					 &w->error),
+			 0);
+	assert_int_equal(member_load(w->store, w->ops, &m, &w->error), -ENOKEY);
+	assert_non_null(strstr(w->error.text, "keys.passphrase_file"));
+	assert_int_equal(member_open(w->store, w->ops, SPAN_STR("correct house"), &m, &w->error),
+			 -EKEYREJECTED);
+	assert_int_equal(member_open(w->store, w->ops, PASSPHRASE, &m, &w->error), 0);
+	/* and a renewal needs it no more */
+	struct member *again = NULL;
+
+	assert_int_equal(member_load_again(w->store, w->ops, m, &again, &w->error), 0);
+	assert_null(m->key);
+	assert_non_null(again->key);
+	assert_non_null(again->key_p256);
+	member_free(m);
+	member_free(again);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
 
 int main(void)
@@ -480,6 +573,8 @@ int main(void)
 		TEST(a_member_is_renewed_under_its_own_name_and_a_revoked_one_is_not),
 		TEST(a_domain_is_founded_once_and_by_a_proper_name),
 		TEST(half_a_membership_is_refused_with_what_to_do),
+		TEST(a_locked_authority_says_so_and_uses_up_nothing),
+		TEST(a_node_whose_keys_have_a_passphrase_loads_with_it_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
