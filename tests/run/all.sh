@@ -121,15 +121,23 @@ is_formatter_version() # program
 	"$1" --version | grep -q "version $formatter_version\."
 }
 
-# What runs on other processors: the room that has code for some of them.
-check_aarch64()
+# The room that has code for some processors, on others: without AVX, with AVX2 only, AArch64.
+check_processors()
 {
+	_program=$tests_dir/gcc/tests/cross/pqc_check
+	if [ "$(uname -m)" != x86_64 ]; then
+		skipped "older x86-64" "this is $(uname -m)"
+	elif ! command -v qemu-x86_64 >/dev/null; then
+		skipped "older x86-64" "there is no qemu: apt-get install qemu-user"
+	else
+		check "post-quantum cryptography on older x86-64" tests/cross/x86.sh "$_program"
+	fi
 	if ! command -v aarch64-linux-gnu-gcc >/dev/null || ! command -v qemu-aarch64 >/dev/null; then
 		skipped "AArch64" "no cross compiler or no qemu: apt-get install gcc-aarch64-linux-gnu qemu-user"
-		return
+	else
+		check "post-quantum cryptography on AArch64" tests/cross/aarch64.sh "$_program" \
+			"$tests_dir/aarch64"
 	fi
-	check "post-quantum cryptography under qemu-aarch64" tests/cross/aarch64.sh \
-		"$tests_dir/gcc/tests/cross/pqc_check" "$tests_dir/aarch64"
 }
 
 check_format()
@@ -250,7 +258,7 @@ stage "counting" check "counting" tests/run/count_check.sh
 stage "Node.js to test against" find_node
 stage "all tests, warnings are errors" tests_all
 stage "clang, warnings are errors" tests_with_clang
-stage "AArch64" check_aarch64
+stage "other processors" check_processors
 stage "address and undefined sanitizers" tests_with_address_sanitizer
 stage "thread sanitizer" tests_with_thread_sanitizer
 stage "coverage" coverage
