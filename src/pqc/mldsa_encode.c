@@ -2,6 +2,7 @@
 /* Keys and signatures of ML-DSA as bytes (FIPS 204 sections 7.1 and 7.2). */
 #include "pqc/mldsa_encode.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -60,25 +61,29 @@ int mldsa_decode_secret(const struct mldsa_params *par, const struct mldsa_kerne
 	return ct_public(exceeds) ? -EINVAL : 0;
 }
 
-/* The hint is part of the signature, so its places may be seen in time. */
+/* The hint is part of the signature, so its places may be seen in time: most eights are zero and
+ * skipped. In the others each place is written, and kept if it is one. */
 void mldsa_encode_hint(const struct mldsa_params *par, const struct mldsa_poly *h, uint8_t *ret)
 {
+	uint8_t places[MLDSA_HINT_MAX] = { 0 };
 	unsigned n = 0;
 
-	memset(ret, 0, (size_t)par->omega + par->k);
 	for (unsigned i = 0; i < par->k; i++) {
 		for (unsigned j = 0; j < MLDSA_N; j += 8) {
 			const int32_t *c = &h[i].c[j];
 
-			/* most are zero */
 			if ((c[0] | c[1] | c[2] | c[3] | c[4] | c[5] | c[6] | c[7]) == 0)
 				continue;
-			for (unsigned m = 0; m < 8; m++)
-				if (c[m] && n < par->omega)
-					ret[n++] = (uint8_t)(j + m);
+			for (unsigned m = 0; m < 8; m++) {
+				assert(n <= par->omega);
+				places[n] = (uint8_t)(j + m);
+				n += (unsigned)c[m];
+			}
 		}
 		ret[par->omega + i] = (uint8_t)n;
 	}
+	places[n] = 0;
+	memcpy(ret, places, par->omega);
 }
 
 int mldsa_decode_hint(const struct mldsa_params *par, const uint8_t *from, struct mldsa_poly *ret)

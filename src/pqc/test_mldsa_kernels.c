@@ -326,7 +326,7 @@ static void run_all(enum mldsa_set set, const uint8_t seed[32], struct outcome *
 	assert_int_equal(mldsa_sign(set, ret->sk, message, len, seed, len % 33, rnd, ret->sig), 0);
 	ret->verified = mldsa_verify(set, ret->pk, message, len, seed, len % 33, ret->sig);
 	memcpy(bad, ret->sig, sizeof(bad));
-	bad[(seed[1] | seed[2] << 8) % mldsa_sizes[set].sig_len] ^= (uint8_t)(1 << seed[3] % 8);
+	bad[seed[1] * (size_t)seed[2] % mldsa_sizes[set].sig_len] ^= (uint8_t)(1 << seed[3] % 8);
 	ret->refused = mldsa_verify(set, ret->pk, message, len, seed, len % 33, bad);
 }
 
