@@ -8,7 +8,7 @@
 #define BENCH_CRYPTO_USAGE \
 	"x0-lab bench crypto [--rounds N] [--rival-root DIR] [--rival-node PROGRAM] [--json]"
 
-#define BENCH_HANDSHAKE_USAGE "x0-lab bench handshake [--json]"
+#define BENCH_HANDSHAKE_USAGE "x0-lab bench handshake [--cpu portable|avx2|avx512] [--json]"
 
 /* Each is main() of its own, argv[0] being its name, and returns an exit status. */
 int bench_crypto(int argc, char **argv);

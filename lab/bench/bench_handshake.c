@@ -2,6 +2,7 @@
 /* x0-lab bench handshake: what a whole handshake costs each of its two ends, with the
  * cryptography and the certificates that the daemon uses. */
 #include <errno.h>
+#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "core/handshake/handshake.h"
 #include "bench/bench.h"
 #include "lab.h"
+#include "pqc/cpu.h"
 #include "shell/openssl/crypto_openssl.h"
 #include "sim/pki.h"
 
@@ -532,36 +534,71 @@ static void bench_free(struct bench *b)
 
 DEFINE_FREEP(struct bench, bench_free)
 
+static int run(struct bench *b, struct figures f[2], json_t **ret)
+{
+	int cpu = bench_pin();
+
+	rng_seed(&b->rng, 1);
+	make_clocked(b->ops);
+	measure_clock();
+	if (!measure(b, false, &f[0]) || !measure(b, true, &f[1]))
+		return -EPROTO;
+	*ret = json_pack("{s:o, s:s, s:o, s:o}", "machine", bench_machine(cpu), "level",
+			 pqc_level_name(pqc_level()), "cold", figures_json(&f[0]), "warm",
+			 figures_json(&f[1]));
+	return *ret ? 0 : -ENOMEM;
+}
+
+static void print_all(const json_t *all)
+{
+	(void)printf("ML-KEM and ML-DSA: %s\n", json_string_value(json_object_get(all, "level")));
+	print_figures("cold", all);
+	print_figures("warm", all);
+}
+
 int bench_handshake(int argc, char **argv)
 {
-	bool as_json = argc == 2 && strcmp(argv[1], "--json") == 0;
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "cpu", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
 	CLEANUP(bench_freep) struct bench *b = calloc(1, sizeof(*b));
 	CLEANUP_FREE struct figures *f = calloc(2, sizeof(*f));
-	const char *error = "out of memory";
 	CLEANUP(json_decrefp) json_t *all = NULL;
+	enum pqc_level level = pqc_level();
+	const char *error = "out of memory";
+	bool as_json = false;
+	int option;
 
-	if (argc > 1 && !as_json)
-		return lab_usage(strcmp(argv[1], "--help") == 0, BENCH_HANDSHAKE_USAGE);
-	(void)bench_pin();
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'j')
+			as_json = true;
+		else if (option != 'c' || pqc_level_by_name(optarg, &level) < 0)
+			return lab_usage(option == 'h', BENCH_HANDSHAKE_USAGE);
+	}
+	if (optind != argc)
+		return lab_usage(false, BENCH_HANDSHAKE_USAGE);
+	if (pqc_set_level(level) < 0) {
+		(void)fprintf(stderr, "x0-lab bench: this processor has no %s\n",
+			      pqc_level_name(level));
+		return LAB_EXIT_SKIPPED;
+	}
 	if (!b || !f || !(b->ops = openssl_crypto_ops(&error)) ||
 	    sim_pki_new(b->ops, CALLERS + 1, &b->pki) < 0) {
 		(void)fprintf(stderr, "x0-lab bench: %s\n", error);
 		return EXIT_FAILURE;
 	}
-	rng_seed(&b->rng, 1);
-	make_clocked(b->ops);
-	measure_clock();
-	if (!measure(b, false, &f[0]) || !measure(b, true, &f[1])) {
+	if (run(b, f, &all) < 0) {
 		(void)fprintf(stderr, "x0-lab bench: a handshake did not complete\n");
 		return EXIT_FAILURE;
 	}
-	all = json_pack("{s:o, s:o}", "cold", figures_json(&f[0]), "warm", figures_json(&f[1]));
 	if (as_json) {
 		(void)json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 		(void)putchar('\n');
 	} else {
-		print_figures("cold", all);
-		print_figures("warm", all);
+		print_all(all);
 	}
 	return EXIT_SUCCESS;
 }
