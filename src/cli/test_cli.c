@@ -158,7 +158,7 @@ static void a_typo_does_not_get_between_the_user_and_the_daemon(void **state)
 	call_done(&down);
 	call_done(&up);
 	remove_config(NULL);
-	memcpy(directory + strlen(directory) - 6, "XXXXXX", 6);
+	(void)snprintf(directory, sizeof(directory), "/tmp/x0-test-cli-XXXXXX");
 	assert_int_equal(make_config(NULL), 0);
 }
 

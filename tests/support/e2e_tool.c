@@ -212,7 +212,6 @@ static int capture(char **interfaces, int n)
 static long parent_of(long pid)
 {
 	char path[64], text[256] = "";
-	long parent = 0;
 	FILE *f;
 
 	(void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
@@ -221,9 +220,10 @@ static long parent_of(long pid)
 		text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
 		(void)fclose(f);
 	}
-	const char *after = strrchr(text, ')'); /* the program's name may hold anything */
+	/* "PID (NAME) STATE PARENT ...", where the name may hold anything */
+	const char *after = strrchr(text, ')');
 
-	return after && sscanf(after + 1, " %*c %ld", &parent) == 1 ? parent : 0;
+	return after && strlen(after) > 4 ? strtol(after + 4, NULL, 10) : 0;
 }
 
 static bool is_below(long pid, long ancestor)

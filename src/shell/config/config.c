@@ -334,19 +334,19 @@ int config_load_socket(const char *path, const struct config_environment *env,
 	CLEANUP(config_freep) struct config *c = NULL;
 	struct config_report report;
 	CLEANUP_FREE char *text = NULL;
-	const char *line;
-	size_t len, line_len = 0;
+	const char *line = NULL;
+	size_t len = 0, line_len = 0;
 	int r = read_file(path, &text, &len);
 
 	if (r < 0)
 		return r;
-	if (len > CONFIG_FILE_MAX || memchr(text, '\0', len))
+	if (!text || len > CONFIG_FILE_MAX || memchr(text, '\0', len))
 		return -EINVAL;
 	text[len] = '\0'; /* there is room for one more than is read */
 	if (!find_run_dir(text, &line, &line_len))
 		return -EINVAL;
 	r = config_parse(line ? line : "", line_len, path, env, &c, &report);
-	if (r == 0)
+	if (c)
 		memcpy(ret, c->socket, CONFIG_TEXT_SIZE);
 	return r;
 }
