@@ -46,6 +46,18 @@ static void in_child(void (*run)(void))
 	assert_int_equal(status, 0);
 }
 
+static struct scmp_arg_cmp equals(unsigned argument, uint64_t value)
+{
+	return (struct scmp_arg_cmp){ .arg = argument, .op = SCMP_CMP_EQ, .datum_a = value };
+}
+
+static struct scmp_arg_cmp has_bits(unsigned argument, uint64_t bits)
+{
+	return (struct scmp_arg_cmp){
+		.arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = bits, .datum_b = bits
+	};
+}
+
 static void refuse(int number, int error, unsigned n, const struct scmp_arg_cmp *args)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -97,8 +109,7 @@ static void run_arrives(struct udp *a, struct udp *b)
 
 static void without_udp_segment(void)
 {
-	const struct scmp_arg_cmp args[] = { SCMP_A1(SCMP_CMP_EQ, SOL_UDP),
-					     SCMP_A2(SCMP_CMP_EQ, UDP_SEGMENT) };
+	const struct scmp_arg_cmp args[] = { equals(1, SOL_UDP), equals(2, UDP_SEGMENT) };
 	struct udp *a = open_local(), *b = open_local();
 
 	refuse(SCMP_SYS(getsockopt), ENOPROTOOPT, 2, args);
@@ -111,8 +122,7 @@ static void without_udp_segment(void)
 
 static void without_udp_gro(void)
 {
-	const struct scmp_arg_cmp args[] = { SCMP_A1(SCMP_CMP_EQ, SOL_UDP),
-					     SCMP_A2(SCMP_CMP_EQ, UDP_GRO) };
+	const struct scmp_arg_cmp args[] = { equals(1, SOL_UDP), equals(2, UDP_GRO) };
 	struct udp *a = open_local(), *b = open_local();
 
 	refuse(SCMP_SYS(setsockopt), ENOPROTOOPT, 2, args);
@@ -184,8 +194,7 @@ static void with_all(void)
 
 static void before_linux_6_2(void)
 {
-	const struct scmp_arg_cmp args[] = { SCMP_A1(SCMP_CMP_EQ, TUNSETOFFLOAD),
-					     SCMP_A2(SCMP_CMP_MASKED_EQ, 0x20, 0x20) };
+	const struct scmp_arg_cmp args[] = { equals(1, TUNSETOFFLOAD), has_bits(2, 0x20) };
 
 	refuse(SCMP_SYS(ioctl), EINVAL, 2, args);
 	CHECK(got_of(TUN_OFFLOADS_ALL) == (TUN_OFFLOAD_HEADER | TUN_OFFLOAD_TCP));
@@ -193,7 +202,7 @@ static void before_linux_6_2(void)
 
 static void without_any(void)
 {
-	const struct scmp_arg_cmp args[] = { SCMP_A1(SCMP_CMP_EQ, TUNSETOFFLOAD) };
+	const struct scmp_arg_cmp args[] = { equals(1, TUNSETOFFLOAD) };
 
 	refuse(SCMP_SYS(ioctl), EINVAL, 1, args);
 	CHECK(got_of(TUN_OFFLOADS_ALL) == TUN_OFFLOAD_HEADER);
