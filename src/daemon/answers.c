@@ -121,7 +121,7 @@ static json_t *features(const struct daemon *d)
 static json_t *counters(const struct daemon *d)
 {
 	struct tun_counters tun = { 0 };
-	uint64_t sends = 0, receives = 0;
+	struct udp_counters udp = { 0 };
 	struct node_counters c;
 	json_t *j = json_object();
 
@@ -129,8 +129,13 @@ static json_t *counters(const struct daemon *d)
 	if (d->tun)
 		tun_counters(d->tun, &tun);
 	for (size_t i = 0; i < d->n_udp; i++) {
-		sends += udp_counters(d->udp[i])->sends;
-		receives += udp_counters(d->udp[i])->receives;
+		const struct udp_counters *u = udp_counters(d->udp[i]);
+
+		udp.sends += u->sends;
+		udp.receives += u->receives;
+		udp.kernel_dropped += u->kernel_dropped;
+		udp.failed +=
+			u->would_block + u->no_buffers + u->unreachable + u->refused + u->failed;
 	}
 	const struct {
 		const char *name;
@@ -160,8 +165,10 @@ static json_t *counters(const struct daemon *d)
 		{ "tun_malformed", tun.malformed },
 		{ "tun_reads", tun.reads },
 		{ "tun_writes", tun.writes },
-		{ "udp_messages_in", receives },
-		{ "udp_messages_out", sends },
+		{ "udp_messages_in", udp.receives },
+		{ "udp_messages_out", udp.sends },
+		{ "udp_overflow", udp.kernel_dropped },
+		{ "udp_unsent", udp.failed },
 		{ "policy_allowed", c.policy_allowed },
 		{ "policy_denied", c.policy_denied },
 		{ "handshakes_started", c.handshakes.started },

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A file goes through the tunnel with every offload on, with each switched off, with all off, and
 # between nodes that differ in it; it arrives as it was. Then the tunnel is set down and up, and
-# deleted, and comes back.
+# deleted, and comes back; and the address below it changes.
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
@@ -118,3 +118,16 @@ on a ip link del dev x0
 within 5 on a ip -6 addr show dev x0 || fail "the tunnel did not come back"
 within 5 on a ip route get "$ADDRESS_b" from "$ADDRESS_a" || fail "without its address"
 transfer "deleted and made again"
+
+# the address below changes while a file is on its way
+spawn b "$TOOL" serve "$ADDRESS_b" 8080 "$WORK/sent"
+server=$SPAWNED
+sleep 0.2
+spawn a timeout 60 "$TOOL" fetch "$ADDRESS_b" 8080 >"$WORK/received"
+fetcher=$SPAWNED
+on b ip addr add 2001:db8:0:1::3/64 dev to-a nodad
+on b ip addr del 2001:db8:0:1::2/64 dev to-a
+wait "$fetcher" || fail "no transfer while the address changed"
+wait "$server"
+[ "$(sha256sum <"$WORK/sent")" = "$(sha256sum <"$WORK/received")" ] || fail "it arrived changed"
+transfer "another address"

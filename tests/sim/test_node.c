@@ -283,6 +283,31 @@ static void a_foreign_source_from_the_tunnel_is_dropped_counted_and_told(void **
 	sim_free(s);
 }
 
+static void a_packet_from_the_tunnel_without_hops_left_goes_nowhere(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+	uint8_t packet[48] = { 0x60, [5] = 8, [6] = 59, [7] = 0 };
+	struct node_counters c;
+	struct node_action a;
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	boot_all(s, 2);
+	run(s, SECONDS(1));
+	memcpy(packet + 8, node_overlay_address(sim_node(s, 0)), 16);
+	memcpy(packet + 24, node_overlay_address(sim_node(s, 1)), 16);
+	node_input_packet(sim_node(s, 0), SPAN_OF(packet), sim_now_us(s));
+	assert_false(node_next_action(sim_node(s, 0), &a));
+	packet[7] = 1;
+	node_input_packet(sim_node(s, 0), SPAN_OF(packet), sim_now_us(s));
+	assert_true(node_next_action(sim_node(s, 0), &a));
+	assert_int_equal(a.type, NODE_SEND);
+	assert_int_equal(a.class, CLASS_BULK);
+	node_counters(sim_node(s, 0), &c);
+	assert_int_equal(c.ttl_expired, 1);
+	sim_free(s);
+}
+
 /* A member whose own check has been taken out sends with another node's address. */
 static void an_inner_source_that_is_not_the_peers_is_dropped_counted_and_told(void **state)
 {
@@ -686,6 +711,7 @@ int main(void)
 		cmocka_unit_test(a_session_that_is_not_used_ends_and_another_comes_when_needed),
 		cmocka_unit_test(a_wall_clock_that_jumps_decides_on_newcomers_only),
 		cmocka_unit_test(a_foreign_source_from_the_tunnel_is_dropped_counted_and_told),
+		cmocka_unit_test(a_packet_from_the_tunnel_without_hops_left_goes_nowhere),
 		cmocka_unit_test(an_inner_source_that_is_not_the_peers_is_dropped_counted_and_told),
 		cmocka_unit_test(what_policy_does_not_allow_gets_no_session),
 		cmocka_unit_test(a_ping_is_answered_and_tells_the_hops),

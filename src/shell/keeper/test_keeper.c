@@ -20,6 +20,7 @@
 
 #include "base/cleanup.h"
 #include "shell/keeper/keeper.h"
+#include "shell/tun/tun.h"
 #include "shell/keeper/message.h"
 #include "shell/netlink/test_netns.h"
 
@@ -126,7 +127,9 @@ static int child_sets_up_the_tunnel(void *arg, struct keeper_client *k)
 	(void)begin();
 	CHECK(keeper_restarts(k) == 0);
 	CHECK(keeper_mtu(k, 1344, why) == -ENODEV && *why); /* no device yet */
-	CHECK(keeper_tun_open(k, 0, &tun, &got, why) == 0 && tun >= 0);
+	CHECK(keeper_tun_open(k, 0x80, &tun, &got, why) == -EPROTO);
+	CHECK(keeper_tun_open(k, TUN_OFFLOADS_ALL, &tun, &got, why) == 0 && tun >= 0);
+	CHECK(got & TUN_OFFLOAD_HEADER);
 	CHECK(fcntl(tun, F_GETFD) & FD_CLOEXEC);
 	CHECK(keeper_tun_open(k, 0, &second, &got, why) == -EBUSY);
 	CHECK(keeper_mtu(k, 1300, why) == 0);

@@ -183,6 +183,163 @@ static void a_receive_buffer_that_overflows_is_noticed(void **state)
 	udp_free(b);
 }
 
+#define ALL_OFFLOADS ((1U << UDP_N_OFFLOADS) - 1)
+#define RUN 100
+
+struct run {
+	unsigned n;
+	unsigned n_pauses;
+	uint8_t order[2 * RUN];
+	size_t len[2 * RUN];
+};
+
+static void on_numbered(void *arg, const struct endpoint *from, struct span datagram)
+{
+	struct run *run = arg;
+
+	(void)from;
+	assert_true(run->n < 2 * RUN);
+	for (size_t i = 1; i < datagram.len; i++) /* all bytes are its number */
+		assert_int_equal(datagram.at[i], datagram.at[0]);
+	run->order[run->n] = datagram.at[0];
+	run->len[run->n++] = datagram.len;
+}
+
+static void on_pause(void *arg)
+{
+	struct run *run = arg;
+
+	run->n_pauses++;
+}
+
+static void receive_run(struct udp *u, struct run *run, unsigned n)
+{
+	struct pollfd p = { .fd = udp_fd(u), .events = POLLIN };
+
+	while (run->n < n && poll(&p, 1, 1000) > 0)
+		assert_true(udp_receive(u, on_numbered, on_pause, run) > 0);
+	assert_int_equal(run->n, n);
+}
+
+/* RUN datagrams of these lengths in turn, in one flush. */
+static void send_run(struct udp *u, const struct endpoint *to, const size_t *len, size_t n_len)
+{
+	static uint8_t bytes[RUN][UDP_DATAGRAM_MAX];
+
+	for (unsigned i = 0; i < RUN; i++) {
+		memset(bytes[i], (int)i, sizeof(bytes[i]));
+		udp_queue(u, to, false, SPAN(bytes[i], len[i % n_len]));
+	}
+	udp_flush(u);
+}
+
+static void a_run_arrives_whole_and_in_order_with_any_of_the_offloads(void **state)
+{
+	(void)state;
+	static const size_t equal[] = { 1200 }, short_last[] = { 1200, 1200, 700 },
+			    growing[] = { 1, 64, 1200 };
+
+	for (unsigned wanted = 0; wanted <= ALL_OFFLOADS; wanted++) {
+		struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
+		struct endpoint to;
+		struct run run = { 0 };
+
+		udp_offload(a, wanted);
+		udp_offload(b, wanted);
+		for (unsigned o = 0; o < UDP_N_OFFLOADS; o++)
+			if (!(wanted & 1U << o))
+				assert_non_null(udp_offload_why_off(a, (enum udp_offload)o));
+		udp_local(b, &to);
+		for (unsigned kind = 0; kind < 3; kind++) {
+			const size_t *const lens[] = { equal, short_last, growing };
+			const size_t n = kind == 0 ? 1 : 3;
+
+			run = (struct run){ 0 };
+			send_run(a, &to, lens[kind], n);
+			receive_run(b, &run, RUN);
+			assert_true(run.n_pauses >= 1);
+			for (unsigned i = 0; i < RUN; i++) {
+				assert_int_equal(run.order[i], i);
+				assert_int_equal(run.len[i], lens[kind][i % n]);
+			}
+		}
+		assert_int_equal(udp_counters(a)->sent, 3 * RUN);
+		assert_int_equal(udp_counters(b)->received, 3 * RUN);
+		if (!udp_offload_why_off(a, UDP_OFFLOAD_GSO))
+			assert_true(udp_counters(a)->sends < 3 * RUN);
+		else
+			assert_int_equal(udp_counters(a)->sends, 3 * RUN);
+		udp_free(a);
+		udp_free(b);
+	}
+}
+
+static void what_is_urgent_leaves_first(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
+	static const uint8_t bytes[] = { 0, 1, 2, 3 };
+	struct endpoint to;
+	struct run run = { 0 };
+
+	udp_offload(a, ALL_OFFLOADS);
+	udp_local(b, &to);
+	udp_queue(a, &to, false, SPAN(bytes, 1));
+	udp_queue(a, &to, true, SPAN(bytes + 1, 1));
+	udp_queue(a, &to, false, SPAN(bytes + 2, 1));
+	udp_queue(a, &to, true, SPAN(bytes + 3, 1));
+	udp_flush(a);
+	receive_run(b, &run, 4);
+	assert_memory_equal(run.order, "\1\3\0\2", 4);
+	udp_flush(a); /* nothing is left */
+	assert_int_equal(udp_counters(a)->sent, 4);
+	udp_free(a);
+	udp_free(b);
+}
+
+static void runs_to_several_destinations_do_not_mix(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::]"), *b[2] = { open_at("[::1]"), open_at("127.0.0.1") };
+	static uint8_t bytes[2 * RUN];
+	struct endpoint to[2];
+
+	udp_offload(a, ALL_OFFLOADS);
+	for (unsigned i = 0; i < 2; i++) {
+		udp_offload(b[i], ALL_OFFLOADS);
+		udp_local(b[i], &to[i]);
+	}
+	for (unsigned i = 0; i < 2 * RUN; i++) { /* more than the queue holds */
+		bytes[i] = (uint8_t)i;
+		udp_queue(a, &to[i % 2], false, SPAN(bytes + i, 1));
+	}
+	udp_flush(a);
+	for (unsigned k = 0; k < 2; k++) {
+		struct run run = { 0 };
+
+		receive_run(b[k], &run, RUN);
+		for (unsigned i = 0; i < RUN; i++)
+			assert_int_equal(run.order[i], 2 * i + k);
+		udp_free(b[k]);
+	}
+	udp_free(a);
+}
+
+static void a_run_that_cannot_be_sent_is_counted_by_the_datagram(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]");
+	struct endpoint to;
+	static const size_t equal[] = { 100 };
+
+	udp_offload(a, ALL_OFFLOADS);
+	assert_int_equal(endpoint_parse("192.0.2.1:9", 0, &to), 0); /* from ::1: no way there */
+	send_run(a, &to, equal, 1);
+	assert_int_equal(udp_counters(a)->sent, 0);
+	assert_int_equal(udp_counters(a)->unreachable + udp_counters(a)->failed, RUN);
+	udp_free(a);
+}
+
 static void own_addresses_are_worth_telling(void **state)
 {
 	(void)state;
@@ -210,6 +367,10 @@ int main(void)
 		cmocka_unit_test(one_call_takes_no_more_than_its_share),
 		cmocka_unit_test(failures_to_send_are_told_and_counted),
 		cmocka_unit_test(a_receive_buffer_that_overflows_is_noticed),
+		cmocka_unit_test(a_run_arrives_whole_and_in_order_with_any_of_the_offloads),
+		cmocka_unit_test(what_is_urgent_leaves_first),
+		cmocka_unit_test(runs_to_several_destinations_do_not_mix),
+		cmocka_unit_test(a_run_that_cannot_be_sent_is_counted_by_the_datagram),
 		cmocka_unit_test(own_addresses_are_worth_telling),
 	};
 

@@ -56,12 +56,12 @@ def rss(host):
 class X0Mesh(Adapter):
     caps = {"direct", "relay", "failover", "scale"}
 
-    def __init__(self, name="x0", lines=()):
-        self.name, self.lines = name, list(lines)
+    def __init__(self, name="x0", lines=(), program=X0):
+        self.name, self.lines, self.program = name, list(lines), program
         self.config = "; ".join(["defaults, MTU 1344"] + self.lines)
 
     def version(self):
-        return sh([X0, "version"], check=False).split("\n")[0]
+        return sh([self.program, "version"], check=False).split("\n")[0]
 
     def configure(self, h, peers):
         with open(h.dir + "/x0.yaml", "w") as f:
@@ -70,7 +70,7 @@ class X0Mesh(Adapter):
                                "peers: %s" % json.dumps(peers)] + self.lines) + "\n")
 
     def run(self, h, verb, *args, at=None):
-        return sh([X0, verb, "--config", h.dir + "/x0.yaml"] + list(args), ns=(at or h).ns)
+        return sh([self.program, verb, "--config", h.dir + "/x0.yaml"] + list(args), ns=(at or h).ns)
 
     def prepare(self, net):
         hosts = list(net)
@@ -110,7 +110,12 @@ class X0Mesh(Adapter):
         return host.x0_address
 
     def up(self, host):
-        host.start([X0, "up", "--foreground", "--config", host.dir + "/x0.yaml"])
+        host.start([self.program, "up", "--foreground", "--config", host.dir + "/x0.yaml"])
 
 
-ADAPTERS = {"x0": X0Mesh}
+OFF = "offload: {tun: false, udp_gso: false, udp_gro: false, batch: false}"
+ADAPTERS = {
+    "x0": X0Mesh,
+    "x0-nooffload": lambda: X0Mesh("x0-nooffload", [OFF]),
+    "x0-chacha": lambda: X0Mesh("x0-chacha", ["aead: chacha20-poly1305"]),
+}
