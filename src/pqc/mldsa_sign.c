@@ -47,12 +47,13 @@ static void add_masks(struct mldsa_jobs *jobs, struct signer *s)
 {
 	struct masks *m = &s->masks;
 	unsigned n_left = m->n - m->at;
+	unsigned beside = keccak_wide_best() - 1; /* of 1, 4 or 8 slots: a mask of bits */
 
 	for (unsigned i = 0; i < n_left; i++)
 		m->p[i] = m->p[m->at + i];
 	m->at = 0;
 	m->n = n_left;
-	while (m->n < s->par->l || (jobs->n % keccak_wide_best() != 0 && m->n < MASKS_MAX)) {
+	while (m->n < s->par->l || ((jobs->n & beside) != 0 && m->n < MASKS_MAX)) {
 		struct mldsa_job *job = mldsa_jobs_add(jobs, MLDSA_JOB_MASK,
 						       SPAN(s->mask_seed, sizeof(s->mask_seed)));
 
