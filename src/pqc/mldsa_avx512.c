@@ -72,8 +72,8 @@ static const int32_t zetas[16] = { MLDSA_ZETAS_0(ROW) };
 static const int32_t zetas_over_q[16] = { MLDSA_ZETAS_0(OVER_Q) };
 
 /* The zetas of the last four layers, laid out as split_8(), split_4(), split_2() and split_1()
- * lay out the coefficients of a pair of registers, the last two with neighbours of their own. A
- * row of sixteen is for eight, four, two pairs or one. */
+ * lay out the coefficients of a pair of registers. A row of sixteen is for eight, four, two pairs
+ * or one. */
 #define FOUR(M, a) M(a), M(a), M(a), M(a)
 #define SPLIT_8(M, a, b) FOUR(M, a), FOUR(M, a), FOUR(M, b), FOUR(M, b)
 #define JOIN_8(M, a, b) FOUR(M, a), FOUR(M, b), FOUR(M, a), FOUR(M, b)
@@ -205,8 +205,8 @@ static inline void inner_inverse_butterfly(__m512i *a, __m512i *b, enum layer la
 	*b = times_zetas(difference, &backward[layer], 7 - pair, layer == LEN_1);
 }
 
-/* With f for four coefficients: from f0 f1 f2 f3 and f4 f5 f6 f7 to f0 f1 f4 f5 and f2 f3 f6 f7.
- * After join_4(), back from the order that leaves. */
+/* With f0 for the first four coefficients, and so on: from f0 f1 f2 f3 and f4 f5 f6 f7 to f0 f1 f4
+ * f5 and f2 f3 f6 f7. */
 static inline void split_8(__m512i *a, __m512i *b)
 {
 	__m512i first = _mm512_shuffle_i64x2(*a, *b, 0x44);
@@ -224,7 +224,8 @@ static inline void split_4(__m512i *a, __m512i *b)
 	*a = first;
 }
 
-/* From there to f0 f4 f1 f5 and f2 f6 f3 f7, eight coefficients apart as after split_8(), ... */
+/* Back from there to f0 f4 f1 f5 and f2 f6 f3 f7, whose halves are eight apart as those of
+ * split_8() are, ... */
 static inline void join_4(__m512i *a, __m512i *b)
 {
 	split_8(a, b);

@@ -39,12 +39,12 @@ static inline __attribute__((always_inline)) void pack_8(__m256i v, const int n,
 	__m128i low, high;
 
 	if (n % 2 == 1) {
-		uint64_t pair[4], first, second, word;
+		uint64_t first = (uint64_t)_mm256_extract_epi64(pairs, 0) |
+				 (uint64_t)_mm256_extract_epi64(pairs, 1) << 2 * n;
+		uint64_t second = (uint64_t)_mm256_extract_epi64(pairs, 2) |
+				  (uint64_t)_mm256_extract_epi64(pairs, 3) << 2 * n;
+		uint64_t word = first | second << 4 * n;
 
-		_mm256_storeu_si256((__m256i *)(void *)pair, pairs);
-		first = pair[0] | pair[1] << 2 * n;
-		second = pair[2] | pair[3] << 2 * n;
-		word = first | second << 4 * n;
 		memcpy(ret, &word, n < 8 ? (size_t)n : 8);
 		second >>= n < 8 ? 0 : 64 - 4 * n;
 		if (n > 8)

@@ -310,6 +310,72 @@ static void decomposition_is_that_of_the_standard(void **state)
 	}
 }
 
+/* HighBits (algorithm 37) by division. */
+static int32_t high_bits(int32_t r, int32_t gamma2)
+{
+	int32_t r0;
+
+	r = (r % MLDSA_Q + MLDSA_Q) % MLDSA_Q;
+	r0 = r % (2 * gamma2);
+	r0 -= r0 > gamma2 ? 2 * gamma2 : 0;
+	return r - r0 == MLDSA_Q - 1 ? 0 : (r - r0) / (2 * gamma2);
+}
+
+/* Algorithms 39 and 40 on the edges of every interval: a hint is one where adding z changes the
+ * high bits of r, and with it they are found again from r + z. */
+static void hints_are_those_of_the_standard(void **state)
+{
+	(void)state;
+	static const int32_t gammas[] = { (MLDSA_Q - 1) / 88, (MLDSA_Q - 1) / 32 };
+	const struct mldsa_kernels *f = mldsa_kernels(pqc_level());
+	static struct mldsa_poly r, high, low, z, sum, hint, found;
+
+	for (unsigned g = 0; g < 2; g++) {
+		int32_t gamma2 = gammas[g];
+
+		for (int32_t edge = 0; edge < MLDSA_Q; edge += gamma2) {
+			for (int32_t i = 0; i < MLDSA_N; i++) {
+				r.c[i] = (edge + i / 16 - 8 + MLDSA_Q) % MLDSA_Q;
+				z.c[i] = i % 16 - 8;
+				sum.c[i] = (r.c[i] + z.c[i] + MLDSA_Q) % MLDSA_Q;
+			}
+			f->decompose(&r, gamma2, &high, &low);
+			(void)f->make_hint(&high, &low, &z, gamma2, &hint);
+			f->use_hint(&sum, &hint, gamma2, &found);
+			for (int32_t i = 0; i < MLDSA_N; i++) {
+				int32_t before = high_bits(r.c[i], gamma2);
+
+				assert_int_equal(hint.c[i], before != high_bits(sum.c[i], gamma2));
+				assert_int_equal(found.c[i], before);
+			}
+		}
+	}
+}
+
+/* Algorithm 35 by division, on the edges of every interval. */
+static void halves_of_t_are_those_of_the_standard(void **state)
+{
+	(void)state;
+	const struct mldsa_kernels *f = mldsa_kernels(pqc_level());
+	static struct mldsa_poly t, s, high, low;
+
+	for (int32_t edge = 0; edge < MLDSA_Q; edge += 1 << (MLDSA_D - 1)) {
+		for (int32_t i = 0; i < MLDSA_N; i++) {
+			t.c[i] = (edge + i - 128) % MLDSA_Q; /* may be negative */
+			s.c[i] = i % 9 - 4;
+		}
+		f->power2round(&t, &s, &high, &low);
+		for (int32_t i = 0; i < MLDSA_N; i++) {
+			int32_t r = (t.c[i] + s.c[i] + MLDSA_Q) % MLDSA_Q;
+			int32_t r0 = r % (1 << MLDSA_D);
+
+			r0 -= r0 > 1 << (MLDSA_D - 1) ? 1 << MLDSA_D : 0;
+			assert_int_equal(low.c[i], r0);
+			assert_int_equal(high.c[i], (r - r0) >> MLDSA_D);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,6 +391,8 @@ int main(void)
 		cmocka_unit_test(a_public_key_follows_from_its_private_key),
 		cmocka_unit_test(a_malformed_private_key_is_refused),
 		cmocka_unit_test(decomposition_is_that_of_the_standard),
+		cmocka_unit_test(hints_are_those_of_the_standard),
+		cmocka_unit_test(halves_of_t_are_those_of_the_standard),
 	};
 
 	return run_at_each_level(tests, sizeof(tests) / sizeof(tests[0]));
