@@ -392,6 +392,26 @@ static void a_trace_names_each_node_on_the_way(void **state)
 	sim_free(s);
 }
 
+static void sessions_end_with_our_own_certificate_too(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+	struct hs_identity identity;
+
+	(void)sim_link(s, 0, 1, &lan, false);
+	boot_all(s, 2);
+	identity = sim_node(s, 0)->identity;
+	identity.not_after_s = node_unix_s(sim_node(s, 0)) + 20;
+	node_set_identity(sim_node(s, 0), &identity);
+	run(s, SECONDS(18));
+	assert_true(reaches(s, 0, 1, MS(50)));
+	assert_int_equal(n_events[0][EVENT_PEER_DOWN], 0);
+	run(s, SECONDS(3));
+	assert_true(n_events[0][EVENT_PEER_DOWN] >= 1);
+	assert_string_equal(last_event[0][EVENT_PEER_DOWN].reason, "the session ended");
+	sim_free(s);
+}
+
 static void a_revoked_node_loses_its_sessions_within_a_second_and_the_key_changes(void **state)
 {
 	(void)state;
@@ -716,6 +736,7 @@ int main(void)
 		cmocka_unit_test(what_policy_does_not_allow_gets_no_session),
 		cmocka_unit_test(a_ping_is_answered_and_tells_the_hops),
 		cmocka_unit_test(a_trace_names_each_node_on_the_way),
+		cmocka_unit_test(sessions_end_with_our_own_certificate_too),
 		cmocka_unit_test(
 			a_revoked_node_loses_its_sessions_within_a_second_and_the_key_changes),
 		cmocka_unit_test(a_new_network_key_reaches_everybody_and_the_old_one_still_opens),
