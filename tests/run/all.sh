@@ -72,7 +72,7 @@ tests_all()
 tests_with_clang()
 {
 	must_build clang clang -- -Dwerror=true || return
-	run_tests clang --suite unit --suite fuzz
+	run_tests clang --suite unit --suite fuzz --suite ct --suite wipe
 	check "one seed gives one trace with gcc and clang" same_trace
 }
 
@@ -185,7 +185,7 @@ coverage()
 	chmod -R a+rwX "$tests_dir/coverage"
 	X0_SIM_SEEDS=3 # more of them reach the same lines
 	export X0_SIM_SEEDS
-	run_tests coverage --no-suite kat --num-processes 1
+	run_tests coverage --no-suite kat --no-suite ct --no-suite wipe --num-processes 1
 	unset X0_SIM_SEEDS
 	umask "$_umask"
 	check "line coverage of src/ at least $coverage_min_percent %" \

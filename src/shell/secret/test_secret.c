@@ -109,11 +109,11 @@ static void write_inside(uint8_t *secret)
 	((volatile uint8_t *)secret)[47] = 1;
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ADDRESS_SANITIZER 1
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ADDRESS_SANITIZER 1
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define HAS_SANITIZER 1
 #endif
 #endif
 
@@ -123,7 +123,7 @@ static void a_byte_written_too_far_ends_the_program(void **state)
 
 	(void)state;
 	assert_int_equal(signal_of(write_inside, a), 0);
-#ifdef HAS_ADDRESS_SANITIZER
+#ifdef HAS_SANITIZER
 	assert_int_not_equal(signal_of(write_behind, a), 0); /* it ends by its own report */
 	assert_int_not_equal(signal_of(write_far_before, a), 0);
 #else
@@ -194,7 +194,7 @@ static void a_secret_is_locked_and_in_no_core_file(void **state)
 	assert_true(has_flag(a, " wf"));
 	if (d.unlocked_bytes == 0) {
 		assert_true(d.locked_bytes >= SECRET_PLACE_LEN);
-#ifndef HAS_ADDRESS_SANITIZER /* which takes mlock() away */
+#ifndef HAS_SANITIZER /* which takes mlock() away */
 		assert_true(has_flag(a, " lo"));
 #endif
 	} else {
@@ -222,7 +222,7 @@ static void check_unlocked(uint8_t *secret)
 static void where_locking_is_refused_the_secret_is_kept_and_it_is_told(void **state)
 {
 	(void)state;
-#ifdef HAS_ADDRESS_SANITIZER
+#ifdef HAS_SANITIZER
 	skip();
 #endif
 	assert_int_equal(signal_of(check_unlocked, NULL), 0);
