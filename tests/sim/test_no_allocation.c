@@ -15,10 +15,12 @@
 #if defined(__GLIBC__) && !defined(HAS_SANITIZER)
 #define IS_COUNTED true
 
-/* glibc's own, under the names it keeps for those who replace malloc(). */
+/* glibc's own, under the names it keeps for those who replace malloc().
+ * NOLINTBEGIN(readability-identifier-naming): they are not ours to choose */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t size);
+/* NOLINTEND(readability-identifier-naming) */
 
 static atomic_uint n_allocations;
 
