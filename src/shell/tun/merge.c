@@ -111,7 +111,7 @@ static void close_group(struct merge *m, unsigned at)
 
 	write_group(m, g);
 	m->n_open--;
-	memmove(m->open + at, m->open + at + 1, (m->n_open - at) * sizeof(m->open[0]));
+	memmove(m->open + at, m->open + at + 1, (m->n_open - at) * sizeof(struct merge_group *));
 	m->spare[m->n_spare++] = g;
 }
 
