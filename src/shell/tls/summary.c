@@ -81,6 +81,13 @@ void tls_summarize(const struct ssl_st *ssl, struct tls_summary *ret)
 	*ret = s;
 }
 
+/* The library of 3.0 has no name for the one alert a client without a certificate gets. */
+static const char *alert_text(int alert)
+{
+	return alert == SSL_AD_CERTIFICATE_REQUIRED ? "certificate required"
+						    : SSL_alert_desc_string_long(alert);
+}
+
 void tls_explain(const struct ssl_st *ssl, struct tls_error *ret)
 {
 	const struct tls_verdict *v = tls_verdict_of(ssl);
@@ -92,7 +99,7 @@ void tls_explain(const struct ssl_st *ssl, struct tls_error *ret)
 		(void)tls_say(ret, 0, "the peer's %s", v->reason);
 	else if (number > SSL_AD_REASON_OFFSET && number < SSL_AD_REASON_OFFSET + 256)
 		(void)tls_say(ret, 0, "the peer refused with the alert \"%s\"",
-			      SSL_alert_desc_string_long(number - SSL_AD_REASON_OFFSET));
+			      alert_text(number - SSL_AD_REASON_OFFSET));
 	else
 		(void)tls_say(ret, 0, "%s", reason ? reason : "the connection was closed");
 	ERR_clear_error();
