@@ -149,6 +149,24 @@ static void tell_listening(struct tls_side *s, const char *address)
 	(void)fflush(s->c->out);
 }
 
+/* Port 0, which no endpoint has, is for any port that is free. */
+static int parse_listen(const char *text, struct endpoint *ret)
+{
+	size_t len = strlen(text);
+	char some[ENDPOINT_TEXT_SIZE];
+	int r;
+
+	if (len < 3 || len >= sizeof(some) || strcmp(text + len - 2, ":0") != 0 ||
+	    text[len - 3] == ':')
+		return endpoint_parse(text, PORT_DEFAULT, ret);
+	memcpy(some, text, len + 1);
+	some[len - 1] = '1';
+	r = endpoint_parse(some, PORT_DEFAULT, ret);
+	if (r == 0)
+		ret->port = 0;
+	return r;
+}
+
 static int run(struct tls_side *s)
 {
 	const char *text = cli_value(s->c, "listen");
@@ -157,7 +175,7 @@ static int run(struct tls_side *s)
 	int listener;
 	int r;
 
-	if (endpoint_parse(text ? text : LISTEN_DEFAULT, PORT_DEFAULT, &at) < 0)
+	if (parse_listen(text ? text : LISTEN_DEFAULT, &at) < 0)
 		return cli_usage(s->c, "--listen takes an address and port, such as " LISTEN_DEFAULT
 				       " or [::]:4433");
 	listener = tls_listen(&at, address);
