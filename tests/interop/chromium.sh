@@ -18,7 +18,7 @@ skip() {
 
 finish() {
 	[ -z "$server" ] || kill "$server" 2>/dev/null || :
-	rm -rf "$work"
+	rm -rf "$work" 2>/dev/null || : # the browser may still be writing
 }
 trap finish EXIT
 trap 'exit 1' INT TERM
@@ -29,7 +29,9 @@ done
 
 serve() # option...
 {
-	"$x0" tls serve --config "$work/x0.yaml" --anyone --json --listen 127.0.0.1:0 "$@" >"$work/served" &
+	: >"$work/served"
+	"$x0" tls serve --config "$work/x0.yaml" --anyone --json --listen 127.0.0.1:0 "$@" \
+		>>"$work/served" 2>>"$work/errors" &
 	server=$!
 	tries=0
 	until grep -q listening "$work/served"; do
