@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "cli/prompt.h"
 #include "cli/text.h"
 
 #ifndef X0_BUILD_UNIX_S
@@ -51,6 +52,7 @@ static int fill_trust(struct tls_side *s)
 		if (s->ops->cert_read(is->roots[i], &c) == 0 && c.is_p256)
 			s->trust.roots[s->trust.n_roots++] = is->roots[i];
 	}
+	trust_set_bundle(&s->trust);
 	if (is->revocations.len > 0)
 		r = revocation_decode(s->ops, is->revocations, s->member->mldsa_roots,
 				      s->member->n_mldsa_roots, &s->trust.revoked);
@@ -58,6 +60,18 @@ static int fill_trust(struct tls_side *s)
 		return cli_fail(s->c, CLI_FAILED, "state",
 				"the revocation list of the membership is damaged; see: x0 doctor");
 	return 0;
+}
+
+/* Keys with a passphrase: from the file that the option names, else typed. */
+static int open_member(struct tls_side *s, struct store_error *e)
+{
+	CLEANUP(passphrase_done) struct passphrase p = { 0 };
+	int r = prompt_passphrase(s->c, "passphrase-file", "Passphrase of this node's keys: ", &p);
+
+	if (r != 0)
+		return r;
+	r = member_open(s->store, s->ops, SPAN(p.at, p.len), &s->member, e);
+	return r < 0 ? cli_fail(s->c, setup_exit_of(r), "passphrase", "%s", e->text) : 0;
 }
 
 static int load_member(struct tls_side *s, bool is_server)
@@ -69,6 +83,10 @@ static int load_member(struct tls_side *s, bool is_server)
 		r = store_open(s->config->state_dir, STORE_LOOK, &s->store, &e);
 	if (r == 0)
 		r = member_load(s->store, s->ops, &s->member, &e);
+	if (r == -ENOKEY)
+		r = open_member(s, &e);
+	if (r > 0)
+		return r; /* said already */
 	if (r == 0)
 		r = store_clock(s->store, 0, X0_BUILD_UNIX_S, &s->clock_floor_s, &e);
 	if (r == -ENOENT)

@@ -84,6 +84,7 @@ static const struct cli_option tls_options[] = {
 	{ "hybrid-only", 0, NULL, false, "no group without ML-KEM" },
 	{ "alpn", 'a', "LIST", false, "application protocols, commas between: h2,http/1.1" },
 	{ "timeout", 't', "SECONDS", false, "for a connection and its handshake (default: 5)" },
+	{ "passphrase-file", 0, "FILE", false, "of this node's keys (- for standard input)" },
 	{ "no-identity", 0, NULL, false, "connect: show no certificate" },
 	{ "insecure", 'k', NULL, false, "connect: do NOT verify the peer; implies the former" },
 	{ "listen", 'l', "ADDR:PORT", false, "serve: where (default: 127.0.0.1:4433)" },
