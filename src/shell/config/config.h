@@ -65,11 +65,17 @@ struct config {
 										* config_switch */
 	char passphrase_file[CONFIG_TEXT_SIZE];				       /* "" for none */
 	uint64_t require_locked_memory; /* enum config_switch */
+	uint64_t tls_groups;		/* enum config_tls_groups */
 };
 
 enum config_switch {
 	CONFIG_TRUE,
 	CONFIG_FALSE,
+};
+
+enum config_tls_groups {
+	CONFIG_TLS_HYBRID_FIRST, /* X25519 alone where the other side knows no hybrid group */
+	CONFIG_TLS_HYBRID_ONLY,
 };
 
 enum config_aead {

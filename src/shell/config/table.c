@@ -71,6 +71,11 @@ static const struct config_key keys[] = {
 	{ "keys.require_locked_memory", CONFIG_CHOICE, "", "false", NULL, 0, 1, "false|true", false,
 	  "Whether not to start where private keys cannot be locked in memory (RLIMIT_MEMLOCK).",
 	  "true", AT(require_locked_memory) },
+	{ "tls.groups", CONFIG_CHOICE, "", "hybrid-first", NULL, 0, 1, "hybrid-first|hybrid-only",
+	  false,
+	  "Key agreement of TLS. hybrid-first: X25519 alone where the other side knows no group "
+	  "with ML-KEM; hybrid-only refuses it.",
+	  "hybrid-only", AT(tls_groups) },
 	{ "limits.peers", CONFIG_INTEGER, "peers", "1000", NULL, 1, 1000, "", false,
 	  "Nodes that sessions are held with at most.", "", AT(peers_max) },
 	{ "offload.tun", CONFIG_CHOICE, "", "true", NULL, 0, 1, "true|false", false,

@@ -41,6 +41,10 @@ int crypto_openssl_describe(struct crypto_description *ret);
  * child. -EPERM where it could not be locked, -ENOMEM. */
 int crypto_openssl_secure_heap(void);
 
+/* For shell/tls alone: the library context, with our provider loaded where it is needed. NULL and a
+ * text as above. */
+struct ossl_lib_ctx_st *crypto_openssl_context(const char **ret_error);
+
 /* Owned bytes, as made by this room. An all-zero struct is empty. */
 struct buffer {
 	uint8_t *at;
@@ -82,3 +86,5 @@ int signing_key_to_encrypted_pem(const struct signing_key *key, struct span pass
 				 struct buffer *ret);
 enum key_kind signing_key_kind(const struct signing_key *key);
 void signing_key_free(struct signing_key *key); /* wipes */
+/* For shell/tls alone: the library's object, borrowed. */
+struct evp_pkey_st *signing_key_pkey(const struct signing_key *key);

@@ -124,6 +124,16 @@ const struct library *library(void)
 	return &the_library;
 }
 
+struct ossl_lib_ctx_st *crypto_openssl_context(const char **ret_error)
+{
+	const struct library *l = library();
+
+	if (!l->error)
+		return l->ctx;
+	*ret_error = l->error;
+	return NULL;
+}
+
 static void add_row(struct crypto_description *d, const char *algorithm,
 		    const OSSL_PROVIDER *provider)
 {

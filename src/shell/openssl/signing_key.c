@@ -304,6 +304,11 @@ enum key_kind signing_key_kind(const struct signing_key *key)
 	return key->kind;
 }
 
+struct evp_pkey_st *signing_key_pkey(const struct signing_key *key)
+{
+	return key->pkey;
+}
+
 void signing_key_public(const struct signing_key *key, uint8_t ret[MLDSA65_PK_LEN])
 {
 	memcpy(ret, key->pk, MLDSA65_PK_LEN);

@@ -2,13 +2,16 @@
 /* The provider itself: what it offers, and its first words with the core. */
 #include <openssl/core_names.h>
 
-#include "shell/openssl/x0pq_key.h"
+#include "shell/openssl/x0pq_hybrid.h"
 
 /* clang-format off */
 static const OSSL_ALGORITHM kems[] = {
 	{ PQ_NAMES_0, X0PQ_PROPERTIES, pq_kem_functions, NULL },
 	{ PQ_NAMES_1, X0PQ_PROPERTIES, pq_kem_functions, NULL },
 	{ PQ_NAMES_2, X0PQ_PROPERTIES, pq_kem_functions, NULL },
+	{ HYBRID_NAME_0, X0PQ_PROPERTIES, hybrid_kem_functions, NULL },
+	{ HYBRID_NAME_1, X0PQ_PROPERTIES, hybrid_kem_functions, NULL },
+	{ HYBRID_NAME_2, X0PQ_PROPERTIES, hybrid_kem_functions, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -26,6 +29,9 @@ static const OSSL_ALGORITHM keymgmts[] = {
 	{ PQ_NAMES_3, X0PQ_PROPERTIES, pq_keymgmt_functions_3, NULL },
 	{ PQ_NAMES_4, X0PQ_PROPERTIES, pq_keymgmt_functions_4, NULL },
 	{ PQ_NAMES_5, X0PQ_PROPERTIES, pq_keymgmt_functions_5, NULL },
+	{ HYBRID_NAME_0, X0PQ_PROPERTIES, hybrid_keymgmt_functions_0, NULL },
+	{ HYBRID_NAME_1, X0PQ_PROPERTIES, hybrid_keymgmt_functions_1, NULL },
+	{ HYBRID_NAME_2, X0PQ_PROPERTIES, hybrid_keymgmt_functions_2, NULL },
 	{ NULL, NULL, NULL, NULL },
 };
 /* clang-format on */
@@ -134,6 +140,7 @@ static const OSSL_DISPATCH provider_functions[] = {
 	{ OSSL_FUNC_PROVIDER_GETTABLE_PARAMS, (void (*)(void))gettable },
 	{ OSSL_FUNC_PROVIDER_GET_PARAMS, (void (*)(void))get_params },
 	{ OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))query },
+	{ OSSL_FUNC_PROVIDER_GET_CAPABILITIES, (void (*)(void))hybrid_tls_groups },
 	{ 0, NULL },
 };
 
