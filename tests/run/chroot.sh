@@ -9,6 +9,7 @@
 #   X0_MIRROR        where packages come from; else what apt is configured with here
 #   X0_CHROOT_BASE   a directory to keep the bare system in, made if it is not there
 #   X0_CHROOT_KEEP   if set, the used system is left in place and its path printed
+#   X0_CHROOT_ONCE   if set, the command runs once
 #   X0_SHARED        a directory of published test data to show as ../shared, read-only
 #
 # It is a container: mounts and processes live in namespaces of their own, and so end with this script,
@@ -85,7 +86,9 @@ run_inside()
 		sh -c "$inside" sh "$root" "$@" </dev/null
 }
 
-for round in first second; do
+rounds='first second'
+[ -z "${X0_CHROOT_ONCE:-}" ] || rounds=first
+for round in $rounds; do
 	began=$(date +%s%N)
 	say "$suite, $round run: $*"
 	run_inside "$@" || die "$suite: the $round run of '$*' failed with status $?"
