@@ -16,7 +16,9 @@ struct map;
 int map_new(size_t key_len, size_t n_max, const uint8_t hash_key[16], struct map **ret);
 void map_free(struct map *m); /* the values are the caller's to free first */
 
-void *map_get(const struct map *m, const void *key); /* NULL when absent */
+/* NULL when absent. Remembers what was found last, so that not even look-ups may run on two
+ * threads at once. */
+void *map_get(const struct map *m, const void *key);
 /* value must not be NULL. -EEXIST, -ENOBUFS when n_max are in, -ENOMEM. */
 int map_put(struct map *m, const void *key, void *value);
 void *map_remove(struct map *m, const void *key); /* what was there, or NULL */
