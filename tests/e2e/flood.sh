@@ -60,7 +60,7 @@ flood() {
 	flooder=$SPAWNED
 	within 20 grep -q ready "$WORK/flood.err" || fail "the flood does not begin: $mode"
 	sleep 0.5
-	for run in $(seq "$RUNS"); do
+	for _ in $(seq "$RUNS"); do
 		took=$(one_handshake) || fail "no handshake during the flood: $mode"
 		echo "$took" >>"$WORK/times"
 		kill -0 "$flooder" 2>/dev/null || fail "the flood ended before the handshake: $mode"

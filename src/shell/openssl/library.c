@@ -55,6 +55,9 @@ static const char *open_pq(struct library *l)
 		if (!fetch_pq(l))
 			return "OpenSSL: ML-KEM-768 or ML-DSA-65 is missing";
 	}
+	l->lean_ctx = l->is_own_pq ? l->ctx : lean_context_new(l->ctx);
+	if (!l->lean_ctx)
+		return "OpenSSL: no context for certificates";
 	l->nid_mldsa65 = OBJ_txt2nid("2.16.840.1.101.3.4.3.18");
 	return l->nid_mldsa65 != NID_undef ? NULL : "OpenSSL: ML-DSA-65 has no identifier";
 }

@@ -11,6 +11,8 @@
 
 struct library {
 	OSSL_LIB_CTX *ctx;
+	/* For reading certificates of ML-DSA-65 alone; ctx itself where that has its own ML-DSA. */
+	OSSL_LIB_CTX *lean_ctx;
 	EVP_MD *sha256;
 	EVP_MAC *hmac;
 	EVP_CIPHER *aes_256_gcm;
@@ -24,6 +26,10 @@ struct library {
 	bool is_wiping;	   /* memory it gives back is wiped */
 	const char *error; /* NULL: all of the above is there */
 };
+
+/* A context with our provider and little else: to decode a key, the library looks through all
+ * decoders of a context each time. NULL: out of memory. */
+OSSL_LIB_CTX *lean_context_new(OSSL_LIB_CTX *full);
 
 /* Never NULL; look at .error once, in openssl_crypto_ops() or a constructor. */
 const struct library *library(void);
