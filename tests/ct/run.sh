@@ -15,6 +15,8 @@ skip()
 }
 
 [ -n "$program" ] || skip "there was no valgrind/memcheck.h when this was built"
+[ "$level" != avx512 ] ||
+	skip "AVX-512: valgrind cannot run it, and MemorySanitizer does not understand it (docs/pqc.md)"
 command -v valgrind >/dev/null || skip "valgrind is not installed"
 
 # --track-origins would name the secret; it costs half again the time and is for whoever looks.
