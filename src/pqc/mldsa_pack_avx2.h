@@ -29,12 +29,14 @@ static inline __attribute__((always_inline)) __m256i moves(int from, int at)
 	return _mm256_broadcastsi128_si256(half);
 }
 
-/* The n lowest bytes, n at most 8 and a constant: one or two stores after all. (A sanitized gcc 12
- * takes memcpy() here for one to a null pointer.) */
-static inline __attribute__((always_inline)) void store_bytes(uint8_t *ret, uint64_t v, const int n)
+/* The n lowest bytes, n at most 16 and a constant. (A sanitized gcc 12 takes memcpy() here for one
+ * to a null pointer.) */
+static inline __attribute__((always_inline)) void store_low(uint8_t *ret, __m128i v, const int n)
 {
+	uint64_t words[2] = { (uint64_t)_mm_cvtsi128_si64(v), (uint64_t)_mm_extract_epi64(v, 1) };
+
 	for (int i = 0; i < n; i++)
-		ret[i] = (uint8_t)(v >> 8 * i);
+		ret[i] = (uint8_t)(words[i / 8] >> 8 * (i % 8));
 }
 
 /* Pairs are put together within 64 bits, then pairs of pairs within 128 bits or, where those are
@@ -53,10 +55,10 @@ static inline __attribute__((always_inline)) void pack_8(__m256i v, const int n,
 				  (uint64_t)_mm256_extract_epi64(pairs, 3) << 2 * n;
 		uint64_t word = first | second << 4 * n;
 
-		store_bytes(ret, word, n < 8 ? n : 8);
+		memcpy(ret, &word, n < 8 ? (size_t)n : 8);
 		second >>= n < 8 ? 0 : 64 - 4 * n;
 		if (n > 8)
-			store_bytes(ret + 8, second, n - 8);
+			memcpy(ret + 8, &second, (size_t)n - 8);
 		return;
 	}
 	pairs = _mm256_sllv_epi64(pairs, _mm256_set_epi64x(beyond, 0, beyond, 0));
@@ -64,8 +66,8 @@ static inline __attribute__((always_inline)) void pack_8(__m256i v, const int n,
 				_mm256_shuffle_epi8(pairs, moves(8, 2 * n / 8)));
 	low = _mm256_castsi256_si128(pairs);
 	high = _mm256_extracti128_si256(pairs, 1);
-	memcpy(ret, &low, (size_t)n / 2);
-	memcpy(ret + n / 2, &high, (size_t)n / 2);
+	store_low(ret, low, n / 2);
+	store_low(ret + n / 2, high, n / 2);
 }
 
 static inline __attribute__((always_inline)) void
