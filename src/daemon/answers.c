@@ -259,7 +259,7 @@ static json_t *status(const struct daemon *d)
 	set(j, "spiffe_id", json_string(d->member->is.spiffe_id));
 	set(j, "node_id", id_json(d->member->node_id));
 	set(j, "address", address_json(node_overlay_address(d->node)));
-	set(j, "tun", d->tun ? json_string(d->config->tun_name) : json_null());
+	set(j, "tun", d->tun ? json_string(d->options->config->tun_name) : json_null());
 	set(j, "listen", listening(d));
 	set(j, "is_authority", json_boolean(d->authority != NULL));
 	if (d->authority)
@@ -407,7 +407,7 @@ static void invite_endpoints(const struct daemon *d, const json_t *extra, struct
 	if (d->n_udp > 0)
 		udp_local(d->udp[0], &local);
 	n = udp_own_addresses(node_overlay_address(d->node), OVERLAY_PREFIX_BITS,
-			      d->config->tun_name, local.port, own, UDP_ADDRESSES_MAX);
+			      d->options->config->tun_name, local.port, own, UDP_ADDRESSES_MAX);
 	for (int i = 0; i < n && i < UDP_ADDRESSES_MAX; i++) {
 		char text[ENDPOINT_TEXT_SIZE];
 

@@ -307,7 +307,7 @@ void daemon_open_tunnel(struct daemon *d)
 
 	memcpy(address.ip, node_overlay_address(d->node), sizeof(address.ip));
 	if (r == 0)
-		r = keeper_mtu(d->keeper, (unsigned)d->config->tun_mtu_bytes, why);
+		r = keeper_mtu(d->keeper, (unsigned)d->options->config->tun_mtu_bytes, why);
 	if (r == 0)
 		r = keeper_address_add(d->keeper, &address, why);
 	if (r == 0)

@@ -60,8 +60,8 @@ struct resolving {
 };
 
 struct daemon {
-	const struct daemon_options *options;
-	const struct config *config;
+	const struct daemon_options *options;  /* its config is that of the start */
+	const struct config *config;	       /* as last read: of this what is_reloadable says */
 	struct config_environment environment; /* as it was before privileges went */
 	struct config *reloaded; /* owned, where the configuration has been read again */
 	struct log *log;

@@ -165,7 +165,8 @@ static bool is_tunnel_up(const struct daemon *d)
 	if (getifaddrs(&list) < 0)
 		return false;
 	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
-		is_up |= strcmp(i->ifa_name, d->config->tun_name) == 0 && i->ifa_flags & IFF_UP;
+		is_up |= strcmp(i->ifa_name, d->options->config->tun_name) == 0 &&
+			 i->ifa_flags & IFF_UP;
 	freeifaddrs(list);
 	return is_up;
 }
@@ -179,7 +180,12 @@ void packets_check_tunnel(struct daemon *d)
 
 	if (d->is_tun_lost) {
 		daemon_open_tunnel(d);
-		d->is_tun_lost = !d->tun || packets_watch_tunnel(d) < 0;
+		if (packets_watch_tunnel(d) < 0) {
+			tun_free(d->tun);
+			d->tun = NULL;
+			daemon_feature(d, "tunnel", false, "out of memory or descriptors");
+		}
+		d->is_tun_lost = !d->tun;
 		return;
 	}
 	if (!d->tun || is_own_address_there(d) || !is_tunnel_up(d))
@@ -213,7 +219,7 @@ int packets_open_tunnel(struct daemon *d, char why[KEEPER_WHY_SIZE])
 {
 	unsigned offloads;
 	int fd;
-	int r = keeper_tun_open(d->keeper, tun_wanted(d->config), &fd, &offloads, why);
+	int r = keeper_tun_open(d->keeper, tun_wanted(d->options->config), &fd, &offloads, why);
 
 	if (r < 0)
 		return r;
@@ -236,8 +242,8 @@ static const char *tun_why_off(const struct daemon *d, unsigned offload, const c
 {
 	if (tun_offloads(d->tun) & offload)
 		return NULL;
-	return d->config->offload_tun == CONFIG_TRUE ? missing
-						     : "switched off in the configuration";
+	return d->options->config->offload_tun == CONFIG_TRUE ? missing
+							      : "switched off in the configuration";
 }
 
 void packets_features(const struct daemon *d, json_t *list)

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # A file goes through the tunnel with every offload on, with each switched off, with all off, and
 # between nodes that differ in it; it arrives as it was. Then the tunnel is set down and up, and
-# deleted, and comes back; and the address below it changes.
+# deleted, and comes back as it was at the start; and the address below it changes.
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
 BYTES=8388608
+MTU=1344 # the default of tun.mtu
 ON='offload: {}'
 
 # offloads HOST LINE: its configuration, and a new daemon with it
@@ -107,6 +108,10 @@ for without in "" "udp_gso: false, udp_gro: false"; do
 	on b nft delete table inet loss
 done
 
+# what is read anew of the tunnel waits for the next start, also where the device goes and comes
+configure a "$PEERS_a" 'tun: {name: other, mtu: 1280}'
+x a config reload | grep -q "tun.mtu" || fail "x0 config reload does not name tun.mtu"
+
 on a ip link set dev x0 down
 sleep 0.2
 on a ip link set dev x0 up
@@ -117,6 +122,7 @@ transfer "down and up again"
 on a ip link del dev x0
 within 5 on a ip -6 addr show dev x0 || fail "the tunnel did not come back"
 within 5 on a ip route get "$ADDRESS_b" from "$ADDRESS_a" || fail "without its address"
+on a ip -o link show dev x0 | grep -q "mtu $MTU " || fail "it has another MTU: $(on a ip link show dev x0)"
 transfer "deleted and made again"
 
 # the address below changes while a file is on its way
