@@ -238,6 +238,8 @@ void merge_add(struct merge *m, struct span packet)
 	struct headers h;
 	bool can_merge;
 
+	if (!m->is_tcp_on && !m->is_udp_on)
+		merge_flush(m); /* of before it was switched off */
 	if ((!m->is_tcp_on && !m->is_udp_on) || headers_read(packet, &h) < 0) {
 		(void)write_single(m, packet);
 		return;

@@ -468,6 +468,25 @@ static void a_whole_that_the_kernel_refuses_is_written_in_its_parts(void **state
 	assert_int_equal(b->written.n, 4); /* and no second time */
 }
 
+static void what_is_open_when_the_kernel_refuses_keeps_its_place(void **state)
+{
+	struct bench *b = *state;
+
+	b->written.fail_with = -EINVAL;
+	add_flow(b, 0, 1);
+	add_flow(b, 1, 1);
+	add_flow(b, 2, 2);
+	read_hex(udp6_3, &b->in[3]);
+	change(&b->in[3], 40, 1);
+	b->in[3].bytes[48] ^= 1; /* damaged: it goes alone, and what is open of flow 1 before it */
+	merge_add(&b->merge, SPAN(b->in[3].bytes, b->in[3].len));
+	assert_int_equal(b->written.n, 3);
+	add_flow(b, 5, 2);
+	assert_int_equal(b->written.n, 5);
+	assert_memory_equal(b->written.packets[3].bytes, b->in[2].bytes, b->in[2].len);
+	assert_memory_equal(b->written.packets[4].bytes, b->in[5].bytes, b->in[5].len);
+}
+
 static void checksums_of_every_length_agree_with_the_definition(void **state)
 {
 	(void)state;
@@ -523,6 +542,7 @@ int main(void)
 		MERGE_TEST(of_too_many_flows_the_oldest_goes_first),
 		MERGE_TEST(a_whole_has_at_most_64_packets),
 		MERGE_TEST(a_whole_that_the_kernel_refuses_is_written_in_its_parts),
+		MERGE_TEST(what_is_open_when_the_kernel_refuses_keeps_its_place),
 		cmocka_unit_test(checksums_of_every_length_agree_with_the_definition),
 		cmocka_unit_test(the_virtio_header_survives_the_way_there_and_back),
 	};

@@ -57,7 +57,8 @@ typedef void tun_handler(void *arg, struct span packet);
 int tun_receive(struct tun *t, tun_handler *handler, void *arg);
 
 /* Writes it with tun_flush() at the latest; the bytes are borrowed until then. Packets of a flow
- * keep their order. What the kernel does not take is counted. */
+ * keep their order; fragments, which do not all say what flow they are of, go at once. What the
+ * kernel does not take is counted. */
 void tun_send(struct tun *t, struct span packet);
 void tun_flush(struct tun *t);
 
