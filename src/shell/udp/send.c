@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sending: one at once, or what a drain has gathered, in as few system calls as the kernel lets. */
-#include <assert.h>
 #include <errno.h>
 #include <netinet/udp.h>
 
@@ -83,6 +82,9 @@ int udp_send(struct udp *u, const struct endpoint *to, struct span datagram)
 
 static void forbid_segments(struct udp *u, const struct endpoint *to)
 {
+	for (unsigned i = 0; i < UDP_UNSEGMENTED_MAX; i++)
+		if (u->unsegmented[i].left > 0 && endpoint_equal(&u->unsegmented[i].to, to))
+			return; /* an earlier message of this flush has met it */
 	u->unsegmented[u->next_unsegmented].to = *to;
 	u->unsegmented[u->next_unsegmented].left = UDP_UNSEGMENTED_TRY;
 	u->next_unsegmented = (u->next_unsegmented + 1) % UDP_UNSEGMENTED_MAX;
