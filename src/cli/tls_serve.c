@@ -118,21 +118,35 @@ static int serve_connection(struct tls_side *s, struct tls_connection *t, const 
 	return CLI_DONE;
 }
 
-static int serve_next(struct tls_side *s, int listener)
+static int serve_accepted(struct tls_side *s, int fd, const char *from)
 {
 	CLEANUP(tls_connection_freep) struct tls_connection *t = NULL;
-	char from[ENDPOINT_TEXT_SIZE];
-	int fd = tls_accept(listener, from);
-	int r;
+	int r = tls_connection_new(s->ctx, fd, NULL, &t) < 0
+			? cli_fail(s->c, CLI_FAILED, "failed", "out of memory")
+			: serve_connection(s, t, from);
 
-	if (fd < 0)
-		return cli_fail(s->c, CLI_FAILED, "failed", "no connection can be taken: %s",
-				strerror(-fd));
-	r = tls_connection_new(s->ctx, fd, NULL, &t) < 0
-		    ? cli_fail(s->c, CLI_FAILED, "failed", "out of memory")
-		    : serve_connection(s, t, from);
 	(void)fflush(s->c->out);
 	(void)close(fd);
+	return r;
+}
+
+/* A connection that was given up before it was taken, or a signal, ends nothing; what else goes
+ * wrong would go wrong again at once. */
+static int serve_all(struct tls_side *s, int listener)
+{
+	char from[ENDPOINT_TEXT_SIZE];
+	int fd;
+	int r;
+
+	do {
+		do {
+			fd = tls_accept(listener, from);
+		} while (fd == -EINTR || fd == -ECONNABORTED);
+		if (fd < 0)
+			return cli_fail(s->c, CLI_FAILED, "failed",
+					"no connection can be taken: %s", strerror(-fd));
+		r = serve_accepted(s, fd, from);
+	} while (!cli_given(s->c, "once"));
 	return r;
 }
 
@@ -185,9 +199,7 @@ static int run(struct tls_side *s)
 				"ADDRESS:PORT",
 				text ? text : LISTEN_DEFAULT, strerror(-listener));
 	tell_listening(s, address);
-	do {
-		r = serve_next(s, listener);
-	} while (!cli_given(s->c, "once"));
+	r = serve_all(s, listener);
 	(void)close(listener);
 	return r;
 }

@@ -122,6 +122,16 @@ refused 1 "unknown key bogus" "x0 config help" x a up
 cp "$WORK/a/good.yaml" "$WORK/a/x0.yaml"
 x a up >/dev/null 2>&1 || fail "up after the typo"
 
+# a server that can take no connection says so once, and ends
+spawn a "$X0" tls serve --config "$WORK/a/x0.yaml" --anyone --listen '[::1]:4433' >"$WORK/said" 2>&1
+within 10 grep -q "listening" "$WORK/said" || fail "x0 tls serve: $(cat "$WORK/said")"
+prlimit --pid "$SPAWNED" --nofile=3:3
+on a timeout 10 "$TOOL" fetch ::1 4433 >/dev/null 2>&1 &
+within 10 grep -q "no connection can be taken" "$WORK/said" || fail "x0 tls serve: $(cat "$WORK/said")"
+sleep 0.2
+kill "$SPAWNED" 2>/dev/null || :
+[ "$(grep -c "no connection can be taken" "$WORK/said")" -eq 1 ] || fail "x0 tls serve does not end"
+
 # no permission
 if setpriv --reuid 65534 --regid 65534 --clear-groups true 2>/dev/null; then
 	as_stranger() {
