@@ -46,12 +46,14 @@ void keys_passphrase(struct daemon *d)
 /* What is not locked may be written to swap. It is said once, or it is the end. */
 static int check_memory(struct daemon *d, int heap)
 {
+	struct crypto_description crypto = { 0 };
 	struct secret_description memory;
 	char why[KEEPER_WHY_SIZE];
 	bool is_locked;
 
 	secret_describe(&memory);
-	is_locked = memory.unlocked_bytes == 0 && heap == 0;
+	(void)crypto_openssl_describe(&crypto);
+	is_locked = memory.unlocked_bytes == 0 && heap == 0 && !crypto.is_own_pq;
 	if (memory.unlocked_bytes > 0)
 		(void)snprintf(why, sizeof(why), "private keys may be written to swap: %s",
 			       memory.why);
@@ -59,6 +61,11 @@ static int check_memory(struct daemon *d, int heap)
 		(void)snprintf(why, sizeof(why),
 			       "P-256 keys may be written to swap: OpenSSL's secure heap could not "
 			       "be locked (ulimit -l, LimitMEMLOCK=)");
+	else if (crypto.is_own_pq)
+		(void)snprintf(
+			why, sizeof(why),
+			"ML-DSA keys may be written to swap: OpenSSL from 3.5 on keeps them in "
+			"memory of its own");
 	else
 		(void)snprintf(why, sizeof(why), "%zu KiB", memory.locked_bytes / 1024);
 	if (!is_locked && d->config->require_locked_memory == CONFIG_TRUE)
