@@ -193,7 +193,9 @@ static bool read_uri(const ASN1_IA5STRING *s, struct cert *ret)
 	if (len == 0 || len >= sizeof(ret->uri))
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		if (at[i] == 0 || at[i] > 0x7f) /* a NUL would hide what follows it */
+		/* RFC 3986 section 2; a NUL would hide what follows it, a line's end or an escape
+		 * sequence what a terminal shows beside it */
+		if (at[i] <= ' ' || at[i] >= 0x7f)
 			return false;
 	}
 	if (ret->n_uris++ == 0) {

@@ -359,6 +359,20 @@ static void a_nul_or_too_much_in_a_uri_is_refused(void **state)
 	buffer_done(&b);
 }
 
+static void what_a_terminal_would_obey_in_a_uri_is_refused(void **state)
+{
+	static const char *const texts[] = { ID "\nverified", ID "\x1b[2K", ID " ", ID "\x7f" };
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(texts); i++) {
+		struct cert c;
+		struct buffer b = odd_svid(KEY_P256, &(struct oddity){ .uri = { texts[i] } });
+
+		assert_int_equal(ops->cert_read(span_of(&b), &c), -EBADMSG);
+		buffer_done(&b);
+	}
+}
+
 static void only_our_two_signature_algorithms_make_a_path(void **state)
 {
 	(void)state;
@@ -594,6 +608,7 @@ int main(void)
 		cmocka_unit_test(a_bundle_of_leaves_anchors_nothing),
 		cmocka_unit_test(every_name_is_counted),
 		cmocka_unit_test(a_nul_or_too_much_in_a_uri_is_refused),
+		cmocka_unit_test(what_a_terminal_would_obey_in_a_uri_is_refused),
 		cmocka_unit_test(only_our_two_signature_algorithms_make_a_path),
 		cmocka_unit_test(a_path_of_two_kinds_is_refused),
 		cmocka_unit_test(a_changed_certificate_never_verifies),
