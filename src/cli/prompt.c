@@ -3,6 +3,7 @@
 #include "cli/prompt.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <termios.h>
@@ -24,16 +25,23 @@ static void on_signal(int number)
 struct quiet {
 	bool is_on;
 	struct termios terminal;
+	sigset_t mask; /* of before */
 	struct sigaction handlers[N_ELEMENTS(signals)];
 };
 
-/* Signals are caught before the echo goes, so that there is no moment between. */
+/* Signals are caught before the echo goes, so that there is no moment between; and only while
+ * ppoll() waits. One that comes at another moment stays pending until the echo is back. */
 static void quiet_begin(struct quiet *q)
 {
-	const struct sigaction catch = { .sa_handler = on_signal }; /* no SA_RESTART: read() ends */
+	const struct sigaction catch = { .sa_handler = on_signal };
 	struct termios silent;
+	sigset_t held;
 
 	caught = 0;
+	(void)sigemptyset(&held);
+	for (size_t i = 0; i < N_ELEMENTS(signals); i++)
+		(void)sigaddset(&held, signals[i]);
+	(void)sigprocmask(SIG_BLOCK, &held, &q->mask);
 	for (size_t i = 0; i < N_ELEMENTS(signals); i++)
 		(void)sigaction(signals[i], &catch, &q->handlers[i]);
 	q->is_on = tcgetattr(STDIN_FILENO, &q->terminal) == 0;
@@ -51,19 +59,39 @@ static void quiet_end(struct quiet *q)
 		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &q->terminal);
 	for (size_t i = 0; i < N_ELEMENTS(signals); i++)
 		(void)sigaction(signals[i], &q->handlers[i], NULL);
+	(void)sigprocmask(SIG_SETMASK, &q->mask, NULL);
 }
 
-/* Not by stdio, whose buffer would keep it. The length, or as prompt_line(). */
-static ssize_t read_line(char *ret, size_t size)
+/* -EINTR once one of the signals was caught. */
+static int wait_for_input(const sigset_t *mask)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	while (!caught) {
+		if (ppoll(&p, 1, NULL, mask) > 0)
+			return 0;
+		if (errno != EINTR)
+			return -errno;
+	}
+	return -EINTR;
+}
+
+/* Not by stdio, whose buffer would keep it. The length, or as prompt_line(). mask: the signals to
+ * hold back while waiting at a terminal, else NULL. */
+static ssize_t read_line(const sigset_t *mask, char *ret, size_t size)
 {
 	bool is_too_long = false;
 	size_t len = 0;
 	char byte;
 
 	for (;;) {
-		ssize_t n = read(STDIN_FILENO, &byte, 1);
+		int r = mask ? wait_for_input(mask) : 0;
+		ssize_t n;
 
-		if (n < 0 && errno == EINTR && !caught)
+		if (r < 0)
+			return r;
+		n = read(STDIN_FILENO, &byte, 1);
+		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
@@ -86,14 +114,14 @@ int prompt_line(struct cli *c, const char *question, char *ret, size_t size)
 	ssize_t n;
 
 	if (isatty(STDIN_FILENO) != 1) {
-		n = read_line(ret, size);
+		n = read_line(NULL, ret, size);
 		return n < 0 ? (int)n : 0;
 	}
 	do {
 		(void)fputs(question, c->err);
 		(void)fflush(c->err);
 		quiet_begin(&q);
-		n = read_line(ret, size);
+		n = read_line(&q.mask, ret, size);
 		quiet_end(&q);
 		if (n < 0)
 			(void)fputc('\n', c->err);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -137,6 +138,51 @@ static void an_interrupted_prompt_leaves_the_echo_on(void **state)
 	}
 }
 
+#define HUNG_S 10 /* a prompt that does not end by then waits for ever */
+
+/* Stops the child as soon as the system call is over that turned the echo off, when nothing waits
+ * for input yet. */
+static void stop_without_echo(pid_t pid, int master)
+{
+	int status = 0;
+
+	do {
+		assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSTOPPED(status));
+	} while (has_echo(master));
+}
+
+static void a_signal_that_comes_before_the_waiting_is_not_lost(void **state)
+{
+	int master;
+	pid_t pid = forkpty(&master, NULL, NULL, NULL);
+	int status;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		for (int s = 1; s < 32; s++)
+			(void)signal(s, SIG_DFL);
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+			_exit(77);
+		(void)raise(SIGSTOP);
+		ask();
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		print_message("SKIPPED: no program may be traced here\n");
+		skip();
+	}
+	stop_without_echo(pid, master);
+	assert_int_equal(ptrace(PTRACE_DETACH, pid, NULL, (void *)(uintptr_t)SIGTERM), 0);
+	(void)alarm(HUNG_S);
+	status = end_of(pid);
+	(void)alarm(0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	(void)close(master);
+}
+
 static void a_stopped_prompt_shows_what_is_typed_and_asks_again_later(void **state)
 {
 	int master;
@@ -227,6 +273,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_typed_is_read_and_not_shown),
 		cmocka_unit_test(an_interrupted_prompt_leaves_the_echo_on),
+		cmocka_unit_test(a_signal_that_comes_before_the_waiting_is_not_lost),
 		cmocka_unit_test(a_stopped_prompt_shows_what_is_typed_and_asks_again_later),
 		cmocka_unit_test(a_line_that_is_too_long_is_no_secret),
 		cmocka_unit_test(a_file_gives_its_first_line),
