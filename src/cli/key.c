@@ -244,8 +244,11 @@ static int passphrase(struct cli *c)
 
 int key_unlock(struct cli *c, const struct passphrase *p, json_t **ret)
 {
-	json_t *text = json_stringn_nocheck(p->at, p->len); /* of whatever bytes */
+	json_t *text = json_stringn(p->at, p->len);
 
+	if (!text) /* what is set here is UTF-8, see prompt_new_passphrase() */
+		return cli_fail(c, CLI_FAILED, "passphrase",
+				"this is not the passphrase: it is no text in UTF-8");
 	return cli_call(c, "key.unlock", json_pack("{s:o}", "passphrase", text), ret);
 }
 

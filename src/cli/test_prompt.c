@@ -183,6 +183,26 @@ static void a_signal_that_comes_before_the_waiting_is_not_lost(void **state)
 	(void)close(master);
 }
 
+static void a_passphrase_that_is_no_text_is_not_asked_of_the_daemon(void **state)
+{
+	char bytes[] = "gr\xfc\xdf dich";
+	const struct passphrase p = { .at = bytes, .len = sizeof(bytes) - 1 };
+	json_t *answer = NULL;
+	char *text = NULL;
+	size_t len;
+	FILE *err = open_memstream(&text, &len);
+	struct cli c;
+
+	(void)state;
+	assert_non_null(err);
+	cli_init(&c, err, err);
+	assert_int_equal(key_unlock(&c, &p, &answer), CLI_FAILED);
+	(void)fclose(err);
+	assert_non_null(strstr(text, "UTF-8"));
+	assert_null(answer);
+	free(text);
+}
+
 static void a_stopped_prompt_shows_what_is_typed_and_asks_again_later(void **state)
 {
 	int master;
@@ -274,6 +294,7 @@ int main(void)
 		cmocka_unit_test(what_is_typed_is_read_and_not_shown),
 		cmocka_unit_test(an_interrupted_prompt_leaves_the_echo_on),
 		cmocka_unit_test(a_signal_that_comes_before_the_waiting_is_not_lost),
+		cmocka_unit_test(a_passphrase_that_is_no_text_is_not_asked_of_the_daemon),
 		cmocka_unit_test(a_stopped_prompt_shows_what_is_typed_and_asks_again_later),
 		cmocka_unit_test(a_line_that_is_too_long_is_no_secret),
 		cmocka_unit_test(a_file_gives_its_first_line),
