@@ -31,12 +31,13 @@ static enum farewell say_farewell(struct tls_connection *t)
 	char discarded[4096];
 	int r = tls_connection_close(t, deadline_us);
 
-	while (r >= 0) {
+	/* by the clock too: one that never stops sending never keeps a read waiting */
+	while (r >= 0 && loop_now_us() < deadline_us) {
 		r = tls_connection_read(t, discarded, sizeof(discarded), deadline_us);
 		if (r == 0)
 			return FAREWELL_CLOSED;
 	}
-	return r == -ETIMEDOUT ? FAREWELL_SILENT : FAREWELL_REFUSED;
+	return r >= 0 || r == -ETIMEDOUT ? FAREWELL_SILENT : FAREWELL_REFUSED;
 }
 
 static int say_failure(struct tls_side *s, const struct tls_connection *t, const char *where, int r)
