@@ -245,9 +245,14 @@ void tls_summary_tell(struct cli *c, const struct tls_summary *s)
 		cli_say(c, "  peer     showed no certificate");
 		return;
 	}
-	cli_say(c, "  peer     %s, %s%s%s", s->peer[0] ? s->peer : "names no URI",
+	cli_say(c, "  peer     %s, %s%s%s",
+		s->peer[0]	      ? s->peer
+		: s->not_after_s == 0 ? "has a certificate that cannot be read"
+				      : "names no URI",
 		cli_colour(c, s->is_verified ? CLI_GREEN : CLI_RED),
 		s->is_verified ? "verified" : "NOT VERIFIED", cli_colour(c, CLI_PLAIN));
+	if (s->not_after_s == 0)
+		return;
 	text_date(s->not_before_s, from);
 	text_date(s->not_after_s, to);
 	cli_say(c, "  valid    %s to %s", from, to);

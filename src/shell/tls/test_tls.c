@@ -583,6 +583,35 @@ static void two_names_and_authorities_as_leaves_are_refused_both_ways(void **sta
 	}
 }
 
+/* The leaf, and then the root as often as it takes. */
+static void lengthen(struct side *s, struct span chain[CHAIN_CERTS_MAX + 1])
+{
+	chain[0] = s->chain;
+	for (size_t i = 1; i <= CHAIN_CERTS_MAX; i++)
+		chain[i] = span_of(&root);
+	s->settings.chain = chain;
+	s->settings.n_chain = CHAIN_CERTS_MAX + 1;
+}
+
+static void a_chain_that_is_too_long_is_refused_both_ways(void **state)
+{
+	struct span chain[CHAIN_CERTS_MAX + 1];
+	struct pair p;
+
+	(void)state;
+	pair_init(&p);
+	lengthen(&p.server, chain);
+	shake(&p);
+	assert_refused(&p, "alert \"unknown CA\"", "the peer's chain is too long");
+	pair_close(&p);
+	pair_init(&p);
+	lengthen(&p.client, chain);
+	shake(&p);
+	assert_refused(&p, "the peer's chain is too long", "alert \"unknown CA\"");
+	assert_false(p.is_server_done);
+	pair_close(&p);
+}
+
 static void a_revoked_node_is_refused_both_ways(void **state)
 {
 	struct revoked entry = { 0 };
@@ -689,6 +718,26 @@ static void who_verifies_nothing_is_told_so(void **state)
 	assert_true(s.has_peer);
 	assert_false(s.is_verified);
 	assert_string_equal(s.peer, ALPHA);
+	pair_close(&p);
+}
+
+static void who_verifies_nothing_sees_the_leaf_of_any_chain(void **state)
+{
+	struct span chain[CHAIN_CERTS_MAX + 1];
+	struct tls_summary s;
+	struct pair p;
+
+	(void)state;
+	pair_init(&p);
+	lengthen(&p.server, chain);
+	p.client.settings.verifier = NULL;
+	p.server.settings.verifier = NULL;
+	shake(&p);
+	assert_agreed(&p);
+	tls_summarize(p.client.ssl, &s);
+	assert_false(s.is_verified);
+	assert_string_equal(s.peer, ALPHA);
+	assert_true(s.not_after_s > NOW);
 	pair_close(&p);
 }
 
@@ -838,11 +887,13 @@ int main(void)
 		cmocka_unit_test(expired_and_early_certificates_are_refused_both_ways),
 		cmocka_unit_test(another_authority_is_refused_both_ways),
 		cmocka_unit_test(two_names_and_authorities_as_leaves_are_refused_both_ways),
+		cmocka_unit_test(a_chain_that_is_too_long_is_refused_both_ways),
 		cmocka_unit_test(a_revoked_node_is_refused_both_ways),
 		cmocka_unit_test(another_node_than_expected_is_refused_both_ways),
 		cmocka_unit_test(policy_has_the_last_word),
 		cmocka_unit_test(a_client_without_certificate_is_refused_unless_nobody_asks),
 		cmocka_unit_test(who_verifies_nothing_is_told_so),
+		cmocka_unit_test(who_verifies_nothing_sees_the_leaf_of_any_chain),
 		cmocka_unit_test(a_damaged_client_share_is_refused_with_an_alert),
 		cmocka_unit_test(a_damaged_server_share_ends_the_handshake),
 	};

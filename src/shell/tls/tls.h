@@ -80,11 +80,11 @@ struct tls_summary {
 	char group_name[32];
 	bool is_hybrid;
 	char suite[48];
-	char alpn[TLS_LIST_MAX];   /* "" for none */
-	bool has_peer;		   /* the peer showed a certificate; then: */
-	bool is_verified;	   /* and the verifier accepted it */
-	char peer[SPIFFE_ID_SIZE]; /* its first URI, verified or not; "" for none */
-	int64_t not_before_s, not_after_s;
+	char alpn[TLS_LIST_MAX];	   /* "" for none */
+	bool has_peer;			   /* the peer showed a certificate; then: */
+	bool is_verified;		   /* and the verifier accepted it */
+	char peer[SPIFFE_ID_SIZE];	   /* its first URI, verified or not; "" for none */
+	int64_t not_before_s, not_after_s; /* 0 where it cannot be read */
 };
 
 /* Once the handshake is done. */

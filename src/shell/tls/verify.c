@@ -65,15 +65,14 @@ static void chain_done(struct chain *c)
 		OPENSSL_free((void *)(uintptr_t)c->certs[i].at);
 }
 
-/* Leaf first, as it was sent. False for a chain that is too long, which nobody of ours sends. */
+/* Leaf first, as it was sent. False for a chain that is too long, which nobody of ours sends; its
+ * beginning is there all the same. */
 static bool chain_of(X509_STORE_CTX *store, struct chain *ret)
 {
 	const STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(store);
 	int n = sent ? sk_X509_num(sent) : 0;
 
-	if (n < 1 || n > CHAIN_CERTS_MAX)
-		return false;
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n && i < CHAIN_CERTS_MAX; i++) {
 		unsigned char *der = NULL;
 		int len = i2d_X509(sk_X509_value(sent, i), &der);
 
@@ -81,7 +80,7 @@ static bool chain_of(X509_STORE_CTX *store, struct chain *ret)
 			return false;
 		ret->certs[ret->n++] = SPAN(der, (size_t)len);
 	}
-	return true;
+	return n >= 1 && n <= CHAIN_CERTS_MAX;
 }
 
 /* ---- judging ---- */
@@ -173,14 +172,19 @@ static int verify(X509_STORE_CTX *store, void *arg)
 
 	(void)arg;
 	if (v) {
+		bool fits = chain_of(store, &chain);
+
 		*v = (struct tls_verdict){ 0 };
-		code = X509_V_ERR_CERT_CHAIN_TOO_LONG;
-		(void)snprintf(v->reason, sizeof(v->reason), "the chain is too long");
-	}
-	if (v && chain_of(store, &chain)) {
-		v->reason[0] = '\0';
-		read_leaf(&chain, v);
-		code = c->verifier ? judge(c->verifier, &chain, v) : X509_V_OK;
+		if (chain.n > 0)
+			read_leaf(&chain, v);
+		if (!c->verifier) {
+			code = X509_V_OK;
+		} else if (fits) {
+			code = judge(c->verifier, &chain, v);
+		} else {
+			code = X509_V_ERR_CERT_CHAIN_TOO_LONG; /* unknown_ca */
+			(void)snprintf(v->reason, sizeof(v->reason), "chain is too long");
+		}
 	}
 	X509_STORE_CTX_set_error(store, code);
 	return code == X509_V_OK;
