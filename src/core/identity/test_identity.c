@@ -311,6 +311,57 @@ static void a_revoked_leaf_is_refused_and_its_siblings_are_not(void **state)
 	revocation_done(&t.revoked);
 }
 
+static void a_peer_verified_before_is_judged_again_by_what_has_changed(void **state)
+{
+	(void)state;
+	struct trust t = some_trust();
+	struct fake_cert another_root = a_root('S');
+	struct fake_cert leaf = a_leaf();
+	const struct span chain = SPAN(&leaf, sizeof(leaf));
+	struct revoked entry = { .node_id = node_id_of(&fake_ops, ALICE) };
+	struct peer_identity peer;
+
+	trust_set_bundle(&t);
+	assert_int_equal(revocation_add(&t.revoked, &entry), 0);
+	assert_int_equal(trust_verify_path(&t, &chain, 1, NOW, &peer), IDENTITY_OK);
+	assert_int_equal(trust_recheck(&t, &peer, NOW), IDENTITY_REVOKED);
+	revocation_done(&t.revoked);
+	assert_int_equal(trust_recheck(&t, &peer, NOW), IDENTITY_OK);
+	assert_int_equal(trust_recheck(&t, &peer, 999), IDENTITY_NOT_YET_VALID);
+	assert_int_equal(trust_recheck(&t, &peer, 2000), IDENTITY_EXPIRED);
+	(void)strcpy(t.domain, "other.mesh");
+	assert_int_equal(trust_recheck(&t, &peer, NOW), IDENTITY_WRONG_DOMAIN);
+	(void)strcpy(t.domain, "example.mesh");
+
+	t.roots[t.n_roots++] = SPAN(&another_root, sizeof(another_root));
+	trust_set_bundle(&t);
+	assert_int_equal(trust_recheck(&t, &peer, NOW), IDENTITY_NO_PATH);
+	t.n_roots--;
+	trust_set_bundle(&t);
+	assert_int_equal(trust_recheck(&t, &peer, NOW), IDENTITY_OK);
+}
+
+static void only_tls_takes_a_leaf_with_a_p256_key(void **state)
+{
+	(void)state;
+	struct trust t = some_trust();
+	struct fake_cert leaf = a_leaf();
+	const struct span chain = SPAN(&leaf, sizeof(leaf));
+	static const uint8_t zeros[MLDSA65_PK_LEN];
+	struct peer_identity peer;
+
+	assert_int_equal(trust_verify_tls(&t, &chain, 1, NOW, &peer), IDENTITY_OK);
+	assert_memory_equal(peer.pk, leaf.cert.pk, sizeof(peer.pk));
+	leaf.cert.is_mldsa65 = false;
+	assert_int_equal(trust_verify_tls(&t, &chain, 1, NOW, &peer), IDENTITY_KEY);
+	leaf.cert.is_p256 = true;
+	assert_int_equal(trust_verify_tls(&t, &chain, 1, NOW, &peer), IDENTITY_OK);
+	assert_memory_equal(peer.pk, zeros, sizeof(peer.pk)); /* nothing to handshake with */
+	assert_int_equal(trust_verify_path(&t, &chain, 1, NOW, &peer), IDENTITY_KEY);
+	leaf.cert.n_other_names = 1;
+	assert_int_equal(trust_verify_tls(&t, &chain, 1, NOW, &peer), IDENTITY_NAMES);
+}
+
 static void every_fault_has_a_text_of_its_own(void **state)
 {
 	(void)state;
@@ -552,6 +603,8 @@ int main(void)
 		cmocka_unit_test(an_id_that_hashes_to_node_id_0_is_refused),
 		cmocka_unit_test(a_chain_is_judged_whole),
 		cmocka_unit_test(a_revoked_leaf_is_refused_and_its_siblings_are_not),
+		cmocka_unit_test(a_peer_verified_before_is_judged_again_by_what_has_changed),
+		cmocka_unit_test(only_tls_takes_a_leaf_with_a_p256_key),
 		cmocka_unit_test(every_fault_has_a_text_of_its_own),
 		cmocka_unit_test(a_chain_is_read_back_and_no_truncation_is),
 		cmocka_unit_test(a_chain_has_one_to_four_certificates_and_a_bounded_length),
