@@ -70,6 +70,24 @@ static int dial_one(const struct addrinfo *a, uint64_t deadline_us)
 	return fd;
 }
 
+/* Of the time that is left each address may take as much as those after it, so that one from which
+ * nothing comes back does not take all of it. */
+static int dial_each(const struct addrinfo *found, uint64_t deadline_us)
+{
+	unsigned n_left = 0;
+	int r = -EHOSTUNREACH;
+
+	for (const struct addrinfo *a = found; a; a = a->ai_next)
+		n_left++;
+	for (const struct addrinfo *a = found; a && r < 0; a = a->ai_next, n_left--) {
+		uint64_t now_us = loop_now_us();
+		uint64_t left_us = deadline_us > now_us ? deadline_us - now_us : 0;
+
+		r = dial_one(a, now_us + left_us / n_left);
+	}
+	return r;
+}
+
 int tls_dial(const char *host, const char *port, uint64_t deadline_us, char ret_why[CLI_TEXT_SIZE])
 {
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
@@ -81,9 +99,7 @@ int tls_dial(const char *host, const char *port, uint64_t deadline_us, char ret_
 		(void)snprintf(ret_why, CLI_TEXT_SIZE, "%s", gai_strerror(r));
 		return -EHOSTUNREACH;
 	}
-	r = -EHOSTUNREACH;
-	for (const struct addrinfo *a = found; a && r < 0; a = a->ai_next)
-		r = dial_one(a, deadline_us);
+	r = dial_each(found, deadline_us);
 	freeaddrinfo(found);
 	if (r < 0)
 		(void)snprintf(ret_why, CLI_TEXT_SIZE, "%s", strerror(-r));
