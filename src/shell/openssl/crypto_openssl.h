@@ -38,7 +38,7 @@ int crypto_openssl_describe(struct crypto_description *ret);
 
 /* From here on OpenSSL's own private keys (P-256) lie in its secure heap: locked, fenced, in no
  * core file. In the process that will hold them, before it has any: locks are not inherited by a
- * child. -EPERM where it could not be locked, -ENOMEM. */
+ * child. -EPERM where it could not be locked, -ENOMEM, -EOPNOTSUPP with the address sanitizer. */
 int crypto_openssl_secure_heap(void);
 
 /* For shell/tls alone: the library context, with our provider loaded where it is needed. NULL and a
