@@ -29,7 +29,7 @@ static inline __attribute__((always_inline)) __m256i moves(int from, int at)
 	return _mm256_broadcastsi128_si256(half);
 }
 
-/* The n lowest bytes, n at most 16 and a constant. (A sanitized gcc 12 takes memcpy() here for one
+/* The n lowest bytes, n at most 16 and a constant. (Sanitized, gcc takes memcpy() here for one
  * to a null pointer.) */
 static inline __attribute__((always_inline)) void store_low(uint8_t *ret, __m128i v, const int n)
 {
@@ -55,10 +55,8 @@ static inline __attribute__((always_inline)) void pack_8(__m256i v, const int n,
 				  (uint64_t)_mm256_extract_epi64(pairs, 3) << 2 * n;
 		uint64_t word = first | second << 4 * n;
 
-		memcpy(ret, &word, n < 8 ? (size_t)n : 8);
 		second >>= n < 8 ? 0 : 64 - 4 * n;
-		if (n > 8)
-			memcpy(ret + 8, &second, (size_t)n - 8);
+		store_low(ret, _mm_set_epi64x((int64_t)second, (int64_t)word), n);
 		return;
 	}
 	pairs = _mm256_sllv_epi64(pairs, _mm256_set_epi64x(beyond, 0, beyond, 0));
