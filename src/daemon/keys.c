@@ -68,7 +68,7 @@ static int check_memory(struct daemon *d, int heap)
 			"memory of its own");
 	else
 		(void)snprintf(why, sizeof(why), "%zu KiB", memory.locked_bytes / 1024);
-	if (!is_locked && d->config->require_locked_memory == CONFIG_TRUE)
+	if (!is_locked && d->config->require_locked_memory)
 		return daemon_fatal(d, "memory_not_locked", why);
 	daemon_feature(d, "locked_memory", is_locked, why);
 	return 0;

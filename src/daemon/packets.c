@@ -199,14 +199,14 @@ void packets_check_tunnel(struct daemon *d)
 
 static unsigned tun_wanted(const struct config *c)
 {
-	return c->offload_tun == CONFIG_TRUE ? TUN_OFFLOADS_ALL : 0;
+	return c->offload_tun ? TUN_OFFLOADS_ALL : 0;
 }
 
 static unsigned udp_wanted(const struct config *c)
 {
-	return (c->offload_batch == CONFIG_TRUE ? 1U << UDP_OFFLOAD_BATCH : 0) |
-	       (c->offload_udp_gso == CONFIG_TRUE ? 1U << UDP_OFFLOAD_GSO : 0) |
-	       (c->offload_udp_gro == CONFIG_TRUE ? 1U << UDP_OFFLOAD_GRO : 0);
+	return (c->offload_batch ? 1U << UDP_OFFLOAD_BATCH : 0) |
+	       (c->offload_udp_gso ? 1U << UDP_OFFLOAD_GSO : 0) |
+	       (c->offload_udp_gro ? 1U << UDP_OFFLOAD_GRO : 0);
 }
 
 void packets_offload(struct daemon *d)
@@ -242,7 +242,7 @@ static const char *tun_why_off(const struct daemon *d, unsigned offload, const c
 {
 	if (tun_offloads(d->tun) & offload)
 		return NULL;
-	return d->options->config->offload_tun == CONFIG_TRUE ? missing
+	return d->options->config->offload_tun ? missing
 							      : "switched off in the configuration";
 }
 

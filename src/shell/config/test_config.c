@@ -73,6 +73,8 @@ static void every_default_passes_its_own_checks(void **state)
 	assert_string_equal(c->tun_name, "x0");
 	assert_int_equal(c->tun_mtu_bytes, 1344);
 	assert_int_equal(c->log_level, 6);
+	assert_true(c->offload_tun && c->offload_udp_gso && c->offload_udp_gro && c->offload_batch);
+	assert_false(c->require_locked_memory);
 	assert_int_equal(c->aead, CONFIG_AEAD_AUTO);
 	assert_int_equal(c->n_rules, 7);
 	assert_int_equal(c->peers_max, 1000);
@@ -80,6 +82,18 @@ static void every_default_passes_its_own_checks(void **state)
 	config_free(parse(""));
 	config_free(parse("---\n# nothing\n"));
 	config_free(parse("tun:\nlog:\n"));
+}
+
+static void a_switch_is_one_or_zero(void **state)
+{
+	struct config *c =
+		parse("offload: { tun: false }\nkeys: { require_locked_memory: true }\n");
+
+	(void)state;
+	assert_int_equal(c->offload_tun, 0);
+	assert_int_equal(c->offload_batch, 1);
+	assert_int_equal(c->require_locked_memory, 1);
+	config_free(c);
 }
 
 static void without_root_things_lie_in_the_xdg_directories(void **state)
@@ -500,6 +514,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(with_mistakes_elsewhere_the_socket_is_known_all_the_same),
 		cmocka_unit_test(every_default_passes_its_own_checks),
+		cmocka_unit_test(a_switch_is_one_or_zero),
 		cmocka_unit_test(without_root_things_lie_in_the_xdg_directories),
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(what_is_printed_is_read_back_the_same),

@@ -101,8 +101,8 @@ static int after(const struct tls_connection *c, int r, uint64_t deadline_us)
 		return 1;
 	case SSL_ERROR_SYSCALL:
 		return saved == EPIPE || saved == 0 ? -ECONNRESET : -saved;
-	default:
-		return ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
+	default: /* the first error: on top of it may lie that our alert could not be sent */
+		return ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
 			       ? -ECONNRESET
 			       : -EPROTO;
 	}
