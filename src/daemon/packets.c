@@ -242,8 +242,7 @@ static const char *tun_why_off(const struct daemon *d, unsigned offload, const c
 {
 	if (tun_offloads(d->tun) & offload)
 		return NULL;
-	return d->options->config->offload_tun ? missing
-							      : "switched off in the configuration";
+	return d->options->config->offload_tun ? missing : "switched off in the configuration";
 }
 
 void packets_features(const struct daemon *d, json_t *list)
