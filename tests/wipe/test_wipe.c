@@ -312,6 +312,7 @@ static void search_process(struct world *w, pid_t pid)
 		char mode[5];
 
 		/* "Anonymous:" begins with a hexadecimal digit too */
+		/* NOLINTNEXTLINE(cert-err34-c): the kernel wrote the numbers */
 		if (sscanf(line, "%lx-%lx %4s", &begin, &end, mode) == 3) {
 			from = begin;
 			to = end;

@@ -174,6 +174,7 @@ static bool has_flag(const void *p, const char *flag)
 		unsigned long from;
 		unsigned long to;
 
+		/* NOLINTNEXTLINE(cert-err34-c): the kernel wrote the numbers */
 		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
 			is_here = (uintptr_t)p >= from && (uintptr_t)p < to;
 		else if (is_here && strncmp(line, "VmFlags:", 8) == 0)
