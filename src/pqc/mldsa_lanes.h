@@ -200,6 +200,7 @@ static bool lanes_exceeds(const struct mldsa_poly *p, int32_t bound)
 static void lanes_widen(const int8_t *restrict from, struct mldsa_poly *restrict ret)
 {
 	for (unsigned i = 0; i < MLDSA_N; i++)
+		/* NOLINTNEXTLINE(cert-str34-c,bugprone-signed-char-misuse): numbers, no text */
 		ret->c[i] = from[i];
 }
 
