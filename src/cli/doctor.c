@@ -335,6 +335,12 @@ static void check_crypto(struct doctor *d)
 	     crypto.library,
 	     crypto.is_own_pq ? "the library's own"
 			      : "ours (provider x0pq): the library has them from 3.5 on");
+	for (unsigned i = 0; i < crypto.n_rows; i++)
+		if (crypto.rows[i].why[0])
+			tell(d, HEALTH_OK, "packet cipher", "", "%s is %s: %s",
+			     crypto.rows[i].algorithm,
+			     strcmp(crypto.rows[i].provider, "x0vaes") == 0 ? "ours" : "OpenSSL's",
+			     crypto.rows[i].why);
 }
 
 static void check_ports(struct doctor *d)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AES-256-GCM and ChaCha20-Poly1305: the key schedule is made once, a packet resets only
- * the nonce. */
+ * the nonce. AES-256-GCM is OpenSSL's or that of src/aesgcm: aead_choice.c. */
 #include <errno.h>
 #include <limits.h>
 
+#include "aesgcm/aesgcm.h"
 #include "shell/openssl/library.h"
 
 struct aead {
+	struct aesgcm *own; /* instead of the two below */
 	EVP_CIPHER_CTX *seal;
 	EVP_CIPHER_CTX *open;
 };
@@ -24,7 +26,7 @@ static const EVP_CIPHER *cipher_of(enum aead_algorithm alg)
 	return NULL; /* a value from the wire that is no algorithm */
 }
 
-struct aead *aead_new(enum aead_algorithm alg, const uint8_t key[AEAD_KEY_LEN])
+struct aead *aead_new_library(enum aead_algorithm alg, const uint8_t key[AEAD_KEY_LEN])
 {
 	const EVP_CIPHER *cipher = cipher_of(alg);
 	CLEANUP(aead_freep) struct aead *a = calloc(1, sizeof(*a));
@@ -42,35 +44,61 @@ struct aead *aead_new(enum aead_algorithm alg, const uint8_t key[AEAD_KEY_LEN])
 	return TAKE(a);
 }
 
+struct aead *aead_new_own(const uint8_t key[AEAD_KEY_LEN])
+{
+	CLEANUP(aead_freep) struct aead *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->own = aesgcm_new(key);
+	return a->own ? TAKE(a) : NULL;
+}
+
+struct aead *aead_new(enum aead_algorithm alg, const uint8_t key[AEAD_KEY_LEN])
+{
+	if (alg == AEAD_AES_256_GCM && aes_gcm_is_own())
+		return aead_new_own(key);
+	return aead_new_library(alg, key);
+}
+
 void aead_free(struct aead *a)
 {
 	if (!a)
 		return;
+	aesgcm_free(a->own);
 	EVP_CIPHER_CTX_free(a->seal); /* the ciphers wipe their key schedules */
 	EVP_CIPHER_CTX_free(a->open);
 	free(a);
 }
 
-int aead_seal(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span ad, struct span text,
-	      uint8_t *ret)
+static int seal_by_library(EVP_CIPHER_CTX *ctx, const uint8_t *nonce, struct span ad,
+			   struct span text, uint8_t *ret)
 {
 	int n = 0;
 	int last = 0;
 
 	if (text.len > INT_MAX - AEAD_TAG_LEN || ad.len > INT_MAX)
 		return -EINVAL;
-	if (EVP_EncryptInit_ex2(a->seal, NULL, NULL, nonce, NULL) != 1)
+	if (EVP_EncryptInit_ex2(ctx, NULL, NULL, nonce, NULL) != 1)
 		return -EIO;
-	if (ad.len && EVP_EncryptUpdate(a->seal, NULL, &n, ad.at, (int)ad.len) != 1)
+	if (ad.len && EVP_EncryptUpdate(ctx, NULL, &n, ad.at, (int)ad.len) != 1)
 		return -EIO;
 	n = 0;
-	if (text.len && EVP_EncryptUpdate(a->seal, ret, &n, text.at, (int)text.len) != 1)
+	if (text.len && EVP_EncryptUpdate(ctx, ret, &n, text.at, (int)text.len) != 1)
 		return -EIO;
-	if (EVP_EncryptFinal_ex(a->seal, ret + n, &last) != 1)
+	if (EVP_EncryptFinal_ex(ctx, ret + n, &last) != 1)
 		return -EIO;
-	if (EVP_CIPHER_CTX_ctrl(a->seal, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, ret + text.len) != 1)
+	if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_LEN, ret + text.len) != 1)
 		return -EIO;
 	return 0;
+}
+
+int aead_seal(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span ad, struct span text,
+	      uint8_t *ret)
+{
+	if (a->own)
+		return aesgcm_seal(a->own, nonce, ad, text, ret);
+	return seal_by_library(a->seal, nonce, ad, text, ret);
 }
 
 static int decrypt(EVP_CIPHER_CTX *ctx, const uint8_t *nonce, struct span ad, struct span text,
@@ -90,8 +118,8 @@ static int decrypt(EVP_CIPHER_CTX *ctx, const uint8_t *nonce, struct span ad, st
 	return EVP_DecryptFinal_ex(ctx, none, &n) == 1 ? 0 : -EKEYREJECTED;
 }
 
-int aead_open(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span ad, struct span text,
-	      uint8_t *ret)
+static int open_by_library(EVP_CIPHER_CTX *ctx, const uint8_t *nonce, struct span ad,
+			   struct span text, uint8_t *ret)
 {
 	uint8_t tag[AEAD_TAG_LEN]; /* copied before ret, which may be text, is written */
 	int r;
@@ -100,8 +128,16 @@ int aead_open(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span a
 		return -EINVAL;
 	text.len -= AEAD_TAG_LEN;
 	memcpy(tag, text.at + text.len, sizeof(tag));
-	r = decrypt(a->open, nonce, ad, text, tag, ret);
+	r = decrypt(ctx, nonce, ad, text, tag, ret);
 	if (r < 0)
 		bytes_wipe(ret, text.len);
 	return r;
+}
+
+int aead_open(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span ad, struct span text,
+	      uint8_t *ret)
+{
+	if (a->own)
+		return aesgcm_open(a->own, nonce, ad, text, ret);
+	return open_by_library(a->open, nonce, ad, text, ret);
 }

@@ -18,7 +18,20 @@
  * the library lacks something. The first call sets everything up. */
 const struct crypto_ops *openssl_crypto_ops(const char **ret_error);
 
+/* Who computes AES-256-GCM. Both give the same bytes. */
+enum aes_gcm {
+	AES_GCM_MEASURED, /* ours where the processor can and it is faster, measured at the first
+			     use; X0_AES_GCM=library or =own in the environment decides instead */
+	AES_GCM_LIBRARY,
+	AES_GCM_OWN, /* src/aesgcm */
+};
+
+/* For tests and measurements: of the whole process, for keys made from now on. -ENOTSUP where
+ * ours cannot run here. */
+int crypto_openssl_use_aes_gcm(enum aes_gcm who);
+
 #define CRYPTO_DESCRIPTION_ROWS 8
+#define CRYPTO_WHY_SIZE 128
 
 /* What is used, for `x0 doctor`. */
 struct crypto_description {
@@ -28,8 +41,9 @@ struct crypto_description {
 			   * the process had used it before us */
 	unsigned n_rows;
 	struct {
-		const char *algorithm; /* "ML-KEM-768" */
-		char provider[16];     /* "default", "x0pq" */
+		const char *algorithm;	   /* "ML-KEM-768" */
+		char provider[16];	   /* "default", "x0pq"; "x0vaes" is src/aesgcm */
+		char why[CRYPTO_WHY_SIZE]; /* of a choice measured at start; else "" */
 	} rows[CRYPTO_DESCRIPTION_ROWS];
 };
 

@@ -151,6 +151,17 @@ static void add_row(struct crypto_description *d, const char *algorithm,
 	d->n_rows++;
 }
 
+static void add_aes_gcm_row(struct crypto_description *d, const struct library *l)
+{
+	struct aes_gcm_choice choice = aes_gcm_choice();
+	unsigned row = d->n_rows;
+
+	add_row(d, "AES-256-GCM", EVP_CIPHER_get0_provider(l->aes_256_gcm));
+	if (choice.is_own)
+		(void)snprintf(d->rows[row].provider, sizeof(d->rows[row].provider), "x0vaes");
+	(void)snprintf(d->rows[row].why, sizeof(d->rows[row].why), "%s", choice.why);
+}
+
 int crypto_openssl_describe(struct crypto_description *ret)
 {
 	const struct library *l = library();
@@ -165,7 +176,7 @@ int crypto_openssl_describe(struct crypto_description *ret)
 	add_row(&d, "ML-DSA-65", EVP_SIGNATURE_get0_provider(l->mldsa65_signature));
 	add_row(&d, "SHA-256", EVP_MD_get0_provider(l->sha256));
 	add_row(&d, "HMAC", EVP_MAC_get0_provider(l->hmac));
-	add_row(&d, "AES-256-GCM", EVP_CIPHER_get0_provider(l->aes_256_gcm));
+	add_aes_gcm_row(&d, l);
 	add_row(&d, "ChaCha20-Poly1305", EVP_CIPHER_get0_provider(l->chacha20_poly1305));
 	*ret = d;
 	return 0;

@@ -45,6 +45,15 @@ int signing_key_wrap(EVP_PKEY *pkey, struct signing_key **ret);
 /* The kind of a public or private key; false when it is neither. */
 bool pkey_kind(const EVP_PKEY *pkey, enum key_kind *ret);
 
+struct aes_gcm_choice {
+	bool is_own;
+	char why[CRYPTO_WHY_SIZE]; /* for people */
+};
+
+/* As chosen by measurement or by force. The first call may measure. */
+struct aes_gcm_choice aes_gcm_choice(void);
+bool aes_gcm_is_own(void);
+
 /* The rows of crypto_ops, by file. */
 void hash_sha256(const struct span *parts, size_t n, uint8_t ret[SHA256_LEN]);
 void hash_hmac_sha256(struct span key, const struct span *parts, size_t n, uint8_t ret[SHA256_LEN]);
@@ -52,6 +61,9 @@ int x25519_public(const uint8_t secret[X25519_LEN], uint8_t ret[X25519_LEN]);
 int x25519_agree(const uint8_t secret[X25519_LEN], const uint8_t peer[X25519_LEN],
 		 uint8_t ret[X25519_LEN]);
 struct aead *aead_new(enum aead_algorithm alg, const uint8_t key[AEAD_KEY_LEN]);
+/* The two that aead_new() chooses from; NULL where there is no such cipher. */
+struct aead *aead_new_library(enum aead_algorithm alg, const uint8_t key[AEAD_KEY_LEN]);
+struct aead *aead_new_own(const uint8_t key[AEAD_KEY_LEN]); /* AES-256-GCM */
 void aead_free(struct aead *a);
 int aead_seal(struct aead *a, const uint8_t nonce[AEAD_NONCE_LEN], struct span ad, struct span text,
 	      uint8_t *ret);
