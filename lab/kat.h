@@ -70,6 +70,9 @@ kat_run kat_mldsa_sign, kat_mldsa_verify;
 kat_run kat_aes_gcm, kat_chacha20_poly1305, kat_ed25519, kat_x25519;
 kat_run kat_hkdf_sha256, kat_hkdf_sha384, kat_hkdf_sha512;
 
+/* A runner of kat_acvp.c's table. */
+kat_run kat_acvp_aes_gcm;
+
 /* Parameter sets by name: the row of mlkem_sizes or mldsa_sizes, or -1. */
 int kat_mlkem_set(const char *name);
 int kat_mldsa_set(const char *name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads ACVP files by their own header (draft-celi-acvp-ml-kem, draft-celi-acvp-ml-dsa):
+/* Reads ACVP files by their own header (draft-celi-acvp-ml-kem, draft-celi-acvp-ml-dsa,
+ * draft-celi-acvp-symmetric for AES-GCM):
  * prompt.json with the expectedResults.json beside it, matched by tgId and tcId, or
  * internalProjection.json, which holds both. */
 #include <stdio.h>
@@ -201,6 +202,7 @@ static const struct row {
 	{ "ML-DSA", "keyGen", mldsa_keygen_case },
 	{ "ML-DSA", "sigGen", mldsa_siggen_case },
 	{ "ML-DSA", "sigVer", mldsa_sigver_case },
+	{ "ACVP-AES-GCM", "", kat_acvp_aes_gcm },
 };
 
 static kat_run *find_row(const char *algorithm, const char *mode)

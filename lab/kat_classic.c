@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Wycheproof cases of the classical algorithms: through the program's own table of cryptography
- * where it offers the operation, otherwise through OpenSSL directly. */
+/* Cases of the classical algorithms, Wycheproof's and ACVP's: through the program's own table of
+ * cryptography where it offers the operation, otherwise through OpenSSL directly. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,14 +25,20 @@ struct aead_case {
 	uint8_t *opened, *sealed, *joined; /* room for ct, for msg and a tag, for ct and tag */
 };
 
-static bool load_aead(struct kat *k, const struct kat_case *c, struct aead_case *a)
+/* Of the test, or of its expected results where these come apart. */
+static struct span field(struct kat *k, const struct kat_case *c, const char *name)
 {
-	a->key = kat_hex(k, c->test, "key");
-	a->iv = kat_hex(k, c->test, "iv");
-	a->aad = kat_hex(k, c->test, "aad");
-	a->msg = kat_hex(k, c->test, "msg");
-	a->ct = kat_hex(k, c->test, "ct");
-	a->tag = kat_hex(k, c->test, "tag");
+	return kat_hex(k, json_object_get(c->test, name) ? c->test : c->expected, name);
+}
+
+static bool load_aead(struct kat *k, const struct kat_case *c, const char *msg, struct aead_case *a)
+{
+	a->key = field(k, c, "key");
+	a->iv = field(k, c, "iv");
+	a->aad = field(k, c, "aad");
+	a->msg = field(k, c, msg);
+	a->ct = field(k, c, "ct");
+	a->tag = field(k, c, "tag");
 	a->opened = kat_room(k, a->ct.len);
 	a->sealed = kat_room(k, a->msg.len + AEAD_TAG_LEN);
 	a->joined = kat_room(k, a->ct.len + a->tag.len);
@@ -45,49 +51,57 @@ static bool load_aead(struct kat *k, const struct kat_case *c, struct aead_case 
 	return true;
 }
 
-/* Both directions are run. An altered tag or ciphertext says nothing against sealing: opening
- * decides whether a case is refused. */
-static void judge_aead(struct kat *k, const struct kat_case *c, const struct aead_case *a,
-		       int r_open, int r_seal)
+/* What became of a case. */
+struct outcome {
+	bool is_known;	 /* false: the verdict is given, nothing is left to judge */
+	bool is_refused; /* by opening: an altered tag or ciphertext says nothing against sealing */
+	bool is_right;	 /* both directions came out as published */
+};
+
+static struct outcome outcome_of(const struct aead_case *a, int r_open, int r_seal)
 {
-	kat_judge(k, c, r_open < 0,
-		  kat_equal(SPAN(a->opened, a->ct.len), a->msg) && r_seal == 0 &&
-			  kat_equal(SPAN(a->sealed, a->msg.len + a->tag.len),
-				    SPAN(a->joined, a->ct.len + a->tag.len)));
+	return (struct outcome){
+		.is_known = true,
+		.is_refused = r_open < 0,
+		.is_right = kat_equal(SPAN(a->opened, a->ct.len), a->msg) && r_seal == 0 &&
+			    kat_equal(SPAN(a->sealed, a->msg.len + a->tag.len),
+				      SPAN(a->joined, a->ct.len + a->tag.len)),
+	};
 }
 
-static void run_evp_aead(struct kat *k, const struct kat_case *c, const char *cipher,
-			 const struct aead_case *a)
+static struct outcome run_evp_aead(struct kat *k, const char *cipher, bool is_valid,
+				   const struct aead_case *a)
 {
-	bool valid = strcmp(kat_text(c->test, "result"), "valid") == 0;
 	int r_open = evp_aead_open(cipher, a->key, a->iv, a->aad, a->ct, a->tag, a->opened);
 
-	if (valid && r_open == -EIO) {
+	if (is_valid && r_open == -EIO) {
 		kat_skip(k, 1, "%s: OpenSSL takes no IV of %zu bits", cipher, 8 * a->iv.len);
-		return;
+		return (struct outcome){ 0 };
 	}
-	judge_aead(k, c, a, r_open,
-		   evp_aead_seal(cipher, a->key, a->iv, a->aad, a->msg, a->sealed,
-				 a->sealed + a->msg.len, a->tag.len));
+	return outcome_of(a, r_open,
+			  evp_aead_seal(cipher, a->key, a->iv, a->aad, a->msg, a->sealed,
+					a->sealed + a->msg.len, a->tag.len));
 }
 
-static void run_program_aead(struct kat *k, const struct kat_case *c, enum aead_algorithm alg,
-			     const struct aead_case *a)
+static struct outcome run_program_aead(struct kat *k, const struct kat_case *c,
+				       enum aead_algorithm alg, const struct aead_case *a)
 {
 	const struct crypto_ops *ops = program_ops(k, c);
 	struct aead *aead = ops ? ops->aead_new(alg, a->key.at) : NULL;
+	struct outcome outcome;
 
 	if (!ops)
-		return;
+		return (struct outcome){ 0 };
 	if (!aead) {
 		kat_check(k, c, false, "the algorithm is not there");
-		return;
+		return (struct outcome){ 0 };
 	}
-	judge_aead(k, c, a,
-		   ops->aead_open(aead, a->iv.at, a->aad, SPAN(a->joined, a->ct.len + a->tag.len),
-				  a->opened),
-		   ops->aead_seal(aead, a->iv.at, a->aad, a->msg, a->sealed));
+	outcome = outcome_of(a,
+			     ops->aead_open(aead, a->iv.at, a->aad,
+					    SPAN(a->joined, a->ct.len + a->tag.len), a->opened),
+			     ops->aead_seal(aead, a->iv.at, a->aad, a->msg, a->sealed));
 	ops->aead_free(aead);
+	return outcome;
 }
 
 static bool fits_program(const struct aead_case *a)
@@ -96,33 +110,85 @@ static bool fits_program(const struct aead_case *a)
 	       a->tag.len == AEAD_TAG_LEN;
 }
 
-void kat_aes_gcm(struct kat *k, const struct kat_case *c)
+/* On both implementations, where this processor has both: the verdict is of the two. */
+static struct outcome run_program_aes_gcm(struct kat *k, const struct kat_case *c,
+					  const struct aead_case *a)
 {
-	struct aead_case a;
+	struct outcome one;
+	struct outcome other;
+
+	(void)crypto_openssl_use_aes_gcm(AES_GCM_LIBRARY);
+	one = run_program_aead(k, c, AEAD_AES_256_GCM, a);
+	if (one.is_known && crypto_openssl_use_aes_gcm(AES_GCM_OWN) == 0) {
+		other = run_program_aead(k, c, AEAD_AES_256_GCM, a);
+		if (other.is_known && (other.is_refused != one.is_refused ||
+				       (!one.is_refused && other.is_right != one.is_right))) {
+			kat_check(k, c, false, "OpenSSL's and ours differ");
+			other.is_known = false;
+		}
+		one = other;
+	}
+	(void)crypto_openssl_use_aes_gcm(AES_GCM_MEASURED);
+	return one;
+}
+
+static struct outcome run_aes_gcm(struct kat *k, const struct kat_case *c, bool is_valid,
+				  const struct aead_case *a)
+{
 	char cipher[32];
 
-	if (!load_aead(k, c, &a))
+	(void)snprintf(cipher, sizeof(cipher), "AES-%zu-GCM", 8 * a->key.len);
+	if (fits_program(a))
+		return run_program_aes_gcm(k, c, a);
+	if ((a->key.len != 16 && a->key.len != 24 && a->key.len != 32) || a->tag.len > AEAD_TAG_LEN)
+		return (struct outcome){ .is_known = true, .is_refused = true };
+	return run_evp_aead(k, cipher, is_valid, a);
+}
+
+void kat_aes_gcm(struct kat *k, const struct kat_case *c)
+{
+	bool is_valid = strcmp(kat_text(c->test, "result"), "valid") == 0;
+	struct outcome outcome;
+	struct aead_case a;
+
+	if (!load_aead(k, c, "msg", &a))
 		return;
-	(void)snprintf(cipher, sizeof(cipher), "AES-%zu-GCM", 8 * a.key.len);
-	if (fits_program(&a))
-		run_program_aead(k, c, AEAD_AES_256_GCM, &a);
-	else if ((a.key.len != 16 && a.key.len != 24 && a.key.len != 32) ||
-		 a.tag.len > AEAD_TAG_LEN)
-		kat_judge(k, c, true, false);
-	else
-		run_evp_aead(k, c, cipher, &a);
+	outcome = run_aes_gcm(k, c, is_valid, &a);
+	if (outcome.is_known)
+		kat_judge(k, c, outcome.is_refused, outcome.is_right);
+}
+
+void kat_acvp_aes_gcm(struct kat *k, const struct kat_case *c)
+{
+	bool is_valid = !json_is_false(json_object_get(c->expected, "testPassed"));
+	struct outcome outcome;
+	struct aead_case a;
+
+	if (strcmp(kat_text(c->group, "ivGen"), "internal") == 0) {
+		kat_skip(k, 1, "ACVP AES-GCM: the IV would be the implementation's to choose");
+		return;
+	}
+	if (!load_aead(k, c, "pt", &a))
+		return;
+	outcome = run_aes_gcm(k, c, is_valid, &a);
+	if (outcome.is_known)
+		kat_check(k, c,
+			  is_valid ? !outcome.is_refused && outcome.is_right : outcome.is_refused,
+			  outcome.is_refused ? "refused" : "accepted, or wrong output");
 }
 
 void kat_chacha20_poly1305(struct kat *k, const struct kat_case *c)
 {
+	struct outcome outcome;
 	struct aead_case a;
 
-	if (!load_aead(k, c, &a))
+	if (!load_aead(k, c, "msg", &a))
 		return;
-	if (fits_program(&a))
-		run_program_aead(k, c, AEAD_CHACHA20_POLY1305, &a);
-	else /* RFC 8439 has no other lengths of key, nonce and tag */
-		kat_judge(k, c, true, false);
+	outcome = fits_program(&a) ? run_program_aead(k, c, AEAD_CHACHA20_POLY1305, &a)
+				   /* RFC 8439 has no other lengths of key, nonce and tag */
+				   : (struct outcome){ .is_known = true, .is_refused = true };
+	if (outcome.is_known)
+		kat_judge(k, c, outcome.is_refused, outcome.is_right);
 }
 
 void kat_ed25519(struct kat *k, const struct kat_case *c)

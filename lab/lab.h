@@ -10,7 +10,7 @@
 #define LAB_EXIT_SKIPPED 77
 
 #define LAB_KAT_USAGE "x0-lab kat [--json] [--cpu portable|avx2|avx512] DIR_OR_FILE..."
-#define LAB_BENCH_USAGE "x0-lab bench crypto|handshake [--help] ..."
+#define LAB_BENCH_USAGE "x0-lab bench crypto|handshake|aead [--help] ..."
 
 #define LAB_SIM_USAGE \
 	"x0-lab sim [--nodes N] [--seed S] [--seeds N] [--scenario mixed|long|coldstart] [--json]"

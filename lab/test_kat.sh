@@ -50,6 +50,43 @@ echo '[1, 2]' >"$dir/other.json"
 } >"$dir/many.json"
 echo 'text' >"$dir/notes.txt"
 
+# gcm CT TAG PASSED: McGrew and Viega's test case 14, as ACVP writes it; then cases 1 and 33 of
+# NIST's sample for ACVP-AES-GCM
+mkdir "$dir/.acvp" "$dir/.split"
+gcm() {
+	cat <<END
+{"vsId": 0, "algorithm": "ACVP-AES-GCM", "revision": "1.0", "testGroups": [
+{"tgId": 1, "direction": "decrypt", "keyLen": 256, "ivLen": 96, "ivGen": "external", "tagLen": 128,
+"tests": [{"tcId": 1, "key": "$(printf %064d 0)", "iv": "$(printf %024d 0)", "aad": "",
+"pt": "$(printf %032d 0)", "ct": "$1", "tag": "$2", "testPassed": $3}]},
+{"tgId": 2, "direction": "encrypt", "keyLen": 128, "ivLen": 96, "ivGen": "external", "tagLen": 128,
+"tests": [{"tcId": 2, "key": "4B2CBE2158F5D6A28CC798DF4F99F777", "iv": "3851BAF79831605B75086E79",
+"aad": "4607F76F4FDA85DAFDC8CE085E0CE5", "pt": "", "ct": "", "testPassed": true,
+"tag": "9E557D92647C1510D4101EBEED0C52DD"},
+{"tcId": 3, "key": "886293D80F8E625971AE9436F8F4D50E", "iv": "22CD533018836F78FC884872",
+"aad": "", "pt": "", "ct": "", "tag": "D4B42FAEDDB5E9523921C1C29144A449", "testPassed": false}]},
+{"tgId": 3, "ivGen": "internal", "tests": [{"tcId": 4}]}]}
+END
+}
+gcm_ct=cea7403d4d606b6e074ec5d3baf39d18 gcm_tag=d0d1c8a799996bf0265b98b5d48ab919
+gcm $gcm_ct $gcm_tag true >"$dir/.acvp/right.json"
+gcm $gcm_ct d0d1c8a799996bf0265b98b5d48ab918 false >"$dir/.acvp/refused.json"
+gcm $gcm_ct d0d1c8a799996bf0265b98b5d48ab918 true >"$dir/.acvp/altered.json"
+gcm $gcm_ct $gcm_tag false >"$dir/.acvp/accepted.json"
+# prompt and answers apart, sealed and opened
+cat >"$dir/.split/prompt.json" <<END
+{"vsId": 0, "algorithm": "ACVP-AES-GCM", "testGroups": [
+{"tgId": 1, "direction": "encrypt", "tests": [{"tcId": 1, "key": "$(printf %064d 0)",
+"iv": "$(printf %024d 0)", "aad": "", "pt": "$(printf %032d 0)"}]},
+{"tgId": 2, "direction": "decrypt", "tests": [{"tcId": 2, "key": "$(printf %064d 0)",
+"iv": "$(printf %024d 0)", "aad": "00", "ct": "$gcm_ct", "tag": "$gcm_tag"}]}]}
+END
+cat >"$dir/.split/expectedResults.json" <<END
+{"vsId": 0, "algorithm": "ACVP-AES-GCM", "testGroups": [
+{"tgId": 1, "tests": [{"tcId": 1, "ct": "$gcm_ct", "tag": "$gcm_tag"}]},
+{"tgId": 2, "tests": [{"tcId": 2, "testPassed": false}]}]}
+END
+
 expect 0 '1 passed, 0 failed, 0 skipped' kat "$dir/right.json"
 expect 1 'FAILED tcId 1' kat "$dir/wrong.json"
 expect 1 'FAILED tcId 1' kat "$dir/accepted.json"
@@ -67,6 +104,11 @@ expect 1 'total: 1 passed, 6 failed, 75 skipped' kat "$dir"
 expect 1 '"failed": 6' kat --json "$dir"
 expect 0 '1 passed, 0 failed, 0 skipped' kat --cpu portable "$dir/right.json"
 expect 2 'usage:' kat --cpu mmx "$dir/right.json"
+expect 0 '3 passed, 0 failed, 1 skipped' kat "$dir/.acvp/right.json"
+expect 0 '3 passed, 0 failed, 1 skipped' kat "$dir/.acvp/refused.json"
+expect 1 'FAILED tcId 1' kat "$dir/.acvp/altered.json"
+expect 1 'FAILED tcId 1' kat "$dir/.acvp/accepted.json"
+expect 0 '2 passed, 0 failed, 0 skipped' kat "$dir/.split/prompt.json"
 expect 2 'usage:' kat
 expect 2 'usage:' kat --no-such-option
 expect 2 'no command' no-such-command

@@ -18,6 +18,7 @@ static const struct {
 } benchmarks[] = {
 	{ "crypto", bench_crypto, BENCH_CRYPTO_USAGE },
 	{ "handshake", bench_handshake, BENCH_HANDSHAKE_USAGE },
+	{ "aead", bench_aead, BENCH_AEAD_USAGE },
 };
 
 int lab_bench(int argc, char **argv)
