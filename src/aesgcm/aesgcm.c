@@ -64,17 +64,15 @@ int aesgcm_open(const struct aesgcm *a, const uint8_t nonce[AESGCM_NONCE_LEN], s
 		struct span text, uint8_t *ret)
 {
 	uint8_t tag[AESGCM_TAG_LEN];
-	bool is_authentic;
 
 	if (text.len < AESGCM_TAG_LEN || text.len - AESGCM_TAG_LEN > AESGCM_TEXT_MAX ||
 	    ad.len > AESGCM_AD_MAX)
 		return -EINVAL;
 	text.len -= AESGCM_TAG_LEN;
 	vaes512_decrypt(a, nonce, ad, text, ret, tag);
-	is_authentic = bytes_equal_ct(tag, text.at + text.len, sizeof(tag));
-	bytes_wipe(tag, sizeof(tag)); /* with it the packet could be forged */
-	if (is_authentic)
+	if (bytes_equal_ct(tag, text.at + text.len, sizeof(tag)))
 		return 0;
+	bytes_wipe(tag, sizeof(tag)); /* with it the packet could be forged */
 	bytes_wipe(ret, text.len);
 	return -EKEYREJECTED;
 }

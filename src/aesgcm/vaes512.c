@@ -191,8 +191,11 @@ INLINE void hash_vector(const struct hashing *h, unsigned i)
  * each round also hashes a vector. */
 INLINE void encrypt_blocks(const struct aesgcm *k, __m512i *v, unsigned n, const struct hashing *h)
 {
-	__m512i key = round_key(k, 0);
+	__m512i key;
 
+	/* Or the compiler reads the round keys once for all uses, and keeps copies on the stack. */
+	__asm__("" : "+r"(k));
+	key = round_key(k, 0);
 	UNROLL
 	for (unsigned i = 0; i < n; i++)
 		v[i] = _mm512_xor_si512(v[i], key);
