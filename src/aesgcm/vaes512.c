@@ -250,8 +250,10 @@ INLINE void store_text(const struct packet *p, const __m512i *v, unsigned n, __m
  * first after associated data where there is no text. */
 INLINE void add_lengths(struct packet *p, size_t ad_len)
 {
-	__m512i v = _mm512_zextsi128_si512(
-		_mm_set_epi64x((long long)(8 * ad_len), (long long)(8 * p->left)));
+	uint64_t ad_bits = 8 * (uint64_t)ad_len;
+	uint64_t text_bits = 8 * (uint64_t)p->left;
+	__m512i v =
+		_mm512_zextsi128_si512(_mm_set_epi64x((long long)ad_bits, (long long)text_bits));
 
 	if (p->left == 0)
 		v = _mm512_xor_si512(v, p->y);
