@@ -53,19 +53,18 @@ static int check_memory(struct daemon *d, int heap)
 
 	secret_describe(&memory);
 	(void)crypto_openssl_describe(&crypto);
-	is_locked = memory.unlocked_bytes == 0 && heap == 0 && !crypto.is_own_pq;
+	is_locked = memory.unlocked_bytes == 0 && heap == 0 && crypto.unlocked_key_bytes == 0;
 	if (memory.unlocked_bytes > 0)
 		(void)snprintf(why, sizeof(why), "private keys may be written to swap: %s",
 			       memory.why);
 	else if (heap < 0)
 		(void)snprintf(why, sizeof(why),
-			       "P-256 keys may be written to swap: OpenSSL's secure heap could not "
-			       "be locked (ulimit -l, LimitMEMLOCK=)");
-	else if (crypto.is_own_pq)
-		(void)snprintf(
-			why, sizeof(why),
-			"ML-DSA keys may be written to swap: OpenSSL from 3.5 on keeps them in "
-			"memory of its own");
+			       "keys that OpenSSL keeps may be written to swap: its secure heap "
+			       "could not be locked (ulimit -l, LimitMEMLOCK=)");
+	else if (crypto.unlocked_key_bytes > 0)
+		(void)snprintf(why, sizeof(why),
+			       "keys that OpenSSL keeps may be written to swap: its secure heap is "
+			       "full");
 	else
 		(void)snprintf(why, sizeof(why), "%zu KiB", memory.locked_bytes / 1024);
 	if (!is_locked && d->config->require_locked_memory)

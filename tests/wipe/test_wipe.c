@@ -34,8 +34,7 @@ struct needle {
 	char what[64];
 	uint8_t at[NEEDLE_MAX];
 	size_t len;
-	bool is_held;	  /* while the child works: it must be there, in protected memory */
-	bool is_librarys; /* it lies where OpenSSL wants it: ML-DSA keys from 3.5 on */
+	bool is_held; /* while the child works: it must be there, in protected memory */
 	unsigned n_plain, n_protected; /* found in the last search; and where: */
 	unsigned long plain_at;
 };
@@ -82,15 +81,6 @@ static void add_base64(struct world *w, const char *what, const uint8_t *at)
 	}
 }
 
-static void add_held_by_library(struct world *w, const char *what, const uint8_t *at, size_t len)
-{
-	struct crypto_description crypto;
-
-	assert_int_equal(crypto_openssl_describe(&crypto), 0);
-	add(w, what, at, len, true);
-	w->needles[w->n - 1].is_librarys = crypto.is_own_pq;
-}
-
 static void add_mldsa(struct world *w, const char *holder, const struct signing_key *key)
 {
 	static uint8_t priv[4032];
@@ -110,13 +100,13 @@ static void add_mldsa(struct world *w, const char *holder, const struct signing_
 							 seed, sizeof(seed), &len),
 			 1);
 	(void)snprintf(name, sizeof(name), "%s's ML-DSA seed", holder);
-	add_held_by_library(w, name, seed, sizeof(seed));
+	add(w, name, seed, sizeof(seed), true);
 	add_base64(w, name, seed);
 	assert_int_equal(
 		EVP_PKEY_get_octet_string_param(key->pkey, "priv", priv, sizeof(priv), &len), 1);
 	for (size_t i = 0; i < N_ELEMENTS(parts); i++) {
 		(void)snprintf(name, sizeof(name), "%s's ML-DSA key, %s", holder, parts[i].what);
-		add_held_by_library(w, name, priv + parts[i].at, NEEDLE_MAX);
+		add(w, name, priv + parts[i].at, NEEDLE_MAX, true);
 	}
 }
 
@@ -325,12 +315,12 @@ static void search_process(struct world *w, pid_t pid)
 	(void)close(mem);
 }
 
-static unsigned report_plain(const struct world *w, const char *when, bool is_held)
+static unsigned report_plain(const struct world *w, const char *when)
 {
 	unsigned n = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
-		if (w->needles[i].n_plain == 0 || (is_held && w->needles[i].is_librarys))
+		if (w->needles[i].n_plain == 0)
 			continue;
 		n++;
 		(void)fprintf(stderr, "%s: %s lies in ordinary memory, at %#lx\n", when,
@@ -394,11 +384,11 @@ static void check_held_and_given_back(bool is_encrypted)
 
 	wait_until_stopped(pid);
 	search_process(w, pid);
-	n_bad = report_plain(w, "held", true);
+	n_bad = report_plain(w, "held");
 	for (size_t i = 0; i < w->n; i++) {
 		const struct needle *n = &w->needles[i];
 
-		if (n->is_held && (n->is_librarys ? n->n_plain : n->n_protected) == 0) {
+		if (n->is_held && n->n_protected == 0) {
 			(void)fprintf(stderr, "held: %s was not found at all\n",
 				      w->needles[i].what);
 			n_bad++;
@@ -407,7 +397,7 @@ static void check_held_and_given_back(bool is_encrypted)
 	assert_int_equal(kill(pid, SIGCONT), 0);
 	wait_until_stopped(pid);
 	search_process(w, pid);
-	n_bad += report_plain(w, "given back", false);
+	n_bad += report_plain(w, "given back");
 	for (size_t i = 0; i < w->n; i++) {
 		if (w->needles[i].n_protected > 0) {
 			(void)fprintf(stderr, "given back: %s is still there\n",
@@ -534,7 +524,7 @@ static void a_core_file_of_a_process_at_work_has_no_secret(void **state)
 	}
 	w = world_new(true);
 	search_core(w, "clean");
-	assert_int_equal(report_plain(w, "core file", true), 0);
+	assert_int_equal(report_plain(w, "core file"), 0);
 	world_free(w);
 	w = world_new(true);
 	search_core(w, "leak");

@@ -39,6 +39,7 @@ struct crypto_description {
 	bool is_own_pq;	  /* ML-KEM and ML-DSA are the library's; ours is not loaded */
 	bool is_wiping;	  /* all memory OpenSSL gives back is wiped; false where another part of
 			   * the process had used it before us */
+	size_t unlocked_key_bytes; /* so far, that found no room in the secure heap */
 	unsigned n_rows;
 	struct {
 		const char *algorithm;	   /* "ML-KEM-768" */
@@ -50,9 +51,10 @@ struct crypto_description {
 /* -EIO where openssl_crypto_ops() gives NULL. */
 int crypto_openssl_describe(struct crypto_description *ret);
 
-/* From here on OpenSSL's own private keys (P-256) lie in its secure heap: locked, fenced, in no
- * core file. In the process that will hold them, before it has any: locks are not inherited by a
- * child. -EPERM where it could not be locked, -ENOMEM, -EOPNOTSUPP with the address sanitizer. */
+/* From here on private keys that OpenSSL keeps itself (P-256; from 3.5 on ML-DSA too) lie in its
+ * secure heap: locked, fenced, in no core file. In the process that will hold them, before it has
+ * any: locks are not inherited by a child. -EPERM where it could not be locked, -ENOMEM,
+ * -EOPNOTSUPP with the address sanitizer. */
 int crypto_openssl_secure_heap(void);
 
 /* For shell/tls alone: the library context, with our provider loaded where it is needed. NULL and a

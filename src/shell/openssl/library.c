@@ -62,35 +62,90 @@ static const char *open_pq(struct library *l)
 	return l->nid_mldsa65 != NID_undef ? NULL : "OpenSSL: ML-DSA-65 has no identifier";
 }
 
-/* OpenSSL 3.0 gives back some of what it decodes keys from without wiping it. So all of what it
- * gives back is wiped, here. */
+/* ---- the library's memory ---- */
+
+/* Where the library keeps ML-DSA keys itself it takes their memory like any other. So whatever it
+ * takes while a key is made or read comes from its secure heap; given back it is told by where it
+ * lies. */
+static _Thread_local bool is_key_scope;
+static _Atomic size_t unlocked_key_bytes;
+
+void key_scope_begin(void)
+{
+	is_key_scope = library()->is_own_pq && CRYPTO_secure_malloc_initialized();
+}
+
+void key_scope_end(void)
+{
+	is_key_scope = false;
+}
+
+/* NULL: used up, and counted. The library reports that as an error, for which it takes memory. */
+static void *take_secure(size_t len, const char *file, int line)
+{
+	bool was_key_scope = is_key_scope;
+	void *p;
+
+	is_key_scope = false;
+	(void)ERR_set_mark();
+	p = CRYPTO_secure_malloc(len, file, line);
+	(void)ERR_pop_to_mark();
+	is_key_scope = was_key_scope;
+	if (!p)
+		unlocked_key_bytes += len;
+	return p;
+}
+
 static void *take(size_t len, const char *file, int line)
 {
-	(void)file;
-	(void)line;
-	return malloc(len);
+	void *p = is_key_scope ? take_secure(len, file, line) : NULL;
+
+	return p ? p : malloc(len);
+}
+
+/* OpenSSL 3.0 gives back some of what it decodes keys from without wiping it. So all of what it
+ * gives back is wiped, here. */
+static void give_back(void *p, const char *file, int line)
+{
+	if (CRYPTO_secure_allocated(p))
+		CRYPTO_secure_free(p, file, line); /* wipes as well */
+	else
+		heap_free_wiped(p);
+}
+
+static void *take_more_secure(void *p, size_t len, const char *file, int line)
+{
+	size_t old_len = CRYPTO_secure_actual_size(p);
+	void *grown;
+
+	if (len <= old_len)
+		return p;
+	grown = take_secure(len, file, line);
+	if (!grown)
+		grown = malloc(len);
+	if (!grown)
+		return NULL;
+	memcpy(grown, p, old_len);
+	CRYPTO_secure_free(p, file, line);
+	return grown;
 }
 
 static void *take_more(void *p, size_t len, const char *file, int line)
 {
-	(void)file;
-	(void)line;
+	if (!p)
+		return take(len, file, line);
 	if (len == 0) {
-		heap_free_wiped(p);
+		give_back(p, file, line);
 		return NULL;
 	}
-	return heap_realloc_wiped(p, len);
+	return CRYPTO_secure_allocated(p) ? take_more_secure(p, len, file, line)
+					  : heap_realloc_wiped(p, len);
 }
 
-static void give_back(void *p, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	heap_free_wiped(p);
-}
-
-/* A power of two; many times what the P-256 keys of an authority and a node and their use take. */
-#define SECURE_HEAP_LEN 65536
+/* Powers of two. P-256 keys of an authority and a node and their use take a small part of the
+ * former. An ML-DSA-65 key of the library's takes 32 KB and, while it is read, twice that. */
+#define SECURE_HEAP_LEN (64U << 10)
+#define SECURE_HEAP_LEN_OWN_PQ (1U << 20)
 #define SECURE_HEAP_PIECE 32 /* the least that is taken from it */
 
 int crypto_openssl_secure_heap(void)
@@ -99,9 +154,10 @@ int crypto_openssl_secure_heap(void)
 	/* The leak check does not look into it, and takes for lost what is held from there. */
 	return -EOPNOTSUPP;
 #else
+	size_t len = library()->is_own_pq ? SECURE_HEAP_LEN_OWN_PQ : SECURE_HEAP_LEN;
 	int r = CRYPTO_secure_malloc_initialized()
 			? 1
-			: CRYPTO_secure_malloc_init(SECURE_HEAP_LEN, SECURE_HEAP_PIECE);
+			: CRYPTO_secure_malloc_init(len, SECURE_HEAP_PIECE);
 
 	return r == 1 ? 0 : r == 2 ? -EPERM : -ENOMEM;
 #endif
@@ -172,6 +228,7 @@ int crypto_openssl_describe(struct crypto_description *ret)
 	(void)snprintf(d.library, sizeof(d.library), "%s", OpenSSL_version(OPENSSL_VERSION));
 	d.is_own_pq = l->is_own_pq;
 	d.is_wiping = l->is_wiping;
+	d.unlocked_key_bytes = unlocked_key_bytes;
 	add_row(&d, "ML-KEM-768", EVP_KEM_get0_provider(l->mlkem768_kem));
 	add_row(&d, "ML-DSA-65", EVP_SIGNATURE_get0_provider(l->mldsa65_signature));
 	add_row(&d, "SHA-256", EVP_MD_get0_provider(l->sha256));

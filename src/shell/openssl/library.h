@@ -34,6 +34,10 @@ OSSL_LIB_CTX *lean_context_new(OSSL_LIB_CTX *full);
 /* Never NULL; look at .error once, in openssl_crypto_ops() or a constructor. */
 const struct library *library(void);
 
+/* Around what makes or reads a private key, on this thread; not nested. */
+void key_scope_begin(void);
+void key_scope_end(void);
+
 struct signing_key {
 	EVP_PKEY *pkey;
 	enum key_kind kind;

@@ -151,8 +151,10 @@ int mldsa65_verify(const uint8_t pk[MLDSA65_PK_LEN], struct span message, struct
 
 int signing_key_from_seed(const uint8_t seed[32], struct signing_key **ret)
 {
-	EVP_PKEY *pkey =
-		key_from("ML-DSA-65", EVP_PKEY_KEYPAIR, OSSL_PKEY_PARAM_ML_DSA_SEED, seed, 32);
+	EVP_PKEY *pkey;
 
+	key_scope_begin();
+	pkey = key_from("ML-DSA-65", EVP_PKEY_KEYPAIR, OSSL_PKEY_PARAM_ML_DSA_SEED, seed, 32);
+	key_scope_end();
 	return pkey ? signing_key_wrap(pkey, ret) : -EIO;
 }

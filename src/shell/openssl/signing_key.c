@@ -60,8 +60,11 @@ int signing_key_wrap(EVP_PKEY *pkey, struct signing_key **ret)
 
 int signing_key_new_p256(struct signing_key **ret)
 {
-	EVP_PKEY *pkey = EVP_PKEY_Q_keygen(library()->ctx, NULL, "EC", "P-256");
+	EVP_PKEY *pkey;
 
+	key_scope_begin();
+	pkey = EVP_PKEY_Q_keygen(library()->ctx, NULL, "EC", "P-256");
+	key_scope_end();
 	return pkey ? signing_key_wrap(pkey, ret) : -EIO;
 }
 
@@ -189,17 +192,14 @@ static bool is_sound(EVP_PKEY *pkey)
 	return ctx && EVP_PKEY_pairwise_check(ctx) == 1;
 }
 
-int signing_key_open(struct span file, enum key_kind kind, struct span passphrase,
-		     struct signing_key **ret)
+static int read_key(struct span file, enum key_kind kind, struct span passphrase,
+		    struct signing_key **ret)
 {
 	struct signing_key *key = NULL;
 	EVP_PKEY *pkey = NULL;
 	struct wrapped w;
 	int r;
 
-	if (passphrase.len > SIGNING_KEY_PASSPHRASE_MAX)
-		return -EINVAL;
-	(void)ERR_set_mark();
 	r = unwrap(file, &w);
 	if (r == 0)
 		r = open_wrapped(&w, passphrase, &pkey);
@@ -210,13 +210,27 @@ int signing_key_open(struct span file, enum key_kind kind, struct span passphras
 		r = -EPROTO;
 	if (r == 0 && !is_sound(key->pkey))
 		r = -EBADMSG;
-	(void)ERR_pop_to_mark();
 	if (r < 0) {
 		signing_key_free(key);
 		return r;
 	}
 	*ret = key;
 	return 0;
+}
+
+int signing_key_open(struct span file, enum key_kind kind, struct span passphrase,
+		     struct signing_key **ret)
+{
+	int r;
+
+	if (passphrase.len > SIGNING_KEY_PASSPHRASE_MAX)
+		return -EINVAL;
+	(void)ERR_set_mark();
+	key_scope_begin();
+	r = read_key(file, kind, passphrase, ret);
+	key_scope_end();
+	(void)ERR_pop_to_mark();
+	return r;
 }
 
 int signing_key_load(struct span file, enum key_kind kind, struct signing_key **ret)

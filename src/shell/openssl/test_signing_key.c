@@ -324,6 +324,33 @@ static void the_encrypted_file_is_what_others_read(void **state)
 	buffer_done(&pem);
 }
 
+/* Only where the library keeps ML-DSA keys itself are they in its secure heap: that it is full is
+ * counted, and the keys work all the same. */
+static void keys_beyond_the_secure_heap_are_counted(void **state)
+{
+	enum {
+		KEYS = 64
+	};
+	struct signing_key *keys[KEYS] = { NULL };
+	struct crypto_description before, after;
+
+	(void)state;
+	assert_int_equal(crypto_openssl_describe(&before), 0);
+	if (!before.is_own_pq || crypto_openssl_secure_heap() == -EOPNOTSUPP) {
+		print_message("SKIPPED: the library keeps no ML-DSA keys in a secure heap here\n");
+		skip();
+	}
+	assert_int_equal(signing_key_from_seed(seed, &keys[0]), 0);
+	assert_int_equal(crypto_openssl_describe(&after), 0);
+	assert_int_equal(after.unlocked_key_bytes, 0);
+	for (unsigned i = 1; i < KEYS; i++)
+		assert_int_equal(signing_key_from_seed(seed, &keys[i]), 0);
+	assert_int_equal(crypto_openssl_describe(&after), 0);
+	assert_true(after.unlocked_key_bytes > 0);
+	for (unsigned i = 0; i < KEYS; i++)
+		signing_key_free(keys[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -337,6 +364,7 @@ int main(void)
 		cmocka_unit_test(one_key_in_the_clear_needs_no_passphrase),
 		cmocka_unit_test(passphrases_that_are_none_are_refused),
 		cmocka_unit_test(the_encrypted_file_is_what_others_read),
+		cmocka_unit_test(keys_beyond_the_secure_heap_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, make_key, NULL);
