@@ -10,7 +10,8 @@
 #include "base/bytes.h"
 #include "base/rng.h"
 
-#define RATE_BUCKETS 1024 /* of each level, shared by hash */
+#define RATE_BUCKETS 1024     /* of each level, shared by hash */
+#define RATE_DEAL_US 10000000 /* how long the same ones share a bucket; then all begin anew */
 
 enum rate_level {
 	RATE_HOST,
@@ -32,6 +33,7 @@ struct bucket {
 /* All zeros but for the key is nothing used. */
 struct rates {
 	uint8_t hash_key[16];
+	uint64_t dealt_us;
 	struct bucket of[N_RATES][RATE_BUCKETS];
 	struct bucket all;
 };
