@@ -65,10 +65,12 @@ static void drain(struct run *r)
 		arm(r);
 }
 
-static void on_datagram(void *arg, const struct endpoint *from, struct span datagram)
+static void on_datagram(void *arg, const struct endpoint *from, uint8_t traffic_class,
+			struct span datagram)
 {
 	struct run *r = arg;
 
+	(void)traffic_class;
 	joiner_input_datagram(r->joiner, from, datagram, loop_now_us());
 }
 

@@ -134,8 +134,10 @@ static json_t *counters(const struct daemon *d)
 		udp.sends += u->sends;
 		udp.receives += u->receives;
 		udp.kernel_dropped += u->kernel_dropped;
-		udp.failed +=
-			u->would_block + u->no_buffers + u->unreachable + u->refused + u->failed;
+		udp.held += u->held;
+		for (unsigned k = 0; k < UDP_N_CLASSES; k++)
+			udp.dropped[k] += u->dropped[k];
+		udp.failed += u->no_buffers + u->unreachable + u->refused + u->failed;
 	}
 	const struct {
 		const char *name;
@@ -160,6 +162,8 @@ static json_t *counters(const struct daemon *d)
 		{ "flow_denied", c.flow_denied },
 		{ "too_big", c.too_big },
 		{ "duplicates_sent", c.duplicates_sent },
+		{ "ecn_marked", c.ecn_marked },
+		{ "ecn_dropped", c.ecn_dropped },
 		{ "actions_dropped", c.actions_dropped },
 		{ "tun_dropped", d->tun_missing + tun.dropped },
 		{ "tun_malformed", tun.malformed },
@@ -169,6 +173,11 @@ static json_t *counters(const struct daemon *d)
 		{ "udp_messages_out", udp.sends },
 		{ "udp_overflow", udp.kernel_dropped },
 		{ "udp_unsent", udp.failed },
+		{ "queue_waited", udp.held },
+		{ "queue_dropped_control", udp.dropped[UDP_CONTROL] },
+		{ "queue_dropped_critical", udp.dropped[UDP_CRITICAL] },
+		{ "queue_dropped_interactive", udp.dropped[UDP_INTERACTIVE] },
+		{ "queue_dropped_bulk", udp.dropped[UDP_BULK] },
 		{ "policy_allowed", c.policy_allowed },
 		{ "policy_denied", c.policy_denied },
 		{ "handshakes_started", c.handshakes.started },

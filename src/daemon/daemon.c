@@ -379,6 +379,7 @@ static int make_node(struct daemon *d)
 		.entropy = kernel_entropy,
 		.aead_offer = aead_offer(d->config),
 		.mtu_bytes = (unsigned)d->config->tun_mtu_bytes,
+		.copies_dscp = d->config->qos_outer_dscp == 1,
 		.trust = { .ops = d->ops },
 		.network_keys = d->member->is.keys,
 		.n_network_keys = d->member->is.n_keys,
@@ -420,9 +421,7 @@ static int watch(struct daemon *d)
 	struct loop_fd *ignored_fd;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < d->n_udp; i++)
-		r = loop_fd_new(d->loop, udp_fd(d->udp[i]), LOOP_READABLE, packets_on_udp, d,
-				&ignored_fd);
+	r = packets_watch_udp(d);
 	if (r == 0)
 		r = packets_watch_tunnel(d);
 	if (r == 0)

@@ -78,6 +78,8 @@ struct daemon {
 	struct policy *policy;
 	struct node *node;
 	struct udp *udp[CONFIG_LISTEN_MAX];
+	struct loop_fd *udp_watch[CONFIG_LISTEN_MAX];
+	bool is_udp_blocked[CONFIG_LISTEN_MAX]; /* it is watched for writing too */
 	size_t n_udp;
 	struct tun *tun; /* NULL: none */
 	struct loop_fd *tun_watch;
@@ -113,7 +115,7 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE]);
 /* packets.c */
 bool packets_take(struct daemon *d, const struct node_action *a); /* false: not of its kinds */
 void packets_flush(struct daemon *d);
-void packets_on_udp(void *arg, unsigned events, uint64_t now_us);
+int packets_watch_udp(struct daemon *d);
 void packets_offload(struct daemon *d); /* of sockets just opened */
 int packets_open_tunnel(struct daemon *d, char why[KEEPER_WHY_SIZE]);
 int packets_watch_tunnel(struct daemon *d);

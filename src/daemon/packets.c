@@ -31,6 +31,17 @@ static struct udp *socket_for(const struct daemon *d, const struct endpoint *to)
 	return NULL;
 }
 
+static enum udp_class class_of(const struct node_action *a)
+{
+	static const enum udp_class classes[] = {
+		[CLASS_BULK] = UDP_BULK,
+		[CLASS_INTERACTIVE] = UDP_INTERACTIVE,
+		[CLASS_CRITICAL] = UDP_CRITICAL,
+	};
+
+	return a->is_control ? UDP_CONTROL : classes[a->class];
+}
+
 bool packets_take(struct daemon *d, const struct node_action *a)
 {
 	struct udp *u;
@@ -39,7 +50,7 @@ bool packets_take(struct daemon *d, const struct node_action *a)
 	case NODE_SEND:
 		u = socket_for(d, &a->endpoint);
 		if (u) /* the room counts what fails */
-			udp_queue(u, &a->endpoint, a->class != CLASS_BULK, a->data);
+			udp_queue(u, &a->endpoint, class_of(a), a->traffic_class, a->data);
 		return true;
 	case NODE_DELIVER:
 		if (d->tun)
@@ -52,10 +63,23 @@ bool packets_take(struct daemon *d, const struct node_action *a)
 	}
 }
 
+/* While something waits for room in the socket's buffer. */
+static void watch_blocked(struct daemon *d, size_t i)
+{
+	bool is_blocked = udp_is_blocked(d->udp[i]);
+
+	if (is_blocked == d->is_udp_blocked[i] || !d->udp_watch[i])
+		return;
+	d->is_udp_blocked[i] = is_blocked;
+	(void)loop_fd_set_events(d->udp_watch[i], LOOP_READABLE | (is_blocked ? LOOP_WRITABLE : 0));
+}
+
 void packets_flush(struct daemon *d)
 {
-	for (size_t i = 0; i < d->n_udp; i++)
+	for (size_t i = 0; i < d->n_udp; i++) {
 		udp_flush(d->udp[i]);
+		watch_blocked(d, i);
+	}
 	if (d->tun)
 		tun_flush(d->tun);
 }
@@ -70,11 +94,12 @@ static void end_batch(void *arg)
 	d->batch_us = loop_now_us();
 }
 
-static void on_datagram(void *arg, const struct endpoint *from, struct span datagram)
+static void on_datagram(void *arg, const struct endpoint *from, uint8_t traffic_class,
+			struct span datagram)
 {
 	struct daemon *d = arg;
 
-	node_input_datagram(d->node, from, datagram, d->batch_us);
+	node_input_marked(d->node, from, traffic_class, datagram, d->batch_us);
 }
 
 static void on_packet(void *arg, struct span packet)
@@ -88,15 +113,32 @@ static void on_packet(void *arg, struct span packet)
 	}
 }
 
-void packets_on_udp(void *arg, unsigned events, uint64_t now_us)
+static void on_udp(void *arg, unsigned events, uint64_t now_us)
 {
 	struct daemon *d = arg;
 
-	(void)events;
 	d->batch_us = now_us;
+	if (events & LOOP_WRITABLE)
+		packets_flush(d);
 	for (size_t i = 0; i < d->n_udp; i++)
 		(void)udp_receive(d->udp[i], on_datagram, end_batch, d);
 	daemon_drain(d);
+}
+
+int packets_watch_udp(struct daemon *d)
+{
+	struct loop_fd *ignored;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->n_udp; i++) {
+		int urgent = udp_urgent_fd(d->udp[i]);
+
+		r = loop_fd_new(d->loop, udp_fd(d->udp[i]), LOOP_READABLE, on_udp, d,
+				&d->udp_watch[i]);
+		if (r == 0 && urgent >= 0)
+			r = loop_fd_new(d->loop, urgent, LOOP_READABLE, on_udp, d, &ignored);
+	}
+	return r;
 }
 
 /* Somebody deleted the device. */
@@ -206,7 +248,8 @@ static unsigned udp_wanted(const struct config *c)
 {
 	return (c->offload_batch ? 1U << UDP_OFFLOAD_BATCH : 0) |
 	       (c->offload_udp_gso ? 1U << UDP_OFFLOAD_GSO : 0) |
-	       (c->offload_udp_gro ? 1U << UDP_OFFLOAD_GRO : 0);
+	       (c->offload_udp_gro ? 1U << UDP_OFFLOAD_GRO : 0) |
+	       (c->offload_urgent ? 1U << UDP_OFFLOAD_URGENT : 0);
 }
 
 void packets_offload(struct daemon *d)
@@ -251,6 +294,7 @@ void packets_features(const struct daemon *d, json_t *list)
 		[UDP_OFFLOAD_BATCH] = "offload.batch",
 		[UDP_OFFLOAD_GSO] = "offload.udp_gso",
 		[UDP_OFFLOAD_GRO] = "offload.udp_gro",
+		[UDP_OFFLOAD_URGENT] = "offload.urgent",
 	};
 
 	if (d->tun) {

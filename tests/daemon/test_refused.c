@@ -79,11 +79,13 @@ static struct udp *open_local(void)
 	return u;
 }
 
-static void on_datagram(void *arg, const struct endpoint *from, struct span datagram)
+static void on_datagram(void *arg, const struct endpoint *from, uint8_t traffic_class,
+			struct span datagram)
 {
 	unsigned *n = arg;
 
 	(void)from;
+	(void)traffic_class;
 	CHECK(datagram.len == 100 && datagram.at[0] == *n);
 	(*n)++;
 }
@@ -98,7 +100,7 @@ static void run_arrives(struct udp *a, struct udp *b)
 	udp_local(b, &to);
 	for (unsigned i = 0; i < RUN; i++) {
 		bytes[i][0] = (uint8_t)i;
-		udp_queue(a, &to, false, SPAN_OF(bytes[i]));
+		udp_queue(a, &to, UDP_BULK, 0, SPAN_OF(bytes[i]));
 	}
 	udp_flush(a);
 	while (n < RUN && poll(&p, 1, 1000) > 0)

@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)link_probe_input(
 			l, read_span(&r, r.left < LINK_PROBE_LEN ? r.left : LINK_PROBE_LEN),
 			now_us);
-		(void)link_received(l, sequence, size, sequence % 3 == 0, now_us);
+		(void)link_received(l, 0, sequence, size, sequence % 3 == 0, now_us);
 		sequence = (uint16_t)(sequence + size);
 		(void)link_tick(l, now_us);
 		while (link_next_probe(l, now_us, out))

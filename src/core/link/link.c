@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -49,9 +50,9 @@ struct link {
 	uint32_t flaps;
 
 	/* What we send. */
-	uint16_t sequence;
-	uint32_t id;	     /* of the newest probe sent */
-	uint32_t promise_id; /* of the first probe with the present promise */
+	uint16_t sequence[LINK_LANES]; /* the next */
+	uint32_t id;		       /* of the newest probe sent */
+	uint32_t promise_id;	       /* of the first probe with the present promise */
 	uint32_t promise_us;
 	uint32_t pace_us; /* kept; slower than before only once the neighbour knows the promise */
 	bool is_promise_known;
@@ -253,14 +254,15 @@ void link_free(struct link *l)
 
 void link_keys_changed(struct link *l)
 {
-	l->sequence = 0;
+	memset(l->sequence, 0, sizeof(l->sequence));
 	l->peer_id = 0; /* a neighbour that restarted does not know its old probes */
 	quality_restart(&l->quality);
 }
 
-uint16_t link_next_sequence(struct link *l)
+uint16_t link_next_sequence(struct link *l, unsigned lane)
 {
-	return l->sequence++;
+	assert(lane < LINK_LANES);
+	return l->sequence[lane]++;
 }
 
 static void note_payload(struct link *l, uint64_t now_us)
@@ -278,9 +280,11 @@ void link_sent(struct link *l, size_t len, bool is_payload, uint64_t now_us)
 		note_payload(l, now_us);
 }
 
-bool link_received(struct link *l, uint16_t sequence, size_t len, bool is_payload, uint64_t now_us)
+bool link_received(struct link *l, unsigned lane, uint16_t sequence, size_t len, bool is_payload,
+		   uint64_t now_us)
 {
-	quality_received(&l->quality, sequence, len, l->state != LINK_DOWN, now_us);
+	assert(lane < LINK_LANES);
+	quality_received(&l->quality, lane, sequence, len, l->state != LINK_DOWN, now_us);
 	hear(l, now_us);
 	if (is_payload)
 		note_payload(l, now_us);

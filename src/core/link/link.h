@@ -24,6 +24,7 @@
 #define LINK_HOLD_DOWN_MIN_US 1000000
 #define LINK_HOLD_DOWN_MAX_US 60000000
 #define LINK_CLEAN_PROBES 10
+#define LINK_LANES 16		  /* as many as a session may have */
 #define LINK_METRIC_MAX 0xffffffU /* infinity, in units of 10 us */
 
 enum link_state {
@@ -48,12 +49,13 @@ void link_free(struct link *l);
 /* A new session's keys start new sequence numbers; state and quality stay. */
 void link_keys_changed(struct link *l);
 
-/* The link sequence number for the next packet of any kind, probes included (per key epoch,
- * lane 0). */
-uint16_t link_next_sequence(struct link *l);
+/* The link sequence number for the next packet of a lane, of any kind. Lanes do not wait for each
+ * other on the way, so each counts for itself. */
+uint16_t link_next_sequence(struct link *l, unsigned lane);
 void link_sent(struct link *l, size_t len, bool is_payload, uint64_t now_us);
 /* An authentic packet with this sequence number arrived. Returns true when the state changed. */
-bool link_received(struct link *l, uint16_t sequence, size_t len, bool is_payload, uint64_t now_us);
+bool link_received(struct link *l, unsigned lane, uint16_t sequence, size_t len, bool is_payload,
+		   uint64_t now_us);
 
 /* Body of a probe (type 18), sealed as the inner part of an "ends here" packet:
  * flags 1 (1 ready, 2 answer, 4 echo) | 0 3 | interval_us 4 | probe id 4 | timestamp_us 8 |

@@ -97,80 +97,78 @@ void quality_init(struct quality *q, uint64_t now_us)
 
 void quality_restart(struct quality *q)
 {
-	q->has_sequence = false;
-	q->has_stranger = false;
+	memset(q->tracks, 0, sizeof(q->tracks));
 }
 
-static void start_at(struct quality *q, uint16_t sequence)
+static void start_at(struct track *t, struct totals *totals, uint16_t sequence)
 {
-	q->has_sequence = true;
-	q->has_stranger = false;
-	q->newest = sequence;
-	q->seen = 1;
-	q->totals.expected++;
-	q->totals.received++;
+	*t = (struct track){ .has_sequence = true, .newest = sequence, .seen = 1 };
+	totals->expected++;
+	totals->received++;
 }
 
-static void go_ahead(struct quality *q, uint16_t by, bool counts_gaps)
+static void go_ahead(struct track *t, struct totals *totals, uint16_t by, bool counts_gaps)
 {
-	q->newest = (uint16_t)(q->newest + by);
-	q->seen = by < 64 ? q->seen << by | 1 : 1;
-	q->totals.expected += counts_gaps ? by : 1;
-	q->totals.received++;
-	q->has_stranger = false;
+	t->newest = (uint16_t)(t->newest + by);
+	t->seen = by < 64 ? t->seen << by | 1 : 1;
+	totals->expected += counts_gaps ? by : 1;
+	totals->received++;
+	t->has_stranger = false;
 }
 
-static void come_late(struct quality *q, uint16_t by)
+static void come_late(struct track *t, struct totals *totals, uint16_t by)
 {
 	uint64_t bit = UINT64_C(1) << by;
 
-	if (q->seen & bit)
+	if (t->seen & bit)
 		return;
-	q->seen |= bit;
-	if (q->totals.received < q->totals.expected)
-		q->totals.received++;
+	t->seen |= bit;
+	if (totals->received < totals->expected)
+		totals->received++;
 }
 
 /* A number far away is believed when a second one comes near it: a stray of the previous keys
  * does not count as thousands lost, and a burst of loss does (as RFC 3550 appendix A.1). */
-static void come_from_afar(struct quality *q, uint16_t sequence, bool counts_gaps)
+static void come_from_afar(struct track *t, struct totals *totals, uint16_t sequence,
+			   bool counts_gaps)
 {
-	uint16_t since = (uint16_t)(sequence - q->stranger);
-	uint16_t ahead = (uint16_t)(sequence - q->newest);
+	uint16_t since = (uint16_t)(sequence - t->stranger);
+	uint16_t ahead = (uint16_t)(sequence - t->newest);
 
-	if (!q->has_stranger || since == 0 || since > QUALITY_REORDER) {
-		q->has_stranger = true;
-		q->stranger = sequence;
+	if (!t->has_stranger || since == 0 || since > QUALITY_REORDER) {
+		t->has_stranger = true;
+		t->stranger = sequence;
 		return;
 	}
 	if (ahead >= JUMP_MAX) {
-		start_at(q, sequence);
+		start_at(t, totals, sequence);
 		return;
 	}
-	go_ahead(q, ahead, counts_gaps);
-	q->totals.received++; /* the stranger; with it the jump's first packet is accounted for */
+	go_ahead(t, totals, ahead, counts_gaps);
+	totals->received++; /* the stranger; with it the jump's first packet is accounted for */
 	if (!counts_gaps)
-		q->totals.expected++;
-	q->seen |= UINT64_C(1) << since % 64;
+		totals->expected++;
+	t->seen |= UINT64_C(1) << since % 64;
 }
 
-void quality_received(struct quality *q, uint16_t sequence, size_t len, bool counts_gaps,
-		      uint64_t now_us)
+void quality_received(struct quality *q, unsigned lane, uint16_t sequence, size_t len,
+		      bool counts_gaps, uint64_t now_us)
 {
-	int16_t ahead = (int16_t)(uint16_t)(sequence - q->newest);
+	struct track *t = &q->tracks[lane];
+	int16_t ahead = (int16_t)(uint16_t)(sequence - t->newest);
 
 	window_advance(&q->second, &q->totals, now_us);
 	window_advance(&q->half_minute, &q->totals, now_us);
 	window_advance(&q->ten_minutes, &q->totals, now_us);
 	q->totals.bytes += len;
-	if (!q->has_sequence)
-		start_at(q, sequence);
+	if (!t->has_sequence)
+		start_at(t, &q->totals, sequence);
 	else if (ahead > 0 && ahead <= QUALITY_REORDER)
-		go_ahead(q, (uint16_t)ahead, counts_gaps);
+		go_ahead(t, &q->totals, (uint16_t)ahead, counts_gaps);
 	else if (ahead <= 0 && ahead > -QUALITY_REORDER)
-		come_late(q, (uint16_t)-ahead);
+		come_late(t, &q->totals, (uint16_t)-ahead);
 	else
-		come_from_afar(q, sequence, counts_gaps);
+		come_from_afar(t, &q->totals, sequence, counts_gaps);
 }
 
 void quality_rtt(struct quality *q, uint32_t rtt_us)

@@ -30,17 +30,22 @@ struct window {
 	struct totals slots[QUALITY_SLOTS_MAX];
 };
 
+/* Which numbers came in one lane. */
+struct track {
+	bool has_sequence;
+	uint16_t newest;   /* sequence number */
+	uint64_t seen;	   /* bit i: newest - i came */
+	bool has_stranger; /* a number far off came; one more near it is a jump */
+	uint16_t stranger;
+};
+
 struct quality {
 	struct totals totals;
 	struct window second;	   /* 10 x 100 ms */
 	struct window half_minute; /* 30 x 1 s */
 	struct window ten_minutes; /* 20 x 30 s */
 
-	bool has_sequence;
-	uint16_t newest;   /* sequence number */
-	uint64_t seen;	   /* bit i: newest - i came */
-	bool has_stranger; /* a number far off came; one more near it is a jump */
-	uint16_t stranger;
+	struct track tracks[LINK_LANES];
 
 	uint32_t rtt_us; /* smoothed (RFC 6298 section 2), 0 before the first */
 	uint32_t jitter_us;
@@ -59,8 +64,8 @@ void quality_init(struct quality *q, uint64_t now_us);
 /* Sequence numbers begin anew. */
 void quality_restart(struct quality *q);
 /* A packet came; while the link is down gaps are outage, not loss, and are not counted. */
-void quality_received(struct quality *q, uint16_t sequence, size_t len, bool counts_gaps,
-		      uint64_t now_us);
+void quality_received(struct quality *q, unsigned lane, uint16_t sequence, size_t len,
+		      bool counts_gaps, uint64_t now_us);
 void quality_rtt(struct quality *q, uint32_t rtt_us);
 /* Closes windows that ended. True when a 1 s window ended, and the class was judged if the
  * link is up. */

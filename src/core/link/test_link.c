@@ -41,7 +41,7 @@ static void put(struct pair *p, unsigned from, const uint8_t *probe, bool is_pay
 {
 	struct packet out = { .to = 1 - from, .at_us = p->now_us + p->delay_us };
 
-	out.sequence = link_next_sequence(p->end[from]);
+	out.sequence = link_next_sequence(p->end[from], 0);
 	link_sent(p->end[from], 100, is_payload, p->now_us);
 	if (probe) {
 		out.is_probe = true;
@@ -73,7 +73,7 @@ static void deliver(struct pair *p, const struct packet *in)
 	struct link *l = p->end[in->to];
 	enum link_state before = link_state(l);
 
-	(void)link_received(l, in->sequence, 100, !in->is_probe, p->now_us);
+	(void)link_received(l, 0, in->sequence, 100, !in->is_probe, p->now_us);
 	if (in->is_probe)
 		assert_true(link_probe_input(l, SPAN_OF(in->probe), p->now_us) >= 0);
 	note_state(p, in->to, before);
@@ -439,7 +439,7 @@ static void sequence_numbers_wrap_without_loss(void **state)
 
 	quality_init(&q, 0);
 	for (unsigned i = 0; i < 2000; i++)
-		quality_received(&q, sequence++, 10, true, MS(i));
+		quality_received(&q, 0, sequence++, 10, true, MS(i));
 	assert_int_equal(quality_loss_ppm(&q), 0);
 	assert_int_equal(q.totals.received, 2000);
 }
@@ -452,11 +452,11 @@ static void a_gap_is_loss_until_the_latecomer_comes_and_a_copy_counts_once(void 
 	quality_init(&q, 0);
 	for (uint16_t i = 0; i < 1000; i++) {
 		if (i != 500)
-			quality_received(&q, i, 10, true, i);
+			quality_received(&q, 0, i, 10, true, i);
 		if (i == 510) {
 			assert_int_equal(q.totals.expected - q.totals.received, 1);
-			quality_received(&q, 500, 10, true, i);
-			quality_received(&q, 500, 10, true, i);
+			quality_received(&q, 0, 500, 10, true, i);
+			quality_received(&q, 0, 500, 10, true, i);
 		}
 	}
 	assert_int_equal(q.totals.expected, 1000);
@@ -470,18 +470,33 @@ static void a_stray_number_is_ignored_and_a_burst_of_loss_is_not(void **state)
 
 	quality_init(&q, 0);
 	for (uint16_t i = 0; i < 10; i++)
-		quality_received(&q, i, 10, true, 0);
-	quality_received(&q, 40000, 10, true, 0); /* of the keys before */
-	quality_received(&q, 10, 10, true, 0);
+		quality_received(&q, 0, i, 10, true, 0);
+	quality_received(&q, 0, 40000, 10, true, 0); /* of the keys before */
+	quality_received(&q, 0, 10, 10, true, 0);
 	assert_int_equal(q.totals.expected, 11);
-	quality_received(&q, 1011, 10, true, 0); /* 1,000 were lost */
-	quality_received(&q, 1012, 10, true, 0);
+	quality_received(&q, 0, 1011, 10, true, 0); /* 1,000 were lost */
+	quality_received(&q, 0, 1012, 10, true, 0);
 	assert_int_equal(q.totals.expected, 1013);
 	assert_int_equal(q.totals.expected - q.totals.received, 1000);
-	quality_received(&q, 0, 10, true, 0); /* new keys */
-	quality_received(&q, 1, 10, true, 0);
-	quality_received(&q, 2, 10, true, 0);
+	quality_received(&q, 0, 0, 10, true, 0); /* new keys */
+	quality_received(&q, 0, 1, 10, true, 0);
+	quality_received(&q, 0, 2, 10, true, 0);
 	assert_int_equal(q.totals.expected - q.totals.received, 1000);
+}
+
+static void what_overtakes_in_another_lane_is_no_gap(void **state)
+{
+	(void)state;
+	struct quality q;
+
+	quality_init(&q, 0);
+	for (uint16_t i = 0; i < 1000; i++) {
+		quality_received(&q, 0, i, 10, true, i);
+		if (i % 100 == 0) /* each numbers for itself, from 0 */
+			quality_received(&q, LINK_LANES - 1, i / 100, 10, true, i);
+	}
+	assert_int_equal(q.totals.expected, 1010);
+	assert_int_equal(q.totals.received, 1010);
 }
 
 static void the_windows_forget(void **state)
@@ -491,7 +506,7 @@ static void the_windows_forget(void **state)
 
 	quality_init(&q, 0);
 	for (uint16_t i = 0; i < 200; i = (uint16_t)(i + 2))
-		quality_received(&q, i, 10, true, MS(i));
+		quality_received(&q, 0, i, 10, true, MS(i));
 	assert_in_range(quality_loss_ppm(&q), 490000, 510000);
 	(void)quality_tick(&q, true, SECONDS(32));
 	assert_int_equal(quality_loss_ppm(&q), 0);
@@ -525,7 +540,7 @@ static void run_quality(struct quality *q, unsigned n_seconds, unsigned per_seco
 {
 	for (unsigned s = 0; s < n_seconds; s++) {
 		for (unsigned i = 0; i < per_second; i++) {
-			quality_received(q, (*sequence)++, len, true, *now_us);
+			quality_received(q, 0, (*sequence)++, len, true, *now_us);
 			*now_us += SECONDS(1) / per_second;
 		}
 		(void)quality_tick(q, true, *now_us);
@@ -739,6 +754,7 @@ int main(void)
 		cmocka_unit_test(sequence_numbers_wrap_without_loss),
 		cmocka_unit_test(a_gap_is_loss_until_the_latecomer_comes_and_a_copy_counts_once),
 		cmocka_unit_test(a_stray_number_is_ignored_and_a_burst_of_loss_is_not),
+		cmocka_unit_test(what_overtakes_in_another_lane_is_no_gap),
 		cmocka_unit_test(the_windows_forget),
 		cmocka_unit_test(the_upper_bound_follows_the_rule_of_three),
 		cmocka_unit_test(excellent_needs_three_thousand_packets_and_five_windows),

@@ -108,6 +108,8 @@ bool node_next_action(struct node *n, struct node_action *ret)
 		if (ret->type == NODE_SEND) {
 			ret->endpoint = slot->action.endpoint;
 			ret->class = slot->action.class;
+			ret->is_control = slot->action.is_control;
+			ret->traffic_class = slot->action.traffic_class;
 		}
 	} else {
 		*ret = slot->action; /* with its event or request, longer than many a packet */
@@ -117,24 +119,36 @@ bool node_next_action(struct node *n, struct node_action *ret)
 	return true;
 }
 
-void node_send_datagram(struct node *n, const struct endpoint *to, enum wire_class class,
-			struct span datagram)
+/* RFC 4594 section 3.1, where codepoints are shown at all. */
+struct treatment node_control(const struct node *n)
+{
+	return (struct treatment){
+		.class = CLASS_CRITICAL,
+		.is_control = true,
+		.traffic_class = n->copies_dscp ? DSCP_CS6 : 0,
+	};
+}
+
+void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram)
 {
 	uint8_t *room = datagram.len <= NODE_DATAGRAM_MAX ? node_room(n) : NULL;
 
 	if (!room)
 		return;
 	memcpy(room, datagram.at, datagram.len);
-	node_send_room(n, to, class, datagram.len);
+	node_send_room(n, to, node_control(n), datagram.len);
 }
 
 /* The datagram lies in node_room(). */
-void node_send_room(struct node *n, const struct endpoint *to, enum wire_class class, size_t len)
+void node_send_room(struct node *n, const struct endpoint *to, struct treatment treatment,
+		    size_t len)
 {
 	struct node_action *a = node_act_in_room(n, NODE_SEND, len);
 
 	a->endpoint = *to;
-	a->class = class;
+	a->class = treatment.class;
+	a->is_control = treatment.is_control;
+	a->traffic_class = treatment.traffic_class;
 	n->counters.datagrams_out++;
 	n->counters.bytes_out += len;
 }
@@ -218,6 +232,7 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	(void)memcpy(n->domain, config->trust.domain, sizeof(n->domain));
 	overlay_address_of(n->ops, n->domain, n->self, n->address);
 	n->mtu_bytes = config->mtu_bytes;
+	n->copies_dscp = config->copies_dscp;
 	n->limits = config->limits;
 	n->identity = config->identity;
 	r = take_trust(n, &config->trust);
@@ -318,8 +333,7 @@ static void pump_handshakes(struct node *n)
 				path_send_unsealed(n, a.path.node_id, KIND_HANDSHAKE, HOP_TTL_MAX,
 						   SPAN(a.datagram, a.len));
 			else
-				node_send_datagram(n, &a.path.remote, CLASS_CRITICAL,
-						   SPAN(a.datagram, a.len));
+				node_send_datagram(n, &a.path.remote, SPAN(a.datagram, a.len));
 			break;
 		case HS_DONE:
 			greet_done(n, &a);
@@ -410,7 +424,14 @@ void node_pump(struct node *n)
 void node_input_datagram(struct node *n, const struct endpoint *from, struct span datagram,
 			 uint64_t now_us)
 {
+	node_input_marked(n, from, 0, datagram, now_us);
+}
+
+void node_input_marked(struct node *n, const struct endpoint *from, uint8_t traffic_class,
+		       struct span datagram, uint64_t now_us)
+{
 	n->now_us = now_us;
+	n->arrived = traffic_class;
 	n->counters.datagrams_in++;
 	n->counters.bytes_in += datagram.len;
 	path_input(n, from, datagram);
@@ -442,6 +463,7 @@ static void spoofed_tun(struct node *n, const struct inner *i)
 
 void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 {
+	enum wire_class class;
 	struct inner i;
 	struct peer *p;
 
@@ -476,8 +498,9 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 		return;
 	}
 	flows_outbound(n->flows, &i, now_us);
-	if (path_send(n, p, CLASS_BULK, packet) == -EAGAIN)
-		peer_wait(n, p, CLASS_BULK, packet);
+	class = class_of_packet(packet, &i);
+	if (path_send(n, p, class, packet) == -EAGAIN)
+		peer_wait(n, p, class, packet);
 	node_pump(n);
 }
 

@@ -50,6 +50,7 @@ struct node_config {
 	struct trust trust;			/* copied; its revocation list is taken over */
 	const struct network_key *network_keys; /* newest first; copied */
 	size_t n_network_keys;
+	bool copies_dscp;   /* inner codepoints are shown on the outside too (RFC 2983) */
 	unsigned n_workers; /* jobs given out at once, HS_WORKERS_MAX at most; 0: run at once */
 	/* The domain's authority only: */
 	const struct signing_key *root_key; /* ML-DSA root, borrowed */
@@ -66,6 +67,9 @@ void node_clock(struct node *n, uint64_t now_us, int64_t unix_ms);
 
 void node_input_datagram(struct node *n, const struct endpoint *from, struct span datagram,
 			 uint64_t now_us);
+/* The same, told the DSCP and ECN of the IP header it came in. */
+void node_input_marked(struct node *n, const struct endpoint *from, uint8_t traffic_class,
+		       struct span datagram, uint64_t now_us);
 void node_input_packet(struct node *n, struct span packet, uint64_t now_us); /* from the TUN */
 void node_tick(struct node *n, uint64_t now_us);
 uint64_t node_deadline_us(struct node *n);
@@ -136,8 +140,11 @@ struct node_issue {
 struct node_action {
 	enum node_action_type type;
 	struct endpoint endpoint;
-	struct span data;      /* borrowed until a call on the node other than node_next_action() */
-	enum wire_class class; /* NODE_SEND: what is not bulk goes first */
+	struct span data; /* borrowed until a call on the node other than node_next_action() */
+	/* NODE_SEND: what is not bulk goes first, and what is of the mesh itself before all. */
+	enum wire_class class;
+	bool is_control;
+	uint8_t traffic_class; /* DSCP and ECN for its IP header */
 	struct node_event event;
 	enum node_store store;
 	struct node_issue issue;
@@ -237,7 +244,8 @@ struct node_counters {
 	uint64_t packets_from_tun, packets_to_tun, relayed;
 	uint64_t unknown_index, forged, replayed, malformed;
 	uint64_t spoofed_inner, spoofed_tun, no_route, ttl_expired, queue_full, flow_denied,
-		too_big, duplicates_sent, actions_dropped, policy_allowed, policy_denied;
+		too_big, duplicates_sent, ecn_marked, ecn_dropped, actions_dropped, policy_allowed,
+		policy_denied;
 	struct hs_counters handshakes;
 	struct route_counters routes;
 };

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "base/units.h"
+#include "core/forward/class.h"
 #include "core/forward/forward.h"
 #include "core/link/stream.h"
 #include "core/node/node.h"
@@ -17,9 +18,10 @@
 #define OLD_NETWORK_KEY_US SECONDS(7 * 86400) /* the one before is answered this long */
 #define TRACES_PER_SECOND 50		      /* answers to traces, which prove no sender */
 #define OVERLAY_PREFIX_LEN 8 /* of an overlay address, before the node id: one for a domain */
-#define NODE_LANES 2	     /* lane 0 for packets, lane 1 for probes */
-#define LANE_PACKETS 0
+#define LANE_PACKETS 0	     /* bulk */
 #define LANE_PROBES 1
+#define LANE_URGENT WIRE_LANE_URGENT /* all that must not wait behind bulk at the receiver */
+#define NODE_LANES 3
 #define SUPERSEDED_US SECONDS(10) /* an older session still receives this long */
 #define CROSSING_US SECONDS(10)	  /* two handshakes this close together have crossed */
 #define INDEX_QUARANTINE_US SECONDS(180)
@@ -140,6 +142,13 @@ struct contact {
 	uint64_t backoff_us;
 };
 
+/* How a datagram is to be treated on its way out of the node. */
+struct treatment {
+	enum wire_class class;
+	bool is_control;       /* of the mesh itself */
+	uint8_t traffic_class; /* of its IP header */
+};
+
 struct action_slot {
 	struct node_action action;
 	uint8_t bytes[NODE_DATAGRAM_MAX];
@@ -154,6 +163,7 @@ struct node {
 	char domain[DOMAIN_MAX + 1];
 	uint8_t address[OVERLAY_ADDRESS_LEN];
 	unsigned mtu_bytes;
+	bool copies_dscp;
 	struct session_limits limits;
 	struct hs_identity identity;
 	struct trust trust; /* its roots are ours */
@@ -193,6 +203,7 @@ struct node {
 	uint64_t deadline_us;
 	bool deadline_is_known;
 	uint64_t now_us;       /* of the call under way */
+	uint8_t arrived;       /* traffic class of the datagram under way */
 	uint64_t tun_alarm_us; /* no spoofing event of the tunnel before this */
 	uint64_t renews_at;    /* the authority a renewal was asked of; 0 for none */
 	struct blob renewed;   /* its answer, behind the action NODE_RENEWED, until the next one */
@@ -206,11 +217,13 @@ struct node {
 struct node_action *node_act(struct node *n, enum node_action_type type, struct span data);
 uint8_t *node_room(struct node *n);
 struct node_action *node_act_in_room(struct node *n, enum node_action_type type, size_t len);
-void node_send_room(struct node *n, const struct endpoint *to, enum wire_class class, size_t len);
+void node_send_room(struct node *n, const struct endpoint *to, struct treatment treatment,
+		    size_t len);
+struct treatment node_control(const struct node *n);
 struct node_event *node_event(struct node *n, enum node_event_type type, uint64_t id);
 int64_t node_unix_s(const struct node *n);
-void node_send_datagram(struct node *n, const struct endpoint *to, enum wire_class class,
-			struct span datagram);
+/* Of the mesh itself: handshakes. */
+void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram);
 void node_pump(struct node *n);
 
 /* peers.c */

@@ -7,6 +7,29 @@
 
 #define E2E_AD_LEN 12 /* e2e index 4, counter 8 */
 
+_Static_assert(LINK_LANES == SESSION_LANES_MAX, "a link counts in whatever lane a peer may use");
+
+/* Lanes do not wait for each other: what overtakes bulk has its own, at both uses. */
+static unsigned lane_of(enum wire_class class)
+{
+	return class == CLASS_BULK ? LANE_PACKETS : LANE_URGENT;
+}
+
+static bool is_ip(struct span plaintext)
+{
+	return plaintext.len > 0 && plaintext.at[0] >> 4 >= 4;
+}
+
+/* The encapsulator's rules: ECN goes out as it is (RFC 6040 section 4.1, normal mode), and
+ * codepoints where they shall be seen (RFC 2983 section 4). */
+static struct treatment treatment_of(const struct node *n, enum wire_class class, uint8_t inner)
+{
+	return (struct treatment){
+		.class = class,
+		.traffic_class = n->copies_dscp ? inner : inner & ECN_MASK,
+	};
+}
+
 /* ---- sending ---- */
 
 enum link_state neighbour_state(void *node, uint64_t id)
@@ -44,11 +67,11 @@ static size_t seal_link(struct node *n, struct node_session *s, uint8_t type, un
 
 /* The datagram lies in node_room(). */
 static void send_room(struct node *n, struct node_session *s, const struct endpoint *to,
-		      enum wire_class class, size_t len, bool is_payload)
+		      struct treatment treatment, size_t len, bool is_payload)
 {
 	struct peer *p = s->peer;
 
-	node_send_room(n, to, class, len);
+	node_send_room(n, to, treatment, len);
 	s->spoke_us = n->now_us;
 	s->owes_us = NEVER_US;
 	if (is_payload && s->unanswered_us == NEVER_US)
@@ -61,18 +84,18 @@ static void send_room(struct node *n, struct node_session *s, const struct endpo
 		link_sent(p->neighbour->link, len, is_payload, n->now_us);
 }
 
-static uint16_t next_link_sequence(struct node_session *s)
+static uint16_t next_link_sequence(struct node_session *s, unsigned lane)
 {
-	return s->peer && s->peer->neighbour ? link_next_sequence(s->peer->neighbour->link) : 0;
+	return s->peer && s->peer->neighbour ? link_next_sequence(s->peer->neighbour->link, lane)
+					     : 0;
 }
 
 /* The short form, "ends here", to any address: path checks go to two. */
 static bool send_short(struct node *n, struct node_session *s, uint8_t type, unsigned lane,
-		       const struct endpoint *to, struct span plaintext, enum wire_class class)
+		       const struct endpoint *to, struct span plaintext, struct treatment treatment)
 {
 	const size_t around = WIRE_HEADER_LEN + HOP_SHORT_LEN + AEAD_TAG_LEN;
-	struct wire_hop hop = { .ttl = 1, .class = class };
-	bool is_payload = plaintext.len > 0 && plaintext.at[0] >> 4 >= 4;
+	struct wire_hop hop = { .ttl = 1, .class = treatment.class };
 	uint8_t *room, *part;
 	size_t len;
 
@@ -84,33 +107,35 @@ static bool send_short(struct node *n, struct node_session *s, uint8_t type, uns
 	if (!room)
 		return false;
 	part = room + WIRE_HEADER_LEN;
-	hop.link_sequence = next_link_sequence(s);
+	hop.link_sequence = next_link_sequence(s, lane);
 	wire_hop_encode_short(&hop, part);
 	memcpy(part + HOP_SHORT_LEN, plaintext.at, plaintext.len);
 	len = seal_link(n, s, type, lane, HOP_SHORT_LEN + plaintext.len, (struct span){ 0 }, room);
 	if (len == 0)
 		return false;
-	send_room(n, s, to, class, len, is_payload && type == WIRE_TRANSPORT);
+	send_room(n, s, to, treatment, len, type == WIRE_TRANSPORT && is_ip(plaintext));
 	return true;
 }
 
 void path_send_direct(struct node *n, struct node_session *s, const struct endpoint *to,
 		      struct span plaintext)
 {
-	(void)send_short(n, s, WIRE_TRANSPORT, LANE_PACKETS, to, plaintext, CLASS_CRITICAL);
+	(void)send_short(n, s, WIRE_TRANSPORT, LANE_URGENT, to, plaintext, node_control(n));
 }
 
 void path_send_probe(struct node *n, struct peer *p, struct span probe)
 {
 	(void)send_short(n, p->direct, WIRE_PROBE, LANE_PROBES, &p->neighbour->roam.current, probe,
-			 CLASS_CRITICAL);
+			 node_control(n));
 }
 
 /* One hop of the relayed form. */
-static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop, struct span payload)
+static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
+		     struct treatment treatment, struct span payload)
 {
 	const size_t around = WIRE_HEADER_LEN + HOP_LEN + HOP_OPTIONS_LEN + AEAD_TAG_LEN;
 	struct peer *p = peer_get(n, neighbour);
+	unsigned lane = lane_of(hop.class);
 	uint8_t *room;
 	size_t len;
 
@@ -123,12 +148,14 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop, st
 	room = node_room(n);
 	if (!room)
 		return false;
-	hop.link_sequence = next_link_sequence(p->direct);
+	hop.link_sequence = next_link_sequence(p->direct, lane);
 	len = wire_hop_encode(&hop, room + WIRE_HEADER_LEN);
-	len = seal_link(n, p->direct, WIRE_TRANSPORT, LANE_PACKETS, len, payload, room);
+	len = seal_link(n, p->direct, WIRE_TRANSPORT, lane, len, payload, room);
 	if (len == 0)
 		return false;
-	send_room(n, p->direct, &p->neighbour->roam.current, hop.class, len, hop.kind == KIND_DATA);
+	treatment.class = hop.class;
+	treatment.is_control = hop.kind != KIND_DATA;
+	send_room(n, p->direct, &p->neighbour->roam.current, treatment, len, hop.kind == KIND_DATA);
 	return true;
 }
 
@@ -146,18 +173,19 @@ static struct forward_plan plan_of(struct node *n, uint64_t destination, uint64_
 }
 
 /* Sends the relayed form where the routing table says. -ENETUNREACH, -EAGAIN. */
-static int send_routed(struct node *n, struct wire_hop *hop, uint64_t from, struct span payload)
+static int send_routed(struct node *n, struct wire_hop *hop, struct treatment treatment,
+		       uint64_t from, struct span payload)
 {
 	struct forward_plan plan = plan_of(n, hop->destination, from);
 	bool is_sent;
 
 	if (!plan.next)
 		return -ENETUNREACH;
-	is_sent = send_hop(n, plan.next, *hop, payload);
+	is_sent = send_hop(n, plan.next, *hop, treatment, payload);
 	if (plan.duplicate && !hop->is_duplicate) { /* a copy is not copied again at each hop */
 		hop->is_duplicate = true;
 		n->counters.duplicates_sent++;
-		is_sent |= send_hop(n, plan.duplicate, *hop, payload);
+		is_sent |= send_hop(n, plan.duplicate, *hop, treatment, payload);
 	}
 	return is_sent ? 0 : -EAGAIN;
 }
@@ -173,12 +201,12 @@ void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kin
 		.source = n->self,
 	};
 
-	if (send_routed(n, &hop, 0, payload) < 0)
+	if (send_routed(n, &hop, node_control(n), 0, payload) < 0)
 		n->counters.no_route++;
 }
 
 /* Seals once under the session's end-to-end key and sends along the route. */
-static int send_relayed(struct node *n, struct node_session *s, enum wire_class class,
+static int send_relayed(struct node *n, struct node_session *s, struct treatment treatment,
 			uint16_t flow_hash, struct span plaintext)
 {
 	uint8_t sealed[NODE_DATAGRAM_MAX];
@@ -186,7 +214,7 @@ static int send_relayed(struct node *n, struct node_session *s, enum wire_class 
 	struct session_ticket ticket;
 	struct wire_hop hop = {
 		.ttl = HOP_TTL_MAX,
-		.class = class,
+		.class = treatment.class,
 		.kind = KIND_DATA,
 		.flow_hash = flow_hash,
 		.destination = s->peer->id,
@@ -196,7 +224,8 @@ static int send_relayed(struct node *n, struct node_session *s, enum wire_class 
 
 	if (plaintext.len + AEAD_TAG_LEN > sizeof(sealed))
 		return -EMSGSIZE;
-	r = session_reserve(s->keys, SESSION_E2E, LANE_PACKETS, plaintext.len, n->now_us, &ticket);
+	r = session_reserve(s->keys, SESSION_E2E, lane_of(treatment.class), plaintext.len,
+			    n->now_us, &ticket);
 	if (r < 0)
 		return -EAGAIN;
 	hop.e2e_index = ticket.remote_index;
@@ -207,8 +236,8 @@ static int send_relayed(struct node *n, struct node_session *s, enum wire_class 
 	r = session_seal(s->keys, &ticket, SPAN_OF(ad), plaintext, sealed);
 	if (r < 0)
 		return r;
-	r = send_routed(n, &hop, 0, SPAN(sealed, plaintext.len + AEAD_TAG_LEN));
-	if (r == 0 && plaintext.at[0] >> 4 >= 4) {
+	r = send_routed(n, &hop, treatment, 0, SPAN(sealed, plaintext.len + AEAD_TAG_LEN));
+	if (r == 0 && is_ip(plaintext)) {
 		s->owes_us = NEVER_US;
 		if (s->unanswered_us == NEVER_US)
 			s->unanswered_us = n->now_us;
@@ -223,15 +252,17 @@ static int send_relayed(struct node *n, struct node_session *s, enum wire_class 
 int path_send(struct node *n, struct peer *p, enum wire_class class, struct span plaintext)
 {
 	uint64_t next = routes_next_hop(n->routes, p->id);
+	struct treatment treatment =
+		treatment_of(n, class, is_ip(plaintext) ? traffic_class(plaintext) : 0);
 	struct inner i;
 	uint16_t hash = 0;
 	bool is_near = peer_is_direct(p) && session_can_send(p->direct->keys, n->now_us);
 
 	if (is_near && next && next != p->id && link_state(p->neighbour->link) == LINK_UP)
 		is_near = false; /* the direct link is the worse way */
-	if (is_near && link_state(p->neighbour->link) == LINK_UP && class != CLASS_CRITICAL &&
-	    send_short(n, p->direct, WIRE_TRANSPORT, LANE_PACKETS, &p->neighbour->roam.current,
-		       plaintext, class))
+	if (is_near && link_state(p->neighbour->link) == LINK_UP &&
+	    send_short(n, p->direct, WIRE_TRANSPORT, lane_of(class), &p->neighbour->roam.current,
+		       plaintext, treatment))
 		return 0;
 	if (!next) {
 		n->counters.no_route++;
@@ -243,7 +274,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	}
 	if (inner_parse(plaintext, &i) == 0)
 		hash = inner_flow_hash(&i, n->flow_key);
-	return send_relayed(n, p->e2e, class, hash, plaintext);
+	return send_relayed(n, p->e2e, treatment, hash, plaintext);
 }
 
 static const struct endpoint *direct_endpoint(struct node *n, const struct node_session *s)
@@ -266,8 +297,8 @@ int path_send_session(struct node *n, struct node_session *s, struct span plaint
 	const struct endpoint *to = direct_endpoint(n, s);
 
 	if (!to)
-		return send_relayed(n, s, CLASS_CRITICAL, 0, plaintext);
-	if (!send_short(n, s, WIRE_TRANSPORT, LANE_PACKETS, to, plaintext, CLASS_CRITICAL))
+		return send_relayed(n, s, node_control(n), 0, plaintext);
+	if (!send_short(n, s, WIRE_TRANSPORT, LANE_URGENT, to, plaintext, node_control(n)))
 		return -EAGAIN;
 	return 0;
 }
@@ -321,11 +352,27 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 	return false;
 }
 
+/* The decapsulator's rules (RFC 6040 section 4.2): the mark the packet goes on with, or -1 to drop
+ * it. */
+static int congestion_mark(struct node *n, struct span packet)
+{
+	enum ecn inner = traffic_class(packet) & ECN_MASK;
+	int mark = ecn_decapsulated(inner, n->arrived & ECN_MASK);
+
+	if (mark < 0)
+		n->counters.ecn_dropped++;
+	else if (mark != (int)inner)
+		n->counters.ecn_marked++;
+	return mark;
+}
+
 /* The inner source must be the session peer's address, and the destination ours: this is what
  * makes a source address inside the overlay an identity. */
 static void deliver(struct node *n, struct peer *p, struct span packet)
 {
 	struct inner i;
+	uint8_t *room;
+	int mark;
 
 	if (inner_parse(packet, &i) < 0 || packet.len > n->mtu_bytes) {
 		n->counters.malformed++;
@@ -341,8 +388,17 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 	}
 	if (!flow_is_allowed(n, p, &i))
 		return;
-	if (node_act(n, NODE_DELIVER, packet))
-		n->counters.packets_to_tun++;
+	mark = congestion_mark(n, packet);
+	if (mark < 0)
+		return;
+	room = node_room(n);
+	if (!room)
+		return;
+	memcpy(room, packet.at, packet.len);
+	if (mark != (traffic_class(packet) & ECN_MASK))
+		ecn_set(room, packet.len, (enum ecn)mark);
+	(void)node_act_in_room(n, NODE_DELIVER, packet.len);
+	n->counters.packets_to_tun++;
 }
 
 /* What came out of a session, from its peer. from is NULL when it was relayed. */
@@ -415,7 +471,8 @@ static void relay(struct node *n, struct peer *from, struct wire_hop *hop, struc
 		return;
 	}
 	hop->ttl--;
-	r = send_routed(n, hop, from->id, payload);
+	/* As a router within the tunnel: congestion met so far goes on with it. */
+	r = send_routed(n, hop, treatment_of(n, hop->class, n->arrived), from->id, payload);
 	if (r == 0)
 		n->counters.relayed++;
 	else
@@ -476,7 +533,8 @@ void path_send_challenges(struct node *n, struct node_session *s)
 }
 
 static void link_heard(struct node *n, struct node_session *s, const struct endpoint *from,
-		       uint16_t sequence, size_t len, bool is_payload, bool is_newest)
+		       unsigned lane, uint16_t sequence, size_t len, bool is_payload,
+		       bool is_newest)
 {
 	struct peer *p = s->peer;
 
@@ -484,7 +542,7 @@ static void link_heard(struct node *n, struct node_session *s, const struct endp
 	p->received_packets++;
 	if (roam_received(&p->neighbour->roam, from, len, is_newest, &n->entropy, n->now_us))
 		path_send_challenges(n, s);
-	if (link_received(p->neighbour->link, sequence, len, is_payload, n->now_us))
+	if (link_received(p->neighbour->link, lane, sequence, len, is_payload, n->now_us))
 		neighbour_changed(n, p);
 }
 
@@ -501,7 +559,8 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 	}
 	is_payload = t->type == WIRE_TRANSPORT && inner.len > 0 && inner.at[0] >> 4 == 6;
 	if (!s->is_join)
-		link_heard(n, s, from, hop.link_sequence, opened.len, is_payload, is_newest);
+		link_heard(n, s, from, t->lane, hop.link_sequence, opened.len, is_payload,
+			   is_newest);
 	if (t->type == WIRE_PROBE) {
 		session_heard(n, s, false);
 		if (s->is_join || link_probe_input(s->peer->neighbour->link, inner, n->now_us) < 0)
@@ -558,7 +617,7 @@ static void transport_input(struct node *n, const struct endpoint *from, struct 
 		return;
 	}
 	if (sealed.len >= 2)
-		link_heard(n, s, from, load_u16(opened), datagram.len, true, is_newest);
+		link_heard(n, s, from, t.lane, load_u16(opened), datagram.len, true, is_newest);
 	session_heard(n, s, false);
 	relayed_input(n, s->peer, SPAN(opened, sealed.len), rest);
 }

@@ -25,6 +25,9 @@ enum wire_type {
 };
 
 #define WIRE_HEADER_LEN 16 /* of every datagram but the cookie reply */
+#define WIRE_LANE_AT 8 /* in the header of transport datagrams: first byte of the counter */
+/* The lane of what must not wait behind bulk: shown outside, so that a kernel can tell. */
+#define WIRE_LANE_URGENT 2
 #define WIRE_MAC_LEN 16	   /* each of mac1 and mac2 */
 #define WIRE_DATAGRAM_MAX 1500
 #define WIRE_HS_VERSION 1

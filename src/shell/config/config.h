@@ -61,7 +61,9 @@ struct config {
 	uint64_t log_format; /* enum log_format */
 	uint64_t aead;	     /* enum config_aead */
 	uint64_t peers_max;
-	uint64_t offload_tun, offload_udp_gso, offload_udp_gro, offload_batch; /* 0 or 1 */
+	uint64_t offload_tun, offload_udp_gso, offload_udp_gro, offload_batch,
+		offload_urgent; /* 0 or 1 */
+	uint64_t qos_outer_dscp; /* 1: copied */
 	char passphrase_file[CONFIG_TEXT_SIZE];				       /* "" for none */
 	uint64_t require_locked_memory;					       /* 0 or 1 */
 	uint64_t tls_groups; /* enum config_tls_groups */

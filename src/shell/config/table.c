@@ -90,6 +90,12 @@ static const struct config_key keys[] = {
 	  AT(offload_udp_gro) },
 	{ "offload.batch", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", false,
 	  "Several messages a system call: recvmmsg and sendmmsg.", "", AT(offload_batch) },
+	{ "offload.urgent", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", false,
+	  "A second socket at the same port for what must not queue behind bulk.", "",
+	  AT(offload_urgent) },
+	{ "qos.outer_dscp", CONFIG_CHOICE, "", "none", NULL, 0, 1, "none|copy", false,
+	  "Whether the codepoints of inner packets are shown outside too; ECN always is.", "copy",
+	  AT(qos_outer_dscp) },
 	{ "policy", CONFIG_RULES, "", POLICY_DEFAULT, NULL, 0, POLICY_RULES_MAX, "", true,
 	  "Who may do what. A forbid that matches wins over every allow; what no rule allows is "
 	  "denied.",

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include "shell/udp/backlog.h"
 #include "shell/udp/udp.h"
 
 #define UDP_MESSAGE_MAX 65536	  /* of a run of datagrams that arrive as one message */
@@ -12,11 +13,13 @@
 #define UDP_UNSEGMENTED_MAX 16	  /* destinations known to refuse UDP_SEGMENT */
 #define UDP_UNSEGMENTED_TRY 65536 /* datagrams until such a one is tried again */
 
-#define UDP_CONTROL_SIZE (CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(int)))
+/* Overflow, size of a run, traffic class. */
+#define UDP_CONTROL_SIZE (CMSG_SPACE(sizeof(uint32_t)) + 2 * CMSG_SPACE(sizeof(int)))
 
 struct outgoing {
 	struct endpoint to;
 	struct span datagram;
+	uint8_t traffic_class;
 	unsigned message; /* while flushing: the one it goes in */
 };
 
@@ -25,15 +28,21 @@ struct queue {
 	unsigned n;
 };
 
-struct udp {
+/* What one of the sockets receives into. */
+struct inlet {
 	int fd;
+	uint32_t overflow; /* SO_RXQ_OVFL as last told */
+	uint8_t *buffers;  /* UDP_BATCH or UDP_GRO_BATCH of buffer_size */
+};
+
+struct udp {
+	struct inlet main, urgent; /* urgent.fd: -1 without */
 	struct endpoint local;
 	struct udp_counters counters;
-	uint32_t overflow; /* SO_RXQ_OVFL as last told */
 	const char *why_off[UDP_N_OFFLOADS];
-	uint8_t *buffers; /* UDP_BATCH or UDP_GRO_BATCH of buffer_size */
-	size_t buffer_size;
-	struct queue urgent, normal;
+	size_t buffer_size; /* of each datagram or run */
+	struct queue queues[UDP_N_CLASSES];
+	struct backlog backlog;
 	/* The path to these cannot carry a segment of some size (EINVAL, EMSGSIZE). A ring. */
 	struct {
 		struct endpoint to;
@@ -44,3 +53,7 @@ struct udp {
 
 struct sockaddr_in6 udp_sockaddr(const struct endpoint *e);
 struct endpoint udp_endpoint(const struct sockaddr_in6 *a);
+int udp_set_options(int fd);
+
+/* urgent.c: 0, or a negative errno. */
+int udp_open_urgent(struct udp *u);

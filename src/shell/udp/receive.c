@@ -25,14 +25,14 @@ static bool is_on(const struct udp *u, enum udp_offload o)
 	return !u->why_off[o];
 }
 
-static unsigned batch_prepare(struct batch *b, struct udp *u)
+static unsigned batch_prepare(struct batch *b, const struct udp *u, const struct inlet *in)
 {
 	unsigned n = is_on(u, UDP_OFFLOAD_GRO) ? UDP_GRO_BATCH : UDP_BATCH;
 
 	if (!is_on(u, UDP_OFFLOAD_BATCH))
 		n = 1;
 	for (unsigned i = 0; i < n; i++) {
-		b->pieces[i] = (struct iovec){ u->buffers + i * u->buffer_size, u->buffer_size };
+		b->pieces[i] = (struct iovec){ in->buffers + i * u->buffer_size, u->buffer_size };
 		b->messages[i].msg_hdr = (struct msghdr){
 			.msg_name = &b->from[i],
 			.msg_namelen = sizeof(b->from[i]),
@@ -46,10 +46,14 @@ static unsigned batch_prepare(struct batch *b, struct udp *u)
 }
 
 /* The kernel counts what it dropped since the socket was made, in 32 bits that wrap; and tells
- * the size of the datagrams of a run. Returns that, 0 for a single one. */
-static size_t read_control(struct udp *u, struct msghdr *h)
+ * the size of the datagrams of a run, which it returns (0 for a single one), and their traffic
+ * class: runs of different ones are not put together. */
+static size_t read_control(struct udp *u, struct inlet *in, struct msghdr *h,
+			   uint8_t *ret_traffic_class)
 {
-	int segment = 0;
+	int segment = 0, wide;
+
+	*ret_traffic_class = 0;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
 		uint32_t total;
@@ -58,15 +62,20 @@ static size_t read_control(struct udp *u, struct msghdr *h)
 			memcpy(&segment, CMSG_DATA(c), sizeof(segment));
 		} else if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
 			memcpy(&total, CMSG_DATA(c), sizeof(total));
-			u->counters.kernel_dropped += (uint32_t)(total - u->overflow);
-			u->overflow = total;
+			u->counters.kernel_dropped += (uint32_t)(total - in->overflow);
+			in->overflow = total;
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS) {
+			memcpy(&wide, CMSG_DATA(c), sizeof(wide));
+			*ret_traffic_class = (uint8_t)wide;
+		} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS) {
+			*ret_traffic_class = *CMSG_DATA(c);
 		}
 	}
 	return segment > 0 ? (size_t)segment : 0;
 }
 
 static void hand_over(struct udp *u, const struct receiver *r, const struct endpoint *from,
-		      struct span datagram)
+		      uint8_t traffic_class, struct span datagram)
 {
 	if (datagram.len > UDP_DATAGRAM_MAX) {
 		u->counters.too_long++;
@@ -74,14 +83,15 @@ static void hand_over(struct udp *u, const struct receiver *r, const struct endp
 	}
 	u->counters.received++;
 	u->counters.received_bytes += datagram.len;
-	r->handler(r->arg, from, datagram);
+	r->handler(r->arg, from, traffic_class, datagram);
 }
 
-static unsigned take(struct udp *u, struct mmsghdr *m, const struct receiver *r)
+static unsigned take(struct udp *u, struct inlet *in, struct mmsghdr *m, const struct receiver *r)
 {
 	struct endpoint from = udp_endpoint(m->msg_hdr.msg_name);
 	const uint8_t *at = m->msg_hdr.msg_iov->iov_base;
-	size_t segment = read_control(u, &m->msg_hdr);
+	uint8_t traffic_class;
+	size_t segment = read_control(u, in, &m->msg_hdr, &traffic_class);
 	unsigned n = 0;
 
 	u->counters.receives++;
@@ -94,7 +104,8 @@ static unsigned take(struct udp *u, struct mmsghdr *m, const struct receiver *r)
 	for (size_t done = 0; done < m->msg_len || n == 0; done += segment, n++) {
 		size_t left = m->msg_len - done;
 
-		hand_over(u, r, &from, SPAN(at + done, left < segment ? left : segment));
+		hand_over(u, r, &from, traffic_class,
+			  SPAN(at + done, left < segment ? left : segment));
 	}
 	return n;
 }
@@ -108,15 +119,58 @@ static void pause_after(struct receiver *r, unsigned n, bool is_last)
 	r->pause(r->arg);
 }
 
+/* One batch of what is urgent: so much of it may go before each message of bulk. */
+static int receive_urgent(struct udp *u, struct receiver *r)
+{
+	struct batch b;
+	unsigned room;
+	int got;
+
+	if (u->urgent.fd < 0)
+		return 0;
+	room = batch_prepare(&b, u, &u->urgent);
+	do {
+		got = recvmmsg(u->urgent.fd, b.messages, room, MSG_DONTWAIT, NULL);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	unsigned n = 0;
+
+	for (int i = 0; i < got; i++) {
+		unsigned taken = take(u, &u->urgent, &b.messages[i], r);
+
+		n += taken;
+		pause_after(r, taken, false);
+	}
+	return (int)n;
+}
+
+/* Between two messages of bulk. */
+static int take_batch(struct udp *u, struct batch *b, int n_messages, struct receiver *r)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < n_messages; i++) {
+		unsigned taken = take(u, &u->main, &b->messages[i], r);
+		int urgent = receive_urgent(u, r);
+
+		if (urgent < 0)
+			return urgent;
+		n += taken + (unsigned)urgent;
+		pause_after(r, taken, false);
+	}
+	return (int)n;
+}
+
 int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg)
 {
 	struct receiver r = { .handler = handler, .pause = pause, .arg = arg };
+	int n = receive_urgent(u, &r);
 	struct batch b;
-	unsigned n = 0;
 
-	while (n < UDP_RECEIVE_MAX) {
-		unsigned room = batch_prepare(&b, u);
-		int got = recvmmsg(u->fd, b.messages, room, MSG_DONTWAIT, NULL);
+	while (n >= 0 && n < UDP_RECEIVE_MAX) {
+		unsigned room = batch_prepare(&b, u, &u->main);
+		int got = recvmmsg(u->main.fd, b.messages, room, MSG_DONTWAIT, NULL);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -124,15 +178,12 @@ int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg
 			break;
 		if (got < 0)
 			return -errno;
-		for (int i = 0; i < got; i++) {
-			unsigned taken = take(u, &b.messages[i], &r);
+		int taken = take_batch(u, &b, got, &r);
 
-			n += taken;
-			pause_after(&r, taken, false);
-		}
+		n = taken < 0 ? taken : n + taken;
 		if ((unsigned)got < room)
 			break;
 	}
 	pause_after(&r, 0, true);
-	return (int)n;
+	return n;
 }

@@ -5,6 +5,8 @@
 
 #include "shell/udp/internal.h"
 
+/* Size of a segment, traffic class. */
+#define CONTROL_SIZE (CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int)))
 #define MESSAGES_SEEN 8 /* a datagram joins one of the last messages, or begins one */
 
 /* Datagrams to one destination, all of the first one's size but the last, which may be shorter. */
@@ -18,20 +20,19 @@ struct message {
 struct flush {
 	struct udp *udp;
 	struct queue *queue;
+	enum udp_class class;
+	bool is_draining;
 	struct message messages[UDP_QUEUE_MAX];
 	unsigned n_messages;
 	struct mmsghdr headers[UDP_QUEUE_MAX];
 	struct sockaddr_in6 to[UDP_QUEUE_MAX];
 	struct iovec pieces[UDP_QUEUE_MAX];
-	_Alignas(struct cmsghdr) uint8_t control[UDP_QUEUE_MAX][CMSG_SPACE(sizeof(uint16_t))];
+	_Alignas(struct cmsghdr) uint8_t control[UDP_QUEUE_MAX][CONTROL_SIZE];
 };
 
 static void count_failure(struct udp_counters *c, int error, unsigned n)
 {
 	switch (error) {
-	case EAGAIN:
-		c->would_block += n;
-		break;
 	case ENOBUFS:
 	case ENOMEM:
 		c->no_buffers += n;
@@ -59,23 +60,109 @@ static void count_sent(struct udp_counters *c, unsigned n, size_t len)
 	c->sent_bytes += len;
 }
 
-int udp_send(struct udp *u, const struct endpoint *to, struct span datagram)
+/* ---- what the kernel is told beside the bytes ---- */
+
+static void add_control(struct msghdr *h, int level, int type, const void *value, size_t len)
 {
+	struct cmsghdr *c =
+		(struct cmsghdr *)(void *)((uint8_t *)h->msg_control + h->msg_controllen);
+
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(c), value, len);
+	h->msg_controllen += CMSG_SPACE(len);
+}
+
+/* segment: 0 for a single datagram. control has CONTROL_SIZE bytes. */
+static void fill_control(struct msghdr *h, uint8_t *control, const struct endpoint *to,
+			 uint16_t segment, uint8_t traffic_class)
+{
+	int wide = traffic_class;
+
+	h->msg_control = control;
+	h->msg_controllen = 0;
+	if (segment > 0)
+		add_control(h, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment));
+	if (traffic_class > 0 && endpoint_is_ipv4(to))
+		add_control(h, IPPROTO_IP, IP_TOS, &wide, sizeof(wide));
+	else if (traffic_class > 0)
+		add_control(h, IPPROTO_IPV6, IPV6_TCLASS, &wide, sizeof(wide));
+	if (h->msg_controllen == 0)
+		h->msg_control = NULL;
+}
+
+static struct iovec piece_of(struct span bytes)
+{
+	union {
+		const uint8_t *in;
+		void *out;
+	} at = { .in = bytes.at };
+
+	return (struct iovec){ at.out, bytes.len };
+}
+
+static int send_one(struct udp *u, const struct endpoint *to, uint8_t traffic_class,
+		    struct span datagram)
+{
+	_Alignas(struct cmsghdr) uint8_t control[CONTROL_SIZE];
 	struct sockaddr_in6 a = udp_sockaddr(to);
+	struct iovec piece = piece_of(datagram);
+	struct msghdr h = {
+		.msg_name = &a,
+		.msg_namelen = sizeof(a),
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+	};
 	ssize_t n;
 
+	fill_control(&h, control, to, 0, traffic_class);
 	do {
-		n = sendto(u->fd, datagram.at, datagram.len, MSG_DONTWAIT | MSG_NOSIGNAL,
-			   (struct sockaddr *)&a, sizeof(a));
+		n = sendmsg(u->main.fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0) {
-		int error = errno;
-
-		count_failure(&u->counters, error, 1);
-		return -error;
-	}
+	if (n < 0)
+		return -errno;
 	count_sent(&u->counters, 1, datagram.len);
 	return 0;
+}
+
+int udp_send(struct udp *u, const struct endpoint *to, struct span datagram)
+{
+	int r = send_one(u, to, 0, datagram);
+
+	if (r < 0)
+		count_failure(&u->counters, -r, 1);
+	return r;
+}
+
+/* ---- what has to wait ---- */
+
+static void hold(struct udp *u, enum udp_class class, const struct outgoing *o)
+{
+	if (backlog_push(&u->backlog, class, &o->to, o->traffic_class, o->datagram) < 0)
+		u->counters.dropped[class]++;
+	else
+		u->counters.held++;
+}
+
+static void send_or_hold(struct udp *u, enum udp_class class, const struct outgoing *o)
+{
+	int r = u->backlog.n > 0 ? -EAGAIN : send_one(u, &o->to, o->traffic_class, o->datagram);
+
+	if (r == -EAGAIN)
+		hold(u, class, o);
+	else if (r < 0)
+		count_failure(&u->counters, -r, 1);
+}
+
+static void send_or_drop(struct udp *u, enum udp_class class, const struct outgoing *o)
+{
+	int r = send_one(u, &o->to, o->traffic_class, o->datagram);
+
+	if (r == -EAGAIN)
+		u->counters.dropped[class]++;
+	else if (r < 0)
+		count_failure(&u->counters, -r, 1);
 }
 
 /* ---- which destinations take segments ---- */
@@ -116,9 +203,9 @@ static struct message *joinable(struct flush *f, const struct outgoing *o)
 
 		if (!endpoint_equal(&first->to, &o->to))
 			continue;
-		if (m->is_closed || m->n >= UDP_SEGMENTS_MAX ||
-		    o->datagram.len > first->datagram.len || o->datagram.len == 0 ||
-		    m->len + o->datagram.len > UDP_SEND_MAX)
+		if (m->is_closed || o->traffic_class != first->traffic_class ||
+		    m->n >= UDP_SEGMENTS_MAX || o->datagram.len > first->datagram.len ||
+		    o->datagram.len == 0 || m->len + o->datagram.len > UDP_SEND_MAX)
 			return NULL;
 		return m;
 	}
@@ -145,8 +232,6 @@ static void write_header(struct flush *f, unsigned i, struct iovec *pieces)
 	const struct message *m = &f->messages[i];
 	const struct outgoing *first = &f->queue->of[m->first];
 	struct msghdr *h = &f->headers[i].msg_hdr;
-	uint16_t segment = (uint16_t)first->datagram.len;
-	struct cmsghdr *c;
 
 	f->to[i] = udp_sockaddr(&first->to);
 	*h = (struct msghdr){
@@ -155,15 +240,8 @@ static void write_header(struct flush *f, unsigned i, struct iovec *pieces)
 		.msg_iov = pieces,
 		.msg_iovlen = 0,
 	};
-	if (m->n == 1)
-		return;
-	h->msg_control = f->control[i];
-	h->msg_controllen = sizeof(f->control[i]);
-	c = CMSG_FIRSTHDR(h);
-	c->cmsg_level = SOL_UDP;
-	c->cmsg_type = UDP_SEGMENT;
-	c->cmsg_len = CMSG_LEN(sizeof(segment));
-	memcpy(CMSG_DATA(c), &segment, sizeof(segment));
+	fill_control(h, f->control[i], &first->to, m->n > 1 ? (uint16_t)first->datagram.len : 0,
+		     first->traffic_class);
 }
 
 static void compose(struct flush *f)
@@ -179,12 +257,8 @@ static void compose(struct flush *f)
 	for (unsigned i = 0; i < f->queue->n; i++) {
 		const struct outgoing *o = &f->queue->of[i];
 		struct msghdr *h = &f->headers[o->message].msg_hdr;
-		union {
-			const uint8_t *in;
-			void *out;
-		} bytes = { .in = o->datagram.at };
 
-		h->msg_iov[h->msg_iovlen++] = (struct iovec){ bytes.out, o->datagram.len };
+		h->msg_iov[h->msg_iovlen++] = piece_of(o->datagram);
 	}
 }
 
@@ -195,8 +269,12 @@ static void send_singly(struct flush *f, unsigned message)
 	for (unsigned i = 0; i < f->queue->n; i++) {
 		const struct outgoing *o = &f->queue->of[i];
 
-		if (o->message == message)
-			(void)udp_send(f->udp, &o->to, o->datagram);
+		if (o->message != message)
+			continue;
+		if (f->is_draining) /* they wait already, and at the front */
+			send_or_drop(f->udp, f->class, o);
+		else
+			send_or_hold(f->udp, f->class, o);
 	}
 }
 
@@ -227,17 +305,21 @@ static void failed(struct flush *f, unsigned i, int error)
 	}
 }
 
-static void send_all(struct flush *f)
+/* Returns how many messages are dealt with: all but those that the socket has no room for. */
+static unsigned send_all(struct flush *f)
 {
 	unsigned at_once = f->udp->why_off[UDP_OFFLOAD_BATCH] ? 1 : f->n_messages;
+	unsigned i = 0;
 
-	for (unsigned i = 0; i < f->n_messages;) {
+	while (i < f->n_messages) {
 		unsigned left = f->n_messages - i;
-		int n = sendmmsg(f->udp->fd, &f->headers[i], left < at_once ? left : at_once,
+		int n = sendmmsg(f->udp->main.fd, &f->headers[i], left < at_once ? left : at_once,
 				 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
 		if (n < 0) {
 			failed(f, i++, errno);
 			continue;
@@ -245,37 +327,106 @@ static void send_all(struct flush *f)
 		for (int end = n; end > 0; end--, i++)
 			count_sent(&f->udp->counters, f->messages[i].n, f->messages[i].len);
 	}
+	return i;
 }
 
-static void flush(struct udp *u, struct queue *q)
+static unsigned send_queue(struct flush *f, struct udp *u, enum udp_class class, bool is_draining)
 {
+	f->udp = u;
+	f->queue = &u->queues[class];
+	f->class = class;
+	f->is_draining = is_draining;
+	f->n_messages = 0;
+	compose(f);
+	return send_all(f);
+}
+
+/* What does not go at once waits, and what comes after it waits behind it. */
+static void flush_class(struct udp *u, enum udp_class class)
+{
+	struct queue *q = &u->queues[class];
 	struct flush f;
+	unsigned done = 0;
+	bool is_waiting = u->backlog.n > 0;
 
 	if (q->n == 0)
 		return;
-	f.udp = u;
-	f.queue = q;
-	f.n_messages = 0;
-	compose(&f);
-	send_all(&f);
+	if (!is_waiting) {
+		done = send_queue(&f, u, class, false);
+		is_waiting = done < f.n_messages;
+	}
+	for (unsigned i = 0; is_waiting && i < q->n; i++)
+		if (done == 0 || q->of[i].message >= done)
+			hold(u, class, &q->of[i]);
 	q->n = 0;
+}
+
+/* ---- the backlog ---- */
+
+/* The first of a class that go to one destination: their messages follow each other. */
+static void take_run(struct udp *u, enum udp_class class)
+{
+	struct queue *q = &u->queues[class];
+	const struct held *first = backlog_at(&u->backlog, class, 0);
+
+	for (q->n = 0; q->n < UDP_SEGMENTS_MAX && q->n < u->backlog.classes[class].n; q->n++) {
+		const struct held *h = backlog_at(&u->backlog, class, q->n);
+
+		if (!endpoint_equal(&h->to, &first->to))
+			break;
+		q->of[q->n] = (struct outgoing){
+			.to = h->to,
+			.datagram = SPAN(h->bytes, h->len),
+			.traffic_class = h->traffic_class,
+		};
+	}
+}
+
+static void drain(struct udp *u)
+{
+	struct flush f;
+
+	while (u->backlog.n > 0) {
+		enum udp_class class = backlog_next(&u->backlog);
+		unsigned done, n = 0;
+
+		take_run(u, class);
+		done = send_queue(&f, u, class, true);
+		for (unsigned i = 0; i < done; i++)
+			n += f.messages[i].n;
+		backlog_pop(&u->backlog, class, n);
+		u->queues[class].n = 0;
+		if (done < f.n_messages)
+			return;
+	}
 }
 
 void udp_flush(struct udp *u)
 {
-	flush(u, &u->urgent);
-	flush(u, &u->normal);
+	bool was_blocked = u->backlog.n > 0;
+
+	for (unsigned i = 0; i < UDP_N_CLASSES; i++)
+		flush_class(u, (enum udp_class)i);
+	if (was_blocked)
+		drain(u);
 }
 
-void udp_queue(struct udp *u, const struct endpoint *to, bool is_urgent, struct span datagram)
+bool udp_is_blocked(const struct udp *u)
 {
-	struct queue *q = is_urgent ? &u->urgent : &u->normal;
+	return u->backlog.n > 0;
+}
+
+void udp_queue(struct udp *u, const struct endpoint *to, enum udp_class class,
+	       uint8_t traffic_class, struct span datagram)
+{
+	struct queue *q = &u->queues[class];
+	struct outgoing o = { .to = *to, .datagram = datagram, .traffic_class = traffic_class };
 
 	if (u->why_off[UDP_OFFLOAD_BATCH] && u->why_off[UDP_OFFLOAD_GSO]) {
-		(void)udp_send(u, to, datagram);
+		send_or_hold(u, class, &o);
 		return;
 	}
 	if (q->n == UDP_QUEUE_MAX)
 		udp_flush(u);
-	q->of[q->n++] = (struct outgoing){ .to = *to, .datagram = datagram };
+	q->of[q->n++] = o;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,16 +10,39 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "shell/udp/backlog.h"
 #include "shell/udp/udp.h"
+
+/* Stands in for the C library's: a socket whose buffer is full. */
+static unsigned n_until_full = UINT_MAX; /* messages */
+
+int sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+	unsigned room = n < n_until_full ? n : n_until_full;
+
+	if (room == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (n_until_full != UINT_MAX)
+		n_until_full -= room;
+	return (int)syscall(SYS_sendmmsg, fd, messages, room, flags);
+}
 
 struct inbox {
 	unsigned n;
 	struct endpoint from;
 	uint8_t last[UDP_DATAGRAM_MAX];
 	size_t last_len;
+	uint8_t traffic_class;
 };
 
-static void on_datagram(void *arg, const struct endpoint *from, struct span datagram)
+static void on_datagram(void *arg, const struct endpoint *from, uint8_t traffic_class,
+			struct span datagram)
 {
 	struct inbox *in = arg;
 
@@ -26,6 +50,7 @@ static void on_datagram(void *arg, const struct endpoint *from, struct span data
 	in->from = *from;
 	memcpy(in->last, datagram.at, datagram.len);
 	in->last_len = datagram.len;
+	in->traffic_class = traffic_class;
 }
 
 static struct udp *open_at(const char *text)
@@ -170,7 +195,7 @@ static void a_receive_buffer_that_overflows_is_noticed(void **state)
 	udp_local(b, &to);
 	udp_buffers(b, &receive_bytes, &send_bytes);
 	assert_true(receive_bytes > 0 && send_bytes > 0);
-	for (unsigned i = 0; i < 2 * UDP_BUFFER_BYTES / sizeof(bytes); i++)
+	for (unsigned i = 0; i < 2 * UDP_RECEIVE_BUFFER_BYTES / sizeof(bytes); i++)
 		(void)udp_send(a, &to, SPAN_OF(bytes));
 	while (udp_receive(b, on_datagram, NULL, &in) > 0)
 		;
@@ -183,7 +208,7 @@ static void a_receive_buffer_that_overflows_is_noticed(void **state)
 	udp_free(b);
 }
 
-#define ALL_OFFLOADS ((1U << UDP_N_OFFLOADS) - 1)
+#define ALL_OFFLOADS ((1U << UDP_OFFLOAD_URGENT) - 1) /* with one socket */
 #define RUN 100
 
 struct run {
@@ -191,9 +216,11 @@ struct run {
 	unsigned n_pauses;
 	uint8_t order[2 * RUN];
 	size_t len[2 * RUN];
+	uint8_t traffic_class[2 * RUN];
 };
 
-static void on_numbered(void *arg, const struct endpoint *from, struct span datagram)
+static void on_numbered(void *arg, const struct endpoint *from, uint8_t traffic_class,
+			struct span datagram)
 {
 	struct run *run = arg;
 
@@ -202,6 +229,7 @@ static void on_numbered(void *arg, const struct endpoint *from, struct span data
 	for (size_t i = 1; i < datagram.len; i++) /* all bytes are its number */
 		assert_int_equal(datagram.at[i], datagram.at[0]);
 	run->order[run->n] = datagram.at[0];
+	run->traffic_class[run->n] = traffic_class;
 	run->len[run->n++] = datagram.len;
 }
 
@@ -228,7 +256,7 @@ static void send_run(struct udp *u, const struct endpoint *to, const size_t *len
 
 	for (unsigned i = 0; i < RUN; i++) {
 		memset(bytes[i], (int)i, sizeof(bytes[i]));
-		udp_queue(u, to, false, SPAN(bytes[i], len[i % n_len]));
+		udp_queue(u, to, UDP_BULK, 0, SPAN(bytes[i], len[i % n_len]));
 	}
 	udp_flush(u);
 }
@@ -274,7 +302,7 @@ static void a_run_arrives_whole_and_in_order_with_any_of_the_offloads(void **sta
 	}
 }
 
-static void what_is_urgent_leaves_first(void **state)
+static void classes_leave_in_their_order(void **state)
 {
 	(void)state;
 	struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
@@ -284,13 +312,13 @@ static void what_is_urgent_leaves_first(void **state)
 
 	udp_offload(a, ALL_OFFLOADS);
 	udp_local(b, &to);
-	udp_queue(a, &to, false, SPAN(bytes, 1));
-	udp_queue(a, &to, true, SPAN(bytes + 1, 1));
-	udp_queue(a, &to, false, SPAN(bytes + 2, 1));
-	udp_queue(a, &to, true, SPAN(bytes + 3, 1));
+	udp_queue(a, &to, UDP_BULK, 0, SPAN(bytes, 1));
+	udp_queue(a, &to, UDP_INTERACTIVE, 0, SPAN(bytes + 1, 1));
+	udp_queue(a, &to, UDP_CRITICAL, 0, SPAN(bytes + 2, 1));
+	udp_queue(a, &to, UDP_CONTROL, 0, SPAN(bytes + 3, 1));
 	udp_flush(a);
 	receive_run(b, &run, 4);
-	assert_memory_equal(run.order, "\1\3\0\2", 4);
+	assert_memory_equal(run.order, "\3\2\1\0", 4);
 	udp_flush(a); /* nothing is left */
 	assert_int_equal(udp_counters(a)->sent, 4);
 	udp_free(a);
@@ -311,7 +339,7 @@ static void runs_to_several_destinations_do_not_mix(void **state)
 	}
 	for (unsigned i = 0; i < 2 * RUN; i++) { /* more than the queue holds */
 		bytes[i] = (uint8_t)i;
-		udp_queue(a, &to[i % 2], false, SPAN(bytes + i, 1));
+		udp_queue(a, &to[i % 2], UDP_BULK, 0, SPAN(bytes + i, 1));
 	}
 	udp_flush(a);
 	for (unsigned k = 0; k < 2; k++) {
@@ -338,6 +366,157 @@ static void a_run_that_cannot_be_sent_is_counted_by_the_datagram(void **state)
 	assert_int_equal(udp_counters(a)->sent, 0);
 	assert_int_equal(udp_counters(a)->unreachable + udp_counters(a)->failed, RUN);
 	udp_free(a);
+}
+
+static void marks_go_with_their_datagrams_in_both_families(void **state)
+{
+	(void)state;
+	static const char *const hosts[] = { "[::1]", "127.0.0.1" };
+
+	for (unsigned wanted = 0; wanted <= ALL_OFFLOADS; wanted++) {
+		for (unsigned k = 0; k < 2; k++) {
+			struct udp *a = open_at("[::]"), *b = open_at(hosts[k]);
+			static uint8_t bytes[RUN][100];
+			struct endpoint to;
+			struct run run = { 0 };
+
+			udp_offload(a, wanted);
+			udp_offload(b, wanted);
+			udp_local(b, &to);
+			for (unsigned i = 0; i < RUN; i++) { /* runs of 10 of one mark */
+				memset(bytes[i], (int)i, sizeof(bytes[i]));
+				udp_queue(a, &to, UDP_BULK, (uint8_t)(i / 10 * 5),
+					  SPAN_OF(bytes[i]));
+			}
+			udp_flush(a);
+			receive_run(b, &run, RUN);
+			for (unsigned i = 0; i < RUN; i++) {
+				assert_int_equal(run.order[i], i);
+				assert_int_equal(run.traffic_class[i], i / 10 * 5);
+			}
+			udp_free(a);
+			udp_free(b);
+		}
+	}
+}
+
+static void what_is_urgent_comes_by_the_second_socket(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
+	static const uint8_t probe[40] = { 18 }, bulk[40] = { 16 }, urgent[40] = { 16, [8] = 2 },
+			     junk[] = { 16, 0, 0 }, handshake[40] = { 1, [8] = 2 };
+	struct endpoint to;
+	struct inbox in = { 0 };
+	struct pollfd p;
+
+	udp_offload(b, ALL_OFFLOADS | 1U << UDP_OFFLOAD_URGENT);
+	if (udp_offload_why_off(b, UDP_OFFLOAD_URGENT)) {
+		print_message("%s\n", udp_offload_why_off(b, UDP_OFFLOAD_URGENT));
+		skip();
+	}
+	udp_local(b, &to);
+	assert_int_equal(udp_send(a, &to, SPAN_OF(bulk)), 0);
+	assert_int_equal(udp_send(a, &to, SPAN_OF(junk)), 0);
+	assert_int_equal(udp_send(a, &to, SPAN_OF(handshake)), 0);
+	p = (struct pollfd){ .fd = udp_urgent_fd(b), .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 50), 0);
+	assert_int_equal(udp_send(a, &to, SPAN_OF(probe)), 0);
+	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(udp_send(a, &to, SPAN_OF(urgent)), 0);
+	assert_int_equal(receive(b, &in), 5);
+	assert_memory_equal(in.last, handshake, sizeof(handshake)); /* though it came before */
+	assert_int_equal(in.n, 5);
+	udp_free(a);
+	udp_free(b);
+}
+
+static void what_the_socket_has_no_room_for_waits_in_its_class(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
+	static const size_t equal[] = { 1200 };
+	static const uint8_t later[] = { 101 }, first[] = { 102 };
+	struct endpoint to;
+	struct run run = { 0 };
+
+	udp_offload(a, ALL_OFFLOADS);
+	udp_local(b, &to);
+	n_until_full = 1; /* message, of 54 datagrams */
+	send_run(a, &to, equal, 1);
+	assert_true(udp_is_blocked(a));
+	assert_true(udp_counters(a)->held > 0 && udp_counters(a)->held < RUN);
+	udp_queue(a, &to, UDP_BULK, 0, SPAN_OF(later));
+	udp_queue(a, &to, UDP_CONTROL, 0, SPAN_OF(first));
+	udp_flush(a);
+	assert_true(udp_is_blocked(a));
+	n_until_full = UINT_MAX;
+	udp_flush(a);
+	assert_false(udp_is_blocked(a));
+	receive_run(b, &run, RUN + 2);
+	for (unsigned i = 0, at = 0; i < RUN + 2; i++)
+		if (run.order[i] != 102)
+			assert_int_equal(run.order[i], at++ == RUN ? 101 : at - 1);
+	assert_true(run.order[RUN] != 102 && run.order[RUN + 1] != 102);
+	assert_int_equal(udp_counters(a)->dropped[UDP_BULK], 0);
+	udp_free(a);
+	udp_free(b);
+}
+
+static void a_full_backlog_drops_its_own_class_only(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]");
+	static const uint8_t bytes[] = { 1 };
+	struct endpoint to;
+
+	udp_local(a, &to);
+	udp_offload(a, ALL_OFFLOADS);
+	n_until_full = 0;
+	for (unsigned i = 0; i < UDP_BACKLOG_MAX + 10; i++)
+		udp_queue(a, &to, UDP_BULK, 0, SPAN_OF(bytes));
+	udp_queue(a, &to, UDP_INTERACTIVE, 0, SPAN_OF(bytes));
+	udp_flush(a);
+	assert_int_equal(udp_counters(a)->dropped[UDP_BULK], 10);
+	assert_int_equal(udp_counters(a)->dropped[UDP_INTERACTIVE], 0);
+	assert_int_equal(udp_counters(a)->held, UDP_BACKLOG_MAX + 1);
+	n_until_full = UINT_MAX;
+	udp_flush(a);
+	assert_int_equal(udp_counters(a)->sent, UDP_BACKLOG_MAX + 1);
+	udp_free(a);
+}
+
+/* All that can be queued, taken in order of turns: who has how much of the first bytes. */
+static void shares_are_kept_and_nobody_starves(void **state)
+{
+	(void)state;
+	static const uint8_t bytes[1000];
+	struct endpoint to = { 0 };
+	struct backlog b;
+	unsigned n[UDP_N_CLASSES] = { 0 };
+
+	assert_int_equal(backlog_init(&b), 0);
+	for (unsigned class = 0; class < UDP_N_CLASSES; class ++)
+		for (unsigned i = 0; i < UDP_BACKLOG_MAX; i++)
+			assert_int_equal(
+				backlog_push(&b, (enum udp_class) class, &to, 0, SPAN_OF(bytes)),
+				0);
+	assert_int_equal(backlog_push(&b, UDP_BULK, &to, 0, SPAN_OF(bytes)), -ENOBUFS);
+	for (unsigned i = 0; i < UDP_BACKLOG_MAX; i++) {
+		assert_int_equal(backlog_next(&b), UDP_CONTROL);
+		backlog_pop(&b, UDP_CONTROL, 1);
+	}
+	assert_int_equal(backlog_next(&b), UDP_CRITICAL);
+	for (unsigned i = 0; i < 115; i++) { /* two turns of all */
+		enum udp_class class = backlog_next(&b);
+
+		n[class]++;
+		backlog_pop(&b, class, 1);
+	}
+	assert_in_range(n[UDP_CRITICAL], 64, 67);
+	assert_in_range(n[UDP_INTERACTIVE], 31, 34);
+	assert_in_range(n[UDP_BULK], 15, 18);
+	backlog_done(&b);
 }
 
 static void own_addresses_are_worth_telling(void **state)
@@ -368,9 +547,14 @@ int main(void)
 		cmocka_unit_test(failures_to_send_are_told_and_counted),
 		cmocka_unit_test(a_receive_buffer_that_overflows_is_noticed),
 		cmocka_unit_test(a_run_arrives_whole_and_in_order_with_any_of_the_offloads),
-		cmocka_unit_test(what_is_urgent_leaves_first),
+		cmocka_unit_test(classes_leave_in_their_order),
 		cmocka_unit_test(runs_to_several_destinations_do_not_mix),
 		cmocka_unit_test(a_run_that_cannot_be_sent_is_counted_by_the_datagram),
+		cmocka_unit_test(marks_go_with_their_datagrams_in_both_families),
+		cmocka_unit_test(what_is_urgent_comes_by_the_second_socket),
+		cmocka_unit_test(what_the_socket_has_no_room_for_waits_in_its_class),
+		cmocka_unit_test(a_full_backlog_drops_its_own_class_only),
+		cmocka_unit_test(shares_are_kept_and_nobody_starves),
 		cmocka_unit_test(own_addresses_are_worth_telling),
 	};
 

@@ -55,15 +55,15 @@ static int explain_bind(int error, const struct endpoint *local, char why[UDP_WH
 /* Best effort: FORCE passes net.core.rmem_max where we are root. */
 static void ask_for_buffers(int fd)
 {
-	int size = UDP_BUFFER_BYTES;
+	int in = UDP_RECEIVE_BUFFER_BYTES, out = UDP_SEND_BUFFER_BYTES;
 
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &in, sizeof(in)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &in, sizeof(in));
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &out, sizeof(out)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &out, sizeof(out));
 }
 
-static int set_options(int fd)
+int udp_set_options(int fd)
 {
 	int off = 0, on = 1, omit = IP_PMTUDISC_OMIT;
 
@@ -74,6 +74,10 @@ static int set_options(int fd)
 	/* IPv4 without DF and without heeding (forgeable) ICMP: routers may cut our datagrams.
 	 * IPv6 routers cannot, so there the kernel's default stays, which heeds Packet Too Big. */
 	if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof(omit)) < 0)
+		return -errno;
+	/* DSCP and ECN of what comes, of both families. */
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_RECVTOS, &on, sizeof(on)) < 0)
 		return -errno;
 	ask_for_buffers(fd);
 	return 0;
@@ -88,24 +92,25 @@ int udp_open(const struct endpoint *local, struct udp **ret, char why[UDP_WHY_SI
 	(void)snprintf(why, UDP_WHY_SIZE, "cannot open a UDP socket: %s", strerror(ENOMEM));
 	if (!u)
 		return -ENOMEM;
-	u->fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (u->fd < 0) {
+	u->urgent.fd = -1;
+	u->main.fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (u->main.fd < 0) {
 		r = -errno;
 		(void)snprintf(why, UDP_WHY_SIZE, "cannot open a UDP socket: %s",
 			       r == -EAFNOSUPPORT ? "this kernel has no IPv6, which the mesh needs"
 						  : strerror(-r));
 		return r;
 	}
-	r = set_options(u->fd);
+	r = udp_set_options(u->main.fd);
 	if (r < 0) {
 		(void)snprintf(why, UDP_WHY_SIZE, "cannot set up a UDP socket: %s", strerror(-r));
 		return r;
 	}
-	if (bind(u->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+	if (bind(u->main.fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return explain_bind(errno, local, why);
 	u->buffer_size = UDP_DATAGRAM_MAX;
-	u->buffers = malloc((size_t)UDP_BATCH * UDP_DATAGRAM_MAX);
-	if (!u->buffers)
+	u->main.buffers = malloc((size_t)UDP_BATCH * UDP_DATAGRAM_MAX);
+	if (!u->main.buffers || backlog_init(&u->backlog) < 0)
 		return -ENOMEM;
 	for (unsigned o = 0; o < UDP_N_OFFLOADS; o++)
 		u->why_off[o] = "not asked for";
@@ -119,15 +124,24 @@ void udp_free(struct udp *u)
 {
 	if (!u)
 		return;
-	if (u->fd >= 0)
-		(void)close(u->fd);
-	free(u->buffers);
+	if (u->main.fd >= 0)
+		(void)close(u->main.fd);
+	if (u->urgent.fd >= 0)
+		(void)close(u->urgent.fd);
+	free(u->main.buffers);
+	free(u->urgent.buffers);
+	backlog_done(&u->backlog);
 	free(u);
 }
 
 int udp_fd(const struct udp *u)
 {
-	return u->fd;
+	return u->main.fd;
+}
+
+int udp_urgent_fd(const struct udp *u)
+{
+	return u->urgent.fd;
 }
 
 void udp_local(const struct udp *u, struct endpoint *ret)
@@ -135,7 +149,7 @@ void udp_local(const struct udp *u, struct endpoint *ret)
 	struct sockaddr_in6 a = { 0 };
 	socklen_t len = sizeof(a);
 
-	(void)getsockname(u->fd, (struct sockaddr *)&a, &len);
+	(void)getsockname(u->main.fd, (struct sockaddr *)&a, &len);
 	*ret = udp_endpoint(&a);
 }
 
@@ -144,9 +158,9 @@ void udp_buffers(const struct udp *u, unsigned *ret_receive_bytes, unsigned *ret
 	int size = 0;
 	socklen_t len = sizeof(size);
 
-	(void)getsockopt(u->fd, SOL_SOCKET, SO_RCVBUF, &size, &len);
+	(void)getsockopt(u->main.fd, SOL_SOCKET, SO_RCVBUF, &size, &len);
 	*ret_receive_bytes = (unsigned)size / 2; /* the kernel tells twice what it gives */
-	(void)getsockopt(u->fd, SOL_SOCKET, SO_SNDBUF, &size, &len);
+	(void)getsockopt(u->main.fd, SOL_SOCKET, SO_SNDBUF, &size, &len);
 	*ret_send_bytes = (unsigned)size / 2;
 }
 
@@ -171,15 +185,34 @@ static void offload_gro(struct udp *u)
 		u->why_off[UDP_OFFLOAD_GRO] = "out of memory";
 		return;
 	}
-	if (setsockopt(u->fd, SOL_UDP, UDP_GRO, &on, sizeof(on)) < 0) {
+	if (setsockopt(u->main.fd, SOL_UDP, UDP_GRO, &on, sizeof(on)) < 0) {
 		free(buffers);
 		u->why_off[UDP_OFFLOAD_GRO] = "this kernel does not have UDP_GRO (Linux 5.0)";
 		return;
 	}
-	free(u->buffers);
-	u->buffers = buffers;
+	free(u->main.buffers);
+	u->main.buffers = buffers;
 	u->buffer_size = UDP_MESSAGE_MAX;
 	u->why_off[UDP_OFFLOAD_GRO] = NULL;
+}
+
+/* Once it is known how much is received at once. */
+static void offload_urgent(struct udp *u)
+{
+	bool is_gro_on = !u->why_off[UDP_OFFLOAD_GRO];
+	int on = 1;
+
+	u->urgent.buffers = malloc((is_gro_on ? UDP_GRO_BATCH : UDP_BATCH) * u->buffer_size);
+	if (!u->urgent.buffers) {
+		u->why_off[UDP_OFFLOAD_URGENT] = "out of memory";
+	} else if (udp_open_urgent(u) < 0) {
+		u->why_off[UDP_OFFLOAD_URGENT] =
+			"this kernel cannot share a port between sockets (Linux 4.5)";
+	} else {
+		if (is_gro_on)
+			(void)setsockopt(u->urgent.fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
+		u->why_off[UDP_OFFLOAD_URGENT] = NULL;
+	}
 }
 
 void udp_offload(struct udp *u, unsigned wanted)
@@ -193,11 +226,13 @@ void udp_offload(struct udp *u, unsigned wanted)
 		u->why_off[UDP_OFFLOAD_BATCH] = NULL;
 	if (wanted & 1U << UDP_OFFLOAD_GSO)
 		u->why_off[UDP_OFFLOAD_GSO] =
-			getsockopt(u->fd, SOL_UDP, UDP_SEGMENT, &size, &len) < 0
+			getsockopt(u->main.fd, SOL_UDP, UDP_SEGMENT, &size, &len) < 0
 				? "this kernel does not have UDP_SEGMENT (Linux 4.18)"
 				: NULL;
 	if (wanted & 1U << UDP_OFFLOAD_GRO)
 		offload_gro(u);
+	if (wanted & 1U << UDP_OFFLOAD_URGENT)
+		offload_urgent(u);
 }
 
 const char *udp_offload_why_off(const struct udp *u, enum udp_offload o)

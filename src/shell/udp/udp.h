@@ -16,29 +16,43 @@
 #define UDP_BATCH 32	      /* datagrams a system call */
 #define UDP_GRO_BATCH 8	      /* each may be a run of them, of up to 64 KB: 0.3 ms of work */
 #define UDP_QUEUE_MAX 128     /* datagrams that wait for udp_flush(); the next one flushes */
+#define UDP_BACKLOG_MAX 128   /* datagrams of a class that wait for room in the socket: 180 KB */
 #define UDP_SEGMENTS_MAX 64   /* datagrams in one send (UDP_MAX_SEGMENTS before Linux 6.9) */
 #define UDP_PAUSE_AFTER 32    /* datagrams handed over before the handler's pause, at least */
 #define UDP_RECEIVE_MAX 256   /* a call, so that one socket cannot starve the loop */
-/* Asked of the kernel, which may give less. A pause of 4 ms at 4 Gbit/s fits; more would be latency
- * and no more throughput. */
-#define UDP_BUFFER_BYTES (2 << 20)
+/* Asked of the kernel, which may give less. A pause of 4 ms at 4 Gbit/s fits on the way in; more
+ * would be latency and no more throughput. On the way out it is what the network device is behind
+ * us, in which classes no longer overtake each other: 4 ms at 1 Gbit/s. */
+#define UDP_RECEIVE_BUFFER_BYTES (2 << 20)
+#define UDP_SEND_BUFFER_BYTES (256 << 10)
 #define UDP_ADDRESSES_MAX 64
 #define UDP_WHY_SIZE 200
 
 struct udp;
 
+/* In which order datagrams leave when not all can. Control goes before all; the others have shares
+ * of 4, 2 and 1, within which the one before goes first, so that none starves. */
+enum udp_class {
+	UDP_CONTROL,
+	UDP_CRITICAL,
+	UDP_INTERACTIVE,
+	UDP_BULK,
+	UDP_N_CLASSES,
+};
+
 struct udp_counters {
 	uint64_t received, received_bytes;
 	uint64_t sent, sent_bytes;
 	uint64_t sends,
-		receives;	 /* system calls' messages: datagrams a message tell the offloads */
-	uint64_t too_long;	 /* received beyond UDP_DATAGRAM_MAX, dropped */
-	uint64_t would_block;	 /* EAGAIN: the socket's buffer was full */
-	uint64_t no_buffers;	 /* ENOBUFS: the device's queue was full */
-	uint64_t unreachable;	 /* ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL */
-	uint64_t refused;	 /* EPERM, EACCES: a packet filter of this host */
-	uint64_t failed;	 /* anything else, EMSGSIZE among them */
-	uint64_t kernel_dropped; /* receive buffer overruns, as told by SO_RXQ_OVFL */
+		receives;  /* system calls' messages: datagrams a message tell the offloads */
+	uint64_t too_long; /* received beyond UDP_DATAGRAM_MAX, dropped */
+	uint64_t held;	   /* EAGAIN: had to wait for room in the socket's buffer */
+	uint64_t dropped[UDP_N_CLASSES]; /* the backlog of its class was full */
+	uint64_t no_buffers;		 /* ENOBUFS: the device's queue was full */
+	uint64_t unreachable;		 /* ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL */
+	uint64_t refused;		 /* EPERM, EACCES: a packet filter of this host */
+	uint64_t failed;		 /* anything else, EMSGSIZE among them */
+	uint64_t kernel_dropped;	 /* receive buffer overruns, as told by SO_RXQ_OVFL */
 };
 
 /* Binds. On failure why is a sentence for a person, naming address, port and the key
@@ -46,7 +60,8 @@ struct udp_counters {
 int udp_open(const struct endpoint *local, struct udp **ret, char why[UDP_WHY_SIZE]);
 void udp_free(struct udp *u);
 
-int udp_fd(const struct udp *u);			   /* to watch for reading */
+int udp_fd(const struct udp *u);	/* to watch for reading, and for writing while blocked */
+int udp_urgent_fd(const struct udp *u); /* to watch for reading; -1: there is none */
 void udp_local(const struct udp *u, struct endpoint *ret); /* with the port really bound */
 const struct endpoint *udp_bound(const struct udp *u);	   /* the same, as it was when opened */
 void udp_buffers(const struct udp *u, unsigned *ret_receive_bytes, unsigned *ret_send_bytes);
@@ -57,6 +72,9 @@ enum udp_offload {
 	UDP_OFFLOAD_BATCH, /* recvmmsg(), sendmmsg(): several messages a system call */
 	UDP_OFFLOAD_GSO,   /* UDP_SEGMENT: one message that leaves as several datagrams */
 	UDP_OFFLOAD_GRO,   /* UDP_GRO: several datagrams that arrive as one message */
+	/* A second socket at the same port, to which the kernel hands probes and what is in the
+	 * urgent lane, so that they never queue behind bulk. */
+	UDP_OFFLOAD_URGENT,
 	UDP_N_OFFLOADS,
 };
 
@@ -66,24 +84,30 @@ void udp_offload(struct udp *u, unsigned wanted);
  * checksum offload shows when something is sent. */
 const char *udp_offload_why_off(const struct udp *u, enum udp_offload o);
 
-typedef void udp_handler(void *arg, const struct endpoint *from, struct span datagram);
+/* traffic_class: DSCP and ECN of its IP header. */
+typedef void udp_handler(void *arg, const struct endpoint *from, uint8_t traffic_class,
+			 struct span datagram);
 /* Called between datagrams, and last of all, so that what they led to can be sent. */
 typedef void udp_pause(void *arg);
 
 /* Hands what has arrived to the handler: at most UDP_RECEIVE_MAX datagrams and the rest of the
- * last batch. Tells how many; 0 when nothing was there; a negative errno if the socket is
- * broken. pause may be NULL; it is not called where no datagram was there. */
+ * last batch; what is urgent before what is not, looked for again after each message. Tells how
+ * many; 0 when nothing was there; a negative errno if the socket is broken. pause may be NULL; it
+ * is not called where no datagram was there. */
 int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg);
 
 /* Sends one datagram now, or drops and counts it: -EAGAIN, -ENOBUFS (not now), -ENETUNREACH,
  * -EMSGSIZE, -EPERM and others. */
 int udp_send(struct udp *u, const struct endpoint *to, struct span datagram);
 
-/* Sends it with udp_flush() at the latest: the bytes are borrowed until then. Urgent ones leave
- * before all others of the same flush; among themselves, and to one destination, both kinds
- * keep their order. What fails is counted. */
-void udp_queue(struct udp *u, const struct endpoint *to, bool is_urgent, struct span datagram);
+/* Sends it with udp_flush() at the latest: the bytes are borrowed until then. Classes leave in
+ * their order; to one destination each keeps its own. What the socket's buffer has no room for is
+ * copied and waits, UDP_BACKLOG_MAX of each class, the rest is dropped; what fails is counted. */
+void udp_queue(struct udp *u, const struct endpoint *to, enum udp_class class,
+	       uint8_t traffic_class, struct span datagram);
 void udp_flush(struct udp *u);
+/* Something waits: call udp_flush() when udp_fd() can be written to. */
+bool udp_is_blocked(const struct udp *u);
 
 /* Own addresses of interfaces that are up, for invitations: global ones first (RFC 4291 scope
  * global, and IPv4 that is not private), then private IPv4 and unique local IPv6. No loopback,
