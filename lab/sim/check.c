@@ -126,11 +126,33 @@ void sim_check_event(struct sim *s, size_t node, const struct node_event *e)
 	}
 }
 
+/* ICMPv6 that says what became of a packet: it must be one that this node sent, quoted as it
+ * was. */
+static bool check_error(struct sim *s, size_t node, struct span packet)
+{
+	const size_t at = 48; /* of the quoted packet */
+	uint64_t number;
+
+	if (packet.len < at + SIM_INNER_HEADERS + 8 || packet.at[6] != 58 || packet.at[40] >= 128)
+		return false;
+	number = load_u64(packet.at + at + SIM_INNER_HEADERS);
+	if (number == 0 || number > s->n_packets || s->packets[number - 1].from != node) {
+		sim_fail(s, "node %zu was told of a packet that it did not send", node);
+		return true;
+	}
+	s->packets[number - 1].error = (struct sim_error){ .type = packet.at[40],
+							   .code = packet.at[41],
+							   .mtu = load_u32(packet.at + 44) };
+	return true;
+}
+
 void sim_check_delivery(struct sim *s, size_t node, struct span packet)
 {
 	uint64_t number;
 	struct sim_packet *p;
 
+	if (check_error(s, node, packet))
+		return;
 	if (packet.len < SIM_INNER_HEADERS + 8) {
 		sim_fail(s, "node %zu was given a packet that nobody sent", node);
 		return;

@@ -195,8 +195,9 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm)
 	config.seed = rng_next(&s->rng);
 	config.aead_offer = AEAD_AES_256_GCM;
 	config.n_workers = WORKERS;
-	config.mtu_bytes = FORWARD_MTU_MAX;
+	config.mtu_bytes = s->config.mtu_bytes ? s->config.mtu_bytes : FORWARD_MTU_DEFAULT;
 	config.policy = s->policy;
+	config.tells_denied = s->config.tells_denied;
 	config.limits = s->config.limits;
 	config.identity.boot_epoch = h->boot_epoch;
 	config.network_keys = &key;
@@ -335,7 +336,9 @@ uint64_t sim_send(struct sim *s, size_t from, size_t to, size_t payload_len)
 	struct sim_host *h = &s->hosts[from];
 	uint64_t number = s->n_packets + 1;
 
-	payload_len = max_u64(8, min_u64(payload_len, sizeof(packet) - SIM_INNER_HEADERS));
+	payload_len = max_u64(8, min_u64(payload_len, (s->config.mtu_bytes ? s->config.mtu_bytes
+									   : FORWARD_MTU_DEFAULT) -
+							      SIM_INNER_HEADERS));
 	assert(h->node);
 	if (s->n_packets == s->packets_size) {
 		size_t size = s->packets_size ? 2 * s->packets_size : 1024;
@@ -363,6 +366,11 @@ uint64_t sim_send(struct sim *s, size_t from, size_t to, size_t payload_len)
 			  sim_local_us(h, s->now_us));
 	sim_drain(s, from);
 	return number;
+}
+
+struct sim_error sim_error_of(const struct sim *s, uint64_t packet)
+{
+	return s->packets[packet - 1].error;
 }
 
 bool sim_is_delivered(const struct sim *s, uint64_t packet)

@@ -38,6 +38,8 @@ struct sim_config {
 	struct sim_pki *pki;
 	size_t n_nodes;
 	struct session_limits limits; /* zero fields: the defaults */
+	unsigned mtu_bytes;	      /* of the tunnels; 0 for the default */
+	bool tells_denied;
 	bool allow_all; /* policy: true lets every member reach every other; false denies all */
 	void (*watch)(void *arg, size_t node, const struct node_event *event, uint64_t now_us);
 	/* Sees each datagram as it is sent; true takes it off the link. May be NULL. */
@@ -85,6 +87,12 @@ const char *sim_failure(const struct sim *s);
  * delivered at most once, unchanged, to its destination only. Returns its number. */
 uint64_t sim_send(struct sim *s, size_t from, size_t to, size_t payload_len);
 bool sim_is_delivered(const struct sim *s, uint64_t packet);
+/* The ICMPv6 error that the sender was told of it; type 0 for none. */
+struct sim_error {
+	unsigned type, code, mtu;
+};
+
+struct sim_error sim_error_of(const struct sim *s, uint64_t packet);
 /* True time from sim_send() to delivery; 0 for not delivered. */
 uint64_t sim_delivery_us(const struct sim *s, uint64_t packet);
 

@@ -50,6 +50,7 @@ struct sim_host {
 };
 
 struct sim_packet {
+	struct sim_error error;
 	size_t from, to;
 	uint64_t sent_us, delivered_us;
 	size_t payload_len;

@@ -161,6 +161,12 @@ static json_t *counters(const struct daemon *d)
 		{ "queue_full", c.queue_full },
 		{ "flow_denied", c.flow_denied },
 		{ "too_big", c.too_big },
+		{ "too_big_told", c.too_big_told },
+		{ "icmp_told", c.icmp_told },
+		{ "datagrams_cut", c.datagrams_cut },
+		{ "datagrams_joined", c.datagrams_joined },
+		{ "pieces_refused", c.pieces_refused },
+		{ "mss_clamped", c.mss_clamped },
 		{ "duplicates_sent", c.duplicates_sent },
 		{ "ecn_marked", c.ecn_marked },
 		{ "ecn_dropped", c.ecn_dropped },
@@ -309,7 +315,10 @@ static json_t *peer(const struct daemon *d, const struct node_peer_view *v, uint
 		set_u64(j, "flaps", v->quality.flaps);
 		set_u64(j, "heard_us_ago", now_us - min_u64(now_us, v->quality.last_heard_us));
 		set_u64(j, "metric", v->metric);
+		set_u64(j, "path_mtu", v->path_mtu);
+		set(j, "path_mtu_state", json_string(pmtu_state_name(v->path_mtu_state)));
 	}
+	set_u64(j, "mtu", v->mtu_bytes);
 	if (v->has_session) {
 		set(j, "role", json_string(v->is_initiator ? "initiator" : "responder"));
 		set(j, "key_exchange", json_string("X25519MLKEM768"));

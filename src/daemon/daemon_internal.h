@@ -122,6 +122,9 @@ int packets_watch_tunnel(struct daemon *d);
 void packets_check_tunnel(struct daemon *d); /* once a second */
 void packets_features(const struct daemon *d, json_t *list);
 
+/* path_probes.c */
+void path_probe_send(struct daemon *d, struct udp *u, const struct node_action *a);
+
 /* Logs why it cannot go on; returns the exit status. */
 int daemon_fatal(struct daemon *d, const char *event, const char *why);
 

@@ -49,7 +49,9 @@ bool packets_take(struct daemon *d, const struct node_action *a)
 	switch (a->type) {
 	case NODE_SEND:
 		u = socket_for(d, &a->endpoint);
-		if (u) /* the room counts what fails */
+		if (u && a->dont_fragment)
+			path_probe_send(d, u, a);
+		else if (u) /* the room counts what fails */
 			udp_queue(u, &a->endpoint, class_of(a), a->traffic_class, a->data);
 		return true;
 	case NODE_DELIVER:

@@ -55,6 +55,8 @@ static int drop_pki(void **state)
 
 static bool (*tap)(void *arg, size_t link, bool to_b, struct span datagram);
 static struct session_limits limits;
+static unsigned mtu_bytes;
+static bool tells_denied;
 static void (*act)(void *arg, struct node *node, size_t number, const struct node_action *action);
 
 static struct sim *make_sim(size_t n_nodes, bool allow_all)
@@ -63,6 +65,8 @@ static struct sim *make_sim(size_t n_nodes, bool allow_all)
 				     .pki = pki,
 				     .n_nodes = n_nodes,
 				     .limits = limits,
+				     .mtu_bytes = mtu_bytes,
+				     .tells_denied = tells_denied,
 				     .allow_all = allow_all,
 				     .watch = watch,
 				     .tap = tap,

@@ -297,6 +297,9 @@ static void a_packet_from_the_tunnel_without_hops_left_goes_nowhere(void **state
 	memcpy(packet + 8, node_overlay_address(sim_node(s, 0)), 16);
 	memcpy(packet + 24, node_overlay_address(sim_node(s, 1)), 16);
 	node_input_packet(sim_node(s, 0), SPAN_OF(packet), sim_now_us(s));
+	assert_true(node_next_action(sim_node(s, 0), &a)); /* Time Exceeded, to who sent it */
+	assert_int_equal(a.type, NODE_DELIVER);
+	assert_int_equal(a.data.at[40], 3);
 	assert_false(node_next_action(sim_node(s, 0), &a));
 	packet[7] = 1;
 	node_input_packet(sim_node(s, 0), SPAN_OF(packet), sim_now_us(s));

@@ -13,8 +13,9 @@
 #include "core/link/link.h"
 #include "core/route/route.h"
 
-#define FORWARD_MTU_MAX 1344 /* bytes of an inner packet: 1,500 less IPv6, UDP and our 106 */
-#define FORWARD_OVERHEAD 106
+#define FORWARD_OVERHEAD 106	 /* around an inner packet, in a datagram */
+#define FORWARD_MTU_DEFAULT 1344 /* of an inner packet: 1,500 less IPv6, UDP and our 106 */
+#define FORWARD_MTU_MAX 8846	 /* the same of 9,000, what jumbo frames carry */
 
 /* An inner IPv6 packet, as far as anything is decided by it. */
 struct inner {

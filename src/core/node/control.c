@@ -28,8 +28,10 @@ static void path_echo(struct node *n, struct node_session *s, const struct endpo
 
 	if (body.len != ROAM_CHALLENGE_LEN || !from || !p || !p->neighbour)
 		return;
-	if (roam_echo(&p->neighbour->roam, from, body.at, n->now_us))
+	if (roam_echo(&p->neighbour->roam, from, body.at, n->now_us)) {
 		node_event(n, EVENT_PEER_MOVED, p->id)->endpoint = *from;
+		mtu_link_changed(n, p, true);
+	}
 }
 
 static void goodbye(struct node *n, struct node_session *s)
@@ -322,4 +324,6 @@ void control_unsealed(struct node *n, const struct wire_hop *hop, struct span pa
 		trace_request(n, hop, payload);
 	else if (payload.at[0] == TRACE_REPLY)
 		trace_reply(n, hop, payload);
+	else if (payload.at[0] == CONTROL_TOO_BIG)
+		mtu_told(n, payload);
 }

@@ -355,6 +355,7 @@ static int attach_neighbour(struct node *n, struct peer *p, const struct endpoin
 		return -ENOMEM;
 	nb->down_us = n->now_us;
 	roam_init(&nb->roam, remote);
+	mtu_attach(n, nb);
 	p->neighbour = TAKE(nb);
 	return 0;
 }

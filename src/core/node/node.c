@@ -9,30 +9,54 @@
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "base/units.h"
+#include "core/forward/mss.h"
 
 #define SLOTS_MIN 64 /* and then doubled: always a power of two */
 
 /* ---- actions ---- */
 
+static uint8_t *bytes_of(const struct node *n, size_t slot)
+{
+	return n->slot_bytes + slot * n->datagram_max;
+}
+
+static void free_slots(struct node *n)
+{
+	if (n->slots)
+		bytes_wipe(n->slots, n->n_slots * sizeof(*n->slots));
+	if (n->slot_bytes)
+		bytes_wipe(n->slot_bytes, n->n_slots * n->datagram_max);
+	free(n->slots);
+	free(n->slot_bytes);
+}
+
 static bool grow_slots(struct node *n)
 {
 	size_t n_slots = n->n_slots ? 2 * n->n_slots : SLOTS_MIN;
 	struct action_slot *slots;
+	uint8_t *bytes;
 
 	if (n->used_slots < n->n_slots)
 		return true;
 	if (n_slots > NODE_ACTIONS_MAX)
 		return false;
 	slots = malloc(n_slots * sizeof(*slots));
-	if (!slots)
+	bytes = malloc(n_slots * n->datagram_max);
+	if (!slots || !bytes) {
+		free(slots);
+		free(bytes);
 		return false;
+	}
 	assert(n->n_slots > 0 || n->used_slots == 0);
-	for (size_t i = 0; i < n->used_slots; i++)
-		slots[i] = n->slots[(n->first_slot + i) & (n->n_slots - 1)];
-	if (n->slots)
-		bytes_wipe(n->slots, n->n_slots * sizeof(*n->slots));
-	free(n->slots);
+	for (size_t i = 0; i < n->used_slots; i++) {
+		size_t from = (n->first_slot + i) & (n->n_slots - 1);
+
+		slots[i] = n->slots[from];
+		memcpy(bytes + i * n->datagram_max, bytes_of(n, from), slots[i].len);
+	}
+	free_slots(n);
 	n->slots = slots;
+	n->slot_bytes = bytes;
 	n->n_slots = n_slots;
 	n->first_slot = 0;
 	return true;
@@ -42,7 +66,7 @@ static bool grow_slots(struct node *n)
  * is counted: a datagram lost here is as if the network had lost it. */
 struct node_action *node_act(struct node *n, enum node_action_type type, struct span data)
 {
-	uint8_t *room = data.len <= NODE_DATAGRAM_MAX ? node_room(n) : NULL;
+	uint8_t *room = data.len <= n->datagram_max ? node_room(n) : NULL;
 	struct node_action *a;
 
 	if (!room)
@@ -60,14 +84,14 @@ static struct action_slot *free_slot(struct node *n)
 	return &n->slots[(n->first_slot + n->used_slots) & (n->n_slots - 1)];
 }
 
-/* Where the bytes of the next action go, NODE_DATAGRAM_MAX of them; NULL as in node_act(). */
+/* Where the bytes of the next action go, datagram_max of them; NULL as in node_act(). */
 uint8_t *node_room(struct node *n)
 {
 	if (!grow_slots(n)) {
 		n->counters.actions_dropped++;
 		return NULL;
 	}
-	return free_slot(n)->bytes;
+	return bytes_of(n, (n->first_slot + n->used_slots) & (n->n_slots - 1));
 }
 
 /* The action whose bytes lie in that room; nothing may be queued between the two. */
@@ -110,12 +134,13 @@ bool node_next_action(struct node *n, struct node_action *ret)
 			ret->class = slot->action.class;
 			ret->is_control = slot->action.is_control;
 			ret->traffic_class = slot->action.traffic_class;
+			ret->dont_fragment = slot->action.dont_fragment;
 		}
 	} else {
 		*ret = slot->action; /* with its event or request, longer than many a packet */
 	}
 	if (slot->len > 0)
-		ret->data = SPAN(slot->bytes, slot->len);
+		ret->data = SPAN(bytes_of(n, (size_t)(slot - n->slots)), slot->len);
 	return true;
 }
 
@@ -131,17 +156,17 @@ struct treatment node_control(const struct node *n)
 
 void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram)
 {
-	uint8_t *room = datagram.len <= NODE_DATAGRAM_MAX ? node_room(n) : NULL;
+	uint8_t *room = datagram.len <= n->datagram_max ? node_room(n) : NULL;
 
 	if (!room)
 		return;
 	memcpy(room, datagram.at, datagram.len);
-	node_send_room(n, to, node_control(n), datagram.len);
+	(void)node_send_room(n, to, node_control(n), datagram.len);
 }
 
 /* The datagram lies in node_room(). */
-void node_send_room(struct node *n, const struct endpoint *to, struct treatment treatment,
-		    size_t len)
+struct node_action *node_send_room(struct node *n, const struct endpoint *to,
+				   struct treatment treatment, size_t len)
 {
 	struct node_action *a = node_act_in_room(n, NODE_SEND, len);
 
@@ -149,8 +174,10 @@ void node_send_room(struct node *n, const struct endpoint *to, struct treatment 
 	a->class = treatment.class;
 	a->is_control = treatment.is_control;
 	a->traffic_class = treatment.traffic_class;
+	a->dont_fragment = false;
 	n->counters.datagrams_out++;
 	n->counters.bytes_out += len;
+	return a;
 }
 
 /* ---- making and ending ---- */
@@ -223,7 +250,7 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	if (!n)
 		return -ENOMEM;
 	if (config->n_network_keys == 0 || config->n_network_keys > NODE_NETWORK_KEYS_MAX ||
-	    config->mtu_bytes > FORWARD_MTU_MAX || config->mtu_bytes < 1280)
+	    config->mtu_bytes > FORWARD_MTU_MAX || config->mtu_bytes < INNER_MTU_MIN)
 		return -EINVAL;
 	n->ops = config->ops;
 	n->entropy = config->entropy;
@@ -233,6 +260,10 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	overlay_address_of(n->ops, n->domain, n->self, n->address);
 	n->mtu_bytes = config->mtu_bytes;
 	n->copies_dscp = config->copies_dscp;
+	n->datagram_max = (unsigned)max_u64(n->mtu_bytes + FORWARD_OVERHEAD, WIRE_DATAGRAM_MAX);
+	n->mtu_confirm_us = config->mtu_confirm_us;
+	n->mtu_raise_us = config->mtu_raise_us;
+	n->tells_denied = config->tells_denied;
 	n->limits = config->limits;
 	n->identity = config->identity;
 	r = take_trust(n, &config->trust);
@@ -285,9 +316,7 @@ void node_free(struct node *n)
 		free(n->roots[i]);
 	free(n->revocations);
 	blob_done(&n->renewed);
-	if (n->slots)
-		bytes_wipe(n->slots, n->n_slots * sizeof(*n->slots));
-	free(n->slots);
+	free_slots(n);
 	secret_free(n->keys);
 	bytes_wipe(n->flow_key, sizeof(n->flow_key));
 	free(n);
@@ -371,6 +400,8 @@ static void route_changed(struct node *n, uint64_t destination)
 		route.metric = ROUTE_METRIC_INFINITY;
 	if (p && route.next_hop)
 		drop_sessions_of_earlier_boots(n, p, route.epoch);
+	if (p)
+		p->told_mtu = 0; /* the new way may carry more */
 	e = node_event(n, EVENT_ROUTE_CHANGED, destination);
 	e->via = route.next_hop;
 	e->metric = route.metric;
@@ -461,9 +492,34 @@ static void spoofed_tun(struct node *n, const struct inner *i)
 	e->reason = "the source address is not this node's";
 }
 
+/* A packet of a program on this machine goes, waits, or is answered with an error. */
+static void send_or_tell(struct node *n, struct peer *p, enum wire_class class, struct span packet)
+{
+	uint8_t room[NODE_DATAGRAM_MAX];
+
+	if (mss_is_syn(packet) && packet.len <= sizeof(room)) {
+		memcpy(room, packet.at, packet.len);
+		mtu_clamp(n, p, room, packet.len);
+		packet.at = room;
+	}
+	switch (path_send(n, p, class, packet)) {
+	case -EAGAIN:
+		peer_wait(n, p, class, packet);
+		break;
+	case -EMSGSIZE:
+		n->counters.too_big++;
+		errors_tell(n, ICMP_TOO_BIG, mtu_towards(n, p), packet);
+		break;
+	case -ENETUNREACH:
+		errors_tell(n, ICMP_NO_ROUTE, 0, packet);
+		break;
+	default:
+		break;
+	}
+}
+
 void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 {
-	enum wire_class class;
 	struct inner i;
 	struct peer *p;
 
@@ -479,6 +535,7 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 	}
 	if (packet.at[7] == 0) { /* hop limit: it should have ended where it was */
 		n->counters.ttl_expired++;
+		errors_tell(n, ICMP_HOPS_EXHAUSTED, 0, packet);
 		return;
 	}
 	if (is_multicast(i.destination) || is_link_local(i.source))
@@ -490,6 +547,7 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 	if (memcmp(i.destination, n->address, OVERLAY_PREFIX_LEN) != 0 ||
 	    load_u64(i.destination + OVERLAY_PREFIX_LEN) == n->self) {
 		n->counters.no_route++;
+		errors_tell(n, ICMP_NO_ROUTE, 0, packet);
 		return;
 	}
 	p = peer_make(n, load_u64(i.destination + OVERLAY_PREFIX_LEN));
@@ -498,9 +556,7 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 		return;
 	}
 	flows_outbound(n->flows, &i, now_us);
-	class = class_of_packet(packet, &i);
-	if (path_send(n, p, class, packet) == -EAGAIN)
-		peer_wait(n, p, class, packet);
+	send_or_tell(n, p, class_of_packet(packet, &i), packet);
 	node_pump(n);
 }
 

@@ -17,6 +17,7 @@
 #include "core/handshake/handshake.h"
 #include "core/identity/identity.h"
 #include "core/link/link.h"
+#include "core/link/pmtu.h"
 #include "core/policy/policy.h"
 #include "core/route/route.h"
 #include "core/session/session.h"
@@ -28,7 +29,7 @@
 #define NODE_ACTIONS_MAX 8192
 #define NODE_JOINS_MAX 64 /* join sessions at once */
 #define NODE_JOIN_US 30000000
-#define NODE_DATAGRAM_MAX 1500
+#define NODE_DATAGRAM_MAX 8952 /* of the greatest tunnel MTU; see also datagram_max inside */
 #define NODE_NETWORK_KEYS_MAX 2
 
 /* A network key as the authority signed it: the higher generation is the newer. */
@@ -44,6 +45,9 @@ struct node_config {
 	uint64_t seed;
 	uint8_t aead_offer;			/* bits of enum aead_algorithm */
 	unsigned mtu_bytes;			/* of the tunnel, 1280..FORWARD_MTU_MAX */
+	uint64_t mtu_confirm_us;		/* path MTU, by link: 0 for PMTU_CONFIRM_US */
+	uint64_t mtu_raise_us;			/* 0 for PMTU_RAISE_US */
+	bool tells_denied;			/* by ICMPv6, whose flow policy denied */
 	struct session_limits limits;		/* zero fields: the defaults; a test lowers them */
 	const struct policy *policy;		/* borrowed; replaced by node_set_policy() */
 	struct hs_identity identity;		/* borrows as handshakes_set_identity() */
@@ -145,6 +149,7 @@ struct node_action {
 	enum wire_class class;
 	bool is_control;
 	uint8_t traffic_class; /* DSCP and ECN for its IP header */
+	bool dont_fragment;    /* NODE_SEND: a probe of the path MTU, and may be too long */
 	struct node_event event;
 	enum node_store store;
 	struct node_issue issue;
@@ -171,6 +176,14 @@ void node_remove_contact(struct node *n, const struct endpoint *endpoint);
 int node_ping(struct node *n, uint64_t node_id, uint32_t id, uint32_t sequence, uint64_t now_us);
 /* Asks each node on the way, one EVENT_TRACE_REPLY for each ttl from 1 on that answers. */
 int node_trace(struct node *n, uint64_t node_id, uint32_t id, unsigned ttl, uint64_t now_us);
+
+/* What the kernel believes the path there carries, from the device and from ICMP, when a probe is
+ * sent: a hint. */
+void node_path_hint(struct node *n, const struct endpoint *to, unsigned datagram_max,
+		    uint64_t now_us);
+/* A datagram with dont_fragment could not leave: longer than the device carries. */
+void node_path_refused(struct node *n, const struct endpoint *to, unsigned datagram_len,
+		       uint64_t now_us);
 
 /* Says goodbye to all neighbours (before the daemon ends). */
 void node_goodbye(struct node *n, uint64_t now_us);
@@ -225,6 +238,9 @@ struct node_peer_view {
 	enum link_class class;
 	struct link_quality quality;
 	uint32_t metric;
+	unsigned path_mtu; /* neighbours: of the path below, with IP and UDP headers */
+	enum pmtu_state path_mtu_state;
+	unsigned mtu_bytes; /* the longest packet that reaches it, as far as known */
 	enum aead_algorithm aead;
 	uint32_t epoch; /* of the keys */
 	uint64_t session_age_us;
@@ -246,6 +262,10 @@ struct node_counters {
 	uint64_t spoofed_inner, spoofed_tun, no_route, ttl_expired, queue_full, flow_denied,
 		too_big, duplicates_sent, ecn_marked, ecn_dropped, actions_dropped, policy_allowed,
 		policy_denied;
+	uint64_t too_big_told; /* to sources, of packets that a link of ours cannot carry */
+	uint64_t icmp_told;
+	uint64_t datagrams_cut, datagrams_joined, pieces_refused;
+	uint64_t mss_clamped;
 	struct hs_counters handshakes;
 	struct route_counters routes;
 };

@@ -6,6 +6,8 @@
 #include "base/units.h"
 #include "core/forward/class.h"
 #include "core/forward/forward.h"
+#include "core/forward/icmp.h"
+#include "core/link/pieces.h"
 #include "core/link/stream.h"
 #include "core/node/node.h"
 #include "core/session/roam.h"
@@ -36,6 +38,7 @@
 #define KEEPALIVE_US SECONDS(3)	 /* heard and sent nothing: say that we are here */
 #define BLOB_PART_MAX 1200	 /* bytes of a long object in one record */
 #define BLOB_MAX (256U << 10)
+#define INNER_MTU_MIN 1280	     /* of any IPv6 link (RFC 8200 section 5) */
 #define EVENT_INTERVAL_US SECONDS(1) /* of the same alarm about the same peer */
 
 /* Plaintext that begins with this byte belongs to the session itself: 03 | type 1 | body. It is
@@ -101,6 +104,9 @@ struct neighbour {
 	bool is_routed; /* told to the routing table */
 	uint64_t down_us;
 	enum link_state told; /* last state the event was sent for */
+	struct pmtu pmtu;
+	struct pieces *pieces; /* NULL until one came */
+	uint32_t piece_id;
 };
 
 struct waiting {
@@ -129,6 +135,10 @@ struct peer {
 	uint64_t retry_us;
 	uint64_t alarm_us;  /* no spoofing event about it before this */
 	uint64_t denied_us; /* nor one about a flow of its */
+	unsigned told_mtu;  /* a relay said that no longer packet reaches it; 0 none */
+	uint64_t told_until_us;
+	uint32_t long_index; /* e2e index of the last long packet to it, and by lane its counter */
+	uint64_t long_sequence[NODE_LANES];
 	uint64_t sent_bytes, received_bytes, sent_packets, received_packets;
 	uint64_t seen_us;
 };
@@ -151,7 +161,6 @@ struct treatment {
 
 struct action_slot {
 	struct node_action action;
-	uint8_t bytes[NODE_DATAGRAM_MAX];
 	size_t len;
 };
 
@@ -164,6 +173,10 @@ struct node {
 	uint8_t address[OVERLAY_ADDRESS_LEN];
 	unsigned mtu_bytes;
 	bool copies_dscp;
+	unsigned datagram_max; /* longer ones are refused */
+	uint64_t mtu_confirm_us, mtu_raise_us;
+	bool tells_denied;
+	struct icmp_budget icmp_budget;
 	struct session_limits limits;
 	struct hs_identity identity;
 	struct trust trust; /* its roots are ours */
@@ -199,6 +212,7 @@ struct node {
 	uint8_t flow_key[16];
 
 	struct action_slot *slots; /* a ring */
+	uint8_t *slot_bytes;	   /* datagram_max of each */
 	size_t n_slots, first_slot, used_slots;
 	uint64_t deadline_us;
 	bool deadline_is_known;
@@ -217,8 +231,8 @@ struct node {
 struct node_action *node_act(struct node *n, enum node_action_type type, struct span data);
 uint8_t *node_room(struct node *n);
 struct node_action *node_act_in_room(struct node *n, enum node_action_type type, size_t len);
-void node_send_room(struct node *n, const struct endpoint *to, struct treatment treatment,
-		    size_t len);
+struct node_action *node_send_room(struct node *n, const struct endpoint *to,
+				   struct treatment treatment, size_t len);
 struct treatment node_control(const struct node *n);
 struct node_event *node_event(struct node *n, enum node_event_type type, uint64_t id);
 int64_t node_unix_s(const struct node *n);
@@ -261,11 +275,45 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 int path_send_session(struct node *n, struct node_session *s, struct span plaintext);
 void path_send_direct(struct node *n, struct node_session *s, const struct endpoint *to,
 		      struct span plaintext);
+void path_send_piece(struct node *n, struct node_session *s, const struct endpoint *to,
+		     struct span plaintext, struct treatment treatment);
+void path_send_unheard(struct node *n, struct peer *p, struct span plaintext, bool dont_fragment);
 void path_send_challenges(struct node *n, struct node_session *s);
 void path_send_probe(struct node *n, struct peer *p, struct span probe);
 void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kind, uint8_t ttl,
 			struct span payload);
 void path_input(struct node *n, const struct endpoint *from, struct span datagram);
+
+/* mtu.c: how long packets may be, on each link and to each peer */
+void mtu_attach(const struct node *n, struct neighbour *nb);
+void mtu_detach(struct neighbour *nb);
+void mtu_link_changed(struct node *n, struct peer *p, bool has_moved);
+void mtu_probe(struct node *n, struct peer *p);
+void mtu_tick(struct node *n, struct peer *p);
+uint64_t mtu_deadline_us(const struct peer *p); /* of a neighbour */
+bool mtu_message(struct node *n, struct node_session *s, struct span body, size_t datagram_len);
+bool mtu_cut(struct node *n, struct node_session *s, const struct endpoint *to,
+	     struct treatment treatment, size_t len);
+void mtu_piece(struct node *n, struct node_session *s, const struct endpoint *from,
+	       struct span body);
+unsigned mtu_towards(const struct node *n, const struct peer *p);
+int mtu_check(const struct node *n, const struct peer *p, uint64_t next, size_t packet_len);
+bool mtu_refuses_hop(struct node *n, const struct peer *next, const struct wire_hop *hop,
+		     size_t datagram_len);
+void mtu_told(struct node *n, struct span payload);
+void mtu_clamp(struct node *n, const struct peer *p, uint8_t *packet, size_t len);
+
+/* Whether mtu_cut() is to be asked. */
+static inline bool mtu_is_long(const struct peer *p, size_t datagram_len)
+{
+	return p && p->neighbour &&
+	       (datagram_len > PMTU_MIN || datagram_len > pmtu_size(&p->neighbour->pmtu));
+}
+
+/* errors.c: what is told about packets that did not get through */
+void errors_tell(struct node *n, enum icmp_reason reason, unsigned mtu, struct span packet);
+void errors_denied(struct node *n, struct peer *p, struct span packet);
+bool errors_concern_flow(struct node *n, const struct inner *error, struct span packet);
 
 /* control.c: what is inside the sessions besides packets */
 void control_input(struct node *n, struct node_session *s, const struct endpoint *from,
@@ -279,6 +327,7 @@ int control_push_blob(struct node *n, struct node_session *s, enum record_type t
 /* trace.c: payloads of packets of kind "control" */
 #define TRACE_REQUEST 1
 #define TRACE_REPLY 2
+#define CONTROL_TOO_BIG 3
 void trace_expired(struct node *n, const struct wire_hop *hop, struct span payload);
 
 void trace_request(struct node *n, const struct wire_hop *hop, struct span payload);

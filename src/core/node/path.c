@@ -71,7 +71,9 @@ static void send_room(struct node *n, struct node_session *s, const struct endpo
 {
 	struct peer *p = s->peer;
 
-	node_send_room(n, to, treatment, len);
+	if (mtu_is_long(p, len) && mtu_cut(n, s, to, treatment, len))
+		return;
+	(void)node_send_room(n, to, treatment, len);
 	s->spoke_us = n->now_us;
 	s->owes_us = NEVER_US;
 	if (is_payload && s->unanswered_us == NEVER_US)
@@ -99,7 +101,7 @@ static bool send_short(struct node *n, struct node_session *s, uint8_t type, uns
 	uint8_t *room, *part;
 	size_t len;
 
-	if (plaintext.len + around > NODE_DATAGRAM_MAX) {
+	if (plaintext.len + around > n->datagram_max) {
 		n->counters.too_big++;
 		return false;
 	}
@@ -113,8 +115,39 @@ static bool send_short(struct node *n, struct node_session *s, uint8_t type, uns
 	len = seal_link(n, s, type, lane, HOP_SHORT_LEN + plaintext.len, (struct span){ 0 }, room);
 	if (len == 0)
 		return false;
-	send_room(n, s, to, treatment, len, type == WIRE_TRANSPORT && is_ip(plaintext));
+	send_room(n, s, to, treatment, len,
+		  type == WIRE_LINK_FRAGMENT || (type == WIRE_TRANSPORT && is_ip(plaintext)));
 	return true;
+}
+
+void path_send_piece(struct node *n, struct node_session *s, const struct endpoint *to,
+		     struct span plaintext, struct treatment treatment)
+{
+	(void)send_short(n, s, WIRE_LINK_FRAGMENT, lane_of(treatment.class), to, plaintext,
+			 treatment);
+}
+
+/* Probes of the path MTU and their answers. They are made to be lost, so they are no sign of life
+ * and have no sequence number, whose gap would be taken for loss. */
+void path_send_unheard(struct node *n, struct peer *p, struct span plaintext, bool dont_fragment)
+{
+	struct wire_hop hop = { .ttl = 1, .class = CLASS_CRITICAL };
+	uint8_t *room = node_room(n);
+	struct node_action *a;
+	size_t len;
+
+	if (!room)
+		return;
+	wire_hop_encode_short(&hop, room + WIRE_HEADER_LEN);
+	memcpy(room + WIRE_HEADER_LEN + HOP_SHORT_LEN, plaintext.at, plaintext.len);
+	len = seal_link(n, p->direct, WIRE_PROBE, LANE_PROBES, HOP_SHORT_LEN + plaintext.len,
+			(struct span){ 0 }, room);
+	if (len == 0)
+		return;
+	p->sent_bytes += len;
+	p->sent_packets++;
+	a = node_send_room(n, &p->neighbour->roam.current, node_control(n), len);
+	a->dont_fragment = dont_fragment;
 }
 
 void path_send_direct(struct node *n, struct node_session *s, const struct endpoint *to,
@@ -141,10 +174,13 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
 
 	if (!p || !p->direct || !p->neighbour)
 		return false;
-	if (payload.len + around > NODE_DATAGRAM_MAX) {
+	if (payload.len + around > n->datagram_max) {
 		n->counters.too_big++;
 		return false;
 	}
+	if (payload.len + around > pmtu_size(&p->neighbour->pmtu) &&
+	    mtu_refuses_hop(n, p, &hop, payload.len + around))
+		return false;
 	room = node_room(n);
 	if (!room)
 		return false;
@@ -228,6 +264,10 @@ static int send_relayed(struct node *n, struct node_session *s, struct treatment
 			    n->now_us, &ticket);
 	if (r < 0)
 		return -EAGAIN;
+	if (plaintext.len > INNER_MTU_MIN) {
+		s->peer->long_index = ticket.remote_index;
+		s->peer->long_sequence[ticket.lane] = ticket.sequence;
+	}
 	hop.e2e_index = ticket.remote_index;
 	hop.e2e_lane = ticket.lane;
 	hop.e2e_sequence = ticket.sequence;
@@ -248,7 +288,7 @@ static int send_relayed(struct node *n, struct node_session *s, struct treatment
 }
 
 /* To a peer by whatever way is best. -EAGAIN: there is no usable session yet (one has been
- * asked for); -ENETUNREACH: there is no way. */
+ * asked for); -ENETUNREACH: there is no way; -EMSGSIZE: longer than the way carries. */
 int path_send(struct node *n, struct peer *p, enum wire_class class, struct span plaintext)
 {
 	uint64_t next = routes_next_hop(n->routes, p->id);
@@ -258,6 +298,8 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	uint16_t hash = 0;
 	bool is_near = peer_is_direct(p) && session_can_send(p->direct->keys, n->now_us);
 
+	if (plaintext.len > INNER_MTU_MIN && mtu_check(n, p, next, plaintext.len) < 0)
+		return -EMSGSIZE;
 	if (is_near && next && next != p->id && link_state(p->neighbour->link) == LINK_UP)
 		is_near = false; /* the direct link is the worse way */
 	if (is_near && link_state(p->neighbour->link) == LINK_UP &&
@@ -374,7 +416,8 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 	uint8_t *room;
 	int mark;
 
-	if (inner_parse(packet, &i) < 0 || packet.len > n->mtu_bytes) {
+	/* Longer ones than our own may be: its tunnel's MTU is the sender's. */
+	if (inner_parse(packet, &i) < 0) {
 		n->counters.malformed++;
 		return;
 	}
@@ -386,8 +429,14 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 		n->counters.malformed++;
 		return;
 	}
-	if (!flow_is_allowed(n, p, &i))
+	if (packet.at[7] == 0) {
+		n->counters.ttl_expired++;
 		return;
+	}
+	if (!errors_concern_flow(n, &i, packet) && !flow_is_allowed(n, p, &i)) {
+		errors_denied(n, p, packet);
+		return;
+	}
 	mark = congestion_mark(n, packet);
 	if (mark < 0)
 		return;
@@ -397,6 +446,7 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 	memcpy(room, packet.at, packet.len);
 	if (mark != (traffic_class(packet) & ECN_MASK))
 		ecn_set(room, packet.len, (enum ecn)mark);
+	mtu_clamp(n, p, room, packet.len);
 	(void)node_act_in_room(n, NODE_DELIVER, packet.len);
 	n->counters.packets_to_tun++;
 }
@@ -557,7 +607,11 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 		n->counters.malformed++;
 		return;
 	}
-	is_payload = t->type == WIRE_TRANSPORT && inner.len > 0 && inner.at[0] >> 4 == 6;
+	if (t->type == WIRE_PROBE && !s->is_join &&
+	    mtu_message(n, s, inner, WIRE_HEADER_LEN + opened.len + AEAD_TAG_LEN))
+		return;
+	is_payload = t->type == WIRE_LINK_FRAGMENT ||
+		     (t->type == WIRE_TRANSPORT && inner.len > 0 && inner.at[0] >> 4 == 6);
 	if (!s->is_join)
 		link_heard(n, s, from, t->lane, hop.link_sequence, opened.len, is_payload,
 			   is_newest);
@@ -569,6 +623,10 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 			neighbour_changed(n, s->peer);
 		if (s->peer)
 			neighbour_probe(n, s->peer);
+		return;
+	}
+	if (t->type == WIRE_LINK_FRAGMENT) {
+		mtu_piece(n, s, from, inner);
 		return;
 	}
 	plaintext_input(n, s, from, inner, 1);
@@ -584,7 +642,7 @@ static void transport_input(struct node *n, const struct endpoint *from, struct 
 	bool is_newest;
 
 	if (wire_transport_decode(datagram, &t) < 0 || t.flags != 0 ||
-	    t.type == WIRE_LINK_FRAGMENT || datagram.len > NODE_DATAGRAM_MAX) {
+	    datagram.len > n->datagram_max) {
 		n->counters.malformed++;
 		return;
 	}

@@ -158,6 +158,7 @@ void neighbour_changed(struct node *n, struct peer *p)
 	e = node_event(n, event[state], p->id);
 	e->endpoint = nb->roam.current;
 	e->metric = link_metric(nb->link);
+	mtu_link_changed(n, p, false);
 	if (state == LINK_DOWN) {
 		nb->down_us = n->now_us;
 		if (nb->is_routed)
@@ -179,6 +180,7 @@ static void neighbour_end(struct node *n, struct peer *p)
 		return;
 	routes_neighbour_down(n->routes, p->id, n->now_us);
 	p->neighbour = NULL;
+	mtu_detach(nb);
 	link_free(nb->link);
 	free(nb);
 }
@@ -418,6 +420,7 @@ static void neighbour_tick(struct node *n, struct peer *p)
 
 	(void)link_tick(nb->link, n->now_us);
 	neighbour_changed(n, p);
+	mtu_tick(n, p);
 	neighbour_probe(n, p);
 	if (nb->is_routed && link_metric_should_announce(nb->link, n->now_us))
 		routes_neighbour_metric(n->routes, p->id, link_metric(nb->link), n->now_us);
@@ -472,6 +475,8 @@ static void expire_waiting(struct node *n, struct peer *p)
 
 	while (old < p->n_waiting && n->now_us >= p->waiting[old]->since_us + PACKET_WAIT_US)
 		old++;
+	for (size_t i = 0; i < old; i++)
+		errors_tell(n, ICMP_NO_ADDRESS, 0, SPAN(p->waiting[i]->bytes, p->waiting[i]->len));
 	n->counters.no_route += old;
 	drop_waiting(p, old);
 }
@@ -539,7 +544,7 @@ static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
 	bool has_session = false;
 
 	if (p->neighbour) {
-		at = roam_deadline_us(&p->neighbour->roam);
+		at = min_u64(roam_deadline_us(&p->neighbour->roam), mtu_deadline_us(p));
 		if (p->direct) /* else no probe can be sent yet */
 			at = min_u64(at, link_deadline_us(p->neighbour->link));
 		if (p->neighbour->told == LINK_DOWN)
@@ -606,9 +611,11 @@ static void view(const struct node *n, const struct peer *p, uint64_t now_us,
 		ret->state = link_state(p->neighbour->link);
 		ret->class = link_class(p->neighbour->link);
 		ret->metric = link_metric(p->neighbour->link);
+		ret->path_mtu = pmtu_size(&p->neighbour->pmtu) + p->neighbour->pmtu.header_len;
+		ret->path_mtu_state = p->neighbour->pmtu.state;
 		link_quality(p->neighbour->link, now_us, &ret->quality);
 	}
-	(void)n;
+	ret->mtu_bytes = mtu_towards(n, p);
 }
 
 bool node_next_peer(const struct node *n, size_t *cursor, uint64_t now_us,

@@ -55,6 +55,8 @@ struct config {
 	char user[CONFIG_TEXT_SIZE];   /* the daemon's, when started as root */
 	char tun_name[CONFIG_TEXT_SIZE];
 	uint64_t tun_mtu_bytes;
+	uint64_t path_mtu_confirm_s, path_mtu_raise_s;
+	uint64_t tells_denied; /* 0 or 1 */
 	struct policy_rule *rules;
 	size_t n_rules;
 	uint64_t log_level;  /* enum log_level */

@@ -52,8 +52,21 @@ static const struct config_key keys[] = {
 	  AT(user) },
 	{ "tun.name", CONFIG_STRING, "", "x0", NULL, 1, 15, "a-z A-Z 0-9 . - _", false,
 	  "Name of the tunnel device.", "mesh0", AT(tun_name) },
-	{ "tun.mtu", CONFIG_INTEGER, "bytes", "1344", NULL, 1280, 1344, "", false,
-	  "MTU of the tunnel device: 1344 fits an underlay of 1500.", "1280", AT(tun_mtu_bytes) },
+	{ "tun.mtu", CONFIG_INTEGER, "bytes", "1344", NULL, 1280, 8846, "", false,
+	  "MTU of the tunnel device: 1344 fits an underlay of 1500, 8846 one of 9000. What a link "
+	  "carries is found out; longer packets are answered with Packet Too Big.",
+	  "8846", AT(tun_mtu_bytes) },
+	{ "path_mtu.confirm", CONFIG_INTEGER, "s", "5", NULL, 1, 600, "", false,
+	  "While long datagrams are sent on a link, a probe checks this often that they still "
+	  "pass.",
+	  "", AT(path_mtu_confirm_s) },
+	{ "path_mtu.raise", CONFIG_INTEGER, "s", "600", NULL, 5, 86400, "", false,
+	  "A link that carries less than the tunnel could use is tried again after this.", "",
+	  AT(path_mtu_raise_s) },
+	{ "tell_denied", CONFIG_CHOICE, "", "false", NULL, 0, 1, "false|true", false,
+	  "Whether a peer whose flow the policy denies is told so by ICMPv6; else it hears "
+	  "nothing.",
+	  "", AT(tells_denied) },
 	{ "log.level", CONFIG_CHOICE, "", "info", NULL, 0, 7,
 	  "emergency|alert|critical|error|warning|notice|info|debug", true,
 	  "Events less urgent than this are not written.", "debug", AT(log_level) },

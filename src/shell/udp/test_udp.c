@@ -147,6 +147,43 @@ static void a_datagram_that_is_too_long_is_dropped_and_counted(void **state)
 	udp_free(b);
 }
 
+static int discover(const struct udp *u, int level, int option)
+{
+	int how = -1;
+	socklen_t len = sizeof(how);
+
+	assert_int_equal(getsockopt(udp_fd(u), level, option, &how, &len), 0);
+	return how;
+}
+
+static void a_probe_goes_unfragmented_and_leaves_the_socket_as_it_was(void **state)
+{
+	(void)state;
+	static const char *const addresses[] = { "[::1]", "127.0.0.1" };
+	static uint8_t long_one[65530];
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct udp *a = open_at(addresses[i]), *b = open_at(addresses[i]);
+		int v4 = discover(a, IPPROTO_IP, IP_MTU_DISCOVER);
+		int v6 = discover(a, IPPROTO_IPV6, IPV6_MTU_DISCOVER);
+		struct inbox in = { 0 };
+		struct endpoint to;
+		unsigned most = 0;
+
+		udp_local(b, &to);
+		assert_int_equal(udp_send_whole(a, &to, SPAN(long_one, 1452)), 0);
+		assert_int_equal(receive(b, &in), 1);
+		assert_int_equal(in.last_len, 1452);
+		assert_int_equal(udp_send_whole(a, &to, SPAN_OF(long_one)), -EMSGSIZE);
+		assert_int_equal(discover(a, IPPROTO_IP, IP_MTU_DISCOVER), v4);
+		assert_int_equal(discover(a, IPPROTO_IPV6, IPV6_MTU_DISCOVER), v6);
+		assert_int_equal(udp_path_hint(&to, &most), 0);
+		assert_true(most >= 1280 && most <= 65536 - 28);
+		udp_free(a);
+		udp_free(b);
+	}
+}
+
 static void one_call_takes_no_more_than_its_share(void **state)
 {
 	(void)state;
@@ -543,6 +580,7 @@ int main(void)
 		cmocka_unit_test(one_socket_speaks_both_families),
 		cmocka_unit_test(a_bind_error_names_the_port_and_the_key),
 		cmocka_unit_test(a_datagram_that_is_too_long_is_dropped_and_counted),
+		cmocka_unit_test(a_probe_goes_unfragmented_and_leaves_the_socket_as_it_was),
 		cmocka_unit_test(one_call_takes_no_more_than_its_share),
 		cmocka_unit_test(failures_to_send_are_told_and_counted),
 		cmocka_unit_test(a_receive_buffer_that_overflows_is_noticed),

@@ -65,7 +65,7 @@ static void ask_for_buffers(int fd)
 
 int udp_set_options(int fd)
 {
-	int off = 0, on = 1, omit = IP_PMTUDISC_OMIT;
+	int off = 0, on = 1, omit = UDP_DISCOVER_IPV4;
 
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
 		return -errno;

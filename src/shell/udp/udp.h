@@ -2,7 +2,8 @@
 /* udp.h - the mesh's UDP sockets.
  *
  * IPv6 sockets; [::] takes IPv4 too, whose addresses appear IPv4-mapped. Never blocks. The
- * kernel's ICMP errors are not read (no IP_RECVERR): an unreachable peer shows as silence. */
+ * kernel's ICMP errors are not read (no IP_RECVERR): an unreachable peer shows as silence, and
+ * what the kernel made of Packet Too Big is told by udp_path_hint(). */
 #pragma once
 
 #include <stdbool.h>
@@ -12,11 +13,11 @@
 #include "base/bytes.h"
 #include "base/endpoint.h"
 
-#define UDP_DATAGRAM_MAX 2048 /* the greatest of the mesh is 1,500; longer are counted */
+#define UDP_DATAGRAM_MAX 9216 /* the greatest of the mesh is 8,952; longer are counted */
 #define UDP_BATCH 32	      /* datagrams a system call */
 #define UDP_GRO_BATCH 8	      /* each may be a run of them, of up to 64 KB: 0.3 ms of work */
 #define UDP_QUEUE_MAX 128     /* datagrams that wait for udp_flush(); the next one flushes */
-#define UDP_BACKLOG_MAX 128   /* datagrams of a class that wait for room in the socket: 180 KB */
+#define UDP_BACKLOG_MAX 128   /* datagrams of a class that wait for room in the socket */
 #define UDP_SEGMENTS_MAX 64   /* datagrams in one send (UDP_MAX_SEGMENTS before Linux 6.9) */
 #define UDP_PAUSE_AFTER 32    /* datagrams handed over before the handler's pause, at least */
 #define UDP_RECEIVE_MAX 256   /* a call, so that one socket cannot starve the loop */
@@ -99,6 +100,13 @@ int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg
 /* Sends one datagram now, or drops and counts it: -EAGAIN, -ENOBUFS (not now), -ENETUNREACH,
  * -EMSGSIZE, -EPERM and others. */
 int udp_send(struct udp *u, const struct endpoint *to, struct span datagram);
+
+/* The same, not to be fragmented, whatever the kernel believes of the path: a probe. -EMSGSIZE: the
+ * device carries no such datagram. */
+int udp_send_whole(struct udp *u, const struct endpoint *to, struct span datagram);
+/* The longest datagram of a path as the kernel believes: of the device, or of an ICMP message that
+ * quoted a datagram of ours. */
+int udp_path_hint(const struct endpoint *to, unsigned *ret_datagram_max);
 
 /* Sends it with udp_flush() at the latest: the bytes are borrowed until then. Classes leave in
  * their order; to one destination each keeps its own. What the socket's buffer has no room for is
