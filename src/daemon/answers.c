@@ -316,6 +316,7 @@ static json_t *peer(const struct daemon *d, const struct node_peer_view *v, uint
 		set_u64(j, "heard_us_ago", now_us - min_u64(now_us, v->quality.last_heard_us));
 		set_u64(j, "metric", v->metric);
 		set_u64(j, "path_mtu", v->path_mtu);
+		set(j, "is_path_mtu_searched", json_boolean(v->is_path_mtu_searched));
 		set(j, "path_mtu_state", json_string(pmtu_state_name(v->path_mtu_state)));
 	}
 	set_u64(j, "mtu", v->mtu_bytes);

@@ -613,6 +613,7 @@ static void view(const struct node *n, const struct peer *p, uint64_t now_us,
 		ret->metric = link_metric(p->neighbour->link);
 		ret->path_mtu = pmtu_size(&p->neighbour->pmtu) + p->neighbour->pmtu.header_len;
 		ret->path_mtu_state = p->neighbour->pmtu.state;
+		ret->is_path_mtu_searched = pmtu_is_searching(&p->neighbour->pmtu);
 		link_quality(p->neighbour->link, now_us, &ret->quality);
 	}
 	ret->mtu_bytes = mtu_towards(n, p);
