@@ -24,6 +24,7 @@ static const struct {
 	{ "spoofed_tun", "packets of this machine with a foreign source" },
 	{ "flow_denied", "packets denied by the policy" },
 	{ "no_route", "packets without a route" },
+	{ "too_big", "packets longer than their way carries" },
 	{ "queue_full", "packets dropped before a full queue" },
 	{ "tun_dropped", "packets the tunnel did not take" },
 	{ "actions_dropped", "actions dropped for want of room" },

@@ -37,7 +37,8 @@ counter() { # HOST KEY
 	x "$1" status --json | json_value "$2"
 }
 
-found() { # BYTES: a and b know it, and look for no more
+found() { # BYTES: a and b know it, and look for no more; which they do for a path that is used
+	full 1344 || :
 	[ "$(path_mtu a)" = "$1" ] && [ "$(path_mtu b)" = "$1" ] &&
 		[ "$(x a peers --json | json_value is_path_mtu_searched)" = false ] &&
 		[ "$(x b peers --json | json_value is_path_mtu_searched)" = false ]
@@ -90,7 +91,22 @@ within 10 found 1498 || fail "1500: path_mtu is $(path_mtu a) and $(path_mtu b)"
 passes 1344 "1500"
 transfer "a path of 1500"
 
+# it becomes narrow while a file is on its way
+"$TOOL" pattern $((200 * 1048576)) >"$WORK/long"
+spawn b "$TOOL" serve "$ADDRESS_b" 8080 "$WORK/long"
+server=$SPAWNED
+sleep 0.2
+spawn a timeout 60 "$TOOL" fetch "$ADDRESS_b" 8080 >"$WORK/received"
+fetcher=$SPAWNED
+sleep 0.3
 narrow 1400
+[ "$(wc -c <"$WORK/received")" -lt $((200 * 1048576)) ] || echo "note: it was there before"
+wait $fetcher || fail "a transfer does not outlive a path that narrows"
+wait $server
+cmp "$WORK/long" "$WORK/received" || fail "the long file arrived changed"
+rm "$WORK/long"
+echo "ok: a path that narrows on the way"
+
 within 15 found 1400 || fail "1400: path_mtu is $(path_mtu a) and $(path_mtu b)"
 if full 1344 >/dev/null 2>&1; then
 	fail "1400: a packet of 1344 bytes passed"

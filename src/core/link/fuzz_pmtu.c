@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			pmtu_refused(&p, p.probed, now_us);
 			break;
 		case 3:
-			pmtu_sent_long(&p, now_us);
+			pmtu_sent_long(&p);
 			break;
 		case 4:
 			pmtu_begin(&p, what & 8, now_us);

@@ -238,13 +238,6 @@ void pmtu_hint(struct pmtu *p, unsigned size, uint64_t now_us)
 		begin_probe(p, p->size, now_us); /* does it still pass? */
 }
 
-void pmtu_sent_long(struct pmtu *p, uint64_t now_us)
-{
-	if (!p->is_used && p->confirm_at_us != NEVER_US)
-		p->confirm_at_us = now_us + p->confirm_us;
-	p->is_used = true;
-}
-
 /* ---- time ---- */
 
 void pmtu_tick(struct pmtu *p, uint64_t now_us)

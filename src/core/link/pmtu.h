@@ -75,8 +75,11 @@ void pmtu_refused(struct pmtu *p, unsigned size, uint64_t now_us);
  * try next, and nothing is believed before a probe has told (RFC 8899 section 4.6). */
 void pmtu_hint(struct pmtu *p, unsigned size, uint64_t now_us);
 
-/* A datagram longer than PMTU_MIN was sent. */
-void pmtu_sent_long(struct pmtu *p, uint64_t now_us);
+/* A datagram longer than PMTU_MIN was sent. After a pause the path is checked at once. */
+static inline void pmtu_sent_long(struct pmtu *p)
+{
+	p->is_used = true;
+}
 
 void pmtu_tick(struct pmtu *p, uint64_t now_us);
 uint64_t pmtu_deadline_us(const struct pmtu *p);

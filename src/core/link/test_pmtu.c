@@ -60,7 +60,7 @@ static void run(struct path *path, uint64_t for_us)
 			at = min_u64(at, path->now_us + MS(100));
 		path->now_us = min_u64(max_u64(at, path->now_us + 1), end);
 		if (path->is_busy)
-			pmtu_sent_long(&path->p, path->now_us);
+			pmtu_sent_long(&path->p);
 		pmtu_tick(&path->p, path->now_us);
 		pump(path);
 	}

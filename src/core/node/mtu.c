@@ -167,7 +167,7 @@ bool mtu_cut(struct node *n, struct node_session *s, const struct endpoint *to,
 	size_t at;
 
 	if (len > PMTU_MIN)
-		pmtu_sent_long(pmtu, n->now_us);
+		pmtu_sent_long(pmtu);
 	if (len <= pmtu_size(pmtu) || node_room(n)[0] != WIRE_TRANSPORT)
 		return false;
 	at = pieces_cut_at(len, PIECE_AROUND, pmtu_size(pmtu));
