@@ -9,7 +9,8 @@
 
 #define STEP_US MS(100)
 #define EDGES_MAX 4096
-#define NARROW_BYTES 1000 /* probes and small packets pass; rekeys and handshakes do not */
+#define NARROW_BYTES \
+	700 /* probes and small packets pass; rekeys and handshakes do not, nor in two */
 #define VERDICT_PINGS 100
 #define VERDICT_REPEATS 4
 

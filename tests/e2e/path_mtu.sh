@@ -117,6 +117,7 @@ on a ip -6 route get "$ADDRESS_b" | grep -q "mtu 1280" ||
 [ "$(counter a icmp_told)" -ge 1 ] || fail "icmp_told is 0"
 passes 1280 "1400"
 transfer "a path of 1400"
+[ "$(counter a mss_clamped)" -ge 1 ] || fail "no MSS was lowered"
 
 narrow 1280
 within 20 found 1280 || fail "1280: path_mtu is $(path_mtu a) and $(path_mtu b)"
