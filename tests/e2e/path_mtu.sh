@@ -116,6 +116,8 @@ on a ip -6 route get "$ADDRESS_b" | grep -q "mtu 1280" ||
 	fail "the kernel did not take it: $(on a ip -6 route get "$ADDRESS_b")"
 [ "$(counter a icmp_told)" -ge 1 ] || fail "icmp_told is 0"
 passes 1280 "1400"
+on a ip -6 route flush cache # a kernel that has not heard of it, or forgot
+on b ip -6 route flush cache
 transfer "a path of 1400"
 [ "$(counter a mss_clamped)" -ge 1 ] || fail "no MSS was lowered"
 

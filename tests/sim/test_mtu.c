@@ -287,6 +287,34 @@ static void jumbo_links_carry_jumbo_packets(void **state)
 	sim_free(s);
 }
 
+/* While the search is far from its end what is told is what is carried, so that who sends less
+ * than before gets through. */
+static void a_jumbo_tunnel_over_a_common_path_works_from_the_beginning(void **state)
+{
+	(void)state;
+	struct sim *s;
+	uint64_t packet;
+	unsigned limit;
+
+	mtu_bytes = FORWARD_MTU_MAX;
+	s = make_sim(2, true);
+	(void)sim_link(s, 0, 1, narrow(1452), true);
+	boot_all(s, 2);
+	run(s, SECONDS(1));
+	assert_true(pmtu_is_searching(pmtu_between(s, 0, 1)));
+	packet = sim_send(s, 0, 1, FORWARD_MTU_MAX - 48);
+	run(s, MS(100));
+	limit = sim_error_of(s, packet).mtu;
+	assert_true(limit >= 1280 && limit < 3000);
+	assert_true(passes(s, 0, 1, limit - 48));
+	run(s, SECONDS(60));
+	packet = sim_send(s, 0, 1, limit - 48);
+	run(s, MS(100));
+	assert_int_equal(sim_error_of(s, packet).mtu, 1452 - 106);
+	mtu_bytes = 0;
+	sim_free(s);
+}
+
 static void what_has_no_way_is_answered(void **state)
 {
 	(void)state;
@@ -353,6 +381,7 @@ int main(void)
 		cmocka_unit_test(a_limit_told_by_who_did_not_see_the_packet_is_refused),
 		cmocka_unit_test(a_black_hole_is_noticed_and_got_around),
 		cmocka_unit_test(jumbo_links_carry_jumbo_packets),
+		cmocka_unit_test(a_jumbo_tunnel_over_a_common_path_works_from_the_beginning),
 		cmocka_unit_test(what_has_no_way_is_answered),
 		cmocka_unit_test(who_is_denied_is_told_where_the_configuration_says_so),
 	};

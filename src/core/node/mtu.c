@@ -222,10 +222,12 @@ static bool carries(const struct neighbour *nb, size_t datagram_len, size_t at_l
 		pieces_cut_at(datagram_len, PIECE_AROUND, pmtu_size(p)) > 0);
 }
 
-/* What a source is told. No IPv6 link may have less than 1,280 (RFC 8200 section 5). */
+/* What a source is told: what is carried now, be it in two. No IPv6 link may have less than 1,280
+ * (RFC 8200 section 5). */
 static unsigned inner_limit(const struct node *n, const struct neighbour *nb)
 {
-	unsigned most = pmtu_at_most(&nb->pmtu);
+	const size_t of_piece = pmtu_size(&nb->pmtu) - PIECE_AROUND - PIECE_HEADER_LEN;
+	unsigned most = (unsigned)min_u64(pmtu_at_most(&nb->pmtu), 2 * of_piece);
 
 	if (most < PMTU_BASE)
 		return INNER_MTU_MIN;
@@ -265,6 +267,13 @@ int mtu_check(const struct node *n, const struct peer *p, uint64_t next, size_t 
 		       0)
 		       ? 0
 		       : -EMSGSIZE;
+}
+
+/* The packet is not sent, and its source told why. */
+void mtu_tell(struct node *n, const struct peer *p, struct span packet)
+{
+	n->counters.too_big++;
+	errors_tell(n, ICMP_TOO_BIG, mtu_towards(n, p), packet);
 }
 
 static void tell_source(struct node *n, const struct peer *next, const struct wire_hop *hop)

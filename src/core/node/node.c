@@ -507,8 +507,7 @@ static void send_or_tell(struct node *n, struct peer *p, enum wire_class class, 
 		peer_wait(n, p, class, packet);
 		break;
 	case -EMSGSIZE:
-		n->counters.too_big++;
-		errors_tell(n, ICMP_TOO_BIG, mtu_towards(n, p), packet);
+		mtu_tell(n, p, packet);
 		break;
 	case -ENETUNREACH:
 		errors_tell(n, ICMP_NO_ROUTE, 0, packet);

@@ -297,6 +297,7 @@ bool mtu_cut(struct node *n, struct node_session *s, const struct endpoint *to,
 void mtu_piece(struct node *n, struct node_session *s, const struct endpoint *from,
 	       struct span body);
 unsigned mtu_towards(const struct node *n, const struct peer *p);
+void mtu_tell(struct node *n, const struct peer *p, struct span packet);
 int mtu_check(const struct node *n, const struct peer *p, uint64_t next, size_t packet_len);
 bool mtu_refuses_hop(struct node *n, const struct peer *next, const struct wire_hop *hop,
 		     size_t datagram_len);

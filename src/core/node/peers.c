@@ -120,8 +120,12 @@ void peer_flush(struct node *n, struct peer *p)
 
 	while (sent < p->n_waiting) {
 		struct waiting *w = p->waiting[sent];
+		int r;
 
-		if (path_send(n, p, w->class, SPAN(w->bytes, w->len)) < 0)
+		r = path_send(n, p, w->class, SPAN(w->bytes, w->len));
+		if (r == -EMSGSIZE) /* the way has changed meanwhile */
+			mtu_tell(n, p, SPAN(w->bytes, w->len));
+		else if (r < 0)
 			break; /* no session yet, or no route yet */
 		sent++;
 	}
