@@ -429,7 +429,7 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 		n->counters.malformed++;
 		return;
 	}
-	if (packet.at[7] == 0) {
+	if (packet.at[0] >> 4 == 6 && packet.at[7] == 0) { /* hop limit */
 		n->counters.ttl_expired++;
 		return;
 	}
