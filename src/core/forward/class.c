@@ -75,7 +75,7 @@ int ecn_decapsulated(enum ecn inner, enum ecn outer)
 		return inner == ECN_NOT_ECT ? -1 : ECN_CE;
 	if (inner == ECN_ECT_0 && outer == ECN_ECT_1)
 		return ECN_ECT_1;
-	return inner;
+	return (int)inner;
 }
 
 void ecn_set(uint8_t *packet, size_t len, enum ecn mark)
