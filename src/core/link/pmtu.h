@@ -15,11 +15,12 @@
 #define PMTU_MIN 1232  /* of any IPv6 path (RFC 8200 section 5), taken for granted until known */
 #define PMTU_FLOOR 768 /* below this a datagram of PMTU_BASE would not fit in two */
 #define PMTU_MAX_PROBES 3
-#define PMTU_PROBE_US 1000000	 /* PROBE_TIMER, which may not be less */
-#define PMTU_CONFIRM_US 5000000	 /* CONFIRMATION_TIMER, while long datagrams are sent */
-#define PMTU_RAISE_US 600000000	 /* PMTU_RAISE_TIMER */
-#define PMTU_SUSPECT_US 60000000 /* the same after a black hole and in ERROR: it may be gone soon \
-				  */
+#define PMTU_PROBE_US 1000000	/* PROBE_TIMER, which may not be less */
+#define PMTU_CONFIRM_US 5000000 /* CONFIRMATION_TIMER, while long datagrams are sent */
+#define PMTU_RAISE_US 600000000 /* PMTU_RAISE_TIMER */
+#define PMTU_SUSPECT_US                                                           \
+	60000000 /* the same after a black hole and in ERROR: it may be gone soon \
+		  */
 
 enum pmtu_state {      /* RFC 8899 section 5.2 */
 	PMTU_DISABLED, /* the link is down */

@@ -241,7 +241,7 @@ struct node_peer_view {
 	unsigned path_mtu; /* neighbours: of the path below, with IP and UDP headers */
 	enum pmtu_state path_mtu_state;
 	bool is_path_mtu_searched; /* it may yet turn out to be more */
-	unsigned mtu_bytes; /* the longest packet that reaches it, as far as known */
+	unsigned mtu_bytes;	   /* the longest packet that reaches it, as far as known */
 	enum aead_algorithm aead;
 	uint32_t epoch; /* of the keys */
 	uint64_t session_age_us;

@@ -5,8 +5,9 @@
 
 #include "shell/udp/udp.h"
 
-#define HELD_LEN_MAX 8952 /* the greatest of the mesh; of shorter ones the rest is never touched \
-			   */
+#define HELD_LEN_MAX                                                                \
+	8952 /* the greatest of the mesh; of shorter ones the rest is never touched \
+	      */
 
 struct held {
 	struct endpoint to;
