@@ -9,7 +9,7 @@
 #include "core/forward/forward.h"
 
 #define DENIAL_US 1000000 /* a denied flow may ask again after this */
-#define KEY_LEN 21	  /* the other side 16, protocol, its port, our port */
+#define KEY_LEN 37	  /* the other side 16, ours 16, protocol, its port, our port */
 
 struct flow {
 	uint8_t key[KEY_LEN];
@@ -74,9 +74,10 @@ void flows_free(struct flows *f)
 static void key_of(const struct inner *i, bool is_outbound, uint8_t ret[KEY_LEN])
 {
 	memcpy(ret, is_outbound ? i->destination : i->source, 16);
-	ret[16] = i->protocol;
-	store_u16(ret + 17, is_outbound ? i->destination_port : i->source_port);
-	store_u16(ret + 19, is_outbound ? i->source_port : i->destination_port);
+	memcpy(ret + 16, is_outbound ? i->source : i->destination, 16);
+	ret[32] = i->protocol;
+	store_u16(ret + 33, is_outbound ? i->destination_port : i->source_port);
+	store_u16(ret + 35, is_outbound ? i->source_port : i->destination_port);
 }
 
 static struct flow *find(struct flows *f, const struct inner *i, bool is_outbound, uint64_t now_us)

@@ -17,21 +17,26 @@
 #define FORWARD_MTU_DEFAULT 1344 /* of an inner packet: 1,500 less IPv6, UDP and our 106 */
 #define FORWARD_MTU_MAX 8846	 /* the same of 9,000, what jumbo frames carry */
 
-/* An inner IPv6 packet, as far as anything is decided by it. */
+/* An inner packet, as far as anything is decided by it. Addresses of IPv4 are kept IPv4-mapped,
+ * which no IPv6 packet may have. */
 struct inner {
+	bool is_ipv4;
 	uint8_t source[16];
 	uint8_t destination[16];
-	uint8_t protocol; /* IPPROTO_TCP, _UDP, _ICMPV6, ...; 59 where there is none */
+	uint8_t hop_limit; /* IPv4: time to live */
+	uint8_t protocol;  /* IPPROTO_TCP, _UDP, _ICMPV6, ...; 59 where there is none */
 	bool has_ports;
-	uint16_t source_port; /* ICMPv6 echo: the identifier, in both */
+	uint16_t source_port; /* echo: the identifier, in both */
 	uint16_t destination_port;
 	bool is_tcp_syn; /* SYN without ACK: begins a connection */
 	bool is_echo_request;
-	bool is_icmp_error; /* ICMPv6 types below 128 */
+	bool is_icmp_error; /* ICMPv6 types below 128; ICMP 3, 4, 5, 11 and 12 */
 };
 
-/* -EBADMSG: no IPv6 header, or a length that is not the packet's; -EPROTO: not IPv6. Extension
- * headers are walked, at most eight; of a later fragment no ports are known. */
+/* -EBADMSG: no IPv4 or IPv6 header, a length that is not the packet's, or a mapped address in
+ * IPv6; -EPROTO: neither. Extension headers are walked, at most eight; IPv4 options are passed
+ * over by the header's length, and its checksum is the receiver's to look at. Of a later fragment
+ * no ports are known. */
 int inner_parse(struct span packet, struct inner *ret);
 uint16_t inner_flow_hash(const struct inner *i, const uint8_t key[16]);
 
@@ -61,7 +66,7 @@ void flows_decide(struct flows *f, const struct inner *i, bool is_allowed, uint6
 void flows_forget(struct flows *f);
 size_t flows_count(const struct flows *f);
 
-/* "tcp:443", "udp:53", "icmpv6", "proto:47": the resource of POLICY_CONNECT. */
+/* "tcp:443", "udp:53", "icmpv6", "icmp", "proto:47": the resource of POLICY_CONNECT. */
 #define FLOW_RESOURCE_SIZE 32
 void inner_resource(const struct inner *i, char ret[FLOW_RESOURCE_SIZE]);
 

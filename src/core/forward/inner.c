@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an inner packet is: IPv6 header, extension headers, ports. */
+/* What an inner packet is: IPv6 header with extension headers, or IPv4 header; ports. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -14,6 +14,10 @@
 #define TCP_ACK 0x10
 #define ICMPV6_ECHO_REQUEST 128
 #define ICMPV6_ECHO_REPLY 129
+#define IPV4_HEADER_MIN 20 /* RFC 791 section 3.1 */
+#define IPV4_OFFSET_MASK 0x1fff
+#define ICMP_ECHO_REPLY 0
+#define ICMP_ECHO_REQUEST 8
 
 /* Walks hop-by-hop, routing, destination and fragment headers (RFC 8200 section 4). Returns
  * true when what follows is the upper layer's header, whose protocol is then in *protocol. */
@@ -50,6 +54,27 @@ static bool skip_extensions(struct reader *r, uint8_t *protocol)
 	return false;
 }
 
+/* Types of ICMP that speak of another packet (RFC 1122 section 3.2.2). */
+static bool is_icmp_error(uint8_t type)
+{
+	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+}
+
+/* Reads ICMP and ICMPv6, at least 8 bytes. */
+static void read_icmp(const uint8_t *p, struct inner *i)
+{
+	bool is_v6 = i->protocol == IPPROTO_ICMPV6;
+	uint8_t request = is_v6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
+	uint8_t reply = is_v6 ? ICMPV6_ECHO_REPLY : ICMP_ECHO_REPLY;
+
+	i->is_icmp_error = is_v6 ? p[0] < 128 : is_icmp_error(p[0]);
+	i->is_echo_request = p[0] == request;
+	if (p[0] != request && p[0] != reply)
+		return;
+	i->has_ports = true;
+	i->source_port = i->destination_port = load_u16(p + 4);
+}
+
 static void read_upper(struct reader r, struct inner *i)
 {
 	const uint8_t *p = r.at;
@@ -65,15 +90,11 @@ static void read_upper(struct reader r, struct inner *i)
 		if (left < 8)
 			return;
 		break;
+	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		if (left < 8)
-			return;
-		i->is_icmp_error = p[0] < 128;
-		i->is_echo_request = p[0] == ICMPV6_ECHO_REQUEST;
-		if (p[0] != ICMPV6_ECHO_REQUEST && p[0] != ICMPV6_ECHO_REPLY)
-			return;
-		i->has_ports = true;
-		i->source_port = i->destination_port = load_u16(p + 4);
+		/* each belongs to one version of IP; in the other it is any protocol */
+		if (left >= 8 && (i->protocol == IPPROTO_ICMP) == i->is_ipv4)
+			read_icmp(p, i);
 		return;
 	default:
 		return;
@@ -83,24 +104,77 @@ static void read_upper(struct reader r, struct inner *i)
 	i->destination_port = load_u16(p + 2);
 }
 
-int inner_parse(struct span packet, struct inner *ret)
+static bool is_mapped(const uint8_t address[16])
+{
+	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(address, prefix, sizeof(prefix)) == 0;
+}
+
+static int parse_ipv6(struct span packet, struct inner *i)
 {
 	struct reader r = reader_of(packet);
-	struct inner i = { 0 };
 
-	if (packet.len < 1 || packet.at[0] >> 4 != 6)
-		return packet.len < 1 ? -EBADMSG : -EPROTO;
 	if (packet.len < IPV6_HEADER_LEN ||
 	    (size_t)load_u16(packet.at + 4) + IPV6_HEADER_LEN != packet.len)
 		return -EBADMSG;
-	i.protocol = packet.at[6];
+	i->protocol = packet.at[6];
+	i->hop_limit = packet.at[7];
 	(void)read_bytes(&r, 8);
-	read_copy(&r, i.source, 16);
-	read_copy(&r, i.destination, 16);
-	if (skip_extensions(&r, &i.protocol))
-		read_upper(r, &i);
-	*ret = i;
+	read_copy(&r, i->source, 16);
+	read_copy(&r, i->destination, 16);
+	if (is_mapped(i->source) || is_mapped(i->destination))
+		return -EBADMSG; /* would be taken for IPv4 */
+	if (skip_extensions(&r, &i->protocol))
+		read_upper(r, i);
 	return 0;
+}
+
+static void map_ipv4(const uint8_t *address, uint8_t ret[16])
+{
+	ret[10] = ret[11] = 0xff;
+	memcpy(ret + 12, address, 4);
+}
+
+static int parse_ipv4(struct span packet, struct inner *i)
+{
+	struct reader r = reader_of(packet);
+	size_t header_len = (size_t)(packet.at[0] & 0x0f) * 4;
+
+	if (packet.len < IPV4_HEADER_MIN || header_len < IPV4_HEADER_MIN ||
+	    header_len > packet.len || load_u16(packet.at + 2) != packet.len)
+		return -EBADMSG;
+	i->is_ipv4 = true;
+	i->hop_limit = packet.at[8];
+	i->protocol = packet.at[9];
+	map_ipv4(packet.at + 12, i->source);
+	map_ipv4(packet.at + 16, i->destination);
+	(void)read_bytes(&r, header_len);
+	if ((load_u16(packet.at + 6) & IPV4_OFFSET_MASK) == 0)
+		read_upper(r, i);
+	return 0;
+}
+
+int inner_parse(struct span packet, struct inner *ret)
+{
+	struct inner i = { 0 };
+	int r;
+
+	if (packet.len < 1)
+		return -EBADMSG;
+	switch (packet.at[0] >> 4) {
+	case 6:
+		r = parse_ipv6(packet, &i);
+		break;
+	case 4:
+		r = parse_ipv4(packet, &i);
+		break;
+	default:
+		return -EPROTO;
+	}
+	if (r == 0)
+		*ret = i;
+	return r;
 }
 
 uint16_t inner_flow_hash(const struct inner *i, const uint8_t key[16])
@@ -115,17 +189,14 @@ uint16_t inner_flow_hash(const struct inner *i, const uint8_t key[16])
 
 void inner_resource(const struct inner *i, char ret[FLOW_RESOURCE_SIZE])
 {
-	switch (i->protocol) {
-	case IPPROTO_TCP:
+	if (i->protocol == IPPROTO_TCP)
 		(void)snprintf(ret, FLOW_RESOURCE_SIZE, "tcp:%u", i->destination_port);
-		break;
-	case IPPROTO_UDP:
+	else if (i->protocol == IPPROTO_UDP)
 		(void)snprintf(ret, FLOW_RESOURCE_SIZE, "udp:%u", i->destination_port);
-		break;
-	case IPPROTO_ICMPV6:
+	else if (i->protocol == IPPROTO_ICMPV6 && !i->is_ipv4)
 		(void)snprintf(ret, FLOW_RESOURCE_SIZE, "icmpv6");
-		break;
-	default:
+	else if (i->protocol == IPPROTO_ICMP && i->is_ipv4)
+		(void)snprintf(ret, FLOW_RESOURCE_SIZE, "icmp");
+	else
 		(void)snprintf(ret, FLOW_RESOURCE_SIZE, "proto:%u", i->protocol);
-	}
 }

@@ -67,6 +67,132 @@ static void ports_are_found_behind_extension_headers(void **state)
 	assert_int_equal(i.destination_port, 443);
 }
 
+static size_t make_ipv4(uint8_t *ret, uint8_t protocol, unsigned options, const uint8_t *payload,
+			size_t len)
+{
+	size_t header_len = 20 + 4U * options;
+
+	memset(ret, 0, header_len);
+	ret[0] = (uint8_t)(0x40 | header_len / 4);
+	store_u16(ret + 2, (uint16_t)(header_len + len));
+	ret[8] = 64;
+	ret[9] = protocol;
+	memcpy(ret + 12, (const uint8_t[]){ 10, 86, 0, 1, 10, 86, 0, 2 }, 8);
+	memcpy(ret + header_len, payload, len);
+	return header_len + len;
+}
+
+static void ipv4_is_read_with_options_and_mapped_addresses(void **state)
+{
+	(void)state;
+	static const uint8_t from[16] = { [10] = 0xff, [11] = 0xff, 10, 86, 0, 1 };
+	uint8_t tcp[20] = { 0x12, 0x34, 0x01, 0xbb, [13] = 0x02 };
+	char resource[FLOW_RESOURCE_SIZE];
+	uint8_t packet[100];
+	struct inner i;
+
+	for (unsigned options = 0; options <= 10; options++) {
+		size_t len = make_ipv4(packet, 6, options, tcp, sizeof(tcp));
+
+		assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+		assert_true(i.is_ipv4 && i.has_ports && i.is_tcp_syn);
+		assert_int_equal(i.destination_port, 443);
+		assert_int_equal(i.hop_limit, 64);
+		assert_memory_equal(i.source, from, 16);
+		inner_resource(&i, resource);
+		assert_string_equal(resource, "tcp:443");
+	}
+}
+
+static void ipv4_with_lengths_that_do_not_fit_is_refused(void **state)
+{
+	(void)state;
+	uint8_t tcp[20] = { 0 };
+	uint8_t packet[100], bad[100];
+	struct inner i;
+	size_t len = make_ipv4(packet, 6, 0, tcp, sizeof(tcp));
+
+	for (size_t n = 1; n < len; n++)
+		assert_int_equal(inner_parse(SPAN(packet, n), &i), -EBADMSG);
+	assert_int_equal(inner_parse(SPAN(packet, len + 1), &i), -EBADMSG);
+	memcpy(bad, packet, len);
+	bad[0] = 0x44; /* a header of 16 bytes */
+	assert_int_equal(inner_parse(SPAN(bad, len), &i), -EBADMSG);
+	bad[0] = 0x4f; /* of 60, longer than all of it */
+	assert_int_equal(inner_parse(SPAN(bad, len), &i), -EBADMSG);
+	bad[0] = 0x55;
+	assert_int_equal(inner_parse(SPAN(bad, len), &i), -EPROTO);
+}
+
+static void a_later_ipv4_fragment_has_no_ports(void **state)
+{
+	(void)state;
+	uint8_t udp[8] = { 0, 53, 0, 53 };
+	uint8_t packet[100];
+	struct inner i;
+	size_t len = make_ipv4(packet, 17, 0, udp, sizeof(udp));
+
+	store_u16(packet + 6, 0x2000); /* the first of several */
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_true(i.has_ports);
+	store_u16(packet + 6, 0x0001);
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_false(i.has_ports);
+	assert_int_equal(i.protocol, 17);
+}
+
+static void icmp_belongs_to_its_version(void **state)
+{
+	(void)state;
+	uint8_t echo[8] = { 8, 0, 0, 0, 0x12, 0x34 };
+	char resource[FLOW_RESOURCE_SIZE];
+	uint8_t packet[100];
+	struct inner i;
+	size_t len = make_ipv4(packet, 1, 0, echo, sizeof(echo));
+
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_true(i.is_echo_request);
+	assert_int_equal(i.source_port, 0x1234);
+	inner_resource(&i, resource);
+	assert_string_equal(resource, "icmp");
+	len = make_packet(packet, 1, echo, sizeof(echo));
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_false(i.is_echo_request || i.has_ports);
+	inner_resource(&i, resource);
+	assert_string_equal(resource, "proto:1");
+	echo[0] = 3;
+	len = make_ipv4(packet, 1, 0, echo, sizeof(echo));
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_true(i.is_icmp_error);
+}
+
+static void a_mapped_address_in_ipv6_is_refused(void **state)
+{
+	(void)state;
+	uint8_t udp[8] = { 0 };
+	uint8_t packet[100];
+	struct inner i;
+	size_t len = make_packet(packet, 17, udp, sizeof(udp));
+
+	memset(packet + 8, 0, 16);
+	packet[18] = packet[19] = 0xff;
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), -EBADMSG);
+}
+
+static void a_flow_to_one_address_here_is_not_one_to_another(void **state)
+{
+	(void)state;
+	struct inner i = tcp_packet(1000, 22, 0x02);
+	struct flows *f;
+
+	assert_int_equal(flows_new(key, &f), 0);
+	flows_decide(f, &i, true, 1);
+	assert_int_equal(flows_inbound(f, &i, 2), FLOW_KNOWN);
+	i.destination[15] ^= 1;
+	assert_int_equal(flows_inbound(f, &i, 3), FLOW_NEW);
+	flows_free(f);
+}
+
 static void a_later_fragment_has_no_ports(void **state)
 {
 	(void)state;
@@ -191,6 +317,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ports_are_found_behind_extension_headers),
 		cmocka_unit_test(a_later_fragment_has_no_ports),
+		cmocka_unit_test(ipv4_is_read_with_options_and_mapped_addresses),
+		cmocka_unit_test(ipv4_with_lengths_that_do_not_fit_is_refused),
+		cmocka_unit_test(a_later_ipv4_fragment_has_no_ports),
+		cmocka_unit_test(icmp_belongs_to_its_version),
+		cmocka_unit_test(a_mapped_address_in_ipv6_is_refused),
+		cmocka_unit_test(a_flow_to_one_address_here_is_not_one_to_another),
 		cmocka_unit_test(a_packet_of_another_length_than_it_says_is_refused),
 		cmocka_unit_test(answers_pass_and_new_connections_are_asked_about),
 		cmocka_unit_test(an_outbound_flow_opens_no_door_for_a_connection_back),

@@ -140,6 +140,7 @@ static const char *const action_names[POLICY_N_ACTIONS] = {
 	[POLICY_SESSION] = "session", [POLICY_PREFIX] = "prefix", [POLICY_CONNECT] = "connect",
 	[POLICY_PING] = "ping",	      [POLICY_API] = "api",	  [POLICY_INVITE] = "invite",
 	[POLICY_ISSUE] = "issue",     [POLICY_HEAL] = "heal",	  [POLICY_RELAY] = "relay",
+	[POLICY_ROUTE] = "route",
 };
 
 const char *policy_action_name(enum policy_action action)
@@ -181,7 +182,7 @@ static bool is_flow(const char *resource)
 		return is_number(resource + 4, UINT16_MAX);
 	if (strncmp(resource, "proto:", 6) == 0)
 		return is_number(resource + 6, UINT8_MAX);
-	return strcmp(resource, "icmpv6") == 0;
+	return strcmp(resource, "icmpv6") == 0 || strcmp(resource, "icmp") == 0;
 }
 
 static bool is_prefix(const char *resource)
@@ -197,6 +198,7 @@ bool policy_resource_is_asked(enum policy_action action, const char *resource)
 	case POLICY_CONNECT:
 		return is_flow(resource);
 	case POLICY_PREFIX:
+	case POLICY_ROUTE:
 		return is_prefix(resource);
 	case POLICY_ISSUE:
 		return strncmp(resource, "spiffe://", 9) == 0;
@@ -218,13 +220,15 @@ const char *policy_resource_text(enum policy_action action)
 	static const char *const texts[POLICY_N_ACTIONS] = {
 		[POLICY_SESSION] = "none",
 		[POLICY_PREFIX] = "a prefix, such as 2001:db8::/32",
-		[POLICY_CONNECT] = "tcp:PORT, udp:PORT, icmpv6 or proto:NUMBER, such as tcp:22",
+		[POLICY_CONNECT] =
+			"tcp:PORT, udp:PORT, icmpv6, icmp or proto:NUMBER, such as tcp:22",
 		[POLICY_PING] = "none",
 		[POLICY_API] = "a command's name, such as status",
 		[POLICY_INVITE] = "none",
 		[POLICY_ISSUE] = "the SPIFFE ID, such as spiffe://example.mesh/node/web",
 		[POLICY_HEAL] = "an action's name",
 		[POLICY_RELAY] = "none",
+		[POLICY_ROUTE] = "a prefix that this node offers, such as 192.168.7.0/24",
 	};
 
 	return (unsigned)action < POLICY_N_ACTIONS ? texts[action] : "none";

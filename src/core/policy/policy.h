@@ -23,6 +23,7 @@ enum policy_action {
 	POLICY_ISSUE,	/* an identity is issued; resource is its SPIFFE ID */
 	POLICY_HEAL,	/* a healing action; resource is its name */
 	POLICY_RELAY,	/* a packet is relayed for the principal */
+	POLICY_ROUTE,	/* a flow to a network behind this node; resource is the prefix offered */
 	POLICY_N_ACTIONS,
 };
 
