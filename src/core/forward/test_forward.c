@@ -216,7 +216,7 @@ static void a_packet_of_another_length_than_it_says_is_refused(void **state)
 	(void)make_packet(packet, 6, tcp, sizeof(tcp));
 	for (size_t len = 0; len < sizeof(packet); len++)
 		assert_int_equal(inner_parse(SPAN(packet, len), &i), -EBADMSG);
-	packet[0] = 0x45;
+	packet[0] = 0x55;
 	assert_int_equal(inner_parse(SPAN_OF(packet), &i), -EPROTO);
 }
 

@@ -9,7 +9,7 @@
 #define ENTRY_LEN 19 /* without attributes */
 #define REQUEST_LEN 15
 #define DIGEST_LEN 12
-#define RELAYED_MAX 252 /* attributes of others: 255 less our hop count */
+#define RELAYED_MAX ROUTE_ATTRIBUTES_MAX /* 255 less our hop count */
 
 #define ENTRY_VIA_YOU 0x01 /* the sender's next hop is the receiver */
 

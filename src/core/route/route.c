@@ -61,6 +61,7 @@ void routes_free(struct routes *t)
 	free(t->changed.items);
 	free(t->pending.items);
 	map_free(t->by_id);
+	free(t->own);
 	free(t);
 }
 
@@ -381,6 +382,72 @@ bool routes_next(const struct routes *t, size_t *cursor, struct route *ret)
 		return true;
 	}
 	return false;
+}
+
+/* ---- attributes ---- */
+
+static struct span find_attribute(struct span all, uint8_t type)
+{
+	struct reader r = reader_of(all);
+
+	while (r.left > 0 && !r.overrun) {
+		uint8_t at = read_u8(&r);
+		struct span value = read_span(&r, read_u8(&r));
+
+		if (at == type && !r.overrun)
+			return value;
+	}
+	return (struct span){ 0 };
+}
+
+static bool attributes_are_valid(struct span all)
+{
+	struct reader r = reader_of(all);
+
+	while (r.left > 0 && !r.overrun) {
+		if (read_u8(&r) <= ROUTE_ATTRIBUTE_RESERVED)
+			return false;
+		(void)read_span(&r, read_u8(&r));
+	}
+	return !r.overrun && all.len <= ROUTE_ATTRIBUTES_MAX;
+}
+
+int routes_set_attributes(struct routes *t, struct span attributes, uint64_t now_us)
+{
+	uint8_t *own = NULL;
+
+	if (!attributes_are_valid(attributes))
+		return -EINVAL;
+	if (attributes.len > 0) {
+		own = malloc(1 + attributes.len);
+		if (!own)
+			return -ENOMEM;
+		own[0] = (uint8_t)attributes.len;
+		memcpy(own + 1, attributes.at, attributes.len);
+	}
+	free(t->own);
+	t->own = own;
+	t->now_us = now_us;
+	tell(t, SELF);
+	return 0;
+}
+
+struct span routes_attribute(const struct routes *t, uint64_t destination, uint8_t type)
+{
+	int slot = destination ? table_find(t, destination) : NO_SLOT;
+	const struct destination *d = slot < 0 ? NULL : &t->destinations[slot];
+	const uint8_t *all = t->own;
+
+	if (!d || (slot != SELF && d->next < 0))
+		return (struct span){ 0 };
+	if (slot != SELF)
+		all = t->neighbours[d->next].heard[slot].relayed;
+	return all ? find_attribute(SPAN(all + 1, all[0]), type) : (struct span){ 0 };
+}
+
+uint64_t routes_changes(const struct routes *t)
+{
+	return t->n_changes;
 }
 
 size_t routes_count_reachable(const struct routes *t)

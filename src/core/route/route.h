@@ -76,6 +76,19 @@ struct route_action {
 
 bool routes_next_action(struct routes *t, struct route_action *ret);
 
+/* What this node's own entry carries besides, for all nodes to see and none but us to have said
+ * so: attributes as type 1 | length 1 | value, ROUTE_ATTRIBUTES_MAX bytes at most, type above
+ * ROUTE_ATTRIBUTE_RESERVED. Relays could change them: they are hints. -EINVAL, -ENOMEM. */
+#define ROUTE_ATTRIBUTES_MAX 252
+#define ROUTE_ATTRIBUTE_RESERVED 5
+#define ROUTE_ATTRIBUTE_IPV4 6	 /* which IPv4 address the node takes */
+#define ROUTE_ATTRIBUTE_OFFERS 7 /* digest of the prefixes that it offers */
+int routes_set_attributes(struct routes *t, struct span attributes, uint64_t now_us);
+/* The value of one, by the selected route; empty for none. Borrowed until the next call. */
+struct span routes_attribute(const struct routes *t, uint64_t destination, uint8_t type);
+/* Another number whenever a destination's attributes or next hop may be others than before. */
+uint64_t routes_changes(const struct routes *t);
+
 struct route {
 	uint64_t destination;
 	uint64_t next_hop; /* 0: unreachable */

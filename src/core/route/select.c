@@ -146,6 +146,7 @@ void select_route(struct routes *t, uint32_t slot, bool has_new_attributes)
 	}
 	if (d->next != before.next)
 		note_change(t, slot);
+	t->n_changes += d->next != before.next || has_new_attributes;
 	if (d->next != before.next || d->at.metric != before.at.metric ||
 	    d->at.epoch != before.at.epoch || d->hops != before.hops || has_new_attributes)
 		tell(t, slot);

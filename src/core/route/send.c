@@ -84,13 +84,11 @@ static bool entry_of(const struct routes *t, const struct neighbour *n, uint32_t
 		.metric = d->at.metric,
 		.hops = d->hops,
 	};
-	if (slot == SELF)
-		return true;
-	if (d->next < 0)
+	if (slot != SELF && d->next < 0)
 		return false;
-	if (n == &t->neighbours[d->next])
+	if (slot != SELF && n == &t->neighbours[d->next])
 		ret->flags = ENTRY_VIA_YOU;
-	relayed = t->neighbours[d->next].heard[slot].relayed;
+	relayed = slot == SELF ? t->own : t->neighbours[d->next].heard[slot].relayed;
 	if (relayed) {
 		ret->relayed_len = relayed[0];
 		memcpy(ret->relayed, relayed + 1, relayed[0]);

@@ -145,6 +145,8 @@ struct routes {
 	uint64_t claim_us;	/* own id was last claimed back */
 	bool was_claimed;
 	bool has_claim;
+	uint8_t *own; /* our own attributes: length, then as they go out; NULL none */
+	uint64_t n_changes;
 	struct route_counters counters;
 };
 

@@ -872,9 +872,54 @@ static void a_thousand_destinations_and_eight_neighbours_are_cheap(void **state)
 	bed_done(&b);
 }
 
+static void own_attributes_reach_every_neighbour_and_are_read_from_the_selected_route(void **state)
+{
+	(void)state;
+	static const uint8_t own[] = { 6, 2, 0xaa, 0xbb, 7, 1, 0xcc };
+	static const uint8_t reserved[] = { 3, 1, 0 };
+	static const uint8_t cut_short[] = { 6, 9, 0 };
+	struct route_action a;
+	struct entry e = { 0 };
+	struct bed b;
+	bool is_told = false;
+
+	bed_init(&b, 1);
+	assert_int_equal(routes_set_attributes(b.t, SPAN_OF(reserved), b.now_us), -EINVAL);
+	assert_int_equal(routes_set_attributes(b.t, SPAN_OF(cut_short), b.now_us), -EINVAL);
+	assert_int_equal(routes_set_attributes(b.t, SPAN_OF(own), b.now_us), 0);
+	routes_tick(b.t, b.now_us += SECONDS(1));
+	while (routes_next_action(b.t, &a)) {
+		struct reader r = reader_of(SPAN(a.body, a.len));
+
+		if (a.type != ROUTE_SEND || a.record_type != RECORD_ROUTE_UPDATE)
+			continue;
+		while (r.left > 0 && entry_decode(&r, &e) == 0)
+			is_told |= e.destination == ME && e.relayed_len == sizeof(own) &&
+				   memcmp(e.relayed, own, sizeof(own)) == 0;
+	}
+	assert_true(is_told);
+	assert_int_equal(routes_attribute(b.t, ME, 7).at[0], 0xcc);
+
+	uint64_t before = routes_changes(b.t);
+
+	e = (struct entry){ .destination = D, .epoch = 1, .metric = 5, .relayed_len = 3 };
+	memcpy(e.relayed, "\x07\x01\x42", 3);
+	add(&b, e);
+	assert_int_equal(give(&b, 1, RECORD_ROUTE_UPDATE), 0);
+	assert_true(routes_changes(b.t) > before);
+	assert_int_equal(routes_attribute(b.t, D, 7).at[0], 0x42);
+	assert_int_equal(routes_attribute(b.t, D, 6).len, 0);
+	assert_int_equal(routes_attribute(b.t, D + 1, 7).len, 0);
+	routes_neighbour_down(b.t, 1, b.now_us);
+	assert_int_equal(routes_attribute(b.t, D, 7).len, 0);
+	bed_done(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+			own_attributes_reach_every_neighbour_and_are_read_from_the_selected_route),
 		cmocka_unit_test(a_distance_is_closer_by_epoch_then_seqno_then_metric),
 		cmocka_unit_test(a_route_no_closer_than_what_was_advertised_is_not_taken),
 		cmocka_unit_test(a_later_seqno_or_epoch_makes_any_metric_feasible),
