@@ -168,6 +168,10 @@ static void service_input(struct node *n, struct peer *p, struct span plaintext,
 		echo_request(n, p, m.body, hops);
 	else if (m.service == SERVICE_ECHO_REPLY)
 		echo_reply(n, p, m.body);
+	else if (m.service == SERVICE_OFFERS_ASK)
+		networks_asked(n, p);
+	else if (m.service == SERVICE_OFFERS)
+		networks_told(n, p, m.body);
 }
 
 /* ---- the record stream ---- */

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is told about packets that did not get through: to programs on this machine by ICMP through
  * the tunnel, to peers inside the session. */
+#include <errno.h>
+
 #include "core/node/node_internal.h"
 
+#define IPV4_HEADER_LEN 20
 #define IPV6_HEADER_LEN 40
+#define ICMP_SOURCE_QUENCH 4
+#define ICMP_REDIRECT 5
 #define ICMP_HEADER_LEN 8
 
 void errors_tell(struct node *n, enum icmp_reason reason, unsigned mtu, struct span packet)
@@ -35,24 +40,52 @@ void errors_denied(struct node *n, struct peer *p, struct span packet)
 		n->counters.icmp_told++;
 }
 
-/* Whether an ICMPv6 error speaks of a packet of a flow under way from here: it may come in by the
+/* Where the quoted packet begins; 0 where this is no error that concerns one: source quench and
+ * redirects of ICMP are nobody's to send here (RFC 6633, RFC 1812 section 4.3.3.2). */
+static size_t quote_at(const struct inner *error, struct span packet)
+{
+	size_t header = error->is_ipv4 ? (size_t)(packet.at[0] & 0x0f) * 4 : IPV6_HEADER_LEN;
+
+	if (!error->is_icmp_error || packet.len < header + ICMP_HEADER_LEN)
+		return 0;
+	if (error->is_ipv4 &&
+	    (packet.at[header] == ICMP_SOURCE_QUENCH || packet.at[header] == ICMP_REDIRECT))
+		return 0;
+	if (!error->is_ipv4 && packet.at[6] != error->protocol)
+		return 0; /* behind extension headers */
+	return header + ICMP_HEADER_LEN;
+}
+
+/* Reads a packet of which the end may be missing. */
+static int parse_quoted(struct span quoted, bool is_ipv4, struct inner *ret)
+{
+	uint8_t copy[ICMP_ERROR_MAX];
+
+	if (quoted.len > sizeof(copy) ||
+	    quoted.len < (is_ipv4 ? IPV4_HEADER_LEN : IPV6_HEADER_LEN) ||
+	    quoted.at[0] >> 4 != (is_ipv4 ? 4 : 6))
+		return -EBADMSG;
+	memcpy(copy, quoted.at, quoted.len);
+	if (is_ipv4)
+		store_u16(copy + 2, (uint16_t)quoted.len);
+	else
+		store_u16(copy + 4, (uint16_t)(quoted.len - IPV6_HEADER_LEN));
+	return inner_parse(SPAN(copy, quoted.len), ret);
+}
+
+/* Whether an ICMP error speaks of a packet of a flow under way from here: it may come in by the
  * right of that flow, as an answer may. */
 bool errors_concern_flow(struct node *n, const struct inner *error, struct span packet)
 {
-	const size_t head = IPV6_HEADER_LEN + ICMP_HEADER_LEN;
-	uint8_t quoted[ICMP_ERROR_MAX];
+	size_t at = quote_at(error, packet);
 	struct inner i, answer;
-	size_t len;
 
-	if (!error->is_icmp_error || packet.at[6] != error->protocol ||
-	    packet.len < head + IPV6_HEADER_LEN || packet.len > sizeof(quoted))
+	if (at == 0 ||
+	    parse_quoted(SPAN(packet.at + at, packet.len - at), error->is_ipv4, &i) < 0 ||
+	    memcmp(i.source, error->destination, 16) != 0)
 		return false;
-	len = packet.len - head;
-	memcpy(quoted, packet.at + head, len);
-	store_u16(quoted + 4, (uint16_t)(len - IPV6_HEADER_LEN)); /* it may be cut off */
-	if (inner_parse(SPAN(quoted, len), &i) < 0 || memcmp(i.source, error->destination, 16) != 0)
-		return false;
-	answer = (struct inner){ .protocol = i.protocol,
+	answer = (struct inner){ .is_ipv4 = i.is_ipv4,
+				 .protocol = i.protocol,
 				 .has_ports = i.has_ports,
 				 .source_port = i.destination_port,
 				 .destination_port = i.source_port };

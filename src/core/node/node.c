@@ -218,6 +218,9 @@ static int make_parts(struct node *n, const struct node_config *config)
 	r = routes_new(&rc, n->now_us, &n->routes);
 	if (r < 0)
 		return r;
+	r = networks_new(&config->networks, &n->networks);
+	if (r < 0)
+		return r;
 	return handshakes_new(&hs, &n->handshakes);
 }
 
@@ -289,6 +292,7 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	if (r < 0)
 		return r;
 	node_tell_network_keys(n);
+	networks_begin(n);
 	*ret = TAKE(n);
 	return 0;
 }
@@ -309,6 +313,7 @@ void node_free(struct node *n)
 	handshakes_free(n->handshakes);
 	routes_free(n->routes);
 	flows_free(n->flows);
+	networks_free(n->networks);
 	map_free(n->peers);
 	map_free(n->indices);
 	revocation_done(&n->trust.revoked);
@@ -447,6 +452,7 @@ void node_pump(struct node *n)
 	pump_handshakes(n);
 	pump_routes(n);
 	pump_handshakes(n); /* routes may have begun some */
+	networks_notice(n);
 	n->deadline_is_known = false;
 }
 
@@ -469,14 +475,14 @@ void node_input_marked(struct node *n, const struct endpoint *from, uint8_t traf
 	node_pump(n);
 }
 
-static bool is_multicast(const uint8_t address[16])
+/* Multicast and link-local packets. */
+static bool is_for_neighbours(const struct inner *i)
 {
-	return address[0] == 0xff;
-}
-
-static bool is_link_local(const uint8_t address[16])
-{
-	return address[0] == 0xfe && (address[1] & 0xc0) == 0x80;
+	if (i->is_ipv4)
+		return i->destination[12] >> 4 == 0xe ||
+		       load_u32(i->destination + 12) == UINT32_MAX ||
+		       load_u16(i->source + 12) == 0xa9fe;
+	return i->destination[0] == 0xff || (i->source[0] == 0xfe && (i->source[1] & 0xc0) == 0x80);
 }
 
 static void spoofed_tun(struct node *n, const struct inner *i)
@@ -489,7 +495,7 @@ static void spoofed_tun(struct node *n, const struct inner *i)
 	n->tun_alarm_us = n->now_us + EVENT_INTERVAL_US;
 	e = node_event(n, EVENT_SPOOFED_TUN, n->self);
 	memcpy(e->address, i->source, 16);
-	e->reason = "the source address is not this node's";
+	e->reason = "the source address is not this node's, nor in a network that it offers";
 }
 
 /* A packet of a program on this machine goes, waits, or is answered with an error. */
@@ -519,6 +525,7 @@ static void send_or_tell(struct node *n, struct peer *p, enum wire_class class, 
 
 void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 {
+	uint64_t destination;
 	struct inner i;
 	struct peer *p;
 
@@ -532,24 +539,24 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 		n->counters.malformed++;
 		return;
 	}
-	if (packet.at[7] == 0) { /* hop limit: it should have ended where it was */
+	if (i.hop_limit == 0) { /* it should have ended where it was */
 		n->counters.ttl_expired++;
 		errors_tell(n, ICMP_HOPS_EXHAUSTED, 0, packet);
 		return;
 	}
-	if (is_multicast(i.destination) || is_link_local(i.source))
-		return; /* neighbour discovery of the kernel: there is no such link */
-	if (memcmp(i.source, n->address, 16) != 0) {
+	if (is_for_neighbours(&i))
+		return; /* neighbour discovery of the kernel and the like: there is no such link */
+	if (!networks_may_send(n, &i)) {
 		spoofed_tun(n, &i);
 		return;
 	}
-	if (memcmp(i.destination, n->address, OVERLAY_PREFIX_LEN) != 0 ||
-	    load_u64(i.destination + OVERLAY_PREFIX_LEN) == n->self) {
+	destination = networks_destination(n, &i);
+	if (!destination) {
 		n->counters.no_route++;
 		errors_tell(n, ICMP_NO_ROUTE, 0, packet);
 		return;
 	}
-	p = peer_make(n, load_u64(i.destination + OVERLAY_PREFIX_LEN));
+	p = peer_make(n, destination);
 	if (!p) {
 		n->counters.queue_full++;
 		return;
@@ -584,6 +591,7 @@ void node_tick(struct node *n, uint64_t now_us)
 	peers_tick(n);
 	contacts_tick(n);
 	network_keys_tick(n);
+	networks_tick(n);
 	routes_tick(n->routes, now_us);
 	node_pump(n);
 }
@@ -595,6 +603,7 @@ uint64_t node_deadline_us(struct node *n)
 				      routes_deadline_us(n->routes));
 
 		at = min_u64(at, peers_deadline_us(n));
+		at = min_u64(at, networks_deadline_us(n));
 		n->deadline_us = min_u64(at, contacts_deadline_us(n));
 		n->deadline_is_known = true;
 	}
@@ -626,6 +635,8 @@ void node_set_policy(struct node *n, const struct policy *policy)
 {
 	n->policy = policy;
 	flows_forget(n->flows);
+	networks_dirty(n);
+	n->deadline_is_known = false;
 }
 
 void node_set_identity(struct node *n, const struct hs_identity *identity)

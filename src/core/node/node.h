@@ -19,6 +19,7 @@
 #include "core/link/link.h"
 #include "core/link/pmtu.h"
 #include "core/policy/policy.h"
+#include "core/prefix/prefix.h"
 #include "core/route/route.h"
 #include "core/session/session.h"
 #include "core/wire/wire.h"
@@ -31,12 +32,24 @@
 #define NODE_JOIN_US 30000000
 #define NODE_DATAGRAM_MAX 8952 /* of the greatest tunnel MTU; see also datagram_max inside */
 #define NODE_NETWORK_KEYS_MAX 2
+#define NODE_OFFERS_MAX 32    /* prefixes that one node offers */
+#define NODE_OFFERERS_MAX 256 /* nodes whose offers are kept */
+#define NODE_EXIT_NONE 0      /* for node_set_exit() */
+#define NODE_EXIT_ANY UINT64_MAX
 
 /* A network key as the authority signed it: the higher generation is the newer. */
 struct network_key {
 	uint64_t generation;
 	uint8_t key[NETWORK_KEY_LEN];
 	uint8_t signature[MLDSA65_SIG_LEN]; /* by the ML-DSA root; all zero for one never spread */
+};
+
+/* Addresses of IPv4 inside, and what this node offers to others (docs/routes.md). */
+struct node_networks {
+	bool has_ipv4;
+	struct prefix ipv4; /* PREFIX_IPV4_BITS_MIN to _MAX bits; the same at every node */
+	size_t n_offers;
+	struct prefix offers[NODE_OFFERS_MAX]; /* each without prefix_fault() */
 };
 
 struct node_config {
@@ -56,6 +69,7 @@ struct node_config {
 	size_t n_network_keys;
 	bool copies_dscp;   /* inner codepoints are shown on the outside too (RFC 2983) */
 	unsigned n_workers; /* jobs given out at once, HS_WORKERS_MAX at most; 0: run at once */
+	struct node_networks networks;
 	/* The domain's authority only: */
 	const struct signing_key *root_key; /* ML-DSA root, borrowed */
 	bool is_authority;		    /* also while root_key is locked, and so NULL */
@@ -106,6 +120,7 @@ enum node_event_type {
 	EVENT_REKEYED,
 	EVENT_GOODBYE,
 	EVENT_NETWORK_KEY,
+	EVENT_NETWORKS, /* the node's IPv4 address or node_next_network() may have changed */
 	EVENT_N_TYPES,
 };
 
@@ -215,7 +230,46 @@ int node_set_revocations(struct node *n, struct span bytes);
 int node_renew(struct node *n, uint64_t authority, struct span csr_mldsa, struct span csr_p256,
 	       uint64_t now_us);
 
+/* Takes the place of what was offered before; the IPv4 prefix stays as it was at the start. */
+void node_set_offers(struct node *n, const struct prefix *offers, size_t n_offers, uint64_t now_us);
+/* Through which node the way to 0.0.0.0/0 and ::/0 leads, if policy lets us accept it from it. */
+void node_set_exit(struct node *n, uint64_t node_id, uint64_t now_us);
+
 /* ---- views ---- */
+
+/* This node's IPv4 address inside, IPv4-mapped. False: IPv4 is off, or all its addresses are
+ * taken. */
+bool node_ipv4(const struct node *n, uint8_t ret[16]);
+/* The IPv4 address of another by what it said last; false where it has none. */
+bool node_ipv4_of(const struct node *n, uint64_t node_id, uint8_t ret[16]);
+/* A node with another ipv4.prefix than ours, whose address is therefore not known; 0 for none. */
+uint64_t node_ipv4_stranger(const struct node *n);
+
+/* Prefixes that are accepted, the longest first; start with *cursor = 0. via: whom packets go to,
+ * 0 while none that offers it is reachable. */
+bool node_next_network(const struct node *n, size_t *cursor, struct prefix *ret, uint64_t *ret_via);
+
+enum node_offer_state {
+	NODE_OFFER_USED,
+	NODE_OFFER_STANDBY,	/* another node that offers it is nearer */
+	NODE_OFFER_UNREACHABLE, /* accepted; no way to the node */
+	NODE_OFFER_NOT_CHOSEN,	/* an exit that would be accepted and is not in use */
+	NODE_OFFER_DENIED,	/* by policy, or by what the prefix is: see why */
+};
+
+struct node_offer_view {
+	uint64_t node_id;
+	char name[NODE_NAME_MAX + 1];
+	struct prefix prefix;
+	enum node_offer_state state;
+	uint32_t metric; /* of the node */
+	char why[POLICY_REASON_SIZE];
+};
+
+/* Every offer of every other node, as that node itself told us. */
+bool node_next_offer(const struct node *n, size_t *cursor, struct node_offer_view *ret);
+/* Nodes that say they offer something and have not told what yet. */
+size_t node_offers_awaited(const struct node *n);
 
 uint64_t node_id(const struct node *n);
 uint64_t node_boot_epoch(const struct node *n);
@@ -261,8 +315,8 @@ struct node_counters {
 	uint64_t packets_from_tun, packets_to_tun, relayed;
 	uint64_t unknown_index, forged, replayed, malformed;
 	uint64_t spoofed_inner, spoofed_tun, no_route, ttl_expired, queue_full, flow_denied,
-		too_big, duplicates_sent, ecn_marked, ecn_dropped, actions_dropped, policy_allowed,
-		policy_denied;
+		too_big, duplicates_sent, not_offered, ecn_marked, ecn_dropped, actions_dropped,
+		policy_allowed, policy_denied;
 	uint64_t too_big_told; /* to sources, of packets that a link of ours cannot carry */
 	uint64_t icmp_told;
 	uint64_t datagrams_cut, datagrams_joined, pieces_refused;

@@ -197,6 +197,7 @@ struct node {
 	struct handshakes *handshakes;
 	struct routes *routes;
 	struct flows *flows;
+	struct networks *networks;
 	struct map *peers;   /* node id -> struct peer */
 	struct map *indices; /* receiver index -> struct node_session */
 	struct node_session *joins[NODE_JOINS_MAX];
@@ -342,6 +343,51 @@ void revocations_input(struct node *n, struct span bytes);
 void network_key_input(struct node *n, struct span bytes);
 void node_tell_network_keys(struct node *n);
 void network_keys_tick(struct node *n); /* the old one ends */
+
+/* networks.c: IPv4 addresses, and networks behind nodes */
+int networks_new(const struct node_networks *config, struct networks **ret);
+void networks_free(struct networks *w);
+void networks_begin(struct node *n);
+void networks_notice(struct node *n); /* routes may have changed */
+void networks_dirty(struct node *n);  /* policy, offers or the exit have */
+void networks_tick(struct node *n);
+uint64_t networks_deadline_us(const struct node *n);
+void networks_asked(struct node *n, struct peer *p);
+void networks_told(struct node *n, struct peer *p, struct span body);
+/* Of a packet from the tunnel: whether its source is ours or behind us; where it goes, 0 nowhere.
+ */
+bool networks_may_send(const struct node *n, const struct inner *i);
+uint64_t networks_destination(const struct node *n, const struct inner *i);
+/* Of a packet from a peer: whether its source is the peer's or in a network accepted from it. */
+bool networks_may_come_from(const struct node *n, const struct peer *p, const struct inner *i);
+enum networks_target {
+	TARGET_NONE,
+	TARGET_SELF,
+	TARGET_BEHIND, /* in a network that we offer, which is told */
+};
+enum networks_target networks_target(const struct node *n, const struct inner *i,
+				     struct prefix *ret_offer);
+/* What peers tell, as bytes: version 1 | n 1 | n * (len 1 | address 16). */
+#define OFFERS_VERSION 1
+#define OFFERS_LEN_MAX (2 + 17 * NODE_OFFERS_MAX)
+size_t offers_encode(const struct prefix *list, size_t n, uint8_t ret[OFFERS_LEN_MAX]);
+/* -EBADMSG: cut short, more than NODE_OFFERS_MAX, or what is no prefix. */
+int offers_decode(struct span body, struct prefix ret[NODE_OFFERS_MAX], size_t *ret_n);
+
+/* claims.c: who has which IPv4 address */
+struct claim {
+	uint8_t address[16];
+	uint64_t id;
+	uint8_t choice;
+};
+/* Sorts, and leaves each address to one: the lowest choice, then the lowest id. */
+size_t claims_settle(struct claim *list, size_t n);
+/* The id that holds the address in a settled list; 0 for nobody. */
+uint64_t claims_find(const struct claim *list, size_t n, const uint8_t address[16]);
+/* The choice for a node that holds `choice` now, among the others' claims: unchanged while nobody
+ * goes before, else the next that nobody claims; PREFIX_IPV4_CHOICES for none. */
+unsigned claims_choose(const struct claim *others, size_t n, const struct prefix *within,
+		       uint64_t self, unsigned choice);
 
 /* blob.c */
 void blob_done(struct blob *b);

@@ -357,14 +357,34 @@ static void spoofed_inner(struct node *n, struct peer *p, const struct inner *i)
 	p->alarm_us = n->now_us + EVENT_INTERVAL_US;
 	e = node_event(n, EVENT_SPOOFED_INNER, p->id);
 	memcpy(e->address, i->source, 16);
-	e->reason = "the inner source address is not the session peer's";
+	e->reason = "the inner source address is not the session peer's, nor in a network accepted "
+		    "from it";
 }
 
-static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *i)
+/* offer: the flow goes to a network behind us; NULL: to us. */
+static bool policy_allows(struct node *n, const struct peer *p, const struct inner *i,
+			  const struct prefix *offer)
 {
 	char resource[FLOW_RESOURCE_SIZE];
-	enum policy_effect effect;
+	char prefix[PREFIX_TEXT_SIZE];
+
+	if (offer) {
+		prefix_format(offer, prefix);
+		if (policy_decide(n->policy, p->spiffe_id, POLICY_ROUTE, prefix, NULL) !=
+		    POLICY_ALLOW)
+			return false;
+	}
+	inner_resource(i, resource);
+	return policy_decide(n->policy, p->spiffe_id,
+			     i->is_echo_request ? POLICY_PING : POLICY_CONNECT, resource,
+			     NULL) == POLICY_ALLOW;
+}
+
+static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *i,
+			    const struct prefix *offer)
+{
 	struct node_event *e;
+	bool is_allowed;
 
 	switch (flows_inbound(n->flows, i, n->now_us)) {
 	case FLOW_KNOWN:
@@ -375,11 +395,9 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 	case FLOW_NEW:
 		break;
 	}
-	inner_resource(i, resource);
-	effect = policy_decide(n->policy, p->spiffe_id,
-			       i->is_echo_request ? POLICY_PING : POLICY_CONNECT, resource, NULL);
-	flows_decide(n->flows, i, effect == POLICY_ALLOW, n->now_us);
-	if (effect == POLICY_ALLOW) {
+	is_allowed = policy_allows(n, p, i, offer);
+	flows_decide(n->flows, i, is_allowed, n->now_us);
+	if (is_allowed) {
 		n->counters.policy_allowed++;
 		return true;
 	}
@@ -409,9 +427,12 @@ static int congestion_mark(struct node *n, struct span packet)
 }
 
 /* The inner source must be the session peer's address, and the destination ours: this is what
- * makes a source address inside the overlay an identity. */
+ * makes a source address inside the overlay an identity. Or in networks accepted from the peer,
+ * and offered by us. */
 static void deliver(struct node *n, struct peer *p, struct span packet)
 {
+	enum networks_target target;
+	struct prefix offer;
 	struct inner i;
 	uint8_t *room;
 	int mark;
@@ -421,19 +442,21 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 		n->counters.malformed++;
 		return;
 	}
-	if (memcmp(i.source, p->address, 16) != 0) {
+	if (!networks_may_come_from(n, p, &i)) {
 		spoofed_inner(n, p, &i);
 		return;
 	}
-	if (memcmp(i.destination, n->address, 16) != 0) {
-		n->counters.malformed++;
+	target = networks_target(n, &i, &offer);
+	if (target == TARGET_NONE) {
+		n->counters.not_offered++;
 		return;
 	}
-	if (packet.at[0] >> 4 == 6 && packet.at[7] == 0) { /* hop limit */
+	if (i.hop_limit == 0) {
 		n->counters.ttl_expired++;
 		return;
 	}
-	if (!errors_concern_flow(n, &i, packet) && !flow_is_allowed(n, p, &i)) {
+	if (!errors_concern_flow(n, &i, packet) &&
+	    !flow_is_allowed(n, p, &i, target == TARGET_BEHIND ? &offer : NULL)) {
 		errors_denied(n, p, packet);
 		return;
 	}
@@ -455,7 +478,7 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 static void plaintext_input(struct node *n, struct node_session *s, const struct endpoint *from,
 			    struct span plaintext, unsigned hops)
 {
-	bool is_packet = plaintext.len > 0 && plaintext.at[0] >> 4 == 6;
+	bool is_packet = is_ip(plaintext);
 
 	session_heard(n, s, is_packet);
 	if (plaintext.len == 0)
@@ -610,8 +633,7 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 	if (t->type == WIRE_PROBE && !s->is_join &&
 	    mtu_message(n, s, inner, WIRE_HEADER_LEN + opened.len + AEAD_TAG_LEN))
 		return;
-	is_payload = t->type == WIRE_LINK_FRAGMENT ||
-		     (t->type == WIRE_TRANSPORT && inner.len > 0 && inner.at[0] >> 4 == 6);
+	is_payload = t->type == WIRE_LINK_FRAGMENT || (t->type == WIRE_TRANSPORT && is_ip(inner));
 	if (!s->is_join)
 		link_heard(n, s, from, t->lane, hop.link_sequence, opened.len, is_payload,
 			   is_newest);

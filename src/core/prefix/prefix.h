@@ -70,7 +70,7 @@ struct prefix_table;
 
 int prefix_table_new(struct prefix_table **ret); /* -ENOMEM */
 void prefix_table_free(struct prefix_table *t);
-/* A node that offers the prefix. -ENOBUFS: too many prefixes, or nodes of one; -EEXIST. */
+/* A node that offers the prefix. -ENOBUFS: too many prefixes, or nodes of one; -EEXIST, -ENOMEM. */
 int prefix_table_add(struct prefix_table *t, const struct prefix *p, uint64_t node_id);
 /* To be called once after the last prefix_table_add(), before any look-up. */
 void prefix_table_sort(struct prefix_table *t);

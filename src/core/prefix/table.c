@@ -10,13 +10,13 @@
 #define LENGTHS 129
 
 struct prefix_table {
-	size_t n;
+	size_t n, size;
+	struct prefix_entry *entries;
 	size_t n_lengths;
 	struct {
 		uint8_t len;
 		size_t first, end;
 	} lengths[LENGTHS]; /* that occur, longest first */
-	struct prefix_entry entries[PREFIX_TABLE_MAX];
 };
 
 int prefix_table_new(struct prefix_table **ret)
@@ -27,6 +27,9 @@ int prefix_table_new(struct prefix_table **ret)
 
 void prefix_table_free(struct prefix_table *t)
 {
+	if (!t)
+		return;
+	free(t->entries);
 	free(t);
 }
 
@@ -45,6 +48,21 @@ static int compare(const struct prefix *a, const struct prefix *b)
 	return memcmp(a->ip, b->ip, sizeof(a->ip));
 }
 
+static struct prefix_entry *append(struct prefix_table *t, const struct prefix *p)
+{
+	if (t->n == t->size) {
+		size_t size = t->size ? 2 * t->size : 16;
+		struct prefix_entry *entries = realloc(t->entries, size * sizeof(*entries));
+
+		if (!entries)
+			return NULL;
+		t->entries = entries;
+		t->size = size;
+	}
+	t->entries[t->n] = (struct prefix_entry){ .prefix = *p };
+	return &t->entries[t->n++];
+}
+
 int prefix_table_add(struct prefix_table *t, const struct prefix *p, uint64_t node_id)
 {
 	struct prefix_entry *e = NULL;
@@ -55,8 +73,9 @@ int prefix_table_add(struct prefix_table *t, const struct prefix *p, uint64_t no
 	if (!e) {
 		if (t->n == PREFIX_TABLE_MAX)
 			return -ENOBUFS;
-		e = &t->entries[t->n++];
-		e->prefix = *p;
+		e = append(t, p);
+		if (!e)
+			return -ENOMEM;
 	}
 	if (prefix_entry_has(e, node_id))
 		return -EEXIST;
@@ -75,7 +94,8 @@ static int compare_entries(const void *a, const void *b)
 
 void prefix_table_sort(struct prefix_table *t)
 {
-	qsort(t->entries, t->n, sizeof(t->entries[0]), compare_entries);
+	if (t->n > 0)
+		qsort(t->entries, t->n, sizeof(t->entries[0]), compare_entries);
 	t->n_lengths = 0;
 	for (size_t i = 0; i < t->n; i++) {
 		uint8_t len = t->entries[i].prefix.len;

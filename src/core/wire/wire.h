@@ -141,6 +141,8 @@ void wire_hop_encode_short(const struct wire_hop *h, uint8_t ret[HOP_SHORT_LEN])
 enum wire_service {
 	SERVICE_ECHO = 1, /* ping and trace */
 	SERVICE_ECHO_REPLY = 3,
+	SERVICE_OFFERS_ASK = 6, /* which prefixes do you offer? */
+	SERVICE_OFFERS = 7,	/* these, docs/routes.md */
 };
 
 struct wire_service_message {

@@ -1,0 +1,741 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Networks behind nodes and IPv4 addresses inside (docs/routes.md). A node's routing entry hints
+ * that it offers something; what, it says itself, inside a session; what of that is accepted,
+ * policy says. */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/siphash.h"
+#include "core/node/node_internal.h"
+
+#define SETTLE_US MS(20)	/* changes of routes are looked at together */
+#define SETTLE_EACH_US 10	/* and this much later for each destination */
+#define ASK_AGAIN_US SECONDS(1) /* then doubling */
+#define ASK_AGAIN_MAX_US SECONDS(60)
+#define IPV4_HINT_LEN 6 /* prefix 4, its length 1, choice 1 */
+#define OFFERS_HINT_LEN 8
+#define KEEP_FACTOR 2 /* the node in use stays until another is this much nearer */
+
+/* A node that hints that it offers something. */
+struct offerer {
+	uint64_t id;
+	uint64_t hint; /* digest by its routing entry */
+	uint64_t told; /* digest of the list */
+	bool has_told;
+	bool is_seen; /* while routes are walked */
+	char spiffe_id[SPIFFE_ID_SIZE];
+	size_t n;
+	struct prefix list[NODE_OFFERS_MAX];
+	uint64_t ask_us;
+	uint64_t wait_us;
+};
+
+struct networks {
+	struct node_networks config;
+	struct prefix_table *own;      /* what we offer */
+	struct prefix_table *accepted; /* of others */
+	uint64_t exit;
+	struct offerer *offerers[NODE_OFFERERS_MAX];
+	size_t n_offerers;
+	struct claim *claims; /* of others */
+	size_t n_claims, claims_size;
+	uint64_t stranger;
+	unsigned choice; /* PREFIX_IPV4_CHOICES: all are taken */
+	uint8_t address[16];
+	uint64_t n_changes; /* of routes, as seen last */
+	uint64_t due_us;    /* when to look at them; NEVER_US */
+};
+
+/* ---- bytes ---- */
+
+size_t offers_encode(const struct prefix *list, size_t n, uint8_t ret[OFFERS_LEN_MAX])
+{
+	struct writer w = writer_of(ret, OFFERS_LEN_MAX);
+
+	write_u8(&w, OFFERS_VERSION);
+	write_u8(&w, (uint8_t)n);
+	for (size_t i = 0; i < n; i++) {
+		write_u8(&w, list[i].len);
+		write_bytes(&w, list[i].ip, sizeof(list[i].ip));
+	}
+	assert(!w.overrun);
+	return w.len;
+}
+
+static bool has_host_bits(const struct prefix *p)
+{
+	for (unsigned bit = p->len; bit < 128; bit++)
+		if (p->ip[bit / 8] & 0x80 >> bit % 8)
+			return true;
+	return false;
+}
+
+int offers_decode(struct span body, struct prefix ret[NODE_OFFERS_MAX], size_t *ret_n)
+{
+	struct reader r = reader_of(body);
+	uint8_t version = read_u8(&r);
+	size_t n = read_u8(&r);
+
+	if (r.overrun || version != OFFERS_VERSION || n > NODE_OFFERS_MAX || r.left != 17 * n)
+		return -EBADMSG;
+	for (size_t i = 0; i < n; i++) {
+		ret[i].len = read_u8(&r);
+		read_copy(&r, ret[i].ip, sizeof(ret[i].ip));
+		if (ret[i].len > 128 || has_host_bits(&ret[i]))
+			return -EBADMSG;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+static uint64_t digest_of(struct span body)
+{
+	static const uint8_t key[16] = "x0 offers digest";
+
+	return siphash64(key, &body, 1);
+}
+
+/* ---- ours ---- */
+
+static bool is_inside(const struct node *n, const uint8_t address[16])
+{
+	const struct networks *w = n->networks;
+
+	return memcmp(address, n->address, OVERLAY_PREFIX_LEN) == 0 ||
+	       (w->config.has_ipv4 && prefix_covers(&w->config.ipv4, address));
+}
+
+static bool is_own(const struct node *n, const uint8_t address[16])
+{
+	const struct networks *w = n->networks;
+
+	if (address_is_ipv4(address))
+		return w->config.has_ipv4 && w->choice < PREFIX_IPV4_CHOICES &&
+		       memcmp(address, w->address, 16) == 0;
+	return memcmp(address, n->address, 16) == 0;
+}
+
+/* What of ours covers the address. An exit is for the internet alone: networks beside it are to
+ * be offered by themselves. */
+static const struct prefix_entry *offered(const struct node *n, const uint8_t address[16])
+{
+	const struct prefix_entry *e = prefix_table_find(n->networks->own, address);
+
+	if (!e || is_inside(n, address) || address_is_unroutable(address))
+		return NULL;
+	return prefix_is_default(&e->prefix) && address_is_private(address) ? NULL : e;
+}
+
+static int take_offers(struct networks *w, const struct prefix *offers, size_t n)
+{
+	struct prefix_table *own;
+	int r = prefix_table_new(&own);
+
+	if (r < 0)
+		return r;
+	n = min_u64(n, NODE_OFFERS_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (!prefix_fault(&offers[i]))
+			(void)prefix_table_add(own, &offers[i], 1);
+	prefix_table_sort(own);
+	w->config.n_offers = 0;
+	for (size_t i = 0; i < prefix_table_count(own); i++)
+		w->config.offers[w->config.n_offers++] = prefix_table_at(own, i)->prefix;
+	prefix_table_free(w->own);
+	w->own = own;
+	return 0;
+}
+
+int networks_new(const struct node_networks *config, struct networks **ret)
+{
+	struct networks *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->due_us = NEVER_US;
+	w->config.has_ipv4 = config->has_ipv4;
+	w->config.ipv4 = config->ipv4;
+	r = take_offers(w, config->offers, config->n_offers);
+	if (r == 0)
+		r = prefix_table_new(&w->accepted);
+	if (r < 0) {
+		networks_free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+void networks_free(struct networks *w)
+{
+	if (!w)
+		return;
+	for (size_t i = 0; i < w->n_offerers; i++)
+		free(w->offerers[i]);
+	prefix_table_free(w->own);
+	prefix_table_free(w->accepted);
+	free(w->claims);
+	free(w);
+}
+
+/* Says with our routing entry which address we take and that we offer something. */
+static void announce(struct node *n)
+{
+	struct networks *w = n->networks;
+	uint8_t hints[2 + IPV4_HINT_LEN + 2 + OFFERS_HINT_LEN];
+	uint8_t body[OFFERS_LEN_MAX];
+	struct writer h = writer_of(hints, sizeof(hints));
+
+	if (w->config.has_ipv4 && w->choice < PREFIX_IPV4_CHOICES) {
+		write_u8(&h, ROUTE_ATTRIBUTE_IPV4);
+		write_u8(&h, IPV4_HINT_LEN);
+		write_bytes(&h, w->config.ipv4.ip + 12, 4);
+		write_u8(&h, (uint8_t)(w->config.ipv4.len - PREFIX_IPV4_LEN));
+		write_u8(&h, (uint8_t)w->choice);
+	}
+	if (w->config.n_offers > 0) {
+		size_t len = offers_encode(w->config.offers, w->config.n_offers, body);
+
+		write_u8(&h, ROUTE_ATTRIBUTE_OFFERS);
+		write_u8(&h, OFFERS_HINT_LEN);
+		write_u64(&h, digest_of(SPAN(body, len)));
+	}
+	(void)routes_set_attributes(n->routes, SPAN(hints, h.len), n->now_us);
+}
+
+void networks_begin(struct node *n)
+{
+	struct networks *w = n->networks;
+
+	if (w->config.has_ipv4)
+		prefix_ipv4_of(&w->config.ipv4, n->self, w->choice, w->address);
+	if (w->config.has_ipv4 || w->config.n_offers > 0)
+		announce(n);
+}
+
+/* ---- asking and answering ---- */
+
+static void send_service(struct node *n, struct peer *p, enum wire_service service,
+			 struct span body)
+{
+	struct wire_service_message m = { .service = (uint16_t)service, .body = body };
+	uint8_t plaintext[OFFERS_LEN_MAX + 8];
+	int len = wire_service_encode(&m, plaintext, sizeof(plaintext));
+
+	if (len < 0)
+		return;
+	if (path_send(n, p, CLASS_INTERACTIVE, SPAN(plaintext, (size_t)len)) == -EAGAIN &&
+	    service == SERVICE_OFFERS_ASK)
+		peer_wait(n, p, CLASS_INTERACTIVE, SPAN(plaintext, (size_t)len));
+}
+
+void networks_asked(struct node *n, struct peer *p)
+{
+	const struct networks *w = n->networks;
+	uint8_t body[OFFERS_LEN_MAX];
+	size_t len = offers_encode(w->config.offers, w->config.n_offers, body);
+
+	send_service(n, p, SERVICE_OFFERS, SPAN(body, len));
+}
+
+static struct offerer *offerer_of(const struct networks *w, uint64_t id)
+{
+	for (size_t i = 0; i < w->n_offerers; i++)
+		if (w->offerers[i]->id == id)
+			return w->offerers[i];
+	return NULL;
+}
+
+/* Only what we asked for: of nodes that hint. */
+void networks_told(struct node *n, struct peer *p, struct span body)
+{
+	struct offerer *o = offerer_of(n->networks, p->id);
+	struct prefix list[NODE_OFFERS_MAX];
+	size_t n_list;
+
+	if (offers_decode(body, list, &n_list) < 0) {
+		n->counters.malformed++;
+		return;
+	}
+	if (!o)
+		return;
+	memcpy(o->list, list, n_list * sizeof(list[0]));
+	o->n = n_list;
+	o->has_told = true;
+	o->told = digest_of(body);
+	memcpy(o->spiffe_id, p->spiffe_id, sizeof(o->spiffe_id));
+	networks_dirty(n);
+}
+
+static bool is_awaited(const struct offerer *o)
+{
+	return !o->has_told || o->told != o->hint;
+}
+
+static void ask(struct node *n, struct offerer *o)
+{
+	struct peer *p = peer_make(n, o->id);
+
+	o->ask_us = n->now_us + o->wait_us;
+	o->wait_us = min_u64(2 * o->wait_us, ASK_AGAIN_MAX_US);
+	if (p)
+		send_service(n, p, SERVICE_OFFERS_ASK, (struct span){ 0 });
+}
+
+/* ---- what routes hint ---- */
+
+static void hint_offers(struct node *n, uint64_t id, struct span value)
+{
+	struct networks *w = n->networks;
+	struct offerer *o = offerer_of(w, id);
+	uint64_t hint;
+
+	if (value.len != OFFERS_HINT_LEN)
+		return;
+	hint = load_u64(value.at);
+	if (!o) {
+		if (w->n_offerers == NODE_OFFERERS_MAX)
+			return;
+		o = calloc(1, sizeof(*o));
+		if (!o)
+			return;
+		o->id = id;
+		o->hint = ~hint;
+		w->offerers[w->n_offerers++] = o;
+	}
+	o->is_seen = true;
+	if (o->hint != hint) {
+		o->hint = hint;
+		o->wait_us = ASK_AGAIN_US;
+		/* a hint that changes all the time costs a question a second */
+		o->ask_us = max_u64(o->ask_us, n->now_us);
+	}
+}
+
+static void add_claim(struct networks *w, const struct claim *c)
+{
+	if (w->n_claims == w->claims_size) {
+		size_t size = w->claims_size ? 2 * w->claims_size : 16;
+		struct claim *claims = realloc(w->claims, size * sizeof(*claims));
+
+		if (!claims)
+			return;
+		w->claims = claims;
+		w->claims_size = size;
+	}
+	w->claims[w->n_claims++] = *c;
+}
+
+static void hint_ipv4(struct node *n, uint64_t id, struct span value)
+{
+	struct networks *w = n->networks;
+	struct claim c = { .id = id };
+
+	if (value.len != IPV4_HINT_LEN || !w->config.has_ipv4)
+		return;
+	if (memcmp(value.at, w->config.ipv4.ip + 12, 4) != 0 ||
+	    value.at[4] + PREFIX_IPV4_LEN != w->config.ipv4.len) {
+		w->stranger = id;
+		return;
+	}
+	if (value.at[5] >= PREFIX_IPV4_CHOICES)
+		return;
+	c.choice = value.at[5];
+	prefix_ipv4_of(&w->config.ipv4, id, c.choice, c.address);
+	add_claim(w, &c);
+}
+
+/* Those that no longer offer, or are forgotten; who is out of reach may come back. */
+static void drop_offerers(struct node *n)
+{
+	struct networks *w = n->networks;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->n_offerers; i++) {
+		struct offerer *o = w->offerers[i];
+		struct route route;
+		bool is_away = !o->is_seen && routes_lookup(n->routes, o->id, &route) &&
+			       route.next_hop == 0;
+
+		if (o->is_seen || is_away)
+			w->offerers[kept++] = o;
+		else
+			free(o);
+		o = NULL;
+	}
+	w->n_offerers = kept;
+}
+
+static void walk_routes(struct node *n)
+{
+	struct networks *w = n->networks;
+	struct route route;
+	size_t cursor = 0;
+
+	for (size_t i = 0; i < w->n_offerers; i++)
+		w->offerers[i]->is_seen = false;
+	w->n_claims = 0;
+	w->stranger = 0;
+	while (routes_next(n->routes, &cursor, &route)) {
+		if (!route.next_hop)
+			continue;
+		hint_offers(n, route.destination,
+			    routes_attribute(n->routes, route.destination, ROUTE_ATTRIBUTE_OFFERS));
+		hint_ipv4(n, route.destination,
+			  routes_attribute(n->routes, route.destination, ROUTE_ATTRIBUTE_IPV4));
+	}
+	w->n_claims = claims_settle(w->claims, w->n_claims);
+	drop_offerers(n);
+}
+
+/* ---- what is accepted ---- */
+
+/* NULL: accepted. Else why not; *ret_is_choice where it is only that no exit was chosen. */
+static const char *why_not(const struct node *n, const struct offerer *o, const struct prefix *p,
+			   bool *ret_is_choice, char reason[POLICY_REASON_SIZE])
+{
+	const struct networks *w = n->networks;
+	struct prefix overlay = { .len = OVERLAY_PREFIX_BITS };
+	struct policy_reason because;
+	char text[PREFIX_TEXT_SIZE];
+
+	*ret_is_choice = false;
+	memcpy(overlay.ip, n->address, OVERLAY_PREFIX_BITS / 8);
+	if (prefix_fault(p))
+		return prefix_fault(p);
+	if (!prefix_is_default(p) && (prefix_overlaps(p, &overlay) ||
+				      (w->config.has_ipv4 && prefix_overlaps(p, &w->config.ipv4))))
+		return "has addresses of the mesh itself inside";
+	if (prefix_is_ipv4(p) && !w->config.has_ipv4)
+		return "there is no IPv4 inside here; set ipv4.prefix";
+	if (prefix_table_exactly(w->own, p))
+		return "this node offers it too";
+	prefix_format(p, text);
+	if (policy_decide(n->policy, o->spiffe_id, POLICY_PREFIX, text, &because) != POLICY_ALLOW) {
+		memcpy(reason, because.text, POLICY_REASON_SIZE);
+		return reason;
+	}
+	if (prefix_is_default(p) && w->exit != o->id && w->exit != NODE_EXIT_ANY) {
+		*ret_is_choice = true;
+		return "not in use: x0 exit use NAME";
+	}
+	return NULL;
+}
+
+static uint32_t metric_to(const struct node *n, uint64_t id)
+{
+	struct route route;
+
+	if (!routes_lookup(n->routes, id, &route) || !route.next_hop)
+		return ROUTE_METRIC_INFINITY;
+	return route.metric;
+}
+
+/* The nearest, then the lowest id; whoever it was before stays until another is much nearer, for
+ * connections through an exit end when it changes. */
+static uint64_t choose_via(const struct node *n, const struct prefix_entry *e, uint64_t before)
+{
+	uint32_t best_metric = ROUTE_METRIC_INFINITY;
+	uint64_t best = 0;
+
+	for (unsigned i = 0; i < e->n_nodes; i++) {
+		uint32_t metric = metric_to(n, e->nodes[i]);
+
+		if (metric < best_metric || (metric == best_metric && best && e->nodes[i] < best)) {
+			best = e->nodes[i];
+			best_metric = metric;
+		}
+	}
+	if (best && before && prefix_entry_has(e, before) &&
+	    metric_to(n, before) / KEEP_FACTOR <= best_metric &&
+	    metric_to(n, before) < ROUTE_METRIC_INFINITY)
+		return before;
+	return best;
+}
+
+static bool same_table(struct prefix_table *a, struct prefix_table *b)
+{
+	if (prefix_table_count(a) != prefix_table_count(b))
+		return false;
+	for (size_t i = 0; i < prefix_table_count(a); i++) {
+		const struct prefix_entry *x = prefix_table_at(a, i), *y = prefix_table_at(b, i);
+
+		if (!prefix_equal(&x->prefix, &y->prefix) || x->via != y->via)
+			return false;
+	}
+	return true;
+}
+
+/* True when something changed. */
+static bool rebuild(struct node *n)
+{
+	struct networks *w = n->networks;
+	char reason[POLICY_REASON_SIZE];
+	struct prefix_table *t;
+	bool is_choice, is_same;
+
+	if (prefix_table_new(&t) < 0)
+		return false;
+	for (size_t i = 0; i < w->n_offerers; i++)
+		for (size_t j = 0; j < w->offerers[i]->n; j++)
+			if (!why_not(n, w->offerers[i], &w->offerers[i]->list[j], &is_choice,
+				     reason))
+				(void)prefix_table_add(t, &w->offerers[i]->list[j],
+						       w->offerers[i]->id);
+	prefix_table_sort(t);
+	for (size_t i = 0; i < prefix_table_count(t); i++) {
+		struct prefix_entry *e = prefix_table_at(t, i);
+		const struct prefix_entry *old = prefix_table_exactly(w->accepted, &e->prefix);
+
+		e->via = choose_via(n, e, old ? old->via : 0);
+	}
+	is_same = same_table(t, w->accepted);
+	prefix_table_free(w->accepted);
+	w->accepted = t;
+	return !is_same;
+}
+
+/* True when our address changed. */
+static bool review_address(struct node *n)
+{
+	struct networks *w = n->networks;
+	unsigned choice;
+
+	if (!w->config.has_ipv4)
+		return false;
+	choice = claims_choose(w->claims, w->n_claims, &w->config.ipv4, n->self, w->choice);
+	if (choice == w->choice)
+		return false;
+	w->choice = choice;
+	if (choice < PREFIX_IPV4_CHOICES)
+		prefix_ipv4_of(&w->config.ipv4, n->self, choice, w->address);
+	announce(n);
+	return true;
+}
+
+static void review(struct node *n)
+{
+	bool is_news;
+
+	n->networks->due_us = NEVER_US;
+	n->networks->n_changes = routes_changes(n->routes);
+	walk_routes(n);
+	is_news = review_address(n);
+	is_news |= rebuild(n);
+	if (is_news)
+		(void)node_event(n, EVENT_NETWORKS, n->self);
+}
+
+/* ---- time ---- */
+
+void networks_dirty(struct node *n)
+{
+	struct networks *w = n->networks;
+
+	if (w->due_us == NEVER_US)
+		w->due_us =
+			n->now_us + SETTLE_US + SETTLE_EACH_US * routes_count_reachable(n->routes);
+}
+
+void networks_notice(struct node *n)
+{
+	if (n->networks->n_changes != routes_changes(n->routes))
+		networks_dirty(n);
+}
+
+void networks_tick(struct node *n)
+{
+	struct networks *w = n->networks;
+
+	if (n->now_us >= w->due_us)
+		review(n);
+	for (size_t i = 0; i < w->n_offerers; i++)
+		if (is_awaited(w->offerers[i]) && n->now_us >= w->offerers[i]->ask_us)
+			ask(n, w->offerers[i]);
+}
+
+uint64_t networks_deadline_us(const struct node *n)
+{
+	const struct networks *w = n->networks;
+	uint64_t at = w->due_us;
+
+	for (size_t i = 0; i < w->n_offerers; i++)
+		if (is_awaited(w->offerers[i]))
+			at = min_u64(at, w->offerers[i]->ask_us);
+	return at;
+}
+
+/* ---- packets ---- */
+
+bool networks_may_send(const struct node *n, const struct inner *i)
+{
+	return is_own(n, i->source) || offered(n, i->source);
+}
+
+uint64_t networks_destination(const struct node *n, const struct inner *i)
+{
+	const struct networks *w = n->networks;
+	const struct prefix_entry *e;
+	uint64_t id;
+
+	if (memcmp(i->destination, n->address, OVERLAY_PREFIX_LEN) == 0) {
+		id = load_u64(i->destination + OVERLAY_PREFIX_LEN);
+		return id == n->self ? 0 : id;
+	}
+	if (is_inside(n, i->destination))
+		return claims_find(w->claims, w->n_claims, i->destination);
+	if (address_is_unroutable(i->destination))
+		return 0;
+	e = prefix_table_find(w->accepted, i->destination);
+	return e ? e->via : 0;
+}
+
+bool networks_may_come_from(const struct node *n, const struct peer *p, const struct inner *i)
+{
+	const struct networks *w = n->networks;
+	const struct prefix_entry *e;
+
+	if (memcmp(i->source, p->address, 16) == 0)
+		return true;
+	if (is_own(n, i->source))
+		return false; /* whatever others claim of it */
+	if (is_inside(n, i->source))
+		return address_is_ipv4(i->source) &&
+		       claims_find(w->claims, w->n_claims, i->source) == p->id;
+	if (address_is_unroutable(i->source))
+		return false;
+	e = prefix_table_find(w->accepted, i->source);
+	return e && prefix_entry_has(e, p->id);
+}
+
+enum networks_target networks_target(const struct node *n, const struct inner *i,
+				     struct prefix *ret_offer)
+{
+	const struct prefix_entry *e;
+
+	if (is_own(n, i->destination))
+		return TARGET_SELF;
+	e = offered(n, i->destination);
+	if (!e)
+		return TARGET_NONE;
+	*ret_offer = e->prefix;
+	return TARGET_BEHIND;
+}
+
+/* ---- commands and views ---- */
+
+void node_set_offers(struct node *n, const struct prefix *offers, size_t n_offers, uint64_t now_us)
+{
+	n->now_us = now_us;
+	if (take_offers(n->networks, offers, n_offers) < 0)
+		return;
+	flows_forget(n->flows); /* those to what is no longer offered too */
+	announce(n);
+	networks_dirty(n);
+	node_pump(n);
+}
+
+void node_set_exit(struct node *n, uint64_t id, uint64_t now_us)
+{
+	n->now_us = now_us;
+	n->networks->exit = id;
+	review(n); /* at once: the caller is about to look */
+	node_pump(n);
+}
+
+bool node_ipv4(const struct node *n, uint8_t ret[16])
+{
+	const struct networks *w = n->networks;
+
+	if (!w->config.has_ipv4 || w->choice >= PREFIX_IPV4_CHOICES)
+		return false;
+	memcpy(ret, w->address, 16);
+	return true;
+}
+
+bool node_ipv4_of(const struct node *n, uint64_t id, uint8_t ret[16])
+{
+	const struct networks *w = n->networks;
+
+	if (id == n->self)
+		return node_ipv4(n, ret);
+	for (size_t i = 0; i < w->n_claims; i++) {
+		if (w->claims[i].id != id)
+			continue;
+		memcpy(ret, w->claims[i].address, 16);
+		return true;
+	}
+	return false;
+}
+
+uint64_t node_ipv4_stranger(const struct node *n)
+{
+	return n->networks->stranger;
+}
+
+bool node_next_network(const struct node *n, size_t *cursor, struct prefix *ret, uint64_t *ret_via)
+{
+	const struct prefix_entry *e = prefix_table_at(n->networks->accepted, *cursor);
+
+	if (!e)
+		return false;
+	(*cursor)++;
+	*ret = e->prefix;
+	*ret_via = e->via;
+	return true;
+}
+
+static void view_offer(const struct node *n, const struct offerer *o, const struct prefix *p,
+		       struct node_offer_view *ret)
+{
+	char domain[DOMAIN_MAX + 1], reason[POLICY_REASON_SIZE];
+	const struct prefix_entry *e;
+	const char *why;
+	bool is_choice;
+
+	*ret = (struct node_offer_view){ .node_id = o->id,
+					 .prefix = *p,
+					 .metric = metric_to(n, o->id) };
+	(void)spiffe_id_parse(o->spiffe_id, domain, ret->name);
+	why = why_not(n, o, p, &is_choice, reason);
+	e = why ? NULL : prefix_table_exactly(n->networks->accepted, p);
+	if (is_choice)
+		ret->state = NODE_OFFER_NOT_CHOSEN;
+	else if (why)
+		ret->state = NODE_OFFER_DENIED;
+	else if (ret->metric >= ROUTE_METRIC_INFINITY)
+		ret->state = NODE_OFFER_UNREACHABLE;
+	else
+		ret->state = e && e->via == o->id ? NODE_OFFER_USED : NODE_OFFER_STANDBY;
+	(void)snprintf(ret->why, sizeof(ret->why), "%s", why ? why : "");
+}
+
+bool node_next_offer(const struct node *n, size_t *cursor, struct node_offer_view *ret)
+{
+	const struct networks *w = n->networks;
+	size_t at = *cursor;
+
+	for (size_t i = 0; i < w->n_offerers; i++) {
+		const struct offerer *o = w->offerers[i];
+
+		if (at < o->n) {
+			view_offer(n, o, &o->list[at], ret);
+			(*cursor)++;
+			return true;
+		}
+		at -= o->n;
+	}
+	return false;
+}
+
+size_t node_offers_awaited(const struct node *n)
+{
+	size_t awaited = 0;
+
+	for (size_t i = 0; i < n->networks->n_offerers; i++)
+		awaited += is_awaited(n->networks->offerers[i]);
+	return awaited;
+}
