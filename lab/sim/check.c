@@ -119,7 +119,8 @@ void sim_check_event(struct sim *s, size_t node, const struct node_event *e)
 		break;
 	case EVENT_SPOOFED_INNER:
 	case EVENT_SPOOFED_TUN:
-		sim_fail(s, "node %zu saw a spoofed address", node);
+		if (!s->config.deliver) /* else the test gives packets of its own */
+			sim_fail(s, "node %zu saw a spoofed address", node);
 		break;
 	default:
 		break;

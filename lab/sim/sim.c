@@ -107,7 +107,9 @@ void sim_drain(struct sim *s, size_t node)
 			break;
 		case NODE_DELIVER:
 			sim_note(s, a.type, node, a.data.len);
-			sim_check_delivery(s, node, a.data);
+			if (!s->config.deliver ||
+			    !s->config.deliver(s->config.watch_arg, node, a.data))
+				sim_check_delivery(s, node, a.data);
 			break;
 		case NODE_EVENT:
 			s->totals.events++;
@@ -199,6 +201,8 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm)
 	config.policy = s->policy;
 	config.tells_denied = s->config.tells_denied;
 	config.limits = s->config.limits;
+	if (s->config.networks)
+		config.networks = s->config.networks[node];
 	config.identity.boot_epoch = h->boot_epoch;
 	config.network_keys = &key;
 	config.n_network_keys = 1;
@@ -417,7 +421,9 @@ int sim_new(const struct sim_config *config, struct sim **ret)
 	rng_seed(&s->rng, config->seed);
 	s->hosts = calloc(config->n_nodes, sizeof(*s->hosts));
 	s->links = calloc(SIM_LINKS_MAX, sizeof(*s->links));
-	if (!s->hosts || !s->links || policy_new(&rule, 1, &s->policy) < 0)
+	if (!s->hosts || !s->links ||
+	    policy_new(config->rules ? config->rules : &rule, config->rules ? config->n_rules : 1,
+		       &s->policy) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->n_nodes; i++) {
 		s->hosts[i].id = sim_pki_id(config->pki, i);

@@ -41,12 +41,18 @@ struct sim_config {
 	unsigned mtu_bytes;	      /* of the tunnels; 0 for the default */
 	bool tells_denied;
 	bool allow_all; /* policy: true lets every member reach every other; false denies all */
+	const struct policy_rule *rules; /* instead of that; NULL: as allow_all says */
+	size_t n_rules;
+	const struct node_networks *networks; /* one for each node, or NULL; kept by the caller */
+	/* True takes a delivered packet, which then is not one of sim_send(). May be NULL; else
+	 * spoofed addresses fail the run. */
+	bool (*deliver)(void *arg, size_t node, struct span packet);
 	void (*watch)(void *arg, size_t node, const struct node_event *event, uint64_t now_us);
 	/* Sees each datagram as it is sent; true takes it off the link. May be NULL. */
 	bool (*tap)(void *arg, size_t link, bool to_b, struct span datagram);
 	/* Told of NODE_STORE, NODE_ISSUE and NODE_RENEWED. May be NULL. */
 	void (*act)(void *arg, struct node *node, size_t number, const struct node_action *action);
-	void *watch_arg; /* of all three */
+	void *watch_arg; /* of all of them */
 };
 
 struct sim;

@@ -57,6 +57,10 @@ static bool (*tap)(void *arg, size_t link, bool to_b, struct span datagram);
 static struct session_limits limits;
 static unsigned mtu_bytes;
 static bool tells_denied;
+static const struct node_networks *networks;
+static const struct policy_rule *rules;
+static size_t n_rules;
+static bool (*deliver_tap)(void *arg, size_t node, struct span packet);
 static void (*act)(void *arg, struct node *node, size_t number, const struct node_action *action);
 
 static struct sim *make_sim(size_t n_nodes, bool allow_all)
@@ -70,6 +74,10 @@ static struct sim *make_sim(size_t n_nodes, bool allow_all)
 				     .allow_all = allow_all,
 				     .watch = watch,
 				     .tap = tap,
+				     .networks = networks,
+				     .rules = rules,
+				     .n_rules = n_rules,
+				     .deliver = deliver_tap,
 				     .act = act };
 	struct sim *s;
 
