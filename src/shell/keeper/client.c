@@ -175,6 +175,23 @@ int keeper_address_add(struct keeper_client *k, const struct netlink_prefix *add
 			   why);
 }
 
+int keeper_address_delete(struct keeper_client *k, const struct netlink_prefix *address,
+			  char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_ADDRESS_DELETE, .prefix = *address },
+			   why);
+}
+
+int keeper_exit_set(struct keeper_client *k, unsigned bits, char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_EXIT, .number = bits }, why);
+}
+
+int keeper_forward(struct keeper_client *k, bool is_on, char why[KEEPER_WHY_SIZE])
+{
+	return call_simple(k, (struct request){ .verb = VERB_FORWARD, .number = is_on }, why);
+}
+
 int keeper_link_up(struct keeper_client *k, char why[KEEPER_WHY_SIZE])
 {
 	return call_simple(k, (struct request){ .verb = VERB_LINK_UP }, why);

@@ -325,6 +325,8 @@ static void clean_up(struct keeper *k)
 
 	if (k->verbs.is_guard_on && nft_remove(k->options->tun_name, why) < 0)
 		log_warning(k->log, "guard_not_removed", log_str("reason", why));
+	if (ways_clean(&k->verbs.ways, k->options->tun_name, why) < 0)
+		log_warning(k->log, "ways_not_removed", log_str("reason", why));
 	(void)close(k->signal_fd);
 	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
 }
@@ -338,8 +340,12 @@ int keeper_run(const struct keeper_options *options)
 		.socket = -1,
 		.backoff_ms = KEEPER_BACKOFF_MIN_MS,
 	};
+	char why[KEEPER_WHY_SIZE];
 	int r = open_signals(&k);
 
+	/* Without the privilege there is nothing of ours to be found either. */
+	if (r == 0 && ways_left_over(options->tun_name, why) > 0)
+		log_notice(k.log, "left_over_removed", log_str("what", why));
 	if (r == 0)
 		r = start_child(&k);
 	if (r < 0) {

@@ -58,11 +58,31 @@ struct keeper_client; /* the child's end */
  * found them, but SIGPIPE ignored. */
 typedef int keeper_child(void *arg, struct keeper_client *client);
 
+/* The default routes through the tunnel, and what of others they take the place. */
+enum keeper_exit {
+	KEEPER_EXIT_ROUTES = 1,	     /* everything that has no nearer route goes to the tunnel */
+	KEEPER_EXIT_ONLY = 2,	     /* and never elsewhere, the tunnel be there or not */
+	KEEPER_EXIT_WITHOUT_LAN = 4, /* not even to networks that this machine is in */
+};
+/* Sockets with this mark are not led into the tunnel: the daemon's own. */
+#define KEEPER_MARK 0x58304d4b
+
+/* May this be done, by the configuration as it is now? For a prefix in the overlay it is not asked.
+ */
+enum keeper_permit {
+	KEEPER_PERMIT_ROUTE, /* packets for the prefix to the tunnel; 0.0.0.0/0 and ::/0: an exit */
+	KEEPER_PERMIT_FORWARD, /* the kernel passes on what comes out of the tunnel */
+};
+
 struct keeper_options {
 	const char *tun_name;
 	unsigned mtu_max_bytes;	       /* 1280 to this may be set */
 	struct netlink_prefix overlay; /* all addresses and routes lie inside */
-	bool is_guarded;	       /* nftables may be asked for */
+	bool has_ipv4;
+	struct netlink_prefix ipv4; /* the same for IPv4, mapped */
+	bool is_guarded;	    /* nftables may be asked for */
+	/* NULL: neither. prefix is NULL for what has none. */
+	bool (*permits)(void *arg, enum keeper_permit what, const struct netlink_prefix *prefix);
 	keeper_child *child;
 	void *arg;
 	struct log *log;
@@ -83,11 +103,17 @@ int keeper_tun_open(struct keeper_client *k, unsigned wanted, int *ret_fd, unsig
 int keeper_mtu(struct keeper_client *k, unsigned mtu_bytes, char why[KEEPER_WHY_SIZE]);
 int keeper_address_add(struct keeper_client *k, const struct netlink_prefix *address,
 		       char why[KEEPER_WHY_SIZE]);
+int keeper_address_delete(struct keeper_client *k, const struct netlink_prefix *address,
+			  char why[KEEPER_WHY_SIZE]);
 int keeper_link_up(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_route_add(struct keeper_client *k, const struct netlink_prefix *to,
 		     char why[KEEPER_WHY_SIZE]);
 int keeper_route_delete(struct keeper_client *k, const struct netlink_prefix *to,
 			char why[KEEPER_WHY_SIZE]);
+/* Bits of enum keeper_exit; 0 takes all of it back. */
+int keeper_exit_set(struct keeper_client *k, unsigned bits, char why[KEEPER_WHY_SIZE]);
+/* Forwarding and NAT for what comes out of the tunnel. On success why may hold a remark. */
+int keeper_forward(struct keeper_client *k, bool is_on, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_apply(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_remove(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_read(struct keeper_client *k, struct nft_counters *ret, char why[KEEPER_WHY_SIZE]);

@@ -20,13 +20,16 @@ enum verb {
 	VERB_GUARD_REMOVE,
 	VERB_GUARD_READ,
 	VERB_REALTIME,
+	VERB_ADDRESS_DELETE,
+	VERB_EXIT,    /* bits of enum keeper_exit */
+	VERB_FORWARD, /* 0 or 1 */
 	N_VERBS,
 };
 
 struct request {
 	enum verb verb;
 	uint32_t sequence;
-	uint32_t number; /* MTU, the thread, or offloads wanted */
+	uint32_t number; /* MTU, the thread, offloads wanted, or what is switched on */
 	uint32_t priority;
 	struct netlink_prefix prefix;
 };

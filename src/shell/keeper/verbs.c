@@ -13,6 +13,11 @@
 
 _Static_assert(TUN_WHY_SIZE <= KEEPER_WHY_SIZE && NFT_WHY_SIZE <= KEEPER_WHY_SIZE, "they fit");
 
+static bool is_ipv4_default(const struct netlink_prefix *p)
+{
+	return p->len == 96 && memcmp(p->ip, ways_default_ipv4.ip, 16) == 0;
+}
+
 static int refuse(struct reply *ret, const char *text)
 {
 	(void)snprintf(ret->why, sizeof(ret->why), "the keeper refuses: %s", text);
@@ -37,6 +42,19 @@ static bool is_inside(const struct netlink_prefix *p, const struct netlink_prefi
 	if (p->len < outer->len || memcmp(p->ip, outer->ip, bytes) != 0)
 		return false;
 	return bits == 0 || ((p->ip[bytes] ^ outer->ip[bytes]) & mask) == 0;
+}
+
+/* An address of this tunnel, IPv6 or IPv4. */
+static bool is_of_tunnel(const struct verbs *v, const struct netlink_prefix *p)
+{
+	return is_inside(p, &v->options->overlay) ||
+	       (v->options->has_ipv4 && is_inside(p, &v->options->ipv4));
+}
+
+static bool is_permitted(const struct verbs *v, enum keeper_permit what,
+			 const struct netlink_prefix *prefix)
+{
+	return v->options->permits && v->options->permits(v->options->arg, what, prefix);
 }
 
 /* ---- TUN and rtnetlink ---- */
@@ -104,14 +122,26 @@ static int do_address_add(struct verbs *v, const struct request *q, struct reply
 {
 	int r;
 
-	if (!is_inside(&q->prefix, &v->options->overlay))
+	if (!is_of_tunnel(v, &q->prefix))
 		return refuse(ret, "an address outside the overlay prefix");
 	r = on_tun(v, ret, "cannot give the tunnel its address", q, act_address);
-	if (r == 0) {
+	if (r == 0 && is_inside(&q->prefix, &v->options->overlay)) {
 		v->has_own = true;
 		memcpy(v->own, q->prefix.ip, sizeof(v->own));
 	}
 	return r;
+}
+
+static int act_address_delete(struct netlink *n, unsigned index, const struct request *q)
+{
+	return netlink_address_delete(n, index, &q->prefix);
+}
+
+static int do_address_delete(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	if (!is_of_tunnel(v, &q->prefix))
+		return refuse(ret, "an address outside the overlay prefix");
+	return on_tun(v, ret, "cannot take an address from the tunnel", q, act_address_delete);
 }
 
 static int act_up(struct netlink *n, unsigned index, const struct request *q)
@@ -130,17 +160,47 @@ static int act_route_add(struct netlink *n, unsigned index, const struct request
 	return netlink_route_add(n, index, &q->prefix);
 }
 
+/* Routes of the overlay are in the main table; those of networks behind other nodes in one of
+ * our own, where they stand back behind the networks that this machine is in. */
+static int act_network_add(struct netlink *n, unsigned index, const struct request *q)
+{
+	return netlink_table_route_add(n, q->number, index, &q->prefix);
+}
+
+static int act_network_delete(struct netlink *n, unsigned index, const struct request *q)
+{
+	return netlink_table_route_delete(n, q->number, index, &q->prefix);
+}
+
+static int do_network(struct verbs *v, const struct request *q, struct reply *ret, bool is_add)
+{
+	struct request in_table = *q;
+	int r = 0;
+
+	/* what may have been permitted before may go in any case */
+	if (q->prefix.len == 0 || is_ipv4_default(&q->prefix) ||
+	    (is_add && !is_permitted(v, KEEPER_PERMIT_ROUTE, &q->prefix)))
+		return refuse(ret, "a route that no rule of the policy (prefix) allows");
+	in_table.number = ways_table(v->options->tun_name);
+	if (is_add)
+		r = ways_look(&v->ways, v->options->tun_name, ret->why);
+	if (r == 0)
+		r = on_tun(v, ret, is_add ? "cannot add a route" : "cannot delete a route",
+			   &in_table, is_add ? act_network_add : act_network_delete);
+	return r;
+}
+
 static int do_route_add(struct verbs *v, const struct request *q, struct reply *ret)
 {
+	bool is_overlay = is_inside(&q->prefix, &v->options->overlay);
 	int r;
 
-	if (!is_inside(&q->prefix, &v->options->overlay))
-		return refuse(ret, "a route outside the overlay prefix");
 	if (v->n_routes >= KEEPER_ROUTES_MAX) {
 		(void)refuse(ret, "too many routes");
 		return -ENOBUFS;
 	}
-	r = on_tun(v, ret, "cannot add a route", q, act_route_add);
+	r = is_overlay ? on_tun(v, ret, "cannot add a route", q, act_route_add)
+		       : do_network(v, q, ret, true);
 	v->n_routes += r == 0;
 	return r;
 }
@@ -152,20 +212,45 @@ static int act_route_delete(struct netlink *n, unsigned index, const struct requ
 
 static int do_route_delete(struct verbs *v, const struct request *q, struct reply *ret)
 {
-	int r;
+	bool is_overlay = is_inside(&q->prefix, &v->options->overlay);
+	int r = is_overlay ? on_tun(v, ret, "cannot delete a route", q, act_route_delete)
+			   : do_network(v, q, ret, false);
 
-	if (!is_inside(&q->prefix, &v->options->overlay))
-		return refuse(ret, "a route outside the overlay prefix");
-	r = on_tun(v, ret, "cannot delete a route", q, act_route_delete);
 	v->n_routes -= r == 0 && v->n_routes > 0;
 	return r;
+}
+
+/* ---- exits ---- */
+
+static int do_exit(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	if (q->number &
+	    ~(unsigned)(KEEPER_EXIT_ROUTES | KEEPER_EXIT_ONLY | KEEPER_EXIT_WITHOUT_LAN))
+		return refuse(ret, "no such thing about exits");
+	if (q->number && !is_permitted(v, KEEPER_PERMIT_ROUTE, &ways_default_ipv4) &&
+	    !is_permitted(v, KEEPER_PERMIT_ROUTE, &ways_default_ipv6))
+		return refuse(ret, "no rule of the policy allows prefix 0.0.0.0/0 or ::/0");
+	return ways_exit(&v->ways, v->options->tun_name, q->number, ret->why);
+}
+
+static int do_forward(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	if (q->number > 1)
+		return refuse(ret, "forwarding is on or off");
+	if (q->number && !is_permitted(v, KEEPER_PERMIT_FORWARD, NULL))
+		return refuse(ret,
+			      "the configuration offers no network (routes.offer, routes.exit)");
+	return ways_forward(&v->ways, v->options->tun_name, q->number, ret->why);
 }
 
 /* ---- nftables ---- */
 
 static int do_guard_apply(struct verbs *v, const struct request *q, struct reply *ret)
 {
-	struct nft_guard guard = { .overlay = v->options->overlay, .has_own = v->has_own };
+	struct nft_guard guard = { .overlay = v->options->overlay,
+				   .has_ipv4 = v->options->has_ipv4,
+				   .ipv4 = v->options->ipv4,
+				   .has_own = v->has_own };
 	int r;
 
 	(void)q;
@@ -233,11 +318,19 @@ void verbs_do(struct verbs *v, const struct request *request, struct reply *ret)
 {
 	static int (*const table[N_VERBS])(struct verbs *, const struct request *,
 					   struct reply *) = {
-		[VERB_TUN_OPEN] = do_tun_open,	     [VERB_MTU] = do_mtu,
-		[VERB_ADDRESS_ADD] = do_address_add, [VERB_LINK_UP] = do_link_up,
-		[VERB_ROUTE_ADD] = do_route_add,     [VERB_ROUTE_DELETE] = do_route_delete,
-		[VERB_GUARD_APPLY] = do_guard_apply, [VERB_GUARD_REMOVE] = do_guard_remove,
-		[VERB_GUARD_READ] = do_guard_read,   [VERB_REALTIME] = do_realtime,
+		[VERB_TUN_OPEN] = do_tun_open,
+		[VERB_MTU] = do_mtu,
+		[VERB_ADDRESS_ADD] = do_address_add,
+		[VERB_LINK_UP] = do_link_up,
+		[VERB_ROUTE_ADD] = do_route_add,
+		[VERB_ROUTE_DELETE] = do_route_delete,
+		[VERB_GUARD_APPLY] = do_guard_apply,
+		[VERB_GUARD_REMOVE] = do_guard_remove,
+		[VERB_GUARD_READ] = do_guard_read,
+		[VERB_REALTIME] = do_realtime,
+		[VERB_ADDRESS_DELETE] = do_address_delete,
+		[VERB_EXIT] = do_exit,
+		[VERB_FORWARD] = do_forward,
 	};
 
 	*ret = (struct reply){ .sequence = request->sequence, .fd = -1 };

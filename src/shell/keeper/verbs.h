@@ -3,6 +3,7 @@
 #pragma once
 
 #include "shell/keeper/message.h"
+#include "shell/keeper/ways.h"
 
 /* What the keeper holds while one child lives. */
 struct verbs {
@@ -10,6 +11,7 @@ struct verbs {
 	pid_t child;
 	unsigned n_routes; /* added less deleted */
 	bool is_guard_on;
+	struct ways ways;
 	bool has_own;	 /* the tunnel was given an address: */
 	uint8_t own[16]; /* the last one */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* netlink.h - links, IPv6 addresses and routes of this network namespace, by rtnetlink, and
- * the nftables table against forged overlay addresses, by the program nft.
+/* netlink.h - links, addresses, routes and rules of this network namespace, by rtnetlink, and
+ * the nftables tables against forged overlay addresses and for what is passed on, by the program
+ * nft. IPv4 addresses are IPv4-mapped, and their prefixes 96 bits longer.
  *
  * Every call waits for the kernel's answer and returns its error. */
 #pragma once
@@ -47,6 +48,26 @@ int netlink_route_add(struct netlink *n, unsigned index, const struct netlink_pr
 int netlink_route_delete(struct netlink *n, unsigned index, const struct netlink_prefix *to);
 int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret, size_t max);
 
+/* The same in a table of our own, which is looked up where a rule says so. */
+int netlink_table_route_add(struct netlink *n, uint32_t table, unsigned index,
+			    const struct netlink_prefix *to);
+int netlink_table_route_delete(struct netlink *n, uint32_t table, unsigned index,
+			       const struct netlink_prefix *to);
+
+/* A rule of policy routing (ip-rule(8)), marked with NETLINK_ROUTE_PROTOCOL. */
+struct netlink_rule {
+	bool is_ipv4;
+	uint32_t priority;
+	uint32_t mark;		 /* of the packet; 0: of all */
+	uint32_t table;		 /* looked up; 0: no route to anything from here on */
+	bool is_without_default; /* the table's default route does not count */
+};
+
+#define NETLINK_TABLE_MAIN 254
+int netlink_rule_add(struct netlink *n, const struct netlink_rule *rule); /* 0 where it is there */
+/* All of ours in this range, of both families; tells how many there were. */
+int netlink_rules_delete(struct netlink *n, uint32_t first_priority, uint32_t n_priorities);
+
 /* ---- nftables: table inet x0_TUNNEL, one for each tunnel ---- */
 
 #define NFT_WHY_SIZE 200
@@ -58,6 +79,8 @@ int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret
  * where the kernel cannot look it up in a rule (nft_fib_inet), what is not the address given. */
 struct nft_guard {
 	struct netlink_prefix overlay;
+	bool has_ipv4;
+	struct netlink_prefix ipv4; /* the same for the IPv4 addresses inside */
 	char tun_name[16];
 	bool has_own;
 	uint8_t own[16];     /* this node's address; without it there is no second form */
@@ -76,3 +99,19 @@ int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE]);
 int nft_remove(const char *tun_name, char why[NFT_WHY_SIZE]); /* 0 where none is */
 /* -ENOENT where none is. */
 int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SIZE]);
+
+/* ---- nftables: table inet x0nat_TUNNEL ---- */
+
+/* Whether the kernel passed packets on before we said so: kept as the table's own, so that it
+ * lives exactly as long as what it speaks of. */
+struct nft_forwarding {
+	bool was_ipv4_off, was_ipv6_off;
+};
+
+/* What comes out of the tunnel and leaves elsewhere takes the address of that interface. Errors as
+ * nft_apply(). */
+int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before,
+		  char why[NFT_WHY_SIZE]);
+int nft_nat_remove(const char *tun_name, char why[NFT_WHY_SIZE]); /* 0 where none is */
+/* -ENOENT where there is no such table. */
+int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE]);

@@ -206,15 +206,32 @@ static bool is_plain_name(const char *name)
 	return len > 0 && len < 16 && name[len] == '\0';
 }
 
-#define TABLE_SIZE 24 /* "x0_" and the name of a device */
+#define TABLE_SIZE 24 /* "x0nat_" and the name of a device */
 
 /* Each tunnel has its own: two daemons in one network namespace do not take it from each other. */
-static int table_name(const char *tun_name, char ret[TABLE_SIZE], char why[NFT_WHY_SIZE])
+static int table_name(const char *prefix, const char *tun_name, char ret[TABLE_SIZE],
+		      char why[NFT_WHY_SIZE])
 {
 	if (!is_plain_name(tun_name))
 		return fail(-EINVAL, "no name for a device", why);
-	(void)snprintf(ret, TABLE_SIZE, "x0_%.15s", tun_name);
+	(void)snprintf(ret, TABLE_SIZE, "%s%.15s", prefix, tun_name);
 	return 0;
+}
+
+/* The same guard for the IPv4 addresses inside. */
+static void ipv4_rules(const struct nft_guard *guard, char *ret, size_t size)
+{
+	char ip[INET_ADDRSTRLEN];
+	unsigned len = guard->ipv4.len - 96;
+
+	ret[0] = '\0';
+	if (!guard->has_ipv4)
+		return;
+	(void)inet_ntop(AF_INET, guard->ipv4.ip + 12, ip, sizeof(ip));
+	(void)snprintf(ret, size,
+		       "    ip saddr %s/%u counter name forged_source drop\n"
+		       "    ip daddr %s/%u counter name forged_destination drop\n",
+		       ip, len, ip, len);
 }
 
 /* What is not this machine's, as a match: any address of it, or the one that it has inside. */
@@ -232,14 +249,16 @@ static void foreign_source(const struct nft_guard *guard, bool is_by_fib, char *
 static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY_SIZE])
 {
 	char table[TABLE_SIZE], ip[INET6_ADDRSTRLEN], foreign[64];
-	char script[1024];
+	char ipv4[256];
+	char script[1400];
 	unsigned len = guard->overlay.len;
-	int r = table_name(guard->tun_name, table, why);
+	int r = table_name("x0_", guard->tun_name, table, why);
 
 	if (r < 0)
 		return r;
 	(void)inet_ntop(AF_INET6, guard->overlay.ip, ip, sizeof(ip));
 	foreign_source(guard, is_by_fib, foreign, sizeof(foreign));
+	ipv4_rules(guard, ipv4, sizeof(ipv4));
 	/* "add" before "delete" makes the delete succeed where there was no table. Priority raw
 	 * (-300) comes before connection tracking and before any other table's accept matters. On
 	 * lo only our own address speaks: any local program may bind to a foreign one
@@ -256,9 +275,11 @@ static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY
 		       "    iifname { \"%s\", \"lo\" } accept\n"
 		       "    ip6 saddr %s/%u counter name forged_source drop\n"
 		       "    ip6 daddr %s/%u counter name forged_destination drop\n"
+		       "%s"
 		       "  }\n"
 		       "}\n",
-		       table, table, table, ip, len, foreign, guard->tun_name, ip, len, ip, len);
+		       table, table, table, ip, len, foreign, guard->tun_name, ip, len, ip, len,
+		       ipv4);
 	r = run_script(script, why);
 	if (r == -ENOENT && find_nft()) /* the table itself cannot be missing */
 		return fail(-EPROTONOSUPPORT, "this kernel lacks a part of it (nft_fib_inet)", why);
@@ -269,7 +290,8 @@ int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE])
 {
 	int r = fail(-EPROTONOSUPPORT, "there is no address to do without nft_fib_inet", why);
 
-	if (guard->overlay.len > 128)
+	if (guard->overlay.len > 128 ||
+	    (guard->has_ipv4 && (guard->ipv4.len < 96 || guard->ipv4.len > 128)))
 		return fail(-EINVAL, "no prefix", why);
 	if (!guard->is_without_fib) {
 		r = apply(guard, true, why);
@@ -288,17 +310,35 @@ int nft_apply(const struct nft_guard *guard, char why[NFT_WHY_SIZE])
 	return r;
 }
 
-int nft_remove(const char *tun_name, char why[NFT_WHY_SIZE])
+static int remove_table(const char *table, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
 	char script[128];
-	int r = table_name(tun_name, table, why);
 
-	if (r < 0)
-		return r;
 	(void)snprintf(script, sizeof(script), "add table inet %s\ndelete table inet %s\n", table,
 		       table);
 	return run_script(script, why);
+}
+
+int nft_remove(const char *tun_name, char why[NFT_WHY_SIZE])
+{
+	char table[TABLE_SIZE];
+	int r = table_name("x0_", tun_name, table, why);
+
+	return r < 0 ? r : remove_table(table, why);
+}
+
+/* As JSON. */
+static int list_table(char table[TABLE_SIZE], char output[OUTPUT_SIZE], char why[NFT_WHY_SIZE])
+{
+	char *const argv[] = { (char[]){ "nft" },
+			       (char[]){ "-j" },
+			       (char[]){ "list" },
+			       (char[]){ "table" },
+			       (char[]){ "inet" },
+			       table,
+			       NULL };
+
+	return run_nft(argv, "", output, why);
 }
 
 static void read_counter(const json_t *counter, struct nft_counters *ret)
@@ -319,20 +359,13 @@ static void read_counter(const json_t *counter, struct nft_counters *ret)
 int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SIZE])
 {
 	char table[TABLE_SIZE];
-	char *const argv[] = { (char[]){ "nft" },
-			       (char[]){ "-j" },
-			       (char[]){ "list" },
-			       (char[]){ "table" },
-			       (char[]){ "inet" },
-			       table,
-			       NULL };
 	char output[OUTPUT_SIZE];
 	const json_t *object;
 	size_t i;
-	int r = table_name(tun_name, table, why);
+	int r = table_name("x0_", tun_name, table, why);
 
 	if (r == 0)
-		r = run_nft(argv, "", output, why);
+		r = list_table(table, output, why);
 	if (r < 0)
 		return r;
 	json_t *root = json_loads(output, 0, NULL);
@@ -343,5 +376,60 @@ int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SI
 	json_array_foreach(json_object_get(root, "nftables"), i, object)
 		read_counter(json_object_get(object, "counter"), ret);
 	json_decref(root);
+	return 0;
+}
+
+/* ---- what is passed on ---- */
+
+#define WAS_IPV4_OFF "was_ipv4_forwarding_off"
+#define WAS_IPV6_OFF "was_ipv6_forwarding_off"
+
+int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before, char why[NFT_WHY_SIZE])
+{
+	char table[TABLE_SIZE];
+	char script[512];
+	int r = table_name("x0nat_", tun_name, table, why);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(
+		script, sizeof(script),
+		"add table inet %s\n"
+		"delete table inet %s\n"
+		"table inet %s {\n"
+		"%s%s"
+		"  chain nat {\n"
+		"    type nat hook postrouting priority srcnat; policy accept;\n"
+		"    iifname \"%s\" oifname != \"%s\" masquerade\n"
+		"  }\n"
+		"}\n",
+		table, table, table, before->was_ipv4_off ? "  counter " WAS_IPV4_OFF " { }\n" : "",
+		before->was_ipv6_off ? "  counter " WAS_IPV6_OFF " { }\n" : "", tun_name, tun_name);
+	r = run_script(script, why);
+	if (r == -ENOENT && find_nft()) /* the table itself cannot be missing */
+		return fail(-EPROTONOSUPPORT, "this kernel lacks a part of it (nft_masq)", why);
+	return r;
+}
+
+int nft_nat_remove(const char *tun_name, char why[NFT_WHY_SIZE])
+{
+	char table[TABLE_SIZE];
+	int r = table_name("x0nat_", tun_name, table, why);
+
+	return r < 0 ? r : remove_table(table, why);
+}
+
+int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE])
+{
+	char table[TABLE_SIZE];
+	char output[OUTPUT_SIZE];
+	int r = table_name("x0nat_", tun_name, table, why);
+
+	if (r == 0)
+		r = list_table(table, output, why);
+	if (r < 0)
+		return r;
+	ret->was_ipv4_off = strstr(output, "\"" WAS_IPV4_OFF "\"") != NULL;
+	ret->was_ipv6_off = strstr(output, "\"" WAS_IPV6_OFF "\"") != NULL;
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* Links, addresses and routes by rtnetlink (rtnetlink(7)), through libmnl. */
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -13,7 +14,7 @@
 #include "base/cleanup.h"
 #include "shell/netlink/netlink.h"
 
-#define REQUEST_SIZE 256 /* the longest request is a route of some 80 bytes */
+#define REQUEST_SIZE 256 /* the longest request is a rule of some 100 bytes */
 #define REPLY_SIZE 32768 /* what the kernel fills at most in one dump message */
 
 struct netlink {
@@ -187,6 +188,33 @@ int netlink_link_set_gso_max(struct netlink *n, unsigned index, unsigned bytes)
 	return talk(n, h, NULL, NULL);
 }
 
+/* ---- families ---- */
+
+static bool is_ipv4(const struct netlink_prefix *p)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return p->len >= 96 && memcmp(p->ip, mapped, sizeof(mapped)) == 0;
+}
+
+static uint8_t family_of(const struct netlink_prefix *p)
+{
+	return is_ipv4(p) ? AF_INET : AF_INET6;
+}
+
+static uint8_t len_of(const struct netlink_prefix *p)
+{
+	return (uint8_t)(is_ipv4(p) ? p->len - 96 : p->len);
+}
+
+static void put_address(struct nlmsghdr *h, uint16_t type, const struct netlink_prefix *p)
+{
+	if (is_ipv4(p))
+		mnl_attr_put(h, type, 4, p->ip + 12);
+	else
+		mnl_attr_put(h, type, 16, p->ip);
+}
+
 /* ---- addresses ---- */
 
 static int change_address(struct netlink *n, unsigned type, unsigned flags, unsigned index,
@@ -198,13 +226,13 @@ static int change_address(struct netlink *n, unsigned type, unsigned flags, unsi
 
 	if (address->len > 128)
 		return -EINVAL;
-	a->ifa_family = AF_INET6;
-	a->ifa_prefixlen = (uint8_t)address->len;
+	a->ifa_family = family_of(address);
+	a->ifa_prefixlen = len_of(address);
 	a->ifa_flags = IFA_F_NODAD; /* the address follows from the identity: nobody else has it */
 	a->ifa_scope = RT_SCOPE_UNIVERSE;
 	a->ifa_index = index;
-	mnl_attr_put(h, IFA_LOCAL, 16, address->ip);
-	mnl_attr_put(h, IFA_ADDRESS, 16, address->ip);
+	put_address(h, IFA_LOCAL, address);
+	put_address(h, IFA_ADDRESS, address);
 	return talk(n, h, NULL, NULL);
 }
 
@@ -261,8 +289,8 @@ int netlink_addresses(struct netlink *n, unsigned index, struct netlink_prefix *
 
 /* ---- routes ---- */
 
-static int change_route(struct netlink *n, unsigned type, unsigned flags, unsigned index,
-			const struct netlink_prefix *to)
+static int change_route(struct netlink *n, unsigned type, unsigned flags, uint32_t table,
+			unsigned index, const struct netlink_prefix *to)
 {
 	_Alignas(struct nlmsghdr) uint8_t buffer[REQUEST_SIZE];
 	struct nlmsghdr *h = request(buffer, type, NLM_F_ACK | flags);
@@ -270,25 +298,38 @@ static int change_route(struct netlink *n, unsigned type, unsigned flags, unsign
 
 	if (to->len > 128)
 		return -EINVAL;
-	m->rtm_family = AF_INET6;
-	m->rtm_dst_len = (uint8_t)to->len;
-	m->rtm_table = RT_TABLE_MAIN;
+	m->rtm_family = family_of(to);
+	m->rtm_dst_len = len_of(to);
+	m->rtm_table = table <= UINT8_MAX ? (uint8_t)table : RT_TABLE_UNSPEC;
 	m->rtm_protocol = NETLINK_ROUTE_PROTOCOL;
-	m->rtm_scope = RT_SCOPE_UNIVERSE;
+	m->rtm_scope = is_ipv4(to) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	m->rtm_type = RTN_UNICAST;
-	mnl_attr_put(h, RTA_DST, 16, to->ip);
+	put_address(h, RTA_DST, to);
 	mnl_attr_put_u32(h, RTA_OIF, index);
+	mnl_attr_put_u32(h, RTA_TABLE, table);
 	return talk(n, h, NULL, NULL);
 }
 
 int netlink_route_add(struct netlink *n, unsigned index, const struct netlink_prefix *to)
 {
-	return change_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, index, to);
+	return netlink_table_route_add(n, RT_TABLE_MAIN, index, to);
 }
 
 int netlink_route_delete(struct netlink *n, unsigned index, const struct netlink_prefix *to)
 {
-	return change_route(n, RTM_DELROUTE, 0, index, to);
+	return netlink_table_route_delete(n, RT_TABLE_MAIN, index, to);
+}
+
+int netlink_table_route_add(struct netlink *n, uint32_t table, unsigned index,
+			    const struct netlink_prefix *to)
+{
+	return change_route(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, table, index, to);
+}
+
+int netlink_table_route_delete(struct netlink *n, uint32_t table, unsigned index,
+			       const struct netlink_prefix *to)
+{
+	return change_route(n, RTM_DELROUTE, 0, table, index, to);
 }
 
 static int on_route(const struct nlmsghdr *h, void *arg)
@@ -316,4 +357,97 @@ int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret
 	m->rtm_family = AF_INET6;
 	r = talk(n, h, on_route, &l);
 	return r < 0 ? r : (int)l.n;
+}
+
+/* ---- rules ---- */
+
+static struct nlmsghdr *rule_request(uint8_t *buffer, unsigned type, unsigned flags,
+				     const struct netlink_rule *rule)
+{
+	struct nlmsghdr *h = request(buffer, type, NLM_F_ACK | flags);
+	struct fib_rule_hdr *r = mnl_nlmsg_put_extra_header(h, sizeof(*r));
+
+	r->family = rule->is_ipv4 ? AF_INET : AF_INET6;
+	r->action = rule->table ? FR_ACT_TO_TBL : FR_ACT_UNREACHABLE;
+	mnl_attr_put_u32(h, FRA_PRIORITY, rule->priority);
+	mnl_attr_put_u8(h, FRA_PROTOCOL, NETLINK_ROUTE_PROTOCOL);
+	if (rule->table)
+		mnl_attr_put_u32(h, FRA_TABLE, rule->table);
+	if (rule->mark) {
+		mnl_attr_put_u32(h, FRA_FWMARK, rule->mark);
+		mnl_attr_put_u32(h, FRA_FWMASK, UINT32_MAX);
+	}
+	if (rule->is_without_default)
+		mnl_attr_put_u32(h, FRA_SUPPRESS_PREFIXLEN, 0);
+	return h;
+}
+
+int netlink_rule_add(struct netlink *n, const struct netlink_rule *rule)
+{
+	_Alignas(struct nlmsghdr) uint8_t buffer[REQUEST_SIZE];
+	int r = talk(n, rule_request(buffer, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, rule), NULL,
+		     NULL);
+
+	return r == -EEXIST ? 0 : r;
+}
+
+#define RULES_MAX 64 /* of ours in one listing */
+
+struct rules {
+	uint32_t first, n_priorities;
+	struct netlink_rule list[RULES_MAX];
+	size_t n;
+};
+
+static int on_rule(const struct nlmsghdr *h, void *arg)
+{
+	const struct fib_rule_hdr *r = mnl_nlmsg_get_payload(h);
+	struct attributes all = parse(h, sizeof(*r));
+	const struct nlattr *priority = all.of[FRA_PRIORITY];
+	const struct nlattr *protocol = all.of[FRA_PROTOCOL];
+	struct rules *rules = arg;
+	uint32_t at = priority ? mnl_attr_get_u32(priority) : 0;
+
+	if (!protocol || mnl_attr_get_u8(protocol) != NETLINK_ROUTE_PROTOCOL ||
+	    at - rules->first >= rules->n_priorities || rules->n == RULES_MAX)
+		return MNL_CB_OK;
+	rules->list[rules->n++] = (struct netlink_rule){
+		.is_ipv4 = r->family == AF_INET,
+		.priority = at,
+		.mark = all.of[FRA_FWMARK] ? mnl_attr_get_u32(all.of[FRA_FWMARK]) : 0,
+		.table = r->action != FR_ACT_TO_TBL ? 0
+			 : all.of[FRA_TABLE]	    ? mnl_attr_get_u32(all.of[FRA_TABLE])
+						    : r->table,
+		.is_without_default = all.of[FRA_SUPPRESS_PREFIXLEN] &&
+				      mnl_attr_get_u32(all.of[FRA_SUPPRESS_PREFIXLEN]) == 0,
+	};
+	return MNL_CB_OK;
+}
+
+static int list_rules(struct netlink *n, uint8_t family, struct rules *ret)
+{
+	_Alignas(struct nlmsghdr) uint8_t buffer[REQUEST_SIZE];
+	struct nlmsghdr *h = request(buffer, RTM_GETRULE, NLM_F_DUMP);
+	struct fib_rule_hdr *r = mnl_nlmsg_put_extra_header(h, sizeof(*r));
+	int e;
+
+	r->family = family;
+	e = talk(n, h, on_rule, ret);
+	return e == -EAFNOSUPPORT || e == -EOPNOTSUPP ? 0 : e; /* a kernel without IPv6 */
+}
+
+int netlink_rules_delete(struct netlink *n, uint32_t first_priority, uint32_t n_priorities)
+{
+	struct rules rules = { .first = first_priority, .n_priorities = n_priorities };
+	int r = list_rules(n, AF_INET, &rules);
+
+	if (r == 0)
+		r = list_rules(n, AF_INET6, &rules);
+	for (size_t i = 0; r == 0 && i < rules.n; i++) {
+		_Alignas(struct nlmsghdr) uint8_t buffer[REQUEST_SIZE];
+
+		r = talk(n, rule_request(buffer, RTM_DELRULE, 0, &rules.list[i]), NULL, NULL);
+		r = r == -ENOENT ? 0 : r; /* somebody was faster */
+	}
+	return r < 0 ? r : (int)rules.n;
 }

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules, tables, forwarding and NAT. Four rules of policy routing, in this order:
+ *
+ *   +0  what has our mark: the main table          (exit: the daemon's own datagrams)
+ *   +1  the main table but for its default route   (the networks this machine is in go first)
+ *   +2  the table of the tunnel
+ *   +3  nowhere                                    (exit only: what comes this far would leak) */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shell/keeper/ways.h"
+
+#define N_RULES 4
+#define PRIORITY_FIRST 26000 /* before the main table's 32766 */
+#define TABLE_FIRST 0x58300000U
+#define TUNNELS 1024 /* that are told apart by the hash of their names */
+
+enum {
+	RULE_MARK,
+	RULE_LAN,
+	RULE_TABLE,
+	RULE_NOWHERE
+};
+
+const struct netlink_prefix ways_default_ipv4 = { .ip = { [10] = 0xff, [11] = 0xff }, .len = 96 };
+const struct netlink_prefix ways_default_ipv6 = { .len = 0 };
+
+/* FNV-1a: two daemons in one namespace do not take each other's rules. */
+static uint32_t number_of(const char *tun_name)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *tun_name; tun_name++)
+		hash = (hash ^ (uint8_t)*tun_name) * 16777619U;
+	return hash % TUNNELS;
+}
+
+uint32_t ways_table(const char *tun_name)
+{
+	return TABLE_FIRST + number_of(tun_name);
+}
+
+static uint32_t priority_of(const char *tun_name)
+{
+	return PRIORITY_FIRST + N_RULES * number_of(tun_name);
+}
+
+static int tell(int r, const char *what, char why[KEEPER_WHY_SIZE])
+{
+	if (r < 0)
+		(void)snprintf(why, KEEPER_WHY_SIZE, "%s: %s", what,
+			       r == -EPERM ? "not permitted (CAP_NET_ADMIN)" : strerror(-r));
+	return r;
+}
+
+/* ---- rules ---- */
+
+static int add_rule(struct netlink *n, const char *tun_name, unsigned which)
+{
+	struct netlink_rule rule = { .priority = priority_of(tun_name) + which };
+	int r = 0;
+
+	rule.mark = which == RULE_MARK ? KEEPER_MARK : 0;
+	rule.is_without_default = which == RULE_LAN;
+	if (which == RULE_MARK || which == RULE_LAN)
+		rule.table = NETLINK_TABLE_MAIN;
+	else if (which == RULE_TABLE)
+		rule.table = ways_table(tun_name);
+	for (int i = 0; r == 0 && i < 2; i++) {
+		rule.is_ipv4 = i == 1;
+		r = netlink_rule_add(n, &rule);
+		if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
+			r = 0; /* a kernel without IPv6 leaks none */
+	}
+	return r;
+}
+
+static int set_rule(struct netlink *n, const char *tun_name, unsigned which, bool is_on)
+{
+	if (is_on)
+		return add_rule(n, tun_name, which);
+	int r = netlink_rules_delete(n, priority_of(tun_name) + which, 1);
+
+	return r < 0 ? r : 0;
+}
+
+/* In an order in which nothing leaks in between: what forbids comes first and goes last. */
+static int set_rules(struct netlink *n, const struct ways *w, const char *tun_name)
+{
+	bool is_any = w->is_looked_up || w->exit;
+	int r = 0;
+
+	if (w->exit)
+		r = set_rule(n, tun_name, RULE_MARK, true);
+	if (r == 0 && w->exit & KEEPER_EXIT_ONLY)
+		r = set_rule(n, tun_name, RULE_NOWHERE, true);
+	if (r == 0)
+		r = set_rule(n, tun_name, RULE_TABLE, is_any);
+	if (r == 0)
+		r = set_rule(n, tun_name, RULE_LAN, is_any && !(w->exit & KEEPER_EXIT_WITHOUT_LAN));
+	if (r == 0 && !(w->exit & KEEPER_EXIT_ONLY))
+		r = set_rule(n, tun_name, RULE_NOWHERE, false);
+	if (r == 0 && !w->exit)
+		r = set_rule(n, tun_name, RULE_MARK, false);
+	return r;
+}
+
+int ways_look(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
+{
+	struct netlink *n = NULL;
+	int r;
+
+	if (w->is_looked_up)
+		return 0;
+	w->is_looked_up = true;
+	r = netlink_new(&n);
+	if (r == 0)
+		r = set_rules(n, w, tun_name);
+	netlink_free(n);
+	if (r < 0)
+		w->is_looked_up = false;
+	return tell(r, "cannot add a routing rule", why);
+}
+
+static int set_default_routes(struct netlink *n, const char *tun_name, bool is_on)
+{
+	const struct netlink_prefix *const all[] = { &ways_default_ipv4, &ways_default_ipv6 };
+	uint32_t table = ways_table(tun_name);
+	struct netlink_link link;
+	int r = netlink_link(n, tun_name, &link);
+
+	if (r == -ENODEV)
+		return is_on ? r : 0; /* and its routes with it */
+	for (int i = 0; r == 0 && i < 2; i++) {
+		r = is_on ? netlink_table_route_add(n, table, link.index, all[i])
+			  : netlink_table_route_delete(n, table, link.index, all[i]);
+		if (r == -ESRCH || r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
+			r = 0;
+	}
+	return r;
+}
+
+int ways_exit(struct ways *w, const char *tun_name, unsigned bits, char why[KEEPER_WHY_SIZE])
+{
+	struct ways before = *w;
+	struct netlink *n = NULL;
+	int r = netlink_new(&n);
+
+	w->exit = bits;
+	if (r == 0 && bits)
+		r = set_rules(n, w, tun_name);
+	if (r == 0)
+		r = set_default_routes(n, tun_name, bits & KEEPER_EXIT_ROUTES);
+	if (r == 0 && !bits)
+		r = set_rules(n, w, tun_name);
+	if (r < 0) {
+		*w = before;
+		if (n && !before.exit)
+			(void)set_rules(n, w, tun_name);
+	}
+	netlink_free(n);
+	return tell(r, "cannot lead traffic to the exit", why);
+}
+
+/* ---- forwarding ---- */
+
+#define SYSCTL_IPV4 "/proc/sys/net/ipv4/ip_forward"
+#define SYSCTL_IPV6 "/proc/sys/net/ipv6/conf/all/forwarding"
+
+/* 0, 1 or another; -1 where it cannot be read. */
+static int sysctl_read(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char c = 0;
+	ssize_t n = fd < 0 ? -1 : read(fd, &c, 1);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return n == 1 ? c - '0' : -1;
+}
+
+static int sysctl_write(const char *path, bool is_on)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 || write(fd, is_on ? "1" : "0", 1) != 1 ? -errno : 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return r;
+}
+
+static int stop_forwarding(const char *tun_name, char why[KEEPER_WHY_SIZE])
+{
+	struct nft_forwarding before;
+	int r = nft_nat_read(tun_name, &before, why);
+
+	if (r < 0)
+		return r;
+	if (before.was_ipv4_off)
+		(void)sysctl_write(SYSCTL_IPV4, false);
+	if (before.was_ipv6_off)
+		(void)sysctl_write(SYSCTL_IPV6, false);
+	return nft_nat_remove(tun_name, why);
+}
+
+/* First the table, which knows how it was before; so a keeper that dies in between leaves what the
+ * next one needs. */
+static int start_forwarding(const char *tun_name, char why[KEEPER_WHY_SIZE])
+{
+	int ipv4 = sysctl_read(SYSCTL_IPV4), ipv6 = sysctl_read(SYSCTL_IPV6);
+	struct nft_forwarding before = { .was_ipv4_off = ipv4 == 0, .was_ipv6_off = ipv6 == 0 };
+	int r = nft_nat_apply(tun_name, &before, why);
+
+	if (r == 0 && ipv4 == 0)
+		r = tell(sysctl_write(SYSCTL_IPV4, true), "cannot set " SYSCTL_IPV4, why);
+	if (r == 0 && ipv6 == 0)
+		r = tell(sysctl_write(SYSCTL_IPV6, true), "cannot set " SYSCTL_IPV6, why);
+	if (r < 0) {
+		char ignored[KEEPER_WHY_SIZE];
+
+		(void)stop_forwarding(tun_name, ignored);
+		return r;
+	}
+	(void)snprintf(why, KEEPER_WHY_SIZE,
+		       "the kernel passes packets on (%s%s%s) and masquerades those of the tunnel; "
+		       "it was %s before",
+		       ipv4 >= 0 ? "IPv4" : "", ipv4 >= 0 && ipv6 >= 0 ? " and " : "",
+		       ipv6 >= 0 ? "IPv6" : "", ipv4 == 0 || ipv6 == 0 ? "off" : "on");
+	return 0;
+}
+
+int ways_forward(struct ways *w, const char *tun_name, bool is_on, char why[KEEPER_WHY_SIZE])
+{
+	int r = 0;
+
+	if (is_on == w->is_forwarding)
+		return 0;
+	r = is_on ? start_forwarding(tun_name, why) : stop_forwarding(tun_name, why);
+	if (r == 0)
+		w->is_forwarding = is_on;
+	return r;
+}
+
+/* ---- ends ---- */
+
+int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
+{
+	struct netlink *n = NULL;
+	int r = 0, e;
+
+	if (w->is_forwarding)
+		r = stop_forwarding(tun_name, why);
+	if (!w->is_looked_up && !w->exit)
+		return r;
+	e = netlink_new(&n);
+	if (e == 0)
+		e = netlink_rules_delete(n, priority_of(tun_name), N_RULES);
+	netlink_free(n);
+	*w = (struct ways){ 0 };
+	return e < 0 ? tell(e, "cannot remove routing rules", why) : r;
+}
+
+int ways_left_over(const char *tun_name, char why[KEEPER_WHY_SIZE])
+{
+	bool has_nat = stop_forwarding(tun_name, why) == 0;
+	struct netlink *n = NULL;
+	int r = netlink_new(&n);
+
+	if (r == 0)
+		r = netlink_rules_delete(n, priority_of(tun_name), N_RULES);
+	netlink_free(n);
+	(void)snprintf(why, KEEPER_WHY_SIZE, "%d routing rules%s", r > 0 ? r : 0,
+		       has_nat ? ", forwarding and NAT" : "");
+	return r > 0 || has_nat ? 1 : r;
+}

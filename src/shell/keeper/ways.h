@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ways.h - which packets of this machine go to the tunnel, and what of the tunnel's is passed on:
+ * rules and a routing table, forwarding and NAT. Inside the room only.
+ *
+ * All of it outlives the daemon, some of it on purpose; so the keeper removes it at its end, and at
+ * its start what one before it left. */
+#pragma once
+
+#include "shell/keeper/keeper.h"
+
+struct ways {
+	bool is_looked_up; /* the rules for the table are there */
+	unsigned exit;	   /* bits of enum keeper_exit */
+	bool is_forwarding;
+};
+
+extern const struct netlink_prefix ways_default_ipv4, ways_default_ipv6;
+
+/* The routing table of a tunnel's networks. */
+uint32_t ways_table(const char *tun_name);
+/* Makes the kernel look into that table. */
+int ways_look(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]);
+int ways_exit(struct ways *w, const char *tun_name, unsigned bits, char why[KEEPER_WHY_SIZE]);
+int ways_forward(struct ways *w, const char *tun_name, bool is_on, char why[KEEPER_WHY_SIZE]);
+int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]);
+/* Removes what a keeper that was killed left. 1 where there was something, which why tells; 0, or
+ * an error. */
+int ways_left_over(const char *tun_name, char why[KEEPER_WHY_SIZE]);
