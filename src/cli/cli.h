@@ -228,6 +228,7 @@ int verb_down(struct cli *c);
 int verb_status(struct cli *c);
 int verb_peers(struct cli *c);
 int verb_routes(struct cli *c);
+int verb_exit(struct cli *c);
 int verb_ping(struct cli *c);
 int verb_trace(struct cli *c);
 int verb_node(struct cli *c);
@@ -254,6 +255,8 @@ int completion_print(const char *shell, FILE *to);
 void view_status(struct cli *c, const json_t *status);
 void view_peers(struct cli *c, const json_t *peers);
 void view_routes(struct cli *c, const json_t *routes);
+void view_offered(struct cli *c, const json_t *answer);
+void view_exit(struct cli *c, const json_t *answer);
 void view_issued(struct cli *c, const json_t *issued);
 void view_svid(struct cli *c, const json_t *svid);
 /* Features that are off, a line each. */

@@ -92,9 +92,7 @@ int verb_down(struct cli *c)
 
 static const enum store_file member_files[] = {
 	STORE_MEMBERSHIP, /* first: without it the rest means nothing */
-	STORE_NODE_MLDSA_KEY,
-	STORE_NODE_P256_KEY,
-	STORE_PEERS,
+	STORE_NODE_MLDSA_KEY, STORE_NODE_P256_KEY, STORE_PEERS, STORE_EXIT,
 };
 
 static const enum store_file authority_files[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs that ask the daemon one question: status, peers, routes, node, svid. */
+/* The verbs that ask the daemon one question: status, peers, routes, exit, node, svid. */
 #include <string.h>
 
 #include "cli/cli.h"
@@ -30,7 +30,40 @@ int verb_peers(struct cli *c)
 
 int verb_routes(struct cli *c)
 {
-	return ask_and_show(c, "routes", view_routes);
+	if (c->n_args == 0)
+		return ask_and_show(c, "routes", view_routes);
+	if (strcmp(c->args[0], "offered") == 0)
+		return ask_and_show(c, "routes.offered", view_offered);
+	return cli_usage(c, "offered, not \"%s\"", c->args[0]);
+}
+
+/* ---- exit ---- */
+
+static int exit_change(struct cli *c, const char *verb, json_t *args)
+{
+	json_t *answer = NULL;
+	int r = cli_call(c, verb, args, &answer);
+
+	if (r != 0)
+		return r;
+	if (!c->is_json)
+		view_exit(c, answer);
+	cli_json(c, answer);
+	return 0;
+}
+
+int verb_exit(struct cli *c)
+{
+	if (c->n_args == 0)
+		return ask_and_show(c, "exit", view_exit);
+	if (strcmp(c->args[0], "use") == 0) {
+		if (c->n_args != 2)
+			return cli_usage(c, "name the node, or any: x0 exit use NAME");
+		return exit_change(c, "exit.use", json_pack("{s:s}", "name", c->args[1]));
+	}
+	if (strcmp(c->args[0], "off") == 0 && c->n_args == 1)
+		return exit_change(c, "exit.off", NULL);
+	return cli_usage(c, "use NAME or off, not \"%s\"", c->args[0]);
 }
 
 /* ---- node ---- */

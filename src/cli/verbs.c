@@ -216,10 +216,32 @@ const struct cli_verb cli_verbs[] = {
 		.name = "routes",
 		.run = verb_routes,
 		.line = "how every node is reached",
-		.arguments = "",
+		.arguments = "[offered]",
+		.args_max = 1,
+		.actions = "offered",
 		.text = "Next hop, hops, metric, and the loop-free alternates that are used at "
-			"once when the next hop fails.",
-		.examples = "x0 routes",
+			"once when the next hop fails. offered: the networks that nodes offer "
+			"(routes.offer, routes.exit), which of them are in use, and why others "
+			"are not.",
+		.examples = "x0 routes\n"
+			    "x0 routes offered",
+	},
+	{
+		.name = "exit",
+		.run = verb_exit,
+		.line = "which node leads to the internet",
+		.arguments = "[use NAME | off]",
+		.args_max = 2,
+		.actions = "use off",
+		.text = "Without arguments: the exit in use, and those there are. use leads all "
+			"that "
+			"has no nearer route to the node NAME, or to the nearest exit (any), until "
+			"off; also after a restart. The policy has to accept it (prefix). "
+			"routes.exit_only lets nothing leave by another way, routes.exit_lan keeps "
+			"the networks this machine is in reachable.",
+		.examples = "x0 exit\n"
+			    "x0 exit use berlin-1\n"
+			    "x0 exit off",
 	},
 	{
 		.name = "ping",

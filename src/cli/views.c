@@ -23,6 +23,7 @@ static const struct {
 	{ "spoofed_inner", "packets whose inner source was not their sender's" },
 	{ "spoofed_tun", "packets of this machine with a foreign source" },
 	{ "flow_denied", "packets denied by the policy" },
+	{ "not_offered", "packets for networks this node does not offer" },
 	{ "no_route", "packets without a route" },
 	{ "too_big", "packets longer than their way carries" },
 	{ "queue_full", "packets dropped before a full queue" },
@@ -154,6 +155,8 @@ static void identity_lines(struct cli *c, const json_t *status)
 	(void)snprintf(text, sizeof(text), "%s%s%s", json_text(status, "address"),
 		       json_text(status, "tun")[0] ? " on " : "", json_text(status, "tun"));
 	line(c, "address", text);
+	if (json_text(status, "ipv4")[0])
+		line(c, "IPv4 address", json_text(status, "ipv4"));
 	certificate_line(c, status);
 }
 
@@ -311,6 +314,86 @@ void view_routes(struct cli *c, const json_t *routes)
 		return;
 	json_array_foreach(routes, i, route) route_row(t, route);
 	table_print(t, c);
+}
+
+/* ---- networks behind nodes ---- */
+
+static enum cli_colour colour_of_offer(const char *state)
+{
+	if (strcmp(state, "used") == 0)
+		return CLI_GREEN;
+	if (strcmp(state, "denied") == 0 || strcmp(state, "unreachable") == 0)
+		return CLI_RED;
+	return CLI_PLAIN;
+}
+
+static void offers_table(struct cli *c, const json_t *offers)
+{
+	static const struct table_column columns[] = {
+		{ "NODE", false, 0 },
+		{ "NETWORK", false, 0 },
+		{ "STATE", false, 0 },
+		{ "WHY", false, 1 },
+	};
+	CLEANUP(table_freep) struct table *t = NULL;
+	const json_t *offer;
+	size_t i;
+
+	if (table_new(columns, N_ELEMENTS(columns), &t) < 0)
+		return;
+	json_array_foreach(offers, i, offer)
+	{
+		const char *state = json_text(offer, "state");
+
+		(void)table_cell(t, json_text(offer, "node"), CLI_PLAIN);
+		(void)table_cell(t, json_text(offer, "prefix"), CLI_PLAIN);
+		(void)table_cell(t, strcmp(state, "not_chosen") == 0 ? "not chosen" : state,
+				 colour_of_offer(state));
+		(void)table_cell(t, json_text(offer, "why"), CLI_PLAIN);
+	}
+	table_print(t, c);
+}
+
+void view_offered(struct cli *c, const json_t *answer)
+{
+	const json_t *offers = json_object_get(answer, "offers");
+	char text[LIST_SIZE];
+
+	join_words(json_object_get(answer, "own"), text, sizeof(text));
+	if (text[0])
+		line(c, "this node offers", text);
+	if (json_array_size(offers) > 0)
+		offers_table(c, offers);
+	else
+		cli_say(c, "No other node offers a network. One does with routes.offer or "
+			   "routes.exit in its configuration.");
+	if (json_number(answer, "awaited") > 0)
+		cli_say(c, "%lld more node%s offer something and have not said what yet.",
+			(long long)json_number(answer, "awaited"),
+			json_number(answer, "awaited") == 1 ? "" : "s");
+}
+
+void view_exit(struct cli *c, const json_t *answer)
+{
+	const char *name = json_text(answer, "exit");
+
+	if (!name[0])
+		cli_say(c, "No exit is in use: traffic to the internet goes by this machine's own "
+			   "way.");
+	else if (json_flag(answer, "is_reachable"))
+		cli_say(c, "Traffic to the internet goes through %s.",
+			strcmp(name, "any") == 0 ? "the nearest exit" : name);
+	else
+		cli_say(c, "The exit %s is not reachable; %s", name,
+			json_flag(answer, "is_in_use")
+				? "nothing goes to the internet (routes.exit_only). To end this: "
+				  "x0 exit off"
+				: "until it is, traffic goes by this machine's own way. To forbid "
+				  "that: routes.exit_only: true");
+	if (json_text(answer, "why")[0])
+		cli_say(c, "No exit can be used: %s", json_text(answer, "why"));
+	if (json_array_size(json_object_get(answer, "exits")) > 0)
+		offers_table(c, json_object_get(answer, "exits"));
 }
 
 /* ---- identity ---- */

@@ -98,6 +98,17 @@ json_t *answers_event(const struct daemon *d, const struct node_event *e)
 	return j;
 }
 
+static json_t *ipv4_json(const struct daemon *d, uint64_t id)
+{
+	char text[PREFIX_TEXT_SIZE];
+	uint8_t address[16];
+
+	if (!node_ipv4_of(d->node, id, address))
+		return json_null();
+	prefix_format_address(address, text);
+	return json_string(text);
+}
+
 /* ---- views ---- */
 
 static json_t *features(const struct daemon *d)
@@ -160,6 +171,7 @@ static json_t *counters(const struct daemon *d)
 		{ "ttl_expired", c.ttl_expired },
 		{ "queue_full", c.queue_full },
 		{ "flow_denied", c.flow_denied },
+		{ "not_offered", c.not_offered },
 		{ "too_big", c.too_big },
 		{ "too_big_told", c.too_big_told },
 		{ "icmp_told", c.icmp_told },
@@ -274,6 +286,7 @@ static json_t *status(const struct daemon *d)
 	set(j, "spiffe_id", json_string(d->member->is.spiffe_id));
 	set(j, "node_id", id_json(d->member->node_id));
 	set(j, "address", address_json(node_overlay_address(d->node)));
+	set(j, "ipv4", ipv4_json(d, d->member->node_id));
 	set(j, "tun", d->tun ? json_string(d->options->config->tun_name) : json_null());
 	set(j, "listen", listening(d));
 	set(j, "is_authority", json_boolean(d->authority != NULL));
@@ -298,10 +311,10 @@ static json_t *peer(const struct daemon *d, const struct node_peer_view *v, uint
 {
 	json_t *j = json_object();
 
-	(void)d;
 	set(j, "node", v->name[0] ? json_string(v->name) : id_json(v->node_id));
 	set(j, "node_id", id_json(v->node_id));
 	set(j, "address", address_json(v->address));
+	set(j, "ipv4", ipv4_json(d, v->node_id));
 	set(j, "is_neighbour", json_boolean(v->is_neighbour));
 	set(j, "has_session", json_boolean(v->has_session));
 	if (v->is_neighbour) {
@@ -665,8 +678,9 @@ static const struct {
 	const char *verb;
 	json_t *(*view)(const struct daemon *d);
 } views[] = {
-	{ "status", status }, { "peers", peers },      { "routes", routes },
-	{ "svid", svid },     { "node.list", issued },
+	{ "status", status },	   { "peers", peers },	    { "routes", routes },
+	{ "svid", svid },	   { "node.list", issued }, { "routes.offered", networks_offered },
+	{ "exit", networks_exit },
 };
 
 void answers_request(void *arg, uint64_t request, const char *verb, const json_t *args,
@@ -706,6 +720,10 @@ void answers_request(void *arg, uint64_t request, const char *verb, const json_t
 		keys_lock(d, request);
 	else if (strcmp(verb, "policy.explain") == 0)
 		explain(d, request, args);
+	else if (strcmp(verb, "exit.use") == 0)
+		networks_exit_use(d, request, args);
+	else if (strcmp(verb, "exit.off") == 0)
+		networks_exit_off(d, request);
 	else if (strcmp(verb, "config.reload") == 0)
 		reload(d, request);
 	else if (strcmp(verb, "stop") == 0)

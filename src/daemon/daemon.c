@@ -124,6 +124,7 @@ static void on_clock(void *arg, uint64_t now_us)
 
 	node_clock(d->node, now_us, daemon_unix_ms(d));
 	packets_check_tunnel(d);
+	networks_retry(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -207,6 +208,7 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 	config_free(d->reloaded);
 	d->reloaded = config;
 	d->config = config;
+	networks_reloaded(d);
 	return json_pack("{s:o, s:o}", "applied", applied, "needs_restart", restart);
 }
 
@@ -286,6 +288,7 @@ static int open_sockets(struct daemon *d)
 	for (size_t i = 0; i < d->config->n_listen; i++) {
 		if (udp_open(&d->config->listen[i], &d->udp[d->n_udp], why) < 0)
 			return daemon_fatal(d, "cannot_listen", why);
+		networks_mark_socket(d, udp_fd(d->udp[d->n_udp]));
 		d->n_udp++;
 	}
 	packets_offload(d);
@@ -321,6 +324,7 @@ void daemon_open_tunnel(struct daemon *d)
 		return;
 	r = keeper_guard_apply(d->keeper, why);
 	daemon_feature(d, "guard", r == 0, why);
+	networks_tunnel_opened(d);
 }
 
 static int open_store(struct daemon *d)
@@ -397,6 +401,7 @@ static int make_node(struct daemon *d)
 		return daemon_fatal(d, "cannot_open_state", e.text);
 	fill_identity(d, boot_epoch, &nc.identity);
 	nc.policy = d->policy;
+	networks_fill(d, &nc.networks);
 	entropy_fill(&kernel_entropy, (uint8_t *)&nc.seed, sizeof(nc.seed));
 	memcpy(nc.trust.domain, d->member->domain, sizeof(nc.trust.domain));
 	nc.trust.n_roots = d->member->n_mldsa_roots;
@@ -483,7 +488,9 @@ static int start(struct daemon *d)
 	r = make_node(d);
 	if (r != 0)
 		return r;
+	networks_start(d);
 	daemon_open_tunnel(d);
+	networks_sync(d);
 	if (loop_new(&d->loop) < 0 || control_server_new(d->listen_fd, &control, &d->control) < 0 ||
 	    watch(d) < 0 || add_contacts(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
@@ -511,6 +518,7 @@ static void end(struct daemon *d)
 	for (size_t i = 0; i < d->n_udp; i++)
 		udp_free(d->udp[i]);
 	tun_free(d->tun);
+	networks_end(d);
 	config_free(d->reloaded);
 	free(d->resolving);
 	free(d);
@@ -591,6 +599,10 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	} arg = { .in = options };
 
 	keeper.arg = arg.out;
+	keeper.permits = networks_permits;
+	keeper.has_ipv4 = c->ipv4_prefix.len > 0;
+	keeper.ipv4.len = c->ipv4_prefix.len;
+	memcpy(keeper.ipv4.ip, c->ipv4_prefix.ip, sizeof(keeper.ipv4.ip));
 	int status = keeper_run(&keeper);
 
 	(void)control_unlisten(c->socket); /* last of all: x0 down waits for it */

@@ -15,7 +15,7 @@
 #include "shell/udp/udp.h"
 
 #define PINGS_MAX 64
-#define FEATURES_MAX 8
+#define FEATURES_MAX 16
 /* What the tunnel may bring a wake-up, so that it cannot starve the rest. */
 #define TUN_READS 64
 #define TUN_READ_BYTES (256 << 10)
@@ -59,6 +59,20 @@ struct resolving {
 	char spiffe_id[SPIFFE_ID_SIZE];
 };
 
+/* What the kernel was given for networks behind nodes. */
+struct networks_installed {
+	struct prefix *list; /* routes */
+	size_t n, size;
+	bool is_retrying;
+	bool has_ipv4;
+	uint8_t ipv4[16];
+	char exit[NODE_NAME_MAX + 1]; /* chosen: a name or "any"; "" none */
+	unsigned exit_bits;	      /* as the keeper has them */
+	bool is_exit_known;
+	bool is_forwarding;
+	char unmarked[KEEPER_WHY_SIZE]; /* why our sockets have no mark; "" they have */
+};
+
 struct daemon {
 	const struct daemon_options *options;  /* its config is that of the start */
 	const struct config *config;	       /* as last read: of this what is_reloadable says */
@@ -90,6 +104,7 @@ struct daemon {
 	struct ping pings[PINGS_MAX];
 	uint32_t next_ping;
 	struct resolving *resolving;
+	struct networks_installed networks;
 	struct feature features[FEATURES_MAX];
 	size_t n_features;
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
@@ -144,6 +159,21 @@ void members_tick(struct daemon *d);
 unsigned jobs_workers(void);
 void jobs_begin(struct daemon *d);  /* those of the node that can begin now */
 void jobs_retire(struct member *m); /* frees it, once no job reads its key */
+
+/* networks.c: IPv4, networks behind nodes, exits */
+bool networks_permits(void *arg, enum keeper_permit what, const struct netlink_prefix *prefix);
+void networks_fill(const struct daemon *d, struct node_networks *ret);
+void networks_mark_socket(struct daemon *d, int fd);
+void networks_start(struct daemon *d); /* before the tunnel is opened */
+void networks_tunnel_opened(struct daemon *d);
+void networks_sync(struct daemon *d);
+void networks_retry(struct daemon *d); /* once a second */
+void networks_reloaded(struct daemon *d);
+void networks_end(struct daemon *d);
+json_t *networks_offered(const struct daemon *d);
+json_t *networks_exit(const struct daemon *d);
+void networks_exit_use(struct daemon *d, uint64_t request, const json_t *args);
+void networks_exit_off(struct daemon *d, uint64_t request);
 
 /* events.c */
 void events_handle(struct daemon *d, const struct node_event *e);

@@ -34,6 +34,8 @@ void events_handle(struct daemon *d, const struct node_event *e)
 
 	if (e->type == EVENT_ECHO_REPLY || e->type == EVENT_TRACE_REPLY)
 		pings_event(d, e);
+	if (e->type == EVENT_NETWORKS)
+		networks_sync(d);
 	node_id_text(e->node_id, id);
 	if (!endpoint_is_null(&e->endpoint))
 		endpoint_format(&e->endpoint, endpoint);

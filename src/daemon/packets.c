@@ -235,10 +235,12 @@ void packets_check_tunnel(struct daemon *d)
 	if (!d->tun || is_own_address_there(d) || !is_tunnel_up(d))
 		return;
 	memcpy(address.ip, node_overlay_address(d->node), sizeof(address.ip));
-	if (keeper_address_add(d->keeper, &address, why) == 0)
+	if (keeper_address_add(d->keeper, &address, why) == 0) {
 		log_notice(d->log, "tunnel_address_restored");
-	else
+		networks_tunnel_opened(d);
+	} else {
 		log_warning(d->log, "tunnel_address_lost", log_str("why", why));
+	}
 }
 
 static unsigned tun_wanted(const struct config *c)

@@ -13,12 +13,14 @@
 
 #include "base/endpoint.h"
 #include "core/policy/policy.h"
+#include "core/prefix/prefix.h"
 
 #define CONFIG_FILE_MAX (1 << 20) /* bytes; 1,024 rules of the greatest length fit */
 #define CONFIG_DEPTH_MAX 8	  /* nested lists and sections; the table needs 4 */
 #define CONFIG_LISTEN_MAX 8
 #define CONFIG_ENDPOINTS_MAX 16 /* as many as an invitation holds */
 #define CONFIG_PEERS_MAX 256	/* as many contacts as a node keeps */
+#define CONFIG_OFFERS_MAX 30	/* and the two of an exit: as many as a node may offer */
 #define CONFIG_PROBLEMS_MAX 32	/* told; more are only counted */
 #define CONFIG_TEXT_SIZE 256	/* one string value and NUL */
 #define CONFIG_HOSTPORT_SIZE 272
@@ -68,7 +70,11 @@ struct config {
 	uint64_t qos_outer_dscp; /* 1: copied */
 	char passphrase_file[CONFIG_TEXT_SIZE];				       /* "" for none */
 	uint64_t require_locked_memory;					       /* 0 or 1 */
-	uint64_t tls_groups; /* enum config_tls_groups */
+	uint64_t tls_groups;	   /* enum config_tls_groups */
+	struct prefix ipv4_prefix; /* of the nodes' IPv4 addresses; len 0: none */
+	struct prefix offers[CONFIG_OFFERS_MAX];
+	size_t n_offers;
+	uint64_t is_exit, exit_only, exit_lan; /* 0 or 1 */
 };
 
 enum config_tls_groups {
@@ -132,8 +138,10 @@ enum config_type {
 	CONFIG_PATH, /* absolute */
 	CONFIG_INTEGER,
 	CONFIG_CHOICE,
+	CONFIG_PREFIX,	  /* an IPv4 network for the nodes, or "" */
 	CONFIG_ADDRESSES, /* list of numeric address[:port] */
 	CONFIG_HOSTPORTS, /* list of host:port */
+	CONFIG_PREFIXES,  /* list of networks that may be offered */
 	CONFIG_PEERS,	  /* list of { endpoint, name } */
 	CONFIG_RULES,	  /* list of { allow | forbid, from, to } */
 };

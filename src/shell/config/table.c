@@ -15,12 +15,12 @@
 #define MEMBERS "spiffe://*/node/*"
 
 /* What holds where the file has no `policy`, and what `x0 init` writes. */
-#define POLICY_DEFAULT                               \
-	"- allow: [session, ping, relay, connect]\n" \
-	"  from: \"" MEMBERS "\"\n"                  \
-	"- allow: issue\n"                           \
-	"  from: \"*\"\n"                            \
-	"- allow: [api, invite]\n"                   \
+#define POLICY_DEFAULT                                      \
+	"- allow: [session, ping, relay, connect, route]\n" \
+	"  from: \"" MEMBERS "\"\n"                         \
+	"- allow: issue\n"                                  \
+	"  from: \"*\"\n"                                   \
+	"- allow: [api, invite]\n"                          \
 	"  from: \"uid:*\"\n"
 
 static const struct config_key keys[] = {
@@ -109,6 +109,25 @@ static const struct config_key keys[] = {
 	{ "qos.outer_dscp", CONFIG_CHOICE, "", "none", NULL, 0, 1, "none|copy", false,
 	  "Whether the codepoints of inner packets are shown outside too; ECN always is.", "copy",
 	  AT(qos_outer_dscp) },
+	{ "ipv4.prefix", CONFIG_PREFIX, "", "\"\"", NULL, PREFIX_IPV4_BITS_MIN,
+	  PREFIX_IPV4_BITS_MAX, "", false,
+	  "Network of the nodes' IPv4 addresses, the same at every node; empty: IPv6 alone.",
+	  "10.86.0.0/16", AT(ipv4_prefix) },
+	{ "routes.offer", CONFIG_PREFIXES, "", "[]", NULL, 0, CONFIG_OFFERS_MAX, "", true,
+	  "Networks behind this node that others may reach through it; each decides by its policy "
+	  "(prefix).",
+	  "[192.168.7.0/24, \"fd12::/48\"]", LIST(offers) },
+	{ "routes.exit", CONFIG_CHOICE, "", "false", NULL, 0, 1, "false|true", true,
+	  "Whether this node also offers the way to the internet: 0.0.0.0/0 and ::/0.", "true",
+	  AT(is_exit) },
+	{ "routes.exit_only", CONFIG_CHOICE, "", "false", NULL, 0, 1, "false|true", true,
+	  "While an exit is in use: whether nothing leaves this machine by another way, the exit "
+	  "be "
+	  "reachable or not.",
+	  "true", AT(exit_only) },
+	{ "routes.exit_lan", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", true,
+	  "While an exit is in use: whether the networks this machine is in stay reachable.", "",
+	  AT(exit_lan) },
 	{ "policy", CONFIG_RULES, "", POLICY_DEFAULT, NULL, 0, POLICY_RULES_MAX, "", true,
 	  "Who may do what. A forbid that matches wins over every allow; what no rule allows is "
 	  "denied.",

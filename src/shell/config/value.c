@@ -44,6 +44,18 @@ void value_print_allowed(const struct config_key *key, char *ret, size_t size)
 	case CONFIG_CHOICE:
 		(void)snprintf(ret, size, "one of %s", key->choices);
 		break;
+	case CONFIG_PREFIX:
+		(void)snprintf(ret, size,
+			       "an IPv4 network of /%" PRIu64 " to /%" PRIu64
+			       ", such as 10.86.0.0/16, or nothing",
+			       key->min, key->max);
+		break;
+	case CONFIG_PREFIXES:
+		(void)snprintf(ret, size,
+			       "a list of at most %" PRIu64
+			       " networks, such as 192.168.7.0/24 or \"fd12::/48\"",
+			       key->max);
+		break;
 	case CONFIG_ADDRESSES:
 		(void)snprintf(ret, size,
 			       "a list of %" PRIu64 " to %" PRIu64
@@ -182,7 +194,54 @@ static int set_choice(struct config *c, const struct config_key *key, const stru
 	return refuse(key, t, " is none of the choices", report);
 }
 
+static int set_prefix(struct config *c, const struct config_key *key, const struct tree *t,
+		      struct config_report *report)
+{
+	struct prefix p = { 0 };
+
+	if (t->text[0] && prefix_parse(t->text, &p) < 0)
+		return refuse(key, t, " is no network, or has bits behind its length", report);
+	if (p.len > 0 && (!prefix_is_ipv4(&p) || p.len < PREFIX_IPV4_LEN + key->min ||
+			  p.len > PREFIX_IPV4_LEN + key->max))
+		return refuse(key, t, " is out of range", report);
+	if (p.len > 0 && prefix_fault(&p))
+		return refuse(key, t, " has addresses that nobody may have", report);
+	*(struct prefix *)field(c, key->offset) = p;
+	return 0;
+}
+
 /* ---- lists ---- */
+
+static int set_prefixes(struct config *c, const struct config_key *key, const struct tree *t,
+			struct config_report *report)
+{
+	struct prefix *list = field(c, key->offset);
+	size_t n = 0;
+	int r = 0;
+
+	for (const struct tree *i = t->first; i; i = i->next) {
+		char what[128];
+
+		if (i->kind != TREE_SCALAR)
+			return refuse(key, i, kind_text(i), report);
+		if (prefix_parse(i->text, &list[n]) < 0) {
+			r = refuse(key, i, " is no network, or has bits behind its length", report);
+			continue;
+		}
+		if (prefix_is_default(&list[n])) {
+			r = refuse(key, i, " is what routes.exit offers", report);
+			continue;
+		}
+		if (prefix_fault(&list[n])) {
+			(void)snprintf(what, sizeof(what), " %s", prefix_fault(&list[n]));
+			r = refuse(key, i, what, report);
+			continue;
+		}
+		n++;
+	}
+	*(size_t *)field(c, key->offset_n) = n;
+	return r;
+}
 
 static int set_addresses(struct config *c, const struct config_key *key, const struct tree *t,
 			 struct config_report *report)
@@ -236,6 +295,8 @@ static int set_list(struct config *c, const struct config_key *key, const struct
 		return set_addresses(c, key, t, report);
 	case CONFIG_HOSTPORTS:
 		return set_hostports(c, key, t, report);
+	case CONFIG_PREFIXES:
+		return set_prefixes(c, key, t, report);
 	case CONFIG_PEERS:
 		return peers_set(c, t, report);
 	default:
@@ -257,6 +318,8 @@ int value_set(struct config *c, const struct config_key *key, const struct tree 
 		return set_integer(c, key, t, report);
 	case CONFIG_CHOICE:
 		return set_choice(c, key, t, report);
+	case CONFIG_PREFIX:
+		return set_prefix(c, key, t, report);
 	default:
 		return set_list(c, key, t, report);
 	}
@@ -285,6 +348,16 @@ static void print_choice(uint64_t index, const char *choices, FILE *to)
 	(void)fprintf(to, "\"%.*s\"", (int)strcspn(choices, "|"), choices);
 }
 
+/* No network is empty text: ::/0 is none that a file may have. */
+static void print_prefix(const struct prefix *p, FILE *to)
+{
+	char text[PREFIX_TEXT_SIZE] = "";
+
+	if (p->len > 0)
+		prefix_format(p, text);
+	print_quoted(text, to);
+}
+
 static void print_item(const struct config *c, const struct config_key *key, size_t i, FILE *to)
 {
 	char text[ENDPOINT_TEXT_SIZE];
@@ -299,6 +372,12 @@ static void print_item(const struct config *c, const struct config_key *key, siz
 		break;
 	case CONFIG_CHOICE:
 		print_choice(*(uint64_t *)field(c, key->offset), key->choices, to);
+		break;
+	case CONFIG_PREFIX:
+		print_prefix(field(c, key->offset), to);
+		break;
+	case CONFIG_PREFIXES:
+		print_prefix((struct prefix *)field(c, key->offset) + i, to);
 		break;
 	case CONFIG_ADDRESSES:
 		endpoint_format((struct endpoint *)field(c, key->offset) + i, text);

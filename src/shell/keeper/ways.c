@@ -265,7 +265,9 @@ int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 
 int ways_left_over(const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
-	bool has_nat = stop_forwarding(tun_name, why) == 0;
+	/* The program nft is not run for nothing at each start. */
+	bool may_have_nat = sysctl_read(SYSCTL_IPV4) == 1 || sysctl_read(SYSCTL_IPV6) == 1;
+	bool has_nat = may_have_nat && stop_forwarding(tun_name, why) == 0;
 	struct netlink *n = NULL;
 	int r = netlink_new(&n);
 

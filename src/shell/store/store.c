@@ -41,6 +41,7 @@ static const struct file {
 	[STORE_BOOT_EPOCH] = { "boot-epoch", false, DECIMAL_MAX },
 	[STORE_CLOCK_FLOOR] = { "clock-floor", false, DECIMAL_MAX },
 	[STORE_PEERS] = { "peers.json", false, JSON_MAX },
+	[STORE_EXIT] = { "exit", false, NODE_NAME_MAX },
 };
 
 struct store {

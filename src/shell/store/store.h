@@ -35,6 +35,7 @@ enum store_file {
 	STORE_BOOT_EPOCH,	   /* decimal */
 	STORE_CLOCK_FLOOR,	   /* decimal, unix seconds */
 	STORE_PEERS,		   /* JSON, struct store_peer */
+	STORE_EXIT,		   /* name of the node that is the exit, or "any" */
 	STORE_N_FILES,
 };
 
