@@ -524,6 +524,28 @@ static void end(struct daemon *d)
 	free(d);
 }
 
+/* A daemon that is started again goes on with what had been reloaded: an exit that nothing may
+ * leave but by, say. Not where the file has mistakes or what only the keeper can change. */
+static void load_again(struct daemon *d)
+{
+	const struct config_key *changed[64];
+	struct config_report report;
+	struct config *config = NULL;
+	size_t n;
+
+	if (config_load(d->options->config_path, &d->environment, &config, &report) < 0)
+		return;
+	n = config_compare(d->config, config, changed, N_ELEMENTS(changed));
+	for (size_t i = 0; i < n; i++) {
+		if (!changed[i]->is_reloadable) {
+			config_free(config);
+			return;
+		}
+	}
+	d->config = d->reloaded = config;
+	log_set_level(d->log, (enum log_level)config->log_level);
+}
+
 static int daemon_child(void *arg, struct keeper_client *keeper)
 {
 	const struct daemon_options *options = arg;
@@ -541,6 +563,8 @@ static int daemon_child(void *arg, struct keeper_client *keeper)
 	d->next_ping = 1;
 	d->start_us = now_us;
 	config_environment_read(&d->environment);
+	if (keeper_restarts(keeper) > 0)
+		load_again(d);
 	keeper_user_find(d->config->user, &d->user);
 	status = start(d);
 	if (status == 0) {
