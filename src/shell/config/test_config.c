@@ -57,6 +57,40 @@ static void assert_refused(const char *text, const char *expected)
 	assert_non_null(strstr(out, expected));
 }
 
+static void networks_are_read_and_those_of_no_use_refused(void **state)
+{
+	(void)state;
+	struct config *c = parse("ipv4: {prefix: 10.86.0.0/16}\n"
+				 "routes: {offer: [192.168.7.0/24, \"fd12::/48\"], exit: true}\n");
+
+	assert_int_equal(c->ipv4_prefix.len, PREFIX_IPV4_LEN + 16);
+	assert_int_equal(c->n_offers, 2);
+	assert_int_equal(c->offers[1].len, 48);
+	assert_true(c->is_exit && c->exit_lan && !c->exit_only);
+	config_free(c);
+	assert_refused("ipv4: {prefix: 10.86.0.1/16}", "has bits behind its length");
+	assert_refused("ipv4: {prefix: 10.86.0.0/29}",
+		       "out of range; allowed: an IPv4 network of /8");
+	assert_refused("ipv4: {prefix: \"fd00::/16\"}", "out of range");
+	assert_refused("ipv4: {prefix: 224.0.0.0/8}", "nobody may have");
+	assert_refused("routes: {offer: [0.0.0.0/0]}", "is what routes.exit offers");
+	assert_refused("routes: {offer: [127.0.0.0/8]}", "has loopback");
+	assert_refused("routes: {offer: [192.168.7.1/24]}", "is no network");
+	assert_refused("routes: {offer: [host]}", "is no network");
+}
+
+static void no_more_networks_than_a_node_may_offer(void **state)
+{
+	(void)state;
+	char text[2000] = "routes: {offer: [";
+
+	for (unsigned i = 0; i <= CONFIG_OFFERS_MAX; i++)
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "10.0.%u.0/24, ",
+			       i);
+	(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "]}");
+	assert_refused(text, "has too many entries");
+}
+
 static void every_default_passes_its_own_checks(void **state)
 {
 	(void)state;
@@ -76,7 +110,7 @@ static void every_default_passes_its_own_checks(void **state)
 	assert_true(c->offload_tun && c->offload_udp_gso && c->offload_udp_gro && c->offload_batch);
 	assert_false(c->require_locked_memory);
 	assert_int_equal(c->aead, CONFIG_AEAD_AUTO);
-	assert_int_equal(c->n_rules, 7);
+	assert_int_equal(c->n_rules, 8);
 	assert_int_equal(c->peers_max, 1000);
 	config_free(c);
 	config_free(parse(""));
@@ -514,6 +548,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(with_mistakes_elsewhere_the_socket_is_known_all_the_same),
 		cmocka_unit_test(every_default_passes_its_own_checks),
+		cmocka_unit_test(networks_are_read_and_those_of_no_use_refused),
+		cmocka_unit_test(no_more_networks_than_a_node_may_offer),
 		cmocka_unit_test(a_switch_is_one_or_zero),
 		cmocka_unit_test(without_root_things_lie_in_the_xdg_directories),
 		cmocka_unit_test(every_key_is_read),

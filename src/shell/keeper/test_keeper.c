@@ -47,6 +47,24 @@ static const struct netlink_prefix own = { .ip = { 0xfd, 1, 2, 3, 4, 5, [15] = 1
 static const struct netlink_prefix foreign = { .ip = { 0xfd, 9, [15] = 1 }, .len = 128 };
 static const struct netlink_prefix all = { .len = 0 };
 
+static const struct netlink_prefix ipv4 = { .ip = { [10] = 0xff, [11] = 0xff, 10, 86 },
+					    .len = 112 };
+static const struct netlink_prefix own_ipv4 = { .ip = { [10] = 0xff, [11] = 0xff, 10, 86, 1, 2 },
+						.len = 112 };
+static const struct netlink_prefix lan = { .ip = { [10] = 0xff, [11] = 0xff, 192, 168, 7 },
+					   .len = 120 };
+static const struct netlink_prefix site = { .ip = { 0xfd, 0x12, 0x34, 0x56 }, .len = 32 };
+static const struct netlink_prefix default4 = { .ip = { [10] = 0xff, [11] = 0xff }, .len = 96 };
+
+/* Permits all but `foreign`, while the environment says so; what children inherit. */
+static bool permits(void *arg, enum keeper_permit what, const struct netlink_prefix *prefix)
+{
+	(void)arg;
+	if (getenv("X0_TEST_PERMITS_NOTHING"))
+		return false;
+	return what == KEEPER_PERMIT_FORWARD || memcmp(prefix, &foreign, sizeof(foreign)) != 0;
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -76,6 +94,9 @@ static pid_t start(keeper_child *child)
 			.tun_name = "x0",
 			.mtu_max_bytes = 1344,
 			.overlay = overlay,
+			.has_ipv4 = true,
+			.ipv4 = ipv4,
+			.permits = permits,
 			.is_guarded = true,
 			.child = child,
 		};
@@ -174,6 +195,10 @@ static int child_asks_for_too_much(void *arg, struct keeper_client *k)
 	CHECK(keeper_route_add(k, &all, why) == -EPROTO);
 	CHECK(keeper_route_add(k, &wider, why) == -EPROTO);
 	CHECK(keeper_route_delete(k, &all, why) == -EPROTO);
+	CHECK(keeper_address_add(k, &lan, why) == -EPROTO);
+	CHECK(keeper_address_delete(k, &foreign, why) == -EPROTO);
+	CHECK(keeper_route_add(k, &default4, why) == -EPROTO); /* that is an exit */
+	CHECK(keeper_exit_set(k, 8, why) == -EPROTO);
 	CHECK(keeper_guard_remove(k, why) == -EPROTO); /* never applied */
 	CHECK(keeper_guard_read(k, &counters, why) == -EPROTO);
 	CHECK(keeper_realtime(k, getppid(), 1, why) == -EPROTO);
@@ -188,6 +213,127 @@ static void what_lies_outside_its_options_is_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(finish(start(child_asks_for_too_much)), KEEPER_EXIT_DONE);
+}
+
+static int child_that_nothing_is_permitted(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	int tun;
+	unsigned got;
+
+	(void)arg;
+	(void)begin();
+	CHECK(keeper_tun_open(k, 0, &tun, &got, why) == 0);
+	CHECK(keeper_route_add(k, &lan, why) == -EPROTO && strstr(why, "policy"));
+	CHECK(keeper_exit_set(k, KEEPER_EXIT_ROUTES, why) == -EPROTO);
+	CHECK(keeper_exit_set(k, KEEPER_EXIT_ONLY, why) == -EPROTO);
+	CHECK(keeper_exit_set(k, 0, why) == 0); /* to take back is always allowed */
+	CHECK(keeper_forward(k, true, why) == -EPROTO && strstr(why, "routes.offer"));
+	CHECK(system("ip rule show | grep -q 'proto 226'") != 0);
+	return KEEPER_EXIT_DONE;
+}
+
+static void what_the_configuration_does_not_say_is_refused(void **state)
+{
+	(void)state;
+	(void)setenv("X0_TEST_PERMITS_NOTHING", "1", 1);
+	int status = finish(start(child_that_nothing_is_permitted));
+
+	(void)unsetenv("X0_TEST_PERMITS_NOTHING");
+	assert_int_equal(status, KEEPER_EXIT_DONE);
+}
+
+static int child_leads_traffic(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	int tun;
+	unsigned got;
+
+	(void)arg;
+	(void)begin();
+	CHECK(keeper_tun_open(k, 0, &tun, &got, why) == 0);
+	CHECK(keeper_address_add(k, &own, why) == 0);
+	CHECK(keeper_address_add(k, &own_ipv4, why) == 0);
+	CHECK(keeper_link_up(k, why) == 0);
+	CHECK(system("ip -4 addr show dev x0 | grep -q 'inet 10.86.1.2/16'") == 0);
+	CHECK(keeper_route_add(k, &foreign, why) == -EPROTO); /* others are permitted */
+	CHECK(keeper_route_add(k, &lan, why) == 0);
+	CHECK(keeper_route_add(k, &site, why) == 0);
+	CHECK(system("ip route get 192.168.7.9 | grep -q 'dev x0'") == 0);
+	CHECK(system("ip route get fd12:3456::9 | grep -q 'dev x0'") == 0);
+	CHECK(keeper_route_delete(k, &lan, why) == 0);
+	CHECK(system("ip route get 192.168.7.9 2>&1 | grep -q 'dev x0'") != 0);
+	CHECK(keeper_exit_set(k, KEEPER_EXIT_ROUTES | KEEPER_EXIT_ONLY, why) == 0);
+	CHECK(system("ip route get 203.0.113.9 | grep -q 'dev x0'") == 0);
+	CHECK(system("ip route get 203.0.113.9 mark 0x58304d4b 2>&1 | grep -q 'dev x0'") != 0);
+	CHECK(system("ip -6 route get 2001:db8::9 | grep -q 'dev x0'") == 0);
+	CHECK(system("ip rule show | grep -q 'all unreachable'") == 0);
+	CHECK(keeper_exit_set(k, KEEPER_EXIT_ROUTES | KEEPER_EXIT_WITHOUT_LAN, why) == 0);
+	CHECK(system("ip rule show | grep -q 'all unreachable\\|suppress'") != 0);
+	CHECK(keeper_exit_set(k, 0, why) == 0);
+	CHECK(system("ip rule show | grep -q 'unreachable\\|fwmark'") != 0);
+	CHECK(system("ip route get 203.0.113.9 2>&1 | grep -q 'dev x0'") != 0);
+	CHECK(system("ip route get fd12:3456::9 | grep -q 'dev x0'") == 0);
+	CHECK(keeper_exit_set(k, KEEPER_EXIT_ONLY, why) == 0);
+	CHECK(keeper_address_delete(k, &own_ipv4, why) == 0);
+	CHECK(system("ip -4 addr show dev x0 | grep -q inet") != 0);
+	return KEEPER_EXIT_DONE;
+}
+
+static bool has_rules(void)
+{
+	return system("{ ip rule show; ip -6 rule show; } | grep -q 'proto 226'") == 0;
+}
+
+static void traffic_is_led_and_nothing_is_left_of_it(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_leads_traffic)), KEEPER_EXIT_DONE);
+	assert_false(has_rules());
+}
+
+static int child_forwards(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	int r;
+
+	(void)arg;
+	(void)begin();
+	r = keeper_forward(k, true, why);
+	if (r == -ENOENT || r == -EPROTONOSUPPORT) {
+		atomic_store(&shared->signal_seen, 77);
+		return KEEPER_EXIT_DONE; /* no nft here */
+	}
+	CHECK(r == 0 && strstr(why, "off before"));
+	CHECK(keeper_forward(k, true, why) == 0); /* it is */
+	CHECK(system("grep -q 1 /proc/sys/net/ipv4/ip_forward") == 0);
+	CHECK(system("grep -q 1 /proc/sys/net/ipv6/conf/all/forwarding") == 0);
+	CHECK(system("nft list table inet x0nat_x0 | grep -q masquerade") == 0);
+	atomic_store(&shared->ready, 1);
+	for (;;)
+		sleep_ms(10);
+}
+
+static void forwarding_is_taken_back_by_the_next_keeper_where_one_was_killed(void **state)
+{
+	(void)state;
+	pid_t pid = start(child_forwards);
+	int status;
+
+	while (!atomic_load(&shared->ready) && waitpid(pid, &status, WNOHANG) == 0)
+		sleep_ms(5);
+	if (atomic_load(&shared->signal_seen) == 77) {
+		print_message("skipped: no nftables here\n");
+		skip();
+	}
+	assert_true(atomic_load(&shared->ready));
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(system("grep -q 1 /proc/sys/net/ipv4/ip_forward"), 0);
+	assert_int_equal(finish(start(child_leads_traffic)), KEEPER_EXIT_DONE);
+	assert_int_equal(system("grep -q 0 /proc/sys/net/ipv4/ip_forward"), 0);
+	assert_int_equal(system("grep -q 0 /proc/sys/net/ipv6/conf/all/forwarding"), 0);
+	assert_int_not_equal(system("nft list tables | grep -q x0nat"), 0);
 }
 
 static int child_adds_many_routes(void *arg, struct keeper_client *k)
@@ -500,6 +646,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_tunnel_is_set_up_for_the_child),
 		cmocka_unit_test(what_lies_outside_its_options_is_refused),
+		cmocka_unit_test(what_the_configuration_does_not_say_is_refused),
+		cmocka_unit_test(traffic_is_led_and_nothing_is_left_of_it),
+		cmocka_unit_test(forwarding_is_taken_back_by_the_next_keeper_where_one_was_killed),
 		cmocka_unit_test(routes_are_bounded),
 		cmocka_unit_test(real_time_priority_is_given_or_the_reason_told),
 		cmocka_unit_test(the_guard_outlives_a_child_but_not_the_keeper),

@@ -177,6 +177,9 @@ static int do_network(struct verbs *v, const struct request *q, struct reply *re
 	struct request in_table = *q;
 	int r = 0;
 
+	if (is_inside(&v->options->overlay, &q->prefix) ||
+	    (v->options->has_ipv4 && is_inside(&v->options->ipv4, &q->prefix)))
+		return refuse(ret, "a route for the overlay itself and more");
 	/* what may have been permitted before may go in any case */
 	if (q->prefix.len == 0 || is_ipv4_default(&q->prefix) ||
 	    (is_add && !is_permitted(v, KEEPER_PERMIT_ROUTE, &q->prefix)))

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules, tables, forwarding and NAT. Four rules of policy routing, in this order:
+/* Rules, tables, forwarding and NAT. Five rules of policy routing, in this order:
  *
  *   +0  what has our mark: the main table          (exit: the daemon's own datagrams)
- *   +1  the main table but for its default route   (the networks this machine is in go first)
- *   +2  the table of the tunnel
- *   +3  nowhere                                    (exit only: what comes this far would leak) */
+ *   +1  what has our mark: nowhere                 (or they would go round in the tunnel)
+ *   +2  the main table but for its default route   (the networks this machine is in go first)
+ *   +3  the table of the tunnel
+ *   +4  nowhere                                    (exit only: what comes this far would leak) */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,13 +14,14 @@
 
 #include "shell/keeper/ways.h"
 
-#define N_RULES 4
+#define N_RULES 5
 #define PRIORITY_FIRST 26000 /* before the main table's 32766 */
 #define TABLE_FIRST 0x58300000U
 #define TUNNELS 1024 /* that are told apart by the hash of their names */
 
 enum {
 	RULE_MARK,
+	RULE_MARK_NOWHERE,
 	RULE_LAN,
 	RULE_TABLE,
 	RULE_NOWHERE
@@ -63,7 +65,7 @@ static int add_rule(struct netlink *n, const char *tun_name, unsigned which)
 	struct netlink_rule rule = { .priority = priority_of(tun_name) + which };
 	int r = 0;
 
-	rule.mark = which == RULE_MARK ? KEEPER_MARK : 0;
+	rule.mark = which == RULE_MARK || which == RULE_MARK_NOWHERE ? KEEPER_MARK : 0;
 	rule.is_without_default = which == RULE_LAN;
 	if (which == RULE_MARK || which == RULE_LAN)
 		rule.table = NETLINK_TABLE_MAIN;
@@ -95,6 +97,8 @@ static int set_rules(struct netlink *n, const struct ways *w, const char *tun_na
 
 	if (w->exit)
 		r = set_rule(n, tun_name, RULE_MARK, true);
+	if (r == 0 && w->exit)
+		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, true);
 	if (r == 0 && w->exit & KEEPER_EXIT_ONLY)
 		r = set_rule(n, tun_name, RULE_NOWHERE, true);
 	if (r == 0)
@@ -103,6 +107,8 @@ static int set_rules(struct netlink *n, const struct ways *w, const char *tun_na
 		r = set_rule(n, tun_name, RULE_LAN, is_any && !(w->exit & KEEPER_EXIT_WITHOUT_LAN));
 	if (r == 0 && !(w->exit & KEEPER_EXIT_ONLY))
 		r = set_rule(n, tun_name, RULE_NOWHERE, false);
+	if (r == 0 && !w->exit)
+		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, false);
 	if (r == 0 && !w->exit)
 		r = set_rule(n, tun_name, RULE_MARK, false);
 	return r;
@@ -215,9 +221,11 @@ static int start_forwarding(const char *tun_name, char why[KEEPER_WHY_SIZE])
 	int r = nft_nat_apply(tun_name, &before, why);
 
 	if (r == 0 && ipv4 == 0)
-		r = tell(sysctl_write(SYSCTL_IPV4, true), "cannot set " SYSCTL_IPV4, why);
+		r = tell(sysctl_write(SYSCTL_IPV4, true),
+			 "set it yourself: sysctl -w net.ipv4.ip_forward=1; here", why);
 	if (r == 0 && ipv6 == 0)
-		r = tell(sysctl_write(SYSCTL_IPV6, true), "cannot set " SYSCTL_IPV6, why);
+		r = tell(sysctl_write(SYSCTL_IPV6, true),
+			 "set it yourself: sysctl -w net.ipv6.conf.all.forwarding=1; here", why);
 	if (r < 0) {
 		char ignored[KEEPER_WHY_SIZE];
 
