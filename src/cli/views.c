@@ -390,6 +390,10 @@ void view_exit(struct cli *c, const json_t *answer)
 				  "x0 exit off"
 				: "until it is, traffic goes by this machine's own way. To forbid "
 				  "that: routes.exit_only: true");
+	if (name[0] && !json_flag(answer, "has_ipv4"))
+		cli_say(c,
+			"IPv4 goes nowhere meanwhile: there is none inside. Set ipv4.prefix at all "
+			"nodes, then restart.");
 	if (json_text(answer, "why")[0])
 		cli_say(c, "No exit can be used: %s", json_text(answer, "why"));
 	if (json_array_size(json_object_get(answer, "exits")) > 0)

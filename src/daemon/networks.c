@@ -435,7 +435,8 @@ json_t *networks_exit(const struct daemon *d)
 {
 	const struct networks_installed *w = &d->networks;
 
-	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:s, s:o}", "exit", w->exit, "is_reachable",
+	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:s, s:o}", "exit", w->exit, "has_ipv4",
+			 d->options->config->ipv4_prefix.len > 0, "is_reachable",
 			 is_exit_reachable(d), "is_in_use",
 			 (w->exit_bits & KEEPER_EXIT_ROUTES) != 0, "is_only",
 			 d->config->exit_only != 0, "is_lan", d->config->exit_lan != 0, "why",

@@ -234,6 +234,21 @@ static void ipv4_rules(const struct nft_guard *guard, char *ret, size_t size)
 		       ip, len, ip, len);
 }
 
+/* On lo, where the kernel can tell whose an address is. */
+static void ipv4_lo_rule(const struct nft_guard *guard, bool is_by_fib, char *ret, size_t size)
+{
+	char ip[INET_ADDRSTRLEN];
+
+	ret[0] = '\0';
+	if (!guard->has_ipv4 || !is_by_fib)
+		return;
+	(void)inet_ntop(AF_INET, guard->ipv4.ip + 12, ip, sizeof(ip));
+	(void)snprintf(ret, size,
+		       "    iifname \"lo\" ip saddr %s/%u fib saddr type != local counter name "
+		       "forged_source drop\n",
+		       ip, guard->ipv4.len - 96);
+}
+
 /* What is not this machine's, as a match: any address of it, or the one that it has inside. */
 static void foreign_source(const struct nft_guard *guard, bool is_by_fib, char *ret, size_t size)
 {
@@ -249,7 +264,7 @@ static void foreign_source(const struct nft_guard *guard, bool is_by_fib, char *
 static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY_SIZE])
 {
 	char table[TABLE_SIZE], ip[INET6_ADDRSTRLEN], foreign[64];
-	char ipv4[256];
+	char ipv4[256], ipv4_lo[160];
 	char script[1400];
 	unsigned len = guard->overlay.len;
 	int r = table_name("x0_", guard->tun_name, table, why);
@@ -259,6 +274,7 @@ static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY
 	(void)inet_ntop(AF_INET6, guard->overlay.ip, ip, sizeof(ip));
 	foreign_source(guard, is_by_fib, foreign, sizeof(foreign));
 	ipv4_rules(guard, ipv4, sizeof(ipv4));
+	ipv4_lo_rule(guard, is_by_fib, ipv4_lo, sizeof(ipv4_lo));
 	/* "add" before "delete" makes the delete succeed where there was no table. Priority raw
 	 * (-300) comes before connection tracking and before any other table's accept matters. On
 	 * lo only our own address speaks: any local program may bind to a foreign one
@@ -272,14 +288,15 @@ static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY
 		       "  chain guard {\n"
 		       "    type filter hook prerouting priority raw; policy accept;\n"
 		       "    iifname \"lo\" ip6 saddr %s/%u %s counter name forged_source drop\n"
+		       "%s"
 		       "    iifname { \"%s\", \"lo\" } accept\n"
 		       "    ip6 saddr %s/%u counter name forged_source drop\n"
 		       "    ip6 daddr %s/%u counter name forged_destination drop\n"
 		       "%s"
 		       "  }\n"
 		       "}\n",
-		       table, table, table, ip, len, foreign, guard->tun_name, ip, len, ip, len,
-		       ipv4);
+		       table, table, table, ip, len, foreign, ipv4_lo, guard->tun_name, ip, len, ip,
+		       len, ipv4);
 	r = run_script(script, why);
 	if (r == -ENOENT && find_nft()) /* the table itself cannot be missing */
 		return fail(-EPROTONOSUPPORT, "this kernel lacks a part of it (nft_fib_inet)", why);

@@ -202,6 +202,68 @@ static bool has_nftables(void)
 	return r == 0;
 }
 
+static size_t ipv4_packet(uint8_t ret[28], const uint8_t from[4], const uint8_t to[4])
+{
+	uint32_t sum = 0;
+
+	memset(ret, 0, 28);
+	ret[0] = 0x45;
+	ret[3] = 28;
+	ret[8] = 64;
+	ret[9] = IPPROTO_UDP;
+	memcpy(ret + 12, from, 4);
+	memcpy(ret + 16, to, 4);
+	ret[25] = 8;
+	for (unsigned i = 0; i < 20; i += 2)
+		sum += (uint32_t)(ret[i] << 8 | ret[i + 1]);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	ret[10] = (uint8_t)(sum >> 8);
+	ret[11] = (uint8_t)sum;
+	return 28;
+}
+
+static void forged_ipv4_addresses_are_dropped_and_counted(void **state)
+{
+	struct net *net = *state;
+	static const uint8_t mine[4] = { 10, 86, 0, 1 }, others[4] = { 10, 86, 0, 2 };
+	static const uint8_t outside[4] = { 192, 0, 2, 1 };
+	struct nft_guard guard = {
+		.overlay = overlay,
+		.has_ipv4 = true,
+		.ipv4 = { .ip = { [10] = 0xff, [11] = 0xff, 10, 86 }, .len = 112 },
+		.tun_name = "a-long-name-015", /* the longest script there is */
+		.has_own = true,
+	};
+	struct nft_counters counters;
+	char why[NFT_WHY_SIZE];
+	uint8_t bytes[28];
+	struct netlink_link l;
+	int underlay;
+
+	if (!has_nftables())
+		skip();
+	memset(guard.overlay.ip, 0xfd, 6);
+	underlay = tun_open("eth9", why);
+	assert_true(underlay >= 0);
+	assert_int_equal(netlink_link(net->netlink, "eth9", &l), 0);
+	assert_int_equal(netlink_link_set_up(net->netlink, l.index, true), 0);
+	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(nft_apply(&guard, why), 0);
+	assert_int_equal(nft_remove(guard.tun_name, why), 0);
+	(void)snprintf(guard.tun_name, sizeof(guard.tun_name), "x0");
+	assert_int_equal(nft_apply(&guard, why), 0);
+	assert_int_equal(tun_write(net->tun, SPAN(bytes, ipv4_packet(bytes, others, mine))), 0);
+	assert_int_equal(tun_write(underlay, SPAN(bytes, ipv4_packet(bytes, others, mine))), 0);
+	assert_int_equal(tun_write(underlay, SPAN(bytes, ipv4_packet(bytes, others, outside))), 0);
+	assert_int_equal(tun_write(underlay, SPAN(bytes, ipv4_packet(bytes, outside, mine))), 0);
+	assert_int_equal(nft_read("x0", &counters, why), 0);
+	assert_int_equal(counters.source_packets, 2);
+	assert_int_equal(counters.destination_packets, 1);
+	assert_int_equal(nft_remove("x0", why), 0);
+	(void)close(underlay);
+}
+
 static void forged_overlay_addresses_are_dropped_and_counted(void **state)
 {
 	struct net *net = *state;
@@ -417,6 +479,7 @@ int main(void)
 		TEST(a_taken_name_is_said_so),
 		TEST(the_device_goes_with_its_descriptor),
 		TEST(forged_overlay_addresses_are_dropped_and_counted),
+		TEST(forged_ipv4_addresses_are_dropped_and_counted),
 		TEST(a_local_program_cannot_pose_as_another_node),
 		TEST(without_fib_the_nodes_own_address_takes_its_place),
 		TEST(two_tunnels_have_a_table_each),

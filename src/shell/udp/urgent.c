@@ -33,6 +33,17 @@ static int steer(int fd)
 	return 0;
 }
 
+/* Rules of routing that know the main socket's mark are for this one too. */
+static int copy_mark(int main_fd, int fd)
+{
+	unsigned mark = 0;
+	socklen_t len = sizeof(mark);
+
+	if (getsockopt(main_fd, SOL_SOCKET, SO_MARK, &mark, &len) < 0 || mark == 0)
+		return 0;
+	return setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0 ? -errno : 0;
+}
+
 /* The main socket was bound alone, so another program's is noticed; only now may a second one
  * join it, and the kernel lets none of another user do so. */
 static int join(int main_fd, int fd, const struct endpoint *local)
@@ -40,6 +51,8 @@ static int join(int main_fd, int fd, const struct endpoint *local)
 	struct sockaddr_in6 a = udp_sockaddr(local);
 	int on = 1, r = udp_set_options(fd);
 
+	if (r == 0)
+		r = copy_mark(main_fd, fd);
 	if (r < 0)
 		return r;
 	if (setsockopt(main_fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0 ||
