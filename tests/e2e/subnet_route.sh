@@ -66,6 +66,17 @@ on a ip route get 172.20.0.1 2>&1 | grep -q "dev x0" && fail "a route that nobod
 
 within 5 on a ping -c 1 -W 1 192.168.7.9 || fail "the host is not reached by IPv4: $(x a status) $(x b status)"
 within 5 on a ping -c 1 -W 1 2001:db8:0:2::2 || fail "the host is not reached by IPv6"
+# bulk, from the host to the node: what goes in at b's other interface comes in super-packets
+"$TOOL" pattern 4000000 >"$WORK/file"
+port=4000
+for address in ::ffff:192.168.7.9 2001:db8:0:2::2; do
+	port=$((port + 1))
+	spawn h "$TOOL" serve $address $port "$WORK/file"
+	fetched() {
+		on a timeout 20 "$TOOL" fetch $address $port >"$WORK/fetched" && cmp "$WORK/file" "$WORK/fetched"
+	}
+	within 20 fetched || fail "4 MB from $address did not arrive: $(x a status)"
+done
 [ "$(on b cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || fail "b does not forward"
 grep -q forwarding_on "$WORK/b/state/x0.log" || fail "forwarding is not told: $(cat "$WORK/b/state/x0.log")"
 
