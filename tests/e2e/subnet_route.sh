@@ -71,9 +71,9 @@ within 5 on a ping -c 1 -W 1 2001:db8:0:2::2 || fail "the host is not reached by
 port=4000
 for address in ::ffff:192.168.7.9 2001:db8:0:2::2; do
 	port=$((port + 1))
-	spawn h "$TOOL" serve $address $port "$WORK/file"
+	spawn h "$TOOL" serve "$address" "$port" "$WORK/file"
 	fetched() {
-		on a timeout 20 "$TOOL" fetch $address $port >"$WORK/fetched" && cmp "$WORK/file" "$WORK/fetched"
+		on a timeout 20 "$TOOL" fetch "$address" "$port" >"$WORK/fetched" && cmp "$WORK/file" "$WORK/fetched"
 	}
 	within 20 fetched || fail "4 MB from $address did not arrive: $(x a status)"
 done
@@ -115,7 +115,7 @@ within 10 on a ping -c 1 -W 1 192.168.7.9 || fail "not reached through the new t
 # killed: what is left is what the next start removes
 restart_killed() { # HOST
 	pid=$(x "$1" status --json | json_value pid)
-	kill -9 "$(on "$1" ps -o ppid= -p "$pid" | tr -d ' ')"
+	kill -9 "$(sed -n "s/^PPid:[^0-9]*//p" "/proc/$pid/status")"
 	gone() {
 		! kill -0 "$pid" 2>/dev/null
 	}

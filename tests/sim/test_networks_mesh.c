@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Networks behind nodes, exits and IPv4 inside, among whole nodes. Node 0 uses, 1 and 2 offer,
  * 3 relays between them. */
+#include "core/route/record.h"
 #include "fixture.h"
 
 #define SELF 0
@@ -403,6 +404,34 @@ static void nodes_that_collide_end_with_an_address_each(void **state)
 	sim_free(s);
 }
 
+/* A neighbour announces 300 nodes that offer something. */
+static void more_nodes_that_offer_than_are_kept_are_passed_over(void **state)
+{
+	(void)state;
+	struct sim *s = mesh();
+	struct node *n = sim_node(s, SELF);
+	struct entry e = { .epoch = 1, .metric = 5, .relayed_len = 10 };
+
+	memcpy(e.relayed, "\x07\x08 digest", 10);
+	for (uint64_t id = 1; id <= 300; id += 30) {
+		uint8_t body[RECORD_MAX];
+		struct writer w = writer_of(body, sizeof(body));
+
+		for (uint64_t i = id; i < id + 30; i++) {
+			e.destination = i;
+			assert_true(entry_encode(&w, &e));
+		}
+		assert_int_equal(routes_input(n->routes, sim_id(s, NEAR), RECORD_ROUTE_UPDATE,
+					      SPAN(body, w.len), n->now_us),
+				 0);
+	}
+	networks_dirty(n);
+	n->now_us += SECONDS(1);
+	networks_tick(n);
+	assert_int_equal(node_offers_awaited(n), NODE_OFFERERS_MAX);
+	sim_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +448,7 @@ int main(void)
 		cmocka_unit_test_setup(what_is_offered_no_longer_goes_away, begin),
 		cmocka_unit_test_setup(the_meshs_own_addresses_cannot_be_offered_away, begin),
 		cmocka_unit_test_setup(nodes_that_collide_end_with_an_address_each, begin),
+		cmocka_unit_test_setup(more_nodes_that_offer_than_are_kept_are_passed_over, begin),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);
