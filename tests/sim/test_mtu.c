@@ -340,13 +340,13 @@ static void what_has_no_way_is_answered(void **state)
 static void who_is_denied_is_told_where_the_configuration_says_so(void **state)
 {
 	(void)state;
-	static const struct policy_rule rules[] = {
+	static const struct policy_rule denying[] = {
 		{ .effect = POLICY_ALLOW, .any_action = true, .from = "*", .resource = "*" },
 		{ .effect = POLICY_DENY, .action = POLICY_CONNECT, .from = "*", .resource = "*" },
 	};
 	struct policy *denies;
 
-	assert_int_equal(policy_new(rules, 2, &denies), 0);
+	assert_int_equal(policy_new(denying, 2, &denies), 0);
 	for (unsigned tells = 0; tells < 2; tells++) {
 		struct sim *s;
 		uint64_t packet;
