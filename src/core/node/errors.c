@@ -11,6 +11,16 @@
 #define ICMP_REDIRECT 5
 #define ICMP_HEADER_LEN 8
 
+/* Who tells: this node by the address of the packet's family, where it has one. */
+static size_t make(const struct node *n, enum icmp_reason reason, unsigned mtu, struct span packet,
+		   uint8_t ret[ICMP_ERROR_MAX])
+{
+	uint8_t ipv4[16];
+	bool is_ipv4 = packet.at[0] >> 4 == 4 && node_ipv4(n, ipv4);
+
+	return icmp_error(reason, is_ipv4 ? ipv4 : n->address, mtu, packet, ret);
+}
+
 void errors_tell(struct node *n, enum icmp_reason reason, unsigned mtu, struct span packet)
 {
 	uint8_t error[ICMP_ERROR_MAX];
@@ -18,7 +28,7 @@ void errors_tell(struct node *n, enum icmp_reason reason, unsigned mtu, struct s
 
 	if (packet.len == 0 || packet.at[0] >> 4 < 4) /* a message of our own */
 		return;
-	len = icmp_error(reason, n->address, mtu, packet, error);
+	len = make(n, reason, mtu, packet, error);
 	if (len == 0 || !icmp_may_tell(&n->icmp_budget, n->now_us))
 		return;
 	if (node_act(n, NODE_DELIVER, SPAN(error, len)))
@@ -33,7 +43,7 @@ void errors_denied(struct node *n, struct peer *p, struct span packet)
 
 	if (!n->tells_denied)
 		return;
-	len = icmp_error(ICMP_PROHIBITED, n->address, 0, packet, error);
+	len = make(n, ICMP_PROHIBITED, 0, packet, error);
 	if (len == 0 || !icmp_may_tell(&n->icmp_budget, n->now_us))
 		return;
 	if (path_send(n, p, CLASS_INTERACTIVE, SPAN(error, len)) == 0)
