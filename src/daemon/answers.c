@@ -301,6 +301,7 @@ static json_t *status(const struct daemon *d)
 	set_u64(j, "reachable", routes_count_reachable(node_routes(d->node)));
 	set(j, "certificate", certificate(d));
 	set(j, "crypto", crypto());
+	set(j, "names", names_status(d));
 	set(j, "features", features(d));
 	set(j, "guard", guard(d));
 	set(j, "counters", counters(d));
@@ -708,6 +709,8 @@ void answers_request(void *arg, uint64_t request, const char *verb, const json_t
 		pings_begin(d, request, args, false);
 	else if (strcmp(verb, "trace") == 0)
 		pings_begin(d, request, args, true);
+	else if (strcmp(verb, "resolve") == 0)
+		names_resolve(d, request, args);
 	else if (strcmp(verb, "invite") == 0)
 		invite(d, request, args, is_owner ? NULL : principal);
 	else if (strcmp(verb, "node.revoke") == 0)

@@ -125,6 +125,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	node_clock(d->node, now_us, daemon_unix_ms(d));
 	packets_check_tunnel(d);
 	networks_retry(d);
+	names_tick(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -492,7 +493,7 @@ static int start(struct daemon *d)
 	daemon_open_tunnel(d);
 	networks_sync(d);
 	if (loop_new(&d->loop) < 0 || control_server_new(d->listen_fd, &control, &d->control) < 0 ||
-	    watch(d) < 0 || add_contacts(d) < 0)
+	    watch(d) < 0 || add_contacts(d) < 0 || names_start(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
 	return 0;
 }
@@ -503,6 +504,7 @@ static void end(struct daemon *d)
 
 	d->is_stopping = true;
 	control_server_free(d->control);
+	names_end(d);
 	if (d->loop)
 		loop_free(d->loop);
 	loop_end_threads();
@@ -597,6 +599,7 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	struct keeper_user user;
 	char domain[DOMAIN_MAX + 1];
 	char directory_why[KEEPER_WHY_SIZE];
+	char reverse_zone[254];
 
 	ops = openssl_crypto_ops(&crypto_error);
 	if (!ops) {
@@ -610,6 +613,13 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	}
 	(void)snprintf(domain, sizeof(domain), "%.*s", DOMAIN_MAX, c->domain);
 	overlay_address_of(ops, domain, 0, keeper.overlay.ip);
+	if (c->names_responder && names_options(c, ops, reverse_zone, why) < 0)
+		return 1;
+	if (c->names_responder) {
+		keeper.names_zone = c->names_zone;
+		keeper.names_reverse_zone = reverse_zone;
+		keeper.is_resolv_conf_managed = c->names_resolv_conf == CONFIG_RESOLV_CONF_MANAGE;
+	}
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* the keeper; its child does it again */
 	keeper_user_find(c->user, &user);
 	if (keeper_directory(c->state_dir, 0700, &user, true, directory_why) < 0 ||

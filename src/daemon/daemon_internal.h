@@ -25,6 +25,7 @@
 #define RESOLVE_AGAIN_US SECONDS(5)
 
 struct daemon;
+struct names;
 
 struct feature {
 	const char *name;
@@ -105,6 +106,7 @@ struct daemon {
 	uint32_t next_ping;
 	struct resolving *resolving;
 	struct networks_installed networks;
+	struct names *names; /* NULL: switched off */
 	struct feature features[FEATURES_MAX];
 	size_t n_features;
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
@@ -185,6 +187,15 @@ void answers_gone(void *arg, uint64_t request);
 json_t *answers_event(const struct daemon *d, const struct node_event *e);
 void node_id_text(uint64_t id, char ret[17]);
 json_t *address_json(const uint8_t address[16]);
+
+/* names.c: the names of nodes for this host's programs */
+int names_options(const struct config *c, const struct crypto_ops *ops, char reverse_zone[254],
+		  char why[DAEMON_WHY_SIZE]); /* -EINVAL: no such zone can be */
+int names_start(struct daemon *d);	      /* once the tunnel is there; -ENOMEM */
+void names_tick(struct daemon *d);	      /* once a second */
+void names_end(struct daemon *d);
+json_t *names_status(const struct daemon *d);
+void names_resolve(struct daemon *d, uint64_t request, const json_t *args);
 
 /* pings.c */
 void pings_begin(struct daemon *d, uint64_t request, const json_t *args, bool is_trace);

@@ -233,6 +233,13 @@ void revocations_input(struct node *n, struct span bytes)
 	spread(n, RECORD_REVOCATION, SPAN(n->revocations, n->revocations_len));
 }
 
+bool node_is_revoked(const struct node *n, uint64_t id)
+{
+	static const uint8_t any_serial[SERIAL_LEN];
+
+	return revocation_covers(&n->trust.revoked, id, any_serial);
+}
+
 int node_set_revocations(struct node *n, struct span bytes)
 {
 	uint64_t before = n->trust.revoked.number;

@@ -307,6 +307,8 @@ struct node_peer_view {
 /* Walks peers in order of first contact; start with *cursor = 0. */
 bool node_next_peer(const struct node *n, size_t *cursor, uint64_t now_us,
 		    struct node_peer_view *ret);
+/* Whether all that a node id holds has been revoked: the node was removed. */
+bool node_is_revoked(const struct node *n, uint64_t id);
 /* The name of a node id as far as proved to us; false if unknown. */
 bool node_name_of(const struct node *n, uint64_t id, char ret[NODE_NAME_MAX + 1]);
 

@@ -75,6 +75,21 @@ struct config {
 	struct prefix offers[CONFIG_OFFERS_MAX];
 	size_t n_offers;
 	uint64_t is_exit, exit_only, exit_lan; /* 0 or 1 */
+	uint64_t names_responder; /* 0 or 1 */
+	char names_zone[CONFIG_TEXT_SIZE];
+	uint64_t names_ttl_s;
+	uint64_t names_clients;	    /* enum config_names_clients */
+	uint64_t names_resolv_conf; /* enum config_resolv_conf */
+};
+
+enum config_names_clients {
+	CONFIG_NAMES_SELF, /* this host alone */
+	CONFIG_NAMES_MEMBERS,
+};
+
+enum config_resolv_conf {
+	CONFIG_RESOLV_CONF_LEAVE,
+	CONFIG_RESOLV_CONF_MANAGE,
 };
 
 enum config_tls_groups {

@@ -91,6 +91,24 @@ static const struct config_key keys[] = {
 	  "hybrid-only", AT(tls_groups) },
 	{ "limits.peers", CONFIG_INTEGER, "peers", "1000", NULL, 1, 1000, "", false,
 	  "Nodes that sessions are held with at most.", "", AT(peers_max) },
+	{ "names.responder", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", false,
+	  "Whether NAME.ZONE resolves on this host: a DNS server on port 53 of its overlay "
+	  "address.",
+	  "", AT(names_responder) },
+	{ "names.zone", CONFIG_STRING, "", "x0.internal", NULL, 3, 180, "a-z 0-9 . - _", false,
+	  "What the names of nodes end in; at least two labels. .internal is reserved for private "
+	  "use.",
+	  "mesh.example.org", AT(names_zone) },
+	{ "names.ttl", CONFIG_INTEGER, "s", "30", NULL, 0, 3600, "", false,
+	  "How long an answer may be kept by who asked.", "300", AT(names_ttl_s) },
+	{ "names.clients", CONFIG_CHOICE, "", "self", NULL, 0, 1, "self|members", false,
+	  "Whose questions are answered: those of this host alone, or of other members too (and "
+	  "then the policy decides about connect to udp:53).",
+	  "members", AT(names_clients) },
+	{ "names.resolv_conf", CONFIG_CHOICE, "", "leave", NULL, 0, 1, "leave|manage", false,
+	  "Whether /etc/resolv.conf is changed while x0 runs, where systemd-resolved does not run. "
+	  "Other names are then passed on to the servers that were in it.",
+	  "manage", AT(names_resolv_conf) },
 	{ "offload.tun", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", false,
 	  "Super-packets of up to 64 KB between the kernel and the tunnel, where the kernel has "
 	  "them.",

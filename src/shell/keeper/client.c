@@ -240,6 +240,55 @@ int keeper_realtime(struct keeper_client *k, pid_t thread, unsigned priority,
 			   why);
 }
 
+static int names_socket(struct keeper_client *k, uint32_t kind, int *ret_fd,
+			char why[KEEPER_WHY_SIZE])
+{
+	struct request request = { .verb = VERB_NAMES_LISTEN, .number = kind };
+	struct reply reply = { .fd = -1 };
+	int r = call(k, &request, &reply, why);
+
+	if (r == 0 && reply.fd < 0) {
+		(void)snprintf(why, KEEPER_WHY_SIZE, "the keeper sent no socket");
+		return -EBADMSG;
+	}
+	*ret_fd = reply.fd;
+	return r;
+}
+
+int keeper_names_listen(struct keeper_client *k, int *ret_udp_fd, int *ret_tcp_fd,
+			char why[KEEPER_WHY_SIZE])
+{
+	int udp_fd, tcp_fd;
+	int r = names_socket(k, 0, &udp_fd, why);
+
+	if (r < 0)
+		return r;
+	r = names_socket(k, 1, &tcp_fd, why);
+	if (r < 0) {
+		(void)close(udp_fd);
+		return r;
+	}
+	*ret_udp_fd = udp_fd;
+	*ret_tcp_fd = tcp_fd;
+	return 0;
+}
+
+int keeper_names_apply(struct keeper_client *k, bool is_again, enum keeper_names *ret,
+		       char why[KEEPER_WHY_SIZE])
+{
+	struct request request = { .verb = VERB_NAMES_APPLY, .number = is_again };
+	struct reply reply = { .fd = -1 };
+	int r = call(k, &request, &reply, why);
+
+	if (r < 0)
+		return r;
+	if (reply.number >= KEEPER_N_NAMES)
+		return -EBADMSG;
+	*ret = (enum keeper_names)reply.number;
+	(void)snprintf(why, KEEPER_WHY_SIZE, "%s", reply.why);
+	return 0;
+}
+
 int keeper_heartbeat(struct keeper_client *k)
 {
 	struct request request = { .verb = VERB_HEARTBEAT };

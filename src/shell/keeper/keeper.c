@@ -162,6 +162,7 @@ static void reap(struct keeper *k)
 static void on_signal(struct keeper *k, int number)
 {
 	if (number == SIGCHLD) {
+		names_reap(&k->verbs);
 		reap(k);
 		return;
 	}
@@ -319,9 +320,21 @@ static int open_signals(struct keeper *k)
 	return 0;
 }
 
+/* Of an earlier keeper that was killed, or of this one. */
+static void give_back_names(struct keeper *k)
+{
+	char why[KEEPER_WHY_SIZE];
+
+	names_restore(&k->verbs, why);
+	if (why[0])
+		log_warning(k->log, "resolver_not_restored", log_str("reason", why));
+}
+
 static void clean_up(struct keeper *k)
 {
 	char why[NFT_WHY_SIZE];
+
+	give_back_names(k);
 
 	if (k->verbs.is_guard_on && nft_remove(k->options->tun_name, why) < 0)
 		log_warning(k->log, "guard_not_removed", log_str("reason", why));
@@ -346,6 +359,7 @@ int keeper_run(const struct keeper_options *options)
 	/* Without the privilege there is nothing of ours to be found either. */
 	if (r == 0 && ways_left_over(options->tun_name, why) > 0)
 		log_notice(k.log, "left_over_removed", log_str("what", why));
+	give_back_names(&k);
 	if (r == 0)
 		r = start_child(&k);
 	if (r < 0) {

@@ -74,7 +74,19 @@ enum keeper_permit {
 	KEEPER_PERMIT_FORWARD, /* the kernel passes on what comes out of the tunnel */
 };
 
+/* How this host comes to ask our name server. */
+enum keeper_names {
+	KEEPER_NAMES_NONE,     /* nothing tells it */
+	KEEPER_NAMES_PENDING,  /* systemd-resolved is being told */
+	KEEPER_NAMES_RESOLVED, /* systemd-resolved sends us our zones */
+	KEEPER_NAMES_FILE,     /* /etc/resolv.conf names us first */
+	KEEPER_N_NAMES,
+};
+
 struct keeper_options {
+	const char *names_zone; /* NULL: no names */
+	const char *names_reverse_zone;
+	bool is_resolv_conf_managed;
 	const char *tun_name;
 	unsigned mtu_max_bytes;	       /* 1280 to this may be set */
 	struct netlink_prefix overlay; /* all addresses and routes lie inside */
@@ -117,6 +129,13 @@ int keeper_forward(struct keeper_client *k, bool is_on, char why[KEEPER_WHY_SIZE
 int keeper_guard_apply(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_remove(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_read(struct keeper_client *k, struct nft_counters *ret, char why[KEEPER_WHY_SIZE]);
+/* The sockets of port 53 on the tunnel's own address. */
+int keeper_names_listen(struct keeper_client *k, int *ret_udp_fd, int *ret_tcp_fd,
+			char why[KEEPER_WHY_SIZE]);
+/* Tells this host's resolver of our server, and is called again until it is not PENDING; then
+ * is_again false only asks. For NONE why says why. */
+int keeper_names_apply(struct keeper_client *k, bool is_again, enum keeper_names *ret,
+		       char why[KEEPER_WHY_SIZE]);
 /* SCHED_FIFO for a thread of the child (gettid()). */
 int keeper_realtime(struct keeper_client *k, pid_t thread, unsigned priority,
 		    char why[KEEPER_WHY_SIZE]);

@@ -23,6 +23,8 @@ enum verb {
 	VERB_ADDRESS_DELETE,
 	VERB_EXIT,    /* bits of enum keeper_exit */
 	VERB_FORWARD, /* 0 or 1 */
+	VERB_NAMES_LISTEN, /* number 0: UDP, 1: TCP; the descriptor comes with the reply */
+	VERB_NAMES_APPLY,  /* number 1: anew; the reply's number is an enum keeper_names */
 	N_VERBS,
 };
 
@@ -37,7 +39,7 @@ struct request {
 struct reply {
 	uint32_t sequence;
 	int result;
-	uint32_t number; /* offloads of the device */
+	uint32_t number; /* offloads of the device, or what the verb says */
 	struct nft_counters counters;
 	char why[KEEPER_WHY_SIZE];
 	int fd; /* -1 for none */

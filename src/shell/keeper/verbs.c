@@ -334,6 +334,8 @@ void verbs_do(struct verbs *v, const struct request *request, struct reply *ret)
 		[VERB_ADDRESS_DELETE] = do_address_delete,
 		[VERB_EXIT] = do_exit,
 		[VERB_FORWARD] = do_forward,
+		[VERB_NAMES_LISTEN] = names_listen,
+		[VERB_NAMES_APPLY] = names_apply,
 	};
 
 	*ret = (struct reply){ .sequence = request->sequence, .fd = -1 };

@@ -14,7 +14,16 @@ struct verbs {
 	struct ways ways;
 	bool has_own;	 /* the tunnel was given an address: */
 	uint8_t own[16]; /* the last one */
+	enum keeper_names names;
+	pid_t names_pid; /* of the process that tells systemd-resolved; 0: none */
+	char names_why[KEEPER_WHY_SIZE];
 };
+
+/* In names.c. */
+int names_listen(struct verbs *v, const struct request *q, struct reply *ret);
+int names_apply(struct verbs *v, const struct request *q, struct reply *ret);
+void names_reap(struct verbs *v);				/* after SIGCHLD */
+void names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE]); /* "" where all is well */
 
 /* Checks the request against the options and does it. ret->fd is the caller's to close. */
 void verbs_do(struct verbs *v, const struct request *request, struct reply *ret);

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /etc/resolv.conf: read (resolv.conf(5)), taken over, given back. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "shell/names/resolver.h"
+
+#define DNS_PORT 53
+#define MARK "# x0 on "
+#define PATH_SIZE 256
+
+/* ---- reading ---- */
+
+static size_t line_len(struct span text)
+{
+	const uint8_t *end = memchr(text.at, '\n', text.len);
+
+	return end ? (size_t)(end - text.at) + 1 : text.len;
+}
+
+static void parse_mark(const char *line, struct resolv_conf *ret)
+{
+	size_t len = strcspn(line, ":");
+
+	if (strncmp(line, MARK, strlen(MARK)) != 0 || line[len] != ':' || len <= strlen(MARK) ||
+	    len - strlen(MARK) >= sizeof(ret->device))
+		return;
+	memcpy(ret->device, line + strlen(MARK), len - strlen(MARK));
+	ret->is_ours = true;
+}
+
+static bool parse_server(char *line, struct endpoint *ret)
+{
+	static const char key[] = "nameserver";
+	char text[80];
+	size_t len;
+
+	if (strncmp(line, key, strlen(key)) != 0)
+		return false;
+	line += strlen(key);
+	if (*line != ' ' && *line != '\t')
+		return false;
+	line += strspn(line, " \t");
+	len = strcspn(line, " \t\r\n");
+	line[len] = '\0';
+	/* endpoint_parse() takes a bare IPv6 address in brackets only */
+	if (len == 0 || snprintf(text, sizeof(text), strchr(line, ':') ? "[%s]" : "%s", line) >=
+				(int)sizeof(text))
+		return false;
+	return endpoint_parse(text, DNS_PORT, ret) == 0 && ret->port == DNS_PORT;
+}
+
+void resolv_conf_parse(struct span text, struct resolv_conf *ret)
+{
+	bool is_first = true;
+
+	memset(ret, 0, sizeof(*ret));
+	while (text.len > 0) {
+		size_t len = line_len(text);
+		char line[256];
+
+		(void)snprintf(line, sizeof(line), "%.*s", (int)(len < 255 ? len : 255),
+			       (const char *)text.at);
+		if (is_first)
+			parse_mark(line, ret);
+		is_first = false;
+		if (ret->n < RESOLV_CONF_SERVERS_MAX && parse_server(line, &ret->servers[ret->n]))
+			ret->n++;
+		text = SPAN(text.at + len, text.len - len);
+	}
+}
+
+/* Links are followed. -EFBIG beyond RESOLV_CONF_MAX. */
+static int read_file(const char *path, uint8_t *ret, size_t *ret_len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = 0;
+	size_t len = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (len <= RESOLV_CONF_MAX && (n = read(fd, ret + len, RESOLV_CONF_MAX + 1 - len)) > 0)
+		len += (size_t)n;
+	n = n < 0 ? -errno : len > RESOLV_CONF_MAX ? -EFBIG : 0;
+	(void)close(fd);
+	*ret_len = len;
+	return (int)n;
+}
+
+static uint8_t *room(void)
+{
+	return malloc(RESOLV_CONF_MAX + 1);
+}
+
+int resolv_conf_read(const char *path, struct resolv_conf *ret)
+{
+	CLEANUP_FREE uint8_t *text = room();
+	size_t len;
+	int r = text ? read_file(path, text, &len) : -ENOMEM;
+
+	if (r == 0)
+		resolv_conf_parse(SPAN(text, len), ret);
+	return r;
+}
+
+static int before_path(const char *path, char ret[PATH_SIZE])
+{
+	return snprintf(ret, PATH_SIZE, "%s.before-x0", path) < PATH_SIZE ? 0 : -ENAMETOOLONG;
+}
+
+int resolv_conf_read_before(const char *path, struct resolv_conf *ret)
+{
+	char before[PATH_SIZE];
+	int r = before_path(path, before);
+
+	return r < 0 ? r : resolv_conf_read(before, ret);
+}
+
+/* ---- writing ---- */
+
+static int write_all(int fd, struct span bytes)
+{
+	while (bytes.len > 0) {
+		ssize_t n = write(fd, bytes.at, bytes.len);
+
+		if (n < 0)
+			return -errno;
+		bytes = SPAN(bytes.at + n, bytes.len - (size_t)n);
+	}
+	return 0;
+}
+
+static int finish(int fd, int r)
+{
+	if (r == 0 && fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
+		r = -errno;
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
+static int write_in_place(const char *path, struct span text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text);
+	if (r == 0 && ftruncate(fd, (off_t)text.len) < 0)
+		r = -errno;
+	return finish(fd, r);
+}
+
+/* New or old, never half; in place only where nothing may be put over it. */
+static int replace(const char *path, struct span text)
+{
+	char fresh[PATH_SIZE];
+	int fd, r;
+
+	if (snprintf(fresh, sizeof(fresh), "%s.x0-new", path) >= (int)sizeof(fresh))
+		return -ENAMETOOLONG;
+	(void)unlink(fresh); /* of a crash */
+	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -errno;
+	r = fchmod(fd, 0644) < 0 ? -errno : write_all(fd, text); /* whatever the umask is */
+	r = finish(fd, r);
+	if (r == 0 && rename(fresh, path) < 0)
+		r = errno == EBUSY || errno == EXDEV ? write_in_place(path, text) : -errno;
+	(void)unlink(fresh);
+	return r;
+}
+
+/* What is there, as it is: the same file or link by a second name. Where that cannot be, a copy. */
+static int keep(const char *path, const char *before, struct span text)
+{
+	if (unlink(before) < 0 && errno != ENOENT)
+		return -errno;
+	if (linkat(AT_FDCWD, path, AT_FDCWD, before, 0) == 0)
+		return 0;
+	return replace(before, text);
+}
+
+static int say(char why[RESOLVER_WHY_SIZE], const char *path, int r)
+{
+	if (r == -EROFS)
+		(void)snprintf(
+			why, RESOLVER_WHY_SIZE,
+			"%.60s lies where x0 may not write; with systemd: systemctl edit x0, "
+			"[Service] ReadWritePaths=/etc",
+			path);
+	else if (r < 0)
+		(void)snprintf(why, RESOLVER_WHY_SIZE, "%.60s cannot be changed: %s", path,
+			       strerror(-r));
+	return r;
+}
+
+/* Our lines, then those that were there: of the servers the C library asks the first, and the
+ * others where that does not answer. */
+static size_t compose(const char *device, const uint8_t server[16], struct span was, char *ret,
+		      size_t size)
+{
+	char address[INET6_ADDRSTRLEN] = "";
+	int n;
+
+	(void)inet_ntop(AF_INET6, server, address, sizeof(address));
+	n = snprintf(ret, size,
+		     MARK
+		     "%s: this file is x0's while it runs (names.resolv_conf: manage). What "
+		     "was here lies\n# beside it as resolv.conf.before-x0, and comes back when "
+		     "x0 ends.\nnameserver %s\n",
+		     device, address);
+	if ((size_t)n + was.len > size)
+		return 0;
+	memcpy(ret + n, was.at, was.len);
+	return (size_t)n + was.len;
+}
+
+static int apply(const char *path, const char *before, const char *device, const uint8_t server[16])
+{
+	CLEANUP_FREE uint8_t *was = room();
+	CLEANUP_FREE char *text = malloc(RESOLV_CONF_MAX + 1024);
+	struct resolv_conf now;
+	size_t was_len = 0, len;
+	int r = was && text ? read_file(path, was, &was_len) : -ENOMEM;
+
+	if (r == -ENOENT)
+		was_len = 0; /* none, or a link to nothing: then that is kept */
+	else if (r < 0)
+		return r;
+	resolv_conf_parse(SPAN(was, was_len), &now);
+	if (now.is_ours && strcmp(now.device, device) != 0)
+		return -EBUSY;
+	if (now.is_ours)
+		r = read_file(before, was, &was_len);
+	else
+		r = keep(path, before, SPAN(was, was_len));
+	if (r < 0)
+		return r;
+	len = compose(device, server, SPAN(was, was_len), text, RESOLV_CONF_MAX + 1024);
+	return len > 0 ? replace(path, SPAN(text, len)) : -EFBIG;
+}
+
+int resolv_conf_apply(const char *path, const char *device, const uint8_t server[16],
+		      char why[RESOLVER_WHY_SIZE])
+{
+	char before[PATH_SIZE];
+	int r = before_path(path, before);
+
+	if (r == 0)
+		r = apply(path, before, device, server);
+	if (r == -EBUSY) {
+		(void)snprintf(why, RESOLVER_WHY_SIZE, "%.60s is managed by another x0 already",
+			       path);
+		return r;
+	}
+	return say(why, path, r);
+}
+
+static int put_back(const char *path, const char *before)
+{
+	CLEANUP_FREE uint8_t *text = room();
+	size_t len;
+	int r;
+
+	if (rename(before, path) == 0)
+		return 0;
+	if (errno != EBUSY && errno != EXDEV)
+		return -errno;
+	r = text ? read_file(before, text, &len) : -ENOMEM;
+	if (r == 0)
+		r = write_in_place(path, SPAN(text, len));
+	if (r == 0)
+		(void)unlink(before);
+	return r;
+}
+
+int resolv_conf_restore(const char *path, const char *device, char why[RESOLVER_WHY_SIZE])
+{
+	struct resolv_conf now = { 0 };
+	char before[PATH_SIZE];
+	int r = before_path(path, before);
+
+	if (r == 0)
+		r = resolv_conf_read(path, &now);
+	if (r < 0 && r != -ENOENT)
+		return say(why, path, r);
+	if (now.is_ours && strcmp(now.device, device) != 0)
+		return 0;
+	if (now.is_ours)
+		return say(why, path, put_back(path, before));
+	(void)unlink(before); /* somebody wrote another: theirs is the newer */
+	return 0;
+}

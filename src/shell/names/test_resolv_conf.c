@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "shell/names/resolver.h"
+
+#define WAS "search example.org\nnameserver 192.0.2.1\nnameserver 2001:db8::1\n"
+
+static const uint8_t server[16] = { 0xfd, [15] = 1 };
+
+struct place {
+	char dir[64], path[100], before[120], other[100];
+	char why[RESOLVER_WHY_SIZE];
+};
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_int_equal(fputs(text, f) < 0, 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static const char *content(const char *path)
+{
+	static char text[1024];
+	FILE *f = fopen(path, "re");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = '\0';
+	(void)fclose(f);
+	return text;
+}
+
+static struct place place(void)
+{
+	struct place p = { .dir = "/tmp/x0-resolv-XXXXXX" };
+
+	assert_non_null(mkdtemp(p.dir));
+	(void)snprintf(p.path, sizeof(p.path), "%s/resolv.conf", p.dir);
+	(void)snprintf(p.before, sizeof(p.before), "%s.before-x0", p.path);
+	(void)snprintf(p.other, sizeof(p.other), "%s/other", p.dir);
+	return p;
+}
+
+static void remove_place(const struct place *p)
+{
+	(void)unlink(p->path);
+	(void)unlink(p->before);
+	(void)unlink(p->other);
+	assert_int_equal(rmdir(p->dir), 0); /* nothing else was left */
+}
+
+static struct resolv_conf parsed(const char *text)
+{
+	struct resolv_conf c;
+
+	resolv_conf_parse(SPAN(text, strlen(text)), &c);
+	return c;
+}
+
+static void servers_are_read_as_the_c_library_reads_them(void **state)
+{
+	(void)state;
+	struct resolv_conf c = parsed("; comment\n nameserver 192.0.2.9\nnameserver 192.0.2.1\n"
+				      "nameserver\t2001:db8::1 \nnameserver nonsense\n"
+				      "nameserverx 192.0.2.2\nnameserver 192.0.2.3\n"
+				      "nameserver 192.0.2.4\n");
+
+	assert_int_equal(c.n, 3);
+	assert_true(endpoint_is_ipv4(&c.servers[0]));
+	assert_int_equal(c.servers[0].ip[15], 1);
+	assert_int_equal(c.servers[1].ip[0], 0x20);
+	assert_int_equal(c.servers[2].ip[15], 3); /* the fourth is not asked */
+	assert_int_equal(c.servers[0].port, 53);
+	assert_false(c.is_ours);
+	assert_true(parsed("# x0 on x0: mine\n").is_ours);
+	assert_false(parsed("\n# x0 on x0: not the first line\n").is_ours);
+	assert_false(parsed("# x0 on sixteencharacters: too long\n").is_ours);
+}
+
+static void ours_comes_first_and_what_was_there_comes_back(void **state)
+{
+	(void)state;
+	struct place p = place();
+	struct resolv_conf c;
+
+	write_file(p.path, WAS);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_read(p.path, &c), 0);
+	assert_true(c.is_ours);
+	assert_int_equal(c.n, 3);
+	assert_memory_equal(c.servers[0].ip, server, 16);
+	assert_int_equal(c.servers[1].ip[15], 1);
+	assert_non_null(strstr(content(p.path), "search example.org\n"));
+	assert_int_equal(resolv_conf_read_before(p.path, &c), 0);
+	assert_int_equal(c.n, 2);
+	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_string_equal(content(p.path), WAS);
+	assert_int_equal(access(p.before, F_OK), -1);
+	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0); /* twice */
+	remove_place(&p);
+}
+
+static void a_link_comes_back_as_a_link(void **state)
+{
+	(void)state;
+	struct place p = place();
+	char target[100] = "";
+
+	write_file(p.other, WAS);
+	assert_int_equal(symlink("other", p.path), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(readlink(p.path, target, sizeof(target)), -1);
+	assert_string_equal(content(p.other), WAS); /* what it leads to is not ours */
+	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_int_equal(readlink(p.path, target, sizeof(target)), 5);
+	assert_string_equal(target, "other");
+	remove_place(&p);
+}
+
+static void applied_again_after_a_crash_it_keeps_the_first_backup(void **state)
+{
+	(void)state;
+	struct place p = place();
+	const uint8_t moved[16] = { 0xfd, [15] = 2 };
+	struct resolv_conf c;
+
+	write_file(p.path, WAS);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", moved, p.why), 0);
+	assert_int_equal(resolv_conf_read(p.path, &c), 0);
+	assert_int_equal(c.n, 3);
+	assert_memory_equal(c.servers[0].ip, moved, 16);
+	assert_int_equal(c.servers[1].ip[15], 1);
+	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_string_equal(content(p.path), WAS);
+	remove_place(&p);
+}
+
+static void what_another_program_wrote_meanwhile_stays(void **state)
+{
+	(void)state;
+	struct place p = place();
+
+	write_file(p.path, WAS);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	write_file(p.path, "nameserver 192.0.2.77\n");
+	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_string_equal(content(p.path), "nameserver 192.0.2.77\n");
+	assert_int_equal(access(p.before, F_OK), -1);
+	remove_place(&p);
+}
+
+static void what_another_program_wrote_is_taken_over_in_its_turn(void **state)
+{
+	(void)state;
+	struct place p = place();
+	struct resolv_conf c;
+
+	write_file(p.path, WAS);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	write_file(p.other, "nameserver 192.0.2.77\n");
+	assert_int_equal(rename(p.other, p.path), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_read_before(p.path, &c), 0);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(c.servers[0].ip[15], 77);
+	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_string_equal(content(p.path), "nameserver 192.0.2.77\n");
+	remove_place(&p);
+}
+
+/* Written over instead of replaced: the copy must not be the same file by another name. */
+static void one_that_was_written_in_place_is_told_apart_from_its_copy(void **state)
+{
+	(void)state;
+	struct place p = place();
+
+	write_file(p.path, WAS);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_string_equal(content(p.before), WAS);
+	write_file(p.path, "nameserver 192.0.2.77\n");
+	assert_string_equal(content(p.before), WAS);
+	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	remove_place(&p);
+}
+
+static void the_file_of_another_x0_is_left_alone(void **state)
+{
+	(void)state;
+	struct place p = place();
+
+	write_file(p.path, WAS);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "mesh0", server, p.why), -EBUSY);
+	assert_non_null(strstr(p.why, "another x0"));
+	assert_int_equal(resolv_conf_restore(p.path, "mesh0", p.why), 0);
+	assert_true(access(p.before, F_OK) == 0);
+	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	remove_place(&p);
+}
+
+static void where_there_was_none_an_empty_one_stays(void **state)
+{
+	(void)state;
+	struct place p = place();
+	struct resolv_conf c;
+
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_read(p.path, &c), 0);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_string_equal(content(p.path), "");
+	remove_place(&p);
+}
+
+static void one_that_is_too_long_or_cannot_be_written_stays(void **state)
+{
+	(void)state;
+	struct place p = place();
+	int fd = open(p.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0 && ftruncate(fd, RESOLV_CONF_MAX + 1) == 0);
+	(void)close(fd);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), -EFBIG);
+	assert_true(p.why[0] != '\0');
+	remove_place(&p);
+	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), -ENOENT);
+	assert_true(p.why[0] != '\0');
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(servers_are_read_as_the_c_library_reads_them),
+		cmocka_unit_test(ours_comes_first_and_what_was_there_comes_back),
+		cmocka_unit_test(a_link_comes_back_as_a_link),
+		cmocka_unit_test(applied_again_after_a_crash_it_keeps_the_first_backup),
+		cmocka_unit_test(what_another_program_wrote_meanwhile_stays),
+		cmocka_unit_test(what_another_program_wrote_is_taken_over_in_its_turn),
+		cmocka_unit_test(one_that_was_written_in_place_is_told_apart_from_its_copy),
+		cmocka_unit_test(the_file_of_another_x0_is_left_alone),
+		cmocka_unit_test(where_there_was_none_an_empty_one_stays),
+		cmocka_unit_test(one_that_is_too_long_or_cannot_be_written_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
