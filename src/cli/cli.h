@@ -231,6 +231,7 @@ int verb_routes(struct cli *c);
 int verb_exit(struct cli *c);
 int verb_ping(struct cli *c);
 int verb_trace(struct cli *c);
+int verb_resolve(struct cli *c);
 int verb_node(struct cli *c);
 int verb_key(struct cli *c);
 int verb_svid(struct cli *c);

@@ -14,10 +14,11 @@ static void words(const struct cli_option *o, FILE *to)
 	}
 }
 
-/* Names of nodes, as far as the daemon tells them: for ping and trace. */
+/* Names of nodes, as far as the daemon tells them: for ping, trace and resolve. */
 static bool takes_node(const struct cli_verb *v)
 {
-	return strcmp(v->name, "ping") == 0 || strcmp(v->name, "trace") == 0;
+	return strcmp(v->name, "ping") == 0 || strcmp(v->name, "trace") == 0 ||
+	       strcmp(v->name, "resolve") == 0;
 }
 
 #define NODE_NAMES "x0 routes 2>/dev/null | sed 1d | cut -d\" \" -f1"

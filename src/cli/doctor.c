@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `x0 doctor`: looks at everything a node needs, and says for each thing that is wrong the command
  * that mends it. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netdb.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -402,6 +405,57 @@ static void check_daemon(struct doctor *d)
 		     strerror(-r));
 }
 
+/* As a program of this machine would ask. The daemon answers this host's questions at once; what
+ * takes long here is the resolver's own patience. */
+static bool resolves(const char *name, const char *address)
+{
+	const struct addrinfo hints = { .ai_family = AF_INET6, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *list = NULL;
+	struct in6_addr expected;
+	bool is_found = false;
+
+	if (inet_pton(AF_INET6, address, &expected) != 1 ||
+	    getaddrinfo(name, NULL, &hints, &list) != 0)
+		return false;
+	for (const struct addrinfo *i = list; i; i = i->ai_next) {
+		struct sockaddr_in6 at;
+
+		memcpy(&at, i->ai_addr, sizeof(at));
+		is_found |= memcmp(&at.sin6_addr, &expected, sizeof(expected)) == 0;
+	}
+	freeaddrinfo(list);
+	return is_found;
+}
+
+static void check_names(struct doctor *d)
+{
+	const json_t *names = json_object_get(d->status, "names");
+	const char *name = json_text(names, "name");
+	const char *resolver = json_text(names, "resolver");
+
+	if (!names)
+		return; /* it does not run, or is older */
+	if (!json_flag(names, "is_on"))
+		tell(d, HEALTH_OK, "resolver", "", "names of nodes are off: %s",
+		     json_text(names, "why"));
+	else if (resolves(name, json_text(d->status, "address")))
+		tell(d, HEALTH_OK, "resolver", "", "%s resolves on this machine (by %s)", name,
+		     strcmp(resolver, "none") == 0 ? "a setting of your own" : resolver);
+	else if (strcmp(resolver, "none") == 0)
+		tell(d, HEALTH_WARNING, "resolver",
+		     "names: {resolv_conf: manage} in the configuration, then x0 down, x0 up; or "
+		     "install systemd-resolved",
+		     "%s does not resolve on this machine: %s", name, json_text(names, "why"));
+	else if (strcmp(resolver, "systemd-resolved") == 0)
+		tell(d, HEALTH_WARNING, "resolver",
+		     "sudo ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf",
+		     "systemd-resolved knows of %s, but programs here do not ask it", name);
+	else
+		tell(d, HEALTH_WARNING, "resolver", "grep hosts /etc/nsswitch.conf",
+		     "%s does not resolve on this machine (%s); does hosts: name dns?", name,
+		     resolver);
+}
+
 static void check_boot(struct doctor *d)
 {
 	char why[CLI_TEXT_SIZE];
@@ -424,6 +478,7 @@ int verb_doctor(struct cli *c)
 		check_state(&d);
 		check_daemon(&d);
 		check_features(&d);
+		check_names(&d);
 		check_ports(&d);
 		check_user(&d);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs that ask the daemon one question: status, peers, routes, exit, node, svid. */
+/* The verbs that ask the daemon one question: status, peers, routes, exit, resolve, node, svid. */
 #include <string.h>
 
 #include "cli/cli.h"
@@ -64,6 +64,26 @@ int verb_exit(struct cli *c)
 	if (strcmp(c->args[0], "off") == 0 && c->n_args == 1)
 		return exit_change(c, "exit.off", NULL);
 	return cli_usage(c, "use NAME or off, not \"%s\"", c->args[0]);
+}
+
+/* ---- resolve ---- */
+
+int verb_resolve(struct cli *c)
+{
+	json_t *answer = NULL;
+	int r = cli_call(c, "resolve", json_pack("{s:s}", "target", c->args[0]), &answer);
+	const char *name;
+
+	if (r != 0)
+		return r;
+	name = json_text(answer, "name");
+	cli_say(c, "%s  %s%s", name[0] ? name : "(its name is not known here yet)",
+		json_text(answer, "address"),
+		json_flag(answer, "is_self")	    ? "  (this node)"
+		: json_flag(answer, "is_reachable") ? ""
+						    : "  (not reachable now)");
+	cli_json(c, answer);
+	return 0;
 }
 
 /* ---- node ---- */

@@ -36,6 +36,8 @@ static const char status_text[] =
 	" \"uptime_s\": 61, \"restarts\": 0, \"neighbours\": 0, \"sessions\": 0,"
 	" \"reachable\": 0, \"certificate\": {\"not_after_s\": 4102444800},"
 	" \"crypto\": {\"library\": \"OpenSSL 3\", \"post_quantum\": \"x0pq\"},"
+	" \"names\": {\"is_on\": true, \"name\": \"roof.x0.internal\", \"resolver\": \"none\","
+	"             \"why\": \"nobody \\u001b tells\"},"
 	" \"features\": [{\"name\": \"tunnel\", \"is_on\": false, \"why\": \"no \\u001b TUN\"},"
 	"                {\"name\": \"guard\", \"is_on\": true, \"why\": \"\"}],"
 	" \"guard\": {\"is_on\": true, \"source_packets\": 2},"
@@ -131,6 +133,8 @@ static void status_shows_what_is_off_and_what_was_dropped(void **state)
 	assert_non_null(strstr(text, "roof of example.mesh (holds the authority)"));
 	assert_non_null(strstr(text, "tunnel is off: no ? TUN"));
 	assert_null(strstr(text, "guard is off"));
+	assert_non_null(strstr(text, "roof.x0.internal is served, but this host does not ask: "
+				     "nobody ? tells"));
 	assert_non_null(strstr(text, "5 packets that failed authentication"));
 	assert_non_null(strstr(text, "2 packets from outside"));
 	assert_non_null(strstr(text, "1.5 KiB in, 0 B out; 3 packets relayed"));

@@ -268,6 +268,21 @@ const struct cli_verb cli_verbs[] = {
 		.examples = "x0 trace roof",
 	},
 	{
+		.name = "resolve",
+		.run = verb_resolve,
+		.line = "a node's name to its address, or an address to its name",
+		.arguments = "NAME|ADDRESS",
+		.args_min = 1,
+		.args_max = 1,
+		.text = "Asks the daemon, not this machine's resolver: with ssh, ping and browsers "
+			"names end in the zone (roof.x0.internal), and x0 doctor says whether "
+			"those "
+			"work. Fails where no such node is known.",
+		.examples = "x0 resolve roof\n"
+			    "x0 resolve roof.x0.internal --json\n"
+			    "x0 resolve fd12:3456:789a:0:1:2:3:4",
+	},
+	{
 		.name = "node",
 		.run = verb_node,
 		.line = "whom the authority admitted; revoke one",

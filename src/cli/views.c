@@ -160,6 +160,29 @@ static void identity_lines(struct cli *c, const json_t *status)
 	certificate_line(c, status);
 }
 
+/* Under which name this node is known to programs, and how they come to ask. */
+static void names_line(struct cli *c, const json_t *status)
+{
+	const json_t *names = json_object_get(status, "names");
+	const char *resolver = json_text(names, "resolver");
+	const char *why = json_text(names, "why");
+	char plain[LIST_SIZE];
+	char text[2 * LIST_SIZE];
+
+	if (!names)
+		return;
+	text_plain(why, plain, sizeof(plain));
+	if (!json_flag(names, "is_on"))
+		(void)snprintf(text, sizeof(text), "off: %s", plain);
+	else if (strcmp(resolver, "none") == 0)
+		(void)snprintf(text, sizeof(text), "%s is served, but this host does not ask: %s",
+			       json_text(names, "name"), plain);
+	else
+		(void)snprintf(text, sizeof(text), "%s, by %s%s", json_text(names, "name"),
+			       strcmp(resolver, "resolv.conf") == 0 ? "/etc/" : "", resolver);
+	line(c, "names", text);
+}
+
 static void mesh_line(struct cli *c, const json_t *status)
 {
 	long long neighbours = json_number(status, "neighbours");
@@ -180,6 +203,7 @@ void view_status(struct cli *c, const json_t *status)
 	char up[TEXT_SIZE];
 
 	identity_lines(c, status);
+	names_line(c, status);
 	mesh_line(c, status);
 	traffic_line(c, json_object_get(status, "counters"));
 	join_words(json_object_get(status, "listen"), text, sizeof(text));

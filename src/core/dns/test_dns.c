@@ -234,7 +234,7 @@ static void an_address_of_the_overlay_has_its_name(void **state)
 	assert_int_equal(N_ANSWERS(a), 1);
 	assert_int_equal(type, DNS_PTR);
 	assert_memory_equal(data.at, "\004roof\002x0\010internal", data.len);
-	a = reply_to(REVERSE_ROOF + 2, DNS_PTR); /* one nibble less: part of a name */
+	a = reply_to(&REVERSE_ROOF[2], DNS_PTR); /* one nibble less: part of a name */
 	assert_int_equal(RCODE(a), DNS_NOERROR);
 	a = reply_to("1.0.7.0.6.0.5.0.4.0.3.0.2.0.1.0.0.0.0.0.e.e.d.d.c.c.b.b.a.a.d.f.ip6.arpa",
 		     DNS_PTR);

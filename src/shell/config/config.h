@@ -66,16 +66,16 @@ struct config {
 	uint64_t aead;	     /* enum config_aead */
 	uint64_t peers_max;
 	uint64_t offload_tun, offload_udp_gso, offload_udp_gro, offload_batch,
-		offload_urgent; /* 0 or 1 */
-	uint64_t qos_outer_dscp; /* 1: copied */
-	char passphrase_file[CONFIG_TEXT_SIZE];				       /* "" for none */
-	uint64_t require_locked_memory;					       /* 0 or 1 */
-	uint64_t tls_groups;	   /* enum config_tls_groups */
-	struct prefix ipv4_prefix; /* of the nodes' IPv4 addresses; len 0: none */
+		offload_urgent;			/* 0 or 1 */
+	uint64_t qos_outer_dscp;		/* 1: copied */
+	char passphrase_file[CONFIG_TEXT_SIZE]; /* "" for none */
+	uint64_t require_locked_memory;		/* 0 or 1 */
+	uint64_t tls_groups;			/* enum config_tls_groups */
+	struct prefix ipv4_prefix;		/* of the nodes' IPv4 addresses; len 0: none */
 	struct prefix offers[CONFIG_OFFERS_MAX];
 	size_t n_offers;
 	uint64_t is_exit, exit_only, exit_lan; /* 0 or 1 */
-	uint64_t names_responder; /* 0 or 1 */
+	uint64_t names_responder;	       /* 0 or 1 */
 	char names_zone[CONFIG_TEXT_SIZE];
 	uint64_t names_ttl_s;
 	uint64_t names_clients;	    /* enum config_names_clients */

@@ -84,6 +84,8 @@ enum keeper_names {
 };
 
 struct keeper_options {
+	const char
+		*names_owner;	/* run_dir: which daemon /etc/resolv.conf was changed by; or NULL */
 	const char *names_zone; /* NULL: no names */
 	const char *names_reverse_zone;
 	bool is_resolv_conf_managed;

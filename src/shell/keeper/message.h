@@ -21,8 +21,8 @@ enum verb {
 	VERB_GUARD_READ,
 	VERB_REALTIME,
 	VERB_ADDRESS_DELETE,
-	VERB_EXIT,    /* bits of enum keeper_exit */
-	VERB_FORWARD, /* 0 or 1 */
+	VERB_EXIT,	   /* bits of enum keeper_exit */
+	VERB_FORWARD,	   /* 0 or 1 */
 	VERB_NAMES_LISTEN, /* number 0: UDP, 1: TCP; the descriptor comes with the reply */
 	VERB_NAMES_APPLY,  /* number 1: anew; the reply's number is an enum keeper_names */
 	N_VERBS,

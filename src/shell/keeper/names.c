@@ -71,12 +71,12 @@ static void use_file(struct verbs *v, const char *instead)
 	char why[KEEPER_WHY_SIZE] = "";
 
 	v->names = KEEPER_NAMES_NONE;
-	if (!v->options->is_resolv_conf_managed) {
+	if (!v->options->is_resolv_conf_managed || !v->options->names_owner) {
 		SAY(v->names_why,
 		    "%.90s, and /etc/resolv.conf is not changed unless the configuration says "
 		    "names.resolv_conf: manage",
 		    instead);
-	} else if (resolv_conf_apply(RESOLV_CONF, v->options->tun_name, v->own, why) == 0) {
+	} else if (resolv_conf_apply(RESOLV_CONF, v->options->names_owner, v->own, why) == 0) {
 		v->names = KEEPER_NAMES_FILE;
 		v->names_why[0] = '\0';
 	} else {
@@ -135,7 +135,9 @@ void names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE])
 
 	why[0] = '\0';
 	v->names = KEEPER_NAMES_NONE;
-	r = resolv_conf_restore(RESOLV_CONF, v->options->tun_name, why);
+	if (!v->options->names_owner)
+		return;
+	r = resolv_conf_restore(RESOLV_CONF, v->options->names_owner, why);
 	if (r < 0 && !was_ours && !v->options->is_resolv_conf_managed)
 		why[0] = '\0'; /* none of ours: somebody else's file need not be readable */
 }

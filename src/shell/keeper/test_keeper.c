@@ -2,6 +2,7 @@
 /* The keeper and real children, in a network namespace of our own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -80,6 +81,8 @@ static void sleep_ms(long ms)
 	(void)nanosleep(&t, NULL);
 }
 
+static int child_serves_names(void *arg, struct keeper_client *k);
+
 /* A keeper in a process of its own, so that a signal to it is no signal to the test. */
 static pid_t start(keeper_child *child)
 {
@@ -99,6 +102,8 @@ static pid_t start(keeper_child *child)
 			.permits = permits,
 			.is_guarded = true,
 			.child = child,
+			.names_zone = child == child_serves_names ? "x0.internal" : NULL,
+			.names_reverse_zone = "d.f.ip6.arpa",
 		};
 		struct log *log = NULL;
 
@@ -175,6 +180,40 @@ static void the_tunnel_is_set_up_for_the_child(void **state)
 	assert_int_equal(finish(start(child_sets_up_the_tunnel)), KEEPER_EXIT_DONE);
 }
 
+/* With options of its own: a zone. */
+static int child_serves_names(void *arg, struct keeper_client *k)
+{
+	struct sockaddr_in6 at = { 0 };
+	socklen_t len = sizeof(at);
+	char why[KEEPER_WHY_SIZE];
+	enum keeper_names names = KEEPER_N_NAMES;
+	int tun, udp, tcp, again;
+	unsigned got;
+
+	(void)arg;
+	(void)begin();
+	CHECK(keeper_names_listen(k, &udp, &tcp, why) == -EPROTO); /* no address yet */
+	CHECK(keeper_tun_open(k, 0, &tun, &got, why) == 0);
+	CHECK(keeper_address_add(k, &own, why) == 0 && keeper_link_up(k, why) == 0);
+	CHECK(keeper_names_listen(k, &udp, &tcp, why) == 0);
+	CHECK(getsockname(udp, (struct sockaddr *)&at, &len) == 0);
+	CHECK(at.sin6_port == htons(53) && memcmp(&at.sin6_addr, own.ip, 16) == 0);
+	CHECK(getsockname(tcp, (struct sockaddr *)&at, &len) == 0);
+	CHECK(at.sin6_port == htons(53) && memcmp(&at.sin6_addr, own.ip, 16) == 0);
+	CHECK(keeper_names_listen(k, &again, &again, why) == -EADDRINUSE && strstr(why, "taken"));
+	/* in a network namespace of its own it is not systemd-resolved's business */
+	CHECK(keeper_names_apply(k, true, &names, why) == 0);
+	CHECK(names == KEEPER_NAMES_NONE && strstr(why, "names.resolv_conf: manage"));
+	CHECK(keeper_names_apply(k, false, &names, why) == 0 && names == KEEPER_NAMES_NONE);
+	return KEEPER_EXIT_DONE;
+}
+
+static void port_53_of_the_own_address_is_opened_and_no_file_is_touched(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_serves_names)), KEEPER_EXIT_DONE);
+}
+
 static int child_asks_for_too_much(void *arg, struct keeper_client *k)
 {
 	char why[KEEPER_WHY_SIZE];
@@ -201,6 +240,9 @@ static int child_asks_for_too_much(void *arg, struct keeper_client *k)
 	CHECK(keeper_exit_set(k, 8, why) == -EPROTO);
 	CHECK(keeper_guard_remove(k, why) == -EPROTO); /* never applied */
 	CHECK(keeper_guard_read(k, &counters, why) == -EPROTO);
+	enum keeper_names names;
+	CHECK(keeper_names_listen(k, &tun, &tun, why) == -EPROTO); /* not among the options */
+	CHECK(keeper_names_apply(k, true, &names, why) == -EPROTO);
 	CHECK(keeper_realtime(k, getppid(), 1, why) == -EPROTO);
 	CHECK(keeper_realtime(k, 1, 1, why) == -EPROTO);
 	CHECK(keeper_realtime(k, 0, 1, why) == -EPROTO);
@@ -645,6 +687,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_tunnel_is_set_up_for_the_child),
+		cmocka_unit_test(port_53_of_the_own_address_is_opened_and_no_file_is_touched),
 		cmocka_unit_test(what_lies_outside_its_options_is_refused),
 		cmocka_unit_test(what_the_configuration_does_not_say_is_refused),
 		cmocka_unit_test(traffic_is_led_and_nothing_is_left_of_it),

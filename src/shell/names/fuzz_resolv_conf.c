@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct resolv_conf c;
 
 	resolv_conf_parse(SPAN(data, size), &c);
-	assert(c.n <= RESOLV_CONF_SERVERS_MAX && strlen(c.device) < sizeof(c.device));
-	assert(c.is_ours == (c.device[0] != '\0'));
+	assert(c.n <= RESOLV_CONF_SERVERS_MAX && strlen(c.owner) < sizeof(c.owner));
+	assert(c.is_ours == (c.owner[0] != '\0'));
 	return 0;
 }

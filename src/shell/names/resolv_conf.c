@@ -13,7 +13,7 @@
 #include "shell/names/resolver.h"
 
 #define DNS_PORT 53
-#define MARK "# x0 on "
+#define MARK "# x0 of "
 #define PATH_SIZE 256
 
 /* ---- reading ---- */
@@ -27,12 +27,12 @@ static size_t line_len(struct span text)
 
 static void parse_mark(const char *line, struct resolv_conf *ret)
 {
-	size_t len = strcspn(line, ":");
+	size_t len = strcspn(line, "\n");
 
-	if (strncmp(line, MARK, strlen(MARK)) != 0 || line[len] != ':' || len <= strlen(MARK) ||
-	    len - strlen(MARK) >= sizeof(ret->device))
+	if (strncmp(line, MARK, strlen(MARK)) != 0 || len <= strlen(MARK) ||
+	    len - strlen(MARK) >= sizeof(ret->owner))
 		return;
-	memcpy(ret->device, line + strlen(MARK), len - strlen(MARK));
+	memcpy(ret->owner, line + strlen(MARK), len - strlen(MARK));
 	ret->is_ours = true;
 }
 
@@ -205,7 +205,7 @@ static int say(char why[RESOLVER_WHY_SIZE], const char *path, int r)
 
 /* Our lines, then those that were there: of the servers the C library asks the first, and the
  * others where that does not answer. */
-static size_t compose(const char *device, const uint8_t server[16], struct span was, char *ret,
+static size_t compose(const char *owner, const uint8_t server[16], struct span was, char *ret,
 		      size_t size)
 {
 	char address[INET6_ADDRSTRLEN] = "";
@@ -214,17 +214,17 @@ static size_t compose(const char *device, const uint8_t server[16], struct span 
 	(void)inet_ntop(AF_INET6, server, address, sizeof(address));
 	n = snprintf(ret, size,
 		     MARK
-		     "%s: this file is x0's while it runs (names.resolv_conf: manage). What "
-		     "was here lies\n# beside it as resolv.conf.before-x0, and comes back when "
-		     "x0 ends.\nnameserver %s\n",
-		     device, address);
+		     "%s\n# This file is x0's while it runs (names.resolv_conf: manage). What was "
+		     "here lies\n# beside it as resolv.conf.before-x0, and comes back when x0 "
+		     "ends.\nnameserver %s\n",
+		     owner, address);
 	if ((size_t)n + was.len > size)
 		return 0;
 	memcpy(ret + n, was.at, was.len);
 	return (size_t)n + was.len;
 }
 
-static int apply(const char *path, const char *before, const char *device, const uint8_t server[16])
+static int apply(const char *path, const char *before, const char *owner, const uint8_t server[16])
 {
 	CLEANUP_FREE uint8_t *was = room();
 	CLEANUP_FREE char *text = malloc(RESOLV_CONF_MAX + 1024);
@@ -237,7 +237,7 @@ static int apply(const char *path, const char *before, const char *device, const
 	else if (r < 0)
 		return r;
 	resolv_conf_parse(SPAN(was, was_len), &now);
-	if (now.is_ours && strcmp(now.device, device) != 0)
+	if (now.is_ours && strcmp(now.owner, owner) != 0)
 		return -EBUSY;
 	if (now.is_ours)
 		r = read_file(before, was, &was_len);
@@ -245,18 +245,18 @@ static int apply(const char *path, const char *before, const char *device, const
 		r = keep(path, before, SPAN(was, was_len));
 	if (r < 0)
 		return r;
-	len = compose(device, server, SPAN(was, was_len), text, RESOLV_CONF_MAX + 1024);
+	len = compose(owner, server, SPAN(was, was_len), text, RESOLV_CONF_MAX + 1024);
 	return len > 0 ? replace(path, SPAN(text, len)) : -EFBIG;
 }
 
-int resolv_conf_apply(const char *path, const char *device, const uint8_t server[16],
+int resolv_conf_apply(const char *path, const char *owner, const uint8_t server[16],
 		      char why[RESOLVER_WHY_SIZE])
 {
 	char before[PATH_SIZE];
 	int r = before_path(path, before);
 
 	if (r == 0)
-		r = apply(path, before, device, server);
+		r = apply(path, before, owner, server);
 	if (r == -EBUSY) {
 		(void)snprintf(why, RESOLVER_WHY_SIZE, "%.60s is managed by another x0 already",
 			       path);
@@ -283,7 +283,7 @@ static int put_back(const char *path, const char *before)
 	return r;
 }
 
-int resolv_conf_restore(const char *path, const char *device, char why[RESOLVER_WHY_SIZE])
+int resolv_conf_restore(const char *path, const char *owner, char why[RESOLVER_WHY_SIZE])
 {
 	struct resolv_conf now = { 0 };
 	char before[PATH_SIZE];
@@ -293,7 +293,7 @@ int resolv_conf_restore(const char *path, const char *device, char why[RESOLVER_
 		r = resolv_conf_read(path, &now);
 	if (r < 0 && r != -ENOENT)
 		return say(why, path, r);
-	if (now.is_ours && strcmp(now.device, device) != 0)
+	if (now.is_ours && strcmp(now.owner, owner) != 0)
 		return 0;
 	if (now.is_ours)
 		return say(why, path, put_back(path, before));

@@ -14,12 +14,13 @@
 #define RESOLV_CONF "/etc/resolv.conf"
 #define RESOLV_CONF_MAX (64U << 10)
 #define RESOLV_CONF_SERVERS_MAX 3 /* the C library takes the first three (resolv.conf(5)) */
+#define RESOLV_OWNER_SIZE 128
 #define RESOLVER_WHY_SIZE 200
 #define RESOLVED_WAIT_S 8
 
 struct resolv_conf {
-	bool is_ours;	 /* its first line says that x0 wrote it */
-	char device[16]; /* for which tunnel; "" where it is not ours */
+	bool is_ours;		       /* its first line says that x0 wrote it */
+	char owner[RESOLV_OWNER_SIZE]; /* which one: its run_dir; "" where it is not ours */
 	size_t n;
 	struct endpoint servers[RESOLV_CONF_SERVERS_MAX];
 };
@@ -34,12 +35,12 @@ int resolv_conf_read_before(const char *path, struct resolv_conf *ret);
 /* Puts our server in front of those there are, in a new file that replaces the old one at once;
  * what was there stays beside it as "PATH.before-x0", be it a file or a link. Where the path is a
  * mount point (containers) it is written in place. Done twice it changes nothing but what came
- * anew. On failure why is a sentence. -EBUSY: another x0 has it. */
-int resolv_conf_apply(const char *path, const char *device, const uint8_t server[16],
+ * anew. owner tells daemons apart. On failure why is a sentence. -EBUSY: another x0 has it. */
+int resolv_conf_apply(const char *path, const char *owner, const uint8_t server[16],
 		      char why[RESOLVER_WHY_SIZE]);
 /* Puts back what was there. Where the file is not ours any more it stays, and the copy goes.
  * 0 also where there is nothing to do. */
-int resolv_conf_restore(const char *path, const char *device, char why[RESOLVER_WHY_SIZE]);
+int resolv_conf_restore(const char *path, const char *owner, char why[RESOLVER_WHY_SIZE]);
 
 /* ---- systemd-resolved ---- */
 

@@ -87,9 +87,9 @@ static void servers_are_read_as_the_c_library_reads_them(void **state)
 	assert_int_equal(c.servers[2].ip[15], 3); /* the fourth is not asked */
 	assert_int_equal(c.servers[0].port, 53);
 	assert_false(c.is_ours);
-	assert_true(parsed("# x0 on x0: mine\n").is_ours);
-	assert_false(parsed("\n# x0 on x0: not the first line\n").is_ours);
-	assert_false(parsed("# x0 on sixteencharacters: too long\n").is_ours);
+	assert_true(parsed("# x0 of /run/x0\n").is_ours);
+	assert_false(parsed("\n# x0 of /run/x0\n").is_ours);
+	assert_false(parsed("# x0 of \n").is_ours);
 }
 
 static void ours_comes_first_and_what_was_there_comes_back(void **state)
@@ -99,7 +99,7 @@ static void ours_comes_first_and_what_was_there_comes_back(void **state)
 	struct resolv_conf c;
 
 	write_file(p.path, WAS);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
 	assert_int_equal(resolv_conf_read(p.path, &c), 0);
 	assert_true(c.is_ours);
 	assert_int_equal(c.n, 3);
@@ -108,10 +108,10 @@ static void ours_comes_first_and_what_was_there_comes_back(void **state)
 	assert_non_null(strstr(content(p.path), "search example.org\n"));
 	assert_int_equal(resolv_conf_read_before(p.path, &c), 0);
 	assert_int_equal(c.n, 2);
-	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
 	assert_string_equal(content(p.path), WAS);
 	assert_int_equal(access(p.before, F_OK), -1);
-	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0); /* twice */
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0); /* twice */
 	remove_place(&p);
 }
 
@@ -123,10 +123,10 @@ static void a_link_comes_back_as_a_link(void **state)
 
 	write_file(p.other, WAS);
 	assert_int_equal(symlink("other", p.path), 0);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
 	assert_int_equal(readlink(p.path, target, sizeof(target)), -1);
 	assert_string_equal(content(p.other), WAS); /* what it leads to is not ours */
-	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
 	assert_int_equal(readlink(p.path, target, sizeof(target)), 5);
 	assert_string_equal(target, "other");
 	remove_place(&p);
@@ -140,13 +140,13 @@ static void applied_again_after_a_crash_it_keeps_the_first_backup(void **state)
 	struct resolv_conf c;
 
 	write_file(p.path, WAS);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", moved, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", moved, p.why), 0);
 	assert_int_equal(resolv_conf_read(p.path, &c), 0);
 	assert_int_equal(c.n, 3);
 	assert_memory_equal(c.servers[0].ip, moved, 16);
 	assert_int_equal(c.servers[1].ip[15], 1);
-	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
 	assert_string_equal(content(p.path), WAS);
 	remove_place(&p);
 }
@@ -157,9 +157,9 @@ static void what_another_program_wrote_meanwhile_stays(void **state)
 	struct place p = place();
 
 	write_file(p.path, WAS);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
 	write_file(p.path, "nameserver 192.0.2.77\n");
-	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
 	assert_string_equal(content(p.path), "nameserver 192.0.2.77\n");
 	assert_int_equal(access(p.before, F_OK), -1);
 	remove_place(&p);
@@ -172,14 +172,14 @@ static void what_another_program_wrote_is_taken_over_in_its_turn(void **state)
 	struct resolv_conf c;
 
 	write_file(p.path, WAS);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
 	write_file(p.other, "nameserver 192.0.2.77\n");
 	assert_int_equal(rename(p.other, p.path), 0);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
 	assert_int_equal(resolv_conf_read_before(p.path, &c), 0);
 	assert_int_equal(c.n, 1);
 	assert_int_equal(c.servers[0].ip[15], 77);
-	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
 	assert_string_equal(content(p.path), "nameserver 192.0.2.77\n");
 	remove_place(&p);
 }
@@ -191,11 +191,11 @@ static void one_that_was_written_in_place_is_told_apart_from_its_copy(void **sta
 	struct place p = place();
 
 	write_file(p.path, WAS);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
 	assert_string_equal(content(p.before), WAS);
 	write_file(p.path, "nameserver 192.0.2.77\n");
 	assert_string_equal(content(p.before), WAS);
-	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
 	remove_place(&p);
 }
 
@@ -205,12 +205,12 @@ static void the_file_of_another_x0_is_left_alone(void **state)
 	struct place p = place();
 
 	write_file(p.path, WAS);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
-	assert_int_equal(resolv_conf_apply(p.path, "mesh0", server, p.why), -EBUSY);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/other", server, p.why), -EBUSY);
 	assert_non_null(strstr(p.why, "another x0"));
-	assert_int_equal(resolv_conf_restore(p.path, "mesh0", p.why), 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/other", p.why), 0);
 	assert_true(access(p.before, F_OK) == 0);
-	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
 	remove_place(&p);
 }
 
@@ -220,10 +220,10 @@ static void where_there_was_none_an_empty_one_stays(void **state)
 	struct place p = place();
 	struct resolv_conf c;
 
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), 0);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
 	assert_int_equal(resolv_conf_read(p.path, &c), 0);
 	assert_int_equal(c.n, 1);
-	assert_int_equal(resolv_conf_restore(p.path, "x0", p.why), 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
 	assert_string_equal(content(p.path), "");
 	remove_place(&p);
 }
@@ -236,10 +236,10 @@ static void one_that_is_too_long_or_cannot_be_written_stays(void **state)
 
 	assert_true(fd >= 0 && ftruncate(fd, RESOLV_CONF_MAX + 1) == 0);
 	(void)close(fd);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), -EFBIG);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), -EFBIG);
 	assert_true(p.why[0] != '\0');
 	remove_place(&p);
-	assert_int_equal(resolv_conf_apply(p.path, "x0", server, p.why), -ENOENT);
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), -ENOENT);
 	assert_true(p.why[0] != '\0');
 }
 
