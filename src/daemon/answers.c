@@ -98,7 +98,7 @@ json_t *answers_event(const struct daemon *d, const struct node_event *e)
 	return j;
 }
 
-static json_t *ipv4_json(const struct daemon *d, uint64_t id)
+json_t *ipv4_json(const struct daemon *d, uint64_t id)
 {
 	char text[PREFIX_TEXT_SIZE];
 	uint8_t address[16];

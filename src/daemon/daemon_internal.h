@@ -187,6 +187,7 @@ void answers_gone(void *arg, uint64_t request);
 json_t *answers_event(const struct daemon *d, const struct node_event *e);
 void node_id_text(uint64_t id, char ret[17]);
 json_t *address_json(const uint8_t address[16]);
+json_t *ipv4_json(const struct daemon *d, uint64_t id); /* null where it has none */
 
 /* names.c: the names of nodes for this host's programs */
 int names_options(const struct config *c, const struct crypto_ops *ops, char reverse_zone[254],

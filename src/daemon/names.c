@@ -14,6 +14,7 @@
 #include "shell/names/names.h"
 #include "shell/names/resolver.h"
 
+#define IPV4_AT 12	 /* in an address of 16 bytes, IPv4-mapped */
 #define HEARD_MAX 256	 /* names asked for, to tell an address's name before its session */
 #define NEGATIVE_TTL_S 5 /* a node that has just joined is found soon */
 #define LOOK_EVERY_US SECONDS(10) /* at /etc/resolv.conf: another program may write it */
@@ -107,10 +108,11 @@ static bool find_name(struct daemon *d, const char *name, uint64_t *ret_id)
 static bool find_address(const struct daemon *d, const uint8_t address[16], uint64_t *ret_id,
 			 char ret_name[NODE_NAME_MAX + 1])
 {
-	uint64_t id;
+	uint64_t id = address_is_ipv4(address) ? node_by_ipv4(d->node, address) : 0;
 
-	if (!overlay_address_parse(d->ops, d->member->domain, address, &id) ||
-	    !is_there(d, id, NULL))
+	if (id == 0 && !overlay_address_parse(d->ops, d->member->domain, address, &id))
+		return false;
+	if (!is_there(d, id, NULL))
 		return false;
 	*ret_id = id;
 	if (node_name_of(d->node, id, ret_name))
@@ -128,12 +130,16 @@ static bool find_address(const struct daemon *d, const uint8_t address[16], uint
 static enum dns_found on_host(void *arg, const char *name, struct dns_host *ret)
 {
 	struct daemon *d = arg;
+	uint8_t ipv4[16];
 	uint64_t id;
 
 	if (!find_name(d, name, &id))
 		return is_above_one(d, name) ? DNS_FOUND_ABOVE : DNS_FOUND_NOTHING;
 	*ret = (struct dns_host){ .has_ipv6 = true };
 	overlay_address_of(d->ops, d->member->domain, id, ret->ipv6);
+	ret->has_ipv4 = node_ipv4_of(d->node, id, ipv4);
+	if (ret->has_ipv4)
+		memcpy(ret->ipv4, ipv4 + IPV4_AT, sizeof(ret->ipv4));
 	return DNS_FOUND_HOST;
 }
 
@@ -260,6 +266,9 @@ static int start_server(struct daemon *d, char why[KEEPER_WHY_SIZE])
 			       c->names_zone);
 		return -EINVAL;
 	}
+	if (c->ipv4_prefix.len > 0)
+		dns_zone_set_ipv4(&d->names->zone, c->ipv4_prefix.ip + IPV4_AT,
+				  c->ipv4_prefix.len - PREFIX_IPV4_LEN);
 	d->names->zone.ttl_s = (uint32_t)c->names_ttl_s;
 	d->names->zone.negative_ttl_s = (uint32_t)min_u64(c->names_ttl_s, NEGATIVE_TTL_S);
 	memcpy(o.own, node_overlay_address(d->node), sizeof(o.own));
@@ -367,6 +376,15 @@ static bool bare_name(const struct daemon *d, const char *target, char ret[DNS_T
 	return true;
 }
 
+/* Of either family, IPv4-mapped. */
+static bool read_address(const char *text, uint8_t ret[16])
+{
+	static const uint8_t mapped[IPV4_AT] = { [10] = 0xff, [11] = 0xff };
+
+	memcpy(ret, mapped, sizeof(mapped));
+	return inet_pton(AF_INET, text, ret + IPV4_AT) == 1 || inet_pton(AF_INET6, text, ret) == 1;
+}
+
 void names_resolve(struct daemon *d, uint64_t request, const json_t *args)
 {
 	const char *target = json_string_value(json_object_get(args, "target"));
@@ -379,7 +397,7 @@ void names_resolve(struct daemon *d, uint64_t request, const json_t *args)
 	uint64_t id;
 	json_t *j;
 
-	if (target && inet_pton(AF_INET6, target, address) == 1) {
+	if (target && read_address(target, address)) {
 		is_found = find_address(d, address, &id, found_name);
 	} else {
 		is_found = target && bare_name(d, target, name) && find_name(d, name, &id);
@@ -398,6 +416,8 @@ void names_resolve(struct daemon *d, uint64_t request, const json_t *args)
 	j = json_pack("{s:s, s:o, s:b, s:b}", "node_id", id_text, "address", address_json(address),
 		      "is_self", id == d->member->node_id, "is_reachable",
 		      id == d->member->node_id || route.next_hop != 0);
+	if (node_ipv4_of(d->node, id, address))
+		(void)json_object_set_new(j, "ipv4", ipv4_json(d, id));
 	if (found_name[0]) {
 		(void)json_object_set_new(j, "node", json_string(found_name));
 		(void)json_object_set_new(j, "name", full_name(d, found_name));

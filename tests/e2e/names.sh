@@ -34,7 +34,7 @@ cable a c 2
 on a ip addr add 198.51.100.1/24 dev to-b # else getent does not ask for IPv4 addresses
 for h in a b c; do
 	own_etc $h
-	configure $h "names: {resolv_conf: manage}"
+	configure $h "names: {resolv_conf: manage}" "ipv4: {prefix: 10.86.0.0/16}"
 done
 before=$(etc_of a)
 spawn a "$python" "$CLIENT" upstream 127.0.0.7
@@ -51,6 +51,11 @@ within 5 on a getent ahostsv6 b.x0.internal || fail "b.x0.internal does not reso
 on a getent ahostsv6 B.X0.Internal. | grep -q "^$b " || fail "case matters, or the address is wrong"
 on a "$python" "$CLIENT" resolve b.x0.internal | grep -qx "$b" || fail "Python does not find b"
 on b "$python" "$CLIENT" resolve c.x0.internal | grep -q '^fd' || fail "b does not find c, over a"
+b4=$(x b status --json | json_value ipv4)
+within 5 on a getent ahostsv4 b.x0.internal || fail "b.x0.internal has no IPv4 address on a"
+on a getent ahostsv4 b.x0.internal | grep -q "^$b4 " || fail "the IPv4 address is wrong"
+on a getent hosts "$b4" | grep -q ' b.x0.internal$' || fail "the IPv4 address of b has no name"
+x a resolve "$b4" --json | json_value ipv4 | grep -qx "$b4" || fail "x0 resolve $b4"
 on a getent hosts "$b" | grep -q ' b.x0.internal$' || fail "the address of b has no name"
 if command -v ping >/dev/null; then
 	on a timeout 10 ping -6 -c 2 -W 5 b.x0.internal >/dev/null || fail "ping b.x0.internal"

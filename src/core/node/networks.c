@@ -671,6 +671,15 @@ bool node_ipv4_of(const struct node *n, uint64_t id, uint8_t ret[16])
 	return false;
 }
 
+uint64_t node_by_ipv4(const struct node *n, const uint8_t address[16])
+{
+	uint8_t own[16];
+
+	if (node_ipv4(n, own) && memcmp(own, address, sizeof(own)) == 0)
+		return n->self;
+	return claims_find(n->networks->claims, n->networks->n_claims, address);
+}
+
 uint64_t node_ipv4_stranger(const struct node *n)
 {
 	return n->networks->stranger;

@@ -242,6 +242,8 @@ void node_set_exit(struct node *n, uint64_t node_id, uint64_t now_us);
 bool node_ipv4(const struct node *n, uint8_t ret[16]);
 /* The IPv4 address of another by what it said last; false where it has none. */
 bool node_ipv4_of(const struct node *n, uint64_t node_id, uint8_t ret[16]);
+/* Whose such an address is, this node's included; 0 for nobody's. */
+uint64_t node_by_ipv4(const struct node *n, const uint8_t address[16]);
 /* A node with another ipv4.prefix than ours, whose address is therefore not known; 0 for none. */
 uint64_t node_ipv4_stranger(const struct node *n);
 
