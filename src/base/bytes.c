@@ -135,10 +135,18 @@ void write_u64(struct writer *w, uint64_t v)
 
 bool bytes_equal_ct(const uint8_t *a, const uint8_t *b, size_t n)
 {
-	volatile uint8_t difference = 0;
+	volatile uint64_t difference = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < n; i++)
-		difference = (uint8_t)(difference | (a[i] ^ b[i]));
+	for (; i + 8 <= n; i += 8) {
+		uint64_t x, y;
+
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		difference = difference | (x ^ y);
+	}
+	for (; i < n; i++)
+		difference = difference | (uint64_t)(a[i] ^ b[i]);
 	return difference == 0;
 }
 

@@ -10,11 +10,6 @@
 
 static const uint8_t ipv4_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
-{
-	return memcmp(a->ip, b->ip, 16) == 0 && a->port == b->port && a->scope == b->scope;
-}
-
 bool endpoint_is_ipv4(const struct endpoint *e)
 {
 	return memcmp(e->ip, ipv4_prefix, sizeof(ipv4_prefix)) == 0;

@@ -120,6 +120,8 @@ bool node_next_action(struct node *n, struct node_action *ret)
 {
 	struct action_slot *slot;
 
+	if (n->is_pump_due)
+		node_pump(n);
 	do {
 		if (n->used_slots == 0)
 			return false;
@@ -449,10 +451,18 @@ static void pump_routes(struct node *n)
 /* Called at the end of each verb. */
 void node_pump(struct node *n)
 {
+	n->is_pump_due = false;
 	pump_handshakes(n);
 	pump_routes(n);
 	pump_handshakes(n); /* routes may have begun some */
 	networks_notice(n);
+	n->deadline_is_known = false;
+}
+
+/* Packets hardly ever lead to anything but themselves. */
+static void pump_later(struct node *n)
+{
+	n->is_pump_due = true;
 	n->deadline_is_known = false;
 }
 
@@ -471,8 +481,12 @@ void node_input_marked(struct node *n, const struct endpoint *from, uint8_t traf
 	n->arrived = traffic_class;
 	n->counters.datagrams_in++;
 	n->counters.bytes_in += datagram.len;
+	n->is_data = false;
 	path_input(n, from, datagram);
-	node_pump(n);
+	if (n->is_data)
+		pump_later(n);
+	else
+		node_pump(n);
 }
 
 /* Multicast and link-local packets. */
@@ -499,16 +513,18 @@ static void spoofed_tun(struct node *n, const struct inner *i)
 }
 
 /* A packet of a program on this machine goes, waits, or is answered with an error. */
-static void send_or_tell(struct node *n, struct peer *p, enum wire_class class, struct span packet)
+static int send_or_tell(struct node *n, struct peer *p, enum wire_class class, struct span packet)
 {
 	uint8_t room[NODE_DATAGRAM_MAX];
+	int r;
 
 	if (mss_is_syn(packet) && packet.len <= sizeof(room)) {
 		memcpy(room, packet.at, packet.len);
 		mtu_clamp(n, p, room, packet.len);
 		packet.at = room;
 	}
-	switch (path_send(n, p, class, packet)) {
+	r = path_send(n, p, class, packet);
+	switch (r) {
 	case -EAGAIN:
 		peer_wait(n, p, class, packet);
 		break;
@@ -521,6 +537,7 @@ static void send_or_tell(struct node *n, struct peer *p, enum wire_class class, 
 	default:
 		break;
 	}
+	return r;
 }
 
 void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
@@ -562,7 +579,10 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 		return;
 	}
 	flows_outbound(n->flows, &i, now_us);
-	send_or_tell(n, p, class_of_packet(packet, &i), packet);
+	if (send_or_tell(n, p, class_of_packet(packet, &i), packet) == 0) {
+		pump_later(n);
+		return;
+	}
 	node_pump(n);
 }
 

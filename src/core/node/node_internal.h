@@ -217,6 +217,8 @@ struct node {
 	size_t n_slots, first_slot, used_slots;
 	uint64_t deadline_us;
 	bool deadline_is_known;
+	bool is_data;	  /* the datagram under way was a packet, relayed or delivered */
+	bool is_pump_due; /* with the next action, and so once for many packets */
 	uint64_t now_us;       /* of the call under way */
 	uint8_t arrived;       /* traffic class of the datagram under way */
 	uint64_t tun_alarm_us; /* no spoofing event of the tunnel before this */

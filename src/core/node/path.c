@@ -472,6 +472,7 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 	mtu_clamp(n, p, room, packet.len);
 	(void)node_act_in_room(n, NODE_DELIVER, packet.len);
 	n->counters.packets_to_tun++;
+	n->is_data = true;
 }
 
 /* What came out of a session, from its peer. from is NULL when it was relayed. */
@@ -546,6 +547,7 @@ static void relay(struct node *n, struct peer *from, struct wire_hop *hop, struc
 	hop->ttl--;
 	/* As a router within the tunnel: congestion met so far goes on with it. */
 	r = send_routed(n, hop, treatment_of(n, hop->class, n->arrived), from->id, payload);
+	n->is_data = hop->kind == KIND_DATA && r == 0;
 	if (r == 0)
 		n->counters.relayed++;
 	else

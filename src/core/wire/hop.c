@@ -8,6 +8,7 @@
 #define KIND_SHIFT 4
 #define KIND_MASK 0x03
 #define SEQUENCE_BITS 56
+#define SEQUENCE_MASK ((UINT64_C(1) << SEQUENCE_BITS) - 1)
 
 static uint8_t flags_of(const struct wire_hop *h)
 {
@@ -31,51 +32,56 @@ static int flags_read(uint8_t flags, struct wire_hop *ret)
 	return 0;
 }
 
-static int read_common(struct reader *r, struct wire_hop *ret)
+/* What both forms begin with; at has HOP_SHORT_LEN bytes. */
+static int read_common(const uint8_t *at, struct wire_hop *ret)
 {
-	const uint8_t *at = read_bytes(r, HOP_SHORT_LEN);
-
-	if (!at)
-		return -EBADMSG;
 	ret->link_sequence = load_u16(at);
 	ret->ttl = at[2];
 	ret->flow_hash = load_u16(at + 4);
 	return flags_read(at[3], ret);
 }
 
+/* By offsets, as the length is known at once: every relay does this for every packet. */
 int wire_hop_decode(struct span sealed, struct wire_hop *ret)
 {
-	struct reader r = reader_of(sealed);
-	struct wire_hop h = { 0 };
-	int error = read_common(&r, &h);
+	const uint8_t *at = sealed.at;
+	struct wire_hop h;
+	int error;
 
+	if (sealed.len != HOP_LEN && sealed.len != HOP_LEN + HOP_OPTIONS_LEN)
+		return -EBADMSG;
+	error = read_common(at, &h);
 	if (error < 0)
 		return error;
-	h.destination = read_u64(&r);
-	h.source = read_u64(&r);
-	h.e2e_index = read_u32(&r);
-	h.e2e_lane = read_u8(&r);
-	h.e2e_sequence = read_u56(&r);
-	if (h.has_options)
-		read_copy(&r, h.options, sizeof(h.options));
-	if (r.overrun || r.left > 0)
+	if (h.has_options != (sealed.len > HOP_LEN))
 		return -EBADMSG;
+	h.destination = load_u64(at + 6);
+	h.source = load_u64(at + 14);
+	h.e2e_index = load_u32(at + 22);
+	h.e2e_lane = at[26];
+	h.e2e_sequence = load_u64(at + 26) & SEQUENCE_MASK;
+	if (h.has_options)
+		memcpy(h.options, at + HOP_LEN, sizeof(h.options));
+	else
+		memset(h.options, 0, sizeof(h.options));
 	*ret = h;
 	return 0;
 }
 
 int wire_hop_decode_short(struct span opened, struct wire_hop *ret, struct span *ret_inner)
 {
-	struct reader r = reader_of(opened);
 	struct wire_hop h = { 0 };
-	int error = read_common(&r, &h);
+	int error;
 
+	if (opened.len < HOP_SHORT_LEN)
+		return -EBADMSG;
+	error = read_common(opened.at, &h);
 	if (error < 0)
 		return error;
 	if (h.has_options)
 		return -EPROTO; /* options serve relays, and here there is none */
 	*ret = h;
-	*ret_inner = read_span(&r, r.left);
+	*ret_inner = SPAN(opened.at + HOP_SHORT_LEN, opened.len - HOP_SHORT_LEN);
 	return 0;
 }
 
@@ -89,7 +95,7 @@ void wire_hop_encode_short(const struct wire_hop *h, uint8_t ret[HOP_SHORT_LEN])
 
 size_t wire_hop_encode(const struct wire_hop *h, uint8_t ret[HOP_LEN + HOP_OPTIONS_LEN])
 {
-	uint64_t sequence = h->e2e_sequence & ((UINT64_C(1) << SEQUENCE_BITS) - 1);
+	uint64_t sequence = h->e2e_sequence & SEQUENCE_MASK;
 
 	wire_hop_encode_short(h, ret);
 	ret[3] = flags_of(h);
