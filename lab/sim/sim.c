@@ -283,7 +283,7 @@ static void happen(struct sim *s, struct sim_happening *h)
 		if (s->links[h->link].is_cut)
 			return;
 		sim_note(s, 2000, h->node, h->len);
-		node_input_datagram(host->node, &from, SPAN(h->bytes, h->len), now);
+		node_input_lent(host->node, &from, 0, h->bytes, h->len, now);
 		break;
 	}
 	case SIM_TIMER:

@@ -66,8 +66,9 @@ static void drain(struct run *r)
 }
 
 static void on_datagram(void *arg, const struct endpoint *from, uint8_t traffic_class,
-			struct span datagram)
+			uint8_t *bytes, size_t len)
 {
+	struct span datagram = SPAN(bytes, len);
 	struct run *r = arg;
 
 	(void)traffic_class;

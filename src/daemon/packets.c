@@ -97,11 +97,11 @@ static void end_batch(void *arg)
 }
 
 static void on_datagram(void *arg, const struct endpoint *from, uint8_t traffic_class,
-			struct span datagram)
+			uint8_t *bytes, size_t len)
 {
 	struct daemon *d = arg;
 
-	node_input_marked(d->node, from, traffic_class, datagram, d->batch_us);
+	node_input_lent(d->node, from, traffic_class, bytes, len, d->batch_us);
 }
 
 static void on_packet(void *arg, struct span packet)

@@ -80,8 +80,9 @@ static struct udp *open_local(void)
 }
 
 static void on_datagram(void *arg, const struct endpoint *from, uint8_t traffic_class,
-			struct span datagram)
+			uint8_t *bytes, size_t len)
 {
+	struct span datagram = SPAN(bytes, len);
 	unsigned *n = arg;
 
 	(void)from;

@@ -10,6 +10,7 @@ struct line {
 	struct node *nodes[N];
 	/* the datagram that left each node last, and how it was to be treated */
 	struct node_action sent[N];
+	uint8_t wire[N][NODE_DATAGRAM_MAX]; /* its bytes, lent to who receives it */
 	uint8_t delivered_class;
 	unsigned n_delivered;
 	uint8_t congested; /* mark that the network puts on all there is */
@@ -41,10 +42,12 @@ static void drain(struct line *l, unsigned from)
 				seen |= ECN_CE;
 			if (l->congested && l->is_congested[from])
 				seen = (uint8_t)((seen & DSCP_MASK) | l->congested);
-			node_input_marked(l->nodes[to],
-					  back && back->neighbour ? &back->neighbour->roam.current
-								  : &nobody,
-					  seen, a.data, sim_now_us(l->sim));
+			assert_true(a.data.len <= sizeof(l->wire[from]));
+			memcpy(l->wire[from], a.data.at, a.data.len);
+			node_input_lent(l->nodes[to],
+					back && back->neighbour ? &back->neighbour->roam.current
+								: &nobody,
+					seen, l->wire[from], a.data.len, sim_now_us(l->sim));
 		}
 	}
 }

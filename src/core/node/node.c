@@ -52,7 +52,8 @@ static bool grow_slots(struct node *n)
 		size_t from = (n->first_slot + i) & (n->n_slots - 1);
 
 		slots[i] = n->slots[from];
-		memcpy(bytes + i * n->datagram_max, bytes_of(n, from), slots[i].len);
+		if (!slots[i].at)
+			memcpy(bytes + i * n->datagram_max, bytes_of(n, from), slots[i].len);
 	}
 	free_slots(n);
 	n->slots = slots;
@@ -101,7 +102,22 @@ struct node_action *node_act_in_room(struct node *n, enum node_action_type type,
 
 	n->used_slots++;
 	slot->action.type = type;
+	slot->at = NULL;
 	slot->len = len;
+	return &slot->action;
+}
+
+struct node_action *node_act_on_loan(struct node *n, enum node_action_type type, struct span data)
+{
+	struct action_slot *slot;
+
+	if (!node_room(n))
+		return NULL;
+	slot = free_slot(n);
+	n->used_slots++;
+	slot->action.type = type;
+	slot->at = data.at;
+	slot->len = data.len;
 	return &slot->action;
 }
 
@@ -142,7 +158,8 @@ bool node_next_action(struct node *n, struct node_action *ret)
 		*ret = slot->action; /* with its event or request, longer than many a packet */
 	}
 	if (slot->len > 0)
-		ret->data = SPAN(bytes_of(n, (size_t)(slot - n->slots)), slot->len);
+		ret->data = SPAN(slot->at ? slot->at : bytes_of(n, (size_t)(slot - n->slots)),
+				 slot->len);
 	return true;
 }
 
@@ -166,12 +183,9 @@ void node_send_datagram(struct node *n, const struct endpoint *to, struct span d
 	(void)node_send_room(n, to, node_control(n), datagram.len);
 }
 
-/* The datagram lies in node_room(). */
-struct node_action *node_send_room(struct node *n, const struct endpoint *to,
+static struct node_action *send_as(struct node *n, struct node_action *a, const struct endpoint *to,
 				   struct treatment treatment, size_t len)
 {
-	struct node_action *a = node_act_in_room(n, NODE_SEND, len);
-
 	a->endpoint = *to;
 	a->class = treatment.class;
 	a->is_control = treatment.is_control;
@@ -180,6 +194,22 @@ struct node_action *node_send_room(struct node *n, const struct endpoint *to,
 	n->counters.datagrams_out++;
 	n->counters.bytes_out += len;
 	return a;
+}
+
+/* The datagram lies in node_room(). */
+struct node_action *node_send_room(struct node *n, const struct endpoint *to,
+				   struct treatment treatment, size_t len)
+{
+	return send_as(n, node_act_in_room(n, NODE_SEND, len), to, treatment, len);
+}
+
+void node_send_on_loan(struct node *n, const struct endpoint *to, struct treatment treatment,
+		       struct span datagram)
+{
+	struct node_action *a = node_act_on_loan(n, NODE_SEND, datagram);
+
+	if (a)
+		(void)send_as(n, a, to, treatment, datagram.len);
 }
 
 /* ---- making and ending ---- */
@@ -468,14 +498,8 @@ static void pump_later(struct node *n)
 
 /* ---- the verbs ---- */
 
-void node_input_datagram(struct node *n, const struct endpoint *from, struct span datagram,
-			 uint64_t now_us)
-{
-	node_input_marked(n, from, 0, datagram, now_us);
-}
-
-void node_input_marked(struct node *n, const struct endpoint *from, uint8_t traffic_class,
-		       struct span datagram, uint64_t now_us)
+static void input(struct node *n, const struct endpoint *from, uint8_t traffic_class,
+		  struct span datagram, uint64_t now_us)
 {
 	n->now_us = now_us;
 	n->arrived = traffic_class;
@@ -487,6 +511,21 @@ void node_input_marked(struct node *n, const struct endpoint *from, uint8_t traf
 		pump_later(n);
 	else
 		node_pump(n);
+}
+
+void node_input_datagram(struct node *n, const struct endpoint *from, struct span datagram,
+			 uint64_t now_us)
+{
+	input(n, from, 0, datagram, now_us);
+}
+
+void node_input_lent(struct node *n, const struct endpoint *from, uint8_t traffic_class,
+		     uint8_t *datagram, size_t len, uint64_t now_us)
+{
+	n->loan = datagram;
+	n->loan_len = len;
+	input(n, from, traffic_class, SPAN(datagram, len), now_us);
+	n->loan = NULL;
 }
 
 /* Multicast and link-local packets. */

@@ -85,9 +85,10 @@ void node_clock(struct node *n, uint64_t now_us, int64_t unix_ms);
 
 void node_input_datagram(struct node *n, const struct endpoint *from, struct span datagram,
 			 uint64_t now_us);
-/* The same, told the DSCP and ECN of the IP header it came in. */
-void node_input_marked(struct node *n, const struct endpoint *from, uint8_t traffic_class,
-		       struct span datagram, uint64_t now_us);
+/* The same, told the DSCP and ECN of the IP header it came in; and the bytes are lent: changed in
+ * place, and what is relayed or delivered of them lies there until the actions are drained. */
+void node_input_lent(struct node *n, const struct endpoint *from, uint8_t traffic_class,
+		     uint8_t *datagram, size_t len, uint64_t now_us);
 void node_input_packet(struct node *n, struct span packet, uint64_t now_us); /* from the TUN */
 void node_tick(struct node *n, uint64_t now_us);
 uint64_t node_deadline_us(struct node *n);

@@ -161,6 +161,7 @@ struct treatment {
 
 struct action_slot {
 	struct node_action action;
+	const uint8_t *at; /* NULL: the bytes of this slot */
 	size_t len;
 };
 
@@ -219,8 +220,10 @@ struct node {
 	bool deadline_is_known;
 	bool is_data;	  /* the datagram under way was a packet, relayed or delivered */
 	bool is_pump_due; /* with the next action, and so once for many packets */
-	uint64_t now_us;       /* of the call under way */
-	uint8_t arrived;       /* traffic class of the datagram under way */
+	uint64_t now_us;  /* of the call under way */
+	uint8_t arrived;  /* traffic class of the datagram under way */
+	uint8_t *loan;	  /* its bytes, where they are lent; NULL: not, or used up */
+	size_t loan_len;
 	uint64_t tun_alarm_us; /* no spoofing event of the tunnel before this */
 	uint64_t renews_at;    /* the authority a renewal was asked of; 0 for none */
 	struct blob renewed;   /* its answer, behind the action NODE_RENEWED, until the next one */
@@ -236,7 +239,11 @@ uint8_t *node_room(struct node *n);
 struct node_action *node_act_in_room(struct node *n, enum node_action_type type, size_t len);
 struct node_action *node_send_room(struct node *n, const struct endpoint *to,
 				   struct treatment treatment, size_t len);
+void node_send_on_loan(struct node *n, const struct endpoint *to, struct treatment treatment,
+		       struct span datagram);
 struct treatment node_control(const struct node *n);
+/* An action whose bytes lie in the datagram lent; NULL as in node_act(). */
+struct node_action *node_act_on_loan(struct node *n, enum node_action_type type, struct span data);
 struct node_event *node_event(struct node *n, enum node_event_type type, uint64_t id);
 int64_t node_unix_s(const struct node *n);
 /* Of the mesh itself: handshakes. */

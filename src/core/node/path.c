@@ -39,11 +39,19 @@ enum link_state neighbour_state(void *node, uint64_t id)
 	return p && p->neighbour && p->direct ? link_state(p->neighbour->link) : LINK_DOWN;
 }
 
+/* The bytes at this place, to write to, where they are of the datagram that is lent. */
+static uint8_t *lent(const struct node *n, const uint8_t *at)
+{
+	if (!n->loan || at < n->loan || at >= n->loan + n->loan_len)
+		return NULL;
+	return n->loan + (at - n->loan);
+}
+
 /* Clear header, then part_len bytes that lie behind its place already and are sealed there under
  * the link key, then what follows unsealed. Returns the datagram's length, 0 where the session
  * cannot send. */
 static size_t seal_link(struct node *n, struct node_session *s, uint8_t type, unsigned lane,
-			size_t part_len, struct span rest, uint8_t ret[NODE_DATAGRAM_MAX])
+			size_t part_len, struct span rest, uint8_t *ret)
 {
 	struct span part = SPAN(ret + WIRE_HEADER_LEN, part_len);
 	size_t len = WIRE_HEADER_LEN + part.len + AEAD_TAG_LEN + rest.len;
@@ -60,20 +68,15 @@ static size_t seal_link(struct node *n, struct node_session *s, uint8_t type, un
 	if (session_seal(s->keys, &ticket, SPAN(ret, WIRE_HEADER_LEN), part,
 			 ret + WIRE_HEADER_LEN) < 0)
 		return 0;
-	if (rest.len > 0)
+	if (rest.len > 0 && rest.at != ret + len - rest.len)
 		memcpy(ret + len - rest.len, rest.at, rest.len);
 	return len;
 }
 
-/* The datagram lies in node_room(). */
-static void send_room(struct node *n, struct node_session *s, const struct endpoint *to,
-		      struct treatment treatment, size_t len, bool is_payload)
+static void note_sent(struct node *n, struct node_session *s, size_t len, bool is_payload)
 {
 	struct peer *p = s->peer;
 
-	if (mtu_is_long(p, len) && mtu_cut(n, s, to, treatment, len))
-		return;
-	(void)node_send_room(n, to, treatment, len);
 	s->spoke_us = n->now_us;
 	s->owes_us = NEVER_US;
 	if (is_payload && s->unanswered_us == NEVER_US)
@@ -84,6 +87,16 @@ static void send_room(struct node *n, struct node_session *s, const struct endpo
 	p->sent_packets++;
 	if (p->neighbour)
 		link_sent(p->neighbour->link, len, is_payload, n->now_us);
+}
+
+/* The datagram lies in node_room(). */
+static void send_room(struct node *n, struct node_session *s, const struct endpoint *to,
+		      struct treatment treatment, size_t len, bool is_payload)
+{
+	if (mtu_is_long(s->peer, len) && mtu_cut(n, s, to, treatment, len))
+		return;
+	(void)node_send_room(n, to, treatment, len);
+	note_sent(n, s, len, is_payload);
 }
 
 static uint16_t next_link_sequence(struct node_session *s, unsigned lane)
@@ -162,6 +175,20 @@ void path_send_probe(struct node *n, struct peer *p, struct span probe)
 			 node_control(n));
 }
 
+/* Where a payload that is relayed lies in the datagram lent, with the header that came before it:
+ * the new one, of the same length, takes its place. Only the first copy goes there. */
+static uint8_t *place_of(struct node *n, const struct wire_hop *hop, struct span payload)
+{
+	size_t around = WIRE_HEADER_LEN + wire_hop_len(hop) + AEAD_TAG_LEN;
+	uint8_t *at = lent(n, payload.at);
+
+	if (!at || (size_t)(at - n->loan) != around)
+		return NULL;
+	at = n->loan;
+	n->loan = NULL;
+	return at;
+}
+
 /* One hop of the relayed form. */
 static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
 		     struct treatment treatment, struct span payload)
@@ -169,7 +196,7 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
 	const size_t around = WIRE_HEADER_LEN + HOP_LEN + HOP_OPTIONS_LEN + AEAD_TAG_LEN;
 	struct peer *p = peer_get(n, neighbour);
 	unsigned lane = lane_of(hop.class);
-	uint8_t *room;
+	uint8_t *place, *room;
 	size_t len;
 
 	if (!p || !p->direct || !p->neighbour)
@@ -181,7 +208,8 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
 	if (payload.len + around > pmtu_size(&p->neighbour->pmtu) &&
 	    mtu_refuses_hop(n, p, &hop, payload.len + around))
 		return false;
-	room = node_room(n);
+	place = mtu_is_long(p, payload.len + around) ? NULL : place_of(n, &hop, payload);
+	room = place ? place : node_room(n);
 	if (!room)
 		return false;
 	hop.link_sequence = next_link_sequence(p->direct, lane);
@@ -191,7 +219,13 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
 		return false;
 	treatment.class = hop.class;
 	treatment.is_control = hop.kind != KIND_DATA;
-	send_room(n, p->direct, &p->neighbour->roam.current, treatment, len, hop.kind == KIND_DATA);
+	if (!place) {
+		send_room(n, p->direct, &p->neighbour->roam.current, treatment, len,
+			  hop.kind == KIND_DATA);
+		return true;
+	}
+	node_send_on_loan(n, &p->neighbour->roam.current, treatment, SPAN(place, len));
+	note_sent(n, p->direct, len, hop.kind == KIND_DATA);
 	return true;
 }
 
@@ -434,7 +468,7 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 	enum networks_target target;
 	struct prefix offer;
 	struct inner i;
-	uint8_t *room;
+	uint8_t *place, *room;
 	int mark;
 
 	/* Longer ones than our own may be: its tunnel's MTU is the sender's. */
@@ -463,16 +497,21 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 	mark = congestion_mark(n, packet);
 	if (mark < 0)
 		return;
-	room = node_room(n);
+	n->is_data = true;
+	place = lent(n, packet.at);
+	room = place ? place : node_room(n);
 	if (!room)
 		return;
-	memcpy(room, packet.at, packet.len);
+	if (!place)
+		memcpy(room, packet.at, packet.len);
 	if (mark != (traffic_class(packet) & ECN_MASK))
 		ecn_set(room, packet.len, (enum ecn)mark);
 	mtu_clamp(n, p, room, packet.len);
-	(void)node_act_in_room(n, NODE_DELIVER, packet.len);
+	if (!place)
+		(void)node_act_in_room(n, NODE_DELIVER, packet.len);
+	else if (!node_act_on_loan(n, NODE_DELIVER, SPAN(place, packet.len)))
+		return;
 	n->counters.packets_to_tun++;
-	n->is_data = true;
 }
 
 /* What came out of a session, from its peer. from is NULL when it was relayed. */
@@ -514,13 +553,15 @@ static void count_verdict(struct node *n, enum session_verdict v)
 static void ends_at_us(struct node *n, const struct wire_hop *hop, struct span payload)
 {
 	struct node_session *s = session_at(n, hop->e2e_index);
-	uint8_t plaintext[NODE_DATAGRAM_MAX];
+	uint8_t buffer[NODE_DATAGRAM_MAX];
+	uint8_t *place = lent(n, payload.at);
+	uint8_t *plaintext = place ? place : buffer;
 	uint8_t ad[E2E_AD_LEN];
 	enum session_verdict v;
 	bool is_newest;
 
 	if (!s || !s->peer || s->peer->id != hop->source || payload.len < AEAD_TAG_LEN ||
-	    payload.len > sizeof(plaintext)) {
+	    payload.len > sizeof(buffer)) {
 		n->counters.unknown_index++;
 		return;
 	}
@@ -658,7 +699,9 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 
 static void transport_input(struct node *n, const struct endpoint *from, struct span datagram)
 {
-	uint8_t opened[NODE_DATAGRAM_MAX];
+	uint8_t buffer[NODE_DATAGRAM_MAX];
+	uint8_t *place = lent(n, datagram.at); /* NULL also for one put together from pieces */
+	uint8_t *opened = place ? place + WIRE_HEADER_LEN : buffer;
 	struct wire_transport t;
 	struct node_session *s;
 	struct span sealed, rest;

@@ -93,6 +93,11 @@ void wire_hop_encode_short(const struct wire_hop *h, uint8_t ret[HOP_SHORT_LEN])
 	store_u16(ret + 4, h->flow_hash);
 }
 
+size_t wire_hop_len(const struct wire_hop *h)
+{
+	return h->has_options ? HOP_LEN + HOP_OPTIONS_LEN : HOP_LEN;
+}
+
 size_t wire_hop_encode(const struct wire_hop *h, uint8_t ret[HOP_LEN + HOP_OPTIONS_LEN])
 {
 	uint64_t sequence = h->e2e_sequence & SEQUENCE_MASK;

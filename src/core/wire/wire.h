@@ -25,10 +25,10 @@ enum wire_type {
 };
 
 #define WIRE_HEADER_LEN 16 /* of every datagram but the cookie reply */
-#define WIRE_LANE_AT 8 /* in the header of transport datagrams: first byte of the counter */
+#define WIRE_LANE_AT 8	   /* in the header of transport datagrams: first byte of the counter */
 /* The lane of what must not wait behind bulk: shown outside, so that a kernel can tell. */
 #define WIRE_LANE_URGENT 2
-#define WIRE_MAC_LEN 16	   /* each of mac1 and mac2 */
+#define WIRE_MAC_LEN 16 /* each of mac1 and mac2 */
 #define WIRE_DATAGRAM_MAX 1500
 #define WIRE_HS_VERSION 1
 #define WIRE_HS_BODY_LINK 1184 /* bytes of a message in a fragment, on a link */
@@ -127,6 +127,7 @@ struct wire_hop {
 int wire_hop_decode(struct span sealed, struct wire_hop *ret);
 /* The short header at the start of an opened "ends here" part; *ret_inner is what follows. */
 int wire_hop_decode_short(struct span opened, struct wire_hop *ret, struct span *ret_inner);
+size_t wire_hop_len(const struct wire_hop *h); /* relayed */
 /* Returns its length: HOP_LEN, or HOP_LEN + HOP_OPTIONS_LEN. */
 size_t wire_hop_encode(const struct wire_hop *h, uint8_t ret[HOP_LEN + HOP_OPTIONS_LEN]);
 void wire_hop_encode_short(const struct wire_hop *h, uint8_t ret[HOP_SHORT_LEN]);

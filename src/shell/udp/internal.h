@@ -36,6 +36,7 @@ struct inlet {
 	int fd;
 	uint32_t overflow; /* SO_RXQ_OVFL as last told */
 	uint8_t *buffers;  /* UDP_BATCH or UDP_GRO_BATCH of buffer_size */
+	unsigned next;	   /* of them, to receive into */
 };
 
 struct udp {

@@ -17,7 +17,7 @@ struct receiver {
 	udp_handler *handler;
 	udp_pause *pause;
 	void *arg;
-	unsigned since_pause;
+	unsigned since_pause, since_urgent; /* datagrams */
 };
 
 static bool is_on(const struct udp *u, enum udp_offload o)
@@ -25,14 +25,15 @@ static bool is_on(const struct udp *u, enum udp_offload o)
 	return !u->why_off[o];
 }
 
-static unsigned batch_prepare(struct batch *b, const struct udp *u, const struct inlet *in)
+static unsigned batch_prepare(struct batch *b, const struct udp *u, struct inlet *in)
 {
-	unsigned n = is_on(u, UDP_OFFLOAD_GRO) ? UDP_GRO_BATCH : UDP_BATCH;
+	unsigned n_buffers = is_on(u, UDP_OFFLOAD_GRO) ? UDP_GRO_BATCH : UDP_BATCH;
+	unsigned n = is_on(u, UDP_OFFLOAD_BATCH) ? n_buffers : 1;
+	uint8_t *first = in->buffers + in->next * u->buffer_size;
 
-	if (!is_on(u, UDP_OFFLOAD_BATCH))
-		n = 1;
+	in->next = (in->next + n) % n_buffers;
 	for (unsigned i = 0; i < n; i++) {
-		b->pieces[i] = (struct iovec){ in->buffers + i * u->buffer_size, u->buffer_size };
+		b->pieces[i] = (struct iovec){ first + i * u->buffer_size, u->buffer_size };
 		b->messages[i].msg_hdr = (struct msghdr){
 			.msg_name = &b->from[i],
 			.msg_namelen = sizeof(b->from[i]),
@@ -75,21 +76,27 @@ static size_t read_control(struct udp *u, struct inlet *in, struct msghdr *h,
 }
 
 static void hand_over(struct udp *u, const struct receiver *r, const struct endpoint *from,
-		      uint8_t traffic_class, struct span datagram)
+		      uint8_t traffic_class, uint8_t *datagram, size_t len)
 {
-	if (datagram.len > UDP_DATAGRAM_MAX) {
+	if (len > UDP_DATAGRAM_MAX) {
 		u->counters.too_long++;
 		return;
 	}
 	u->counters.received++;
-	u->counters.received_bytes += datagram.len;
-	r->handler(r->arg, from, traffic_class, datagram);
+	u->counters.received_bytes += len;
+	r->handler(r->arg, from, traffic_class, datagram, len);
+}
+
+static void prefetch(const uint8_t *at)
+{
+	__builtin_prefetch(at);
+	__builtin_prefetch(at + 64);
 }
 
 static unsigned take(struct udp *u, struct inlet *in, struct mmsghdr *m, const struct receiver *r)
 {
 	struct endpoint from = udp_endpoint(m->msg_hdr.msg_name);
-	const uint8_t *at = m->msg_hdr.msg_iov->iov_base;
+	uint8_t *at = m->msg_hdr.msg_iov->iov_base;
 	uint8_t traffic_class;
 	size_t segment = read_control(u, in, &m->msg_hdr, &traffic_class);
 	unsigned n = 0;
@@ -104,8 +111,9 @@ static unsigned take(struct udp *u, struct inlet *in, struct mmsghdr *m, const s
 	for (size_t done = 0; done < m->msg_len || n == 0; done += segment, n++) {
 		size_t left = m->msg_len - done;
 
-		hand_over(u, r, &from, traffic_class,
-			  SPAN(at + done, left < segment ? left : segment));
+		if (left > segment) /* the header of the next is all that a relay looks at */
+			prefetch(at + done + segment);
+		hand_over(u, r, &from, traffic_class, at + done, left < segment ? left : segment);
 	}
 	return n;
 }
@@ -119,46 +127,64 @@ static void pause_after(struct receiver *r, unsigned n, bool is_last)
 	r->pause(r->arg);
 }
 
-/* One batch of what is urgent: so much of it may go before each message of bulk. */
+static int receive_batch(const struct inlet *in, struct batch *b, unsigned room)
+{
+	int got;
+
+	do {
+		got = recvmmsg(in->fd, b->messages, room, MSG_DONTWAIT, NULL);
+	} while (got < 0 && errno == EINTR);
+	return got;
+}
+
+/* Before its buffers are received into again. */
+static void pause_when_used_up(struct receiver *r, const struct inlet *in)
+{
+	if (in->next == 0)
+		pause_after(r, 0, true);
+}
+
+/* One batch of what is urgent: so much of it may go before UDP_PAUSE_AFTER of bulk. */
 static int receive_urgent(struct udp *u, struct receiver *r)
 {
 	struct batch b;
-	unsigned room;
+	unsigned room, n = 0;
 	int got;
 
+	r->since_urgent = 0;
 	if (u->urgent.fd < 0)
 		return 0;
 	room = batch_prepare(&b, u, &u->urgent);
-	do {
-		got = recvmmsg(u->urgent.fd, b.messages, room, MSG_DONTWAIT, NULL);
-	} while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	unsigned n = 0;
-
+	got = receive_batch(&u->urgent, &b, room);
+	if (got < 0 && errno != EAGAIN)
+		return -errno;
 	for (int i = 0; i < got; i++) {
 		unsigned taken = take(u, &u->urgent, &b.messages[i], r);
 
 		n += taken;
 		pause_after(r, taken, false);
 	}
+	pause_when_used_up(r, &u->urgent);
 	return (int)n;
 }
 
-/* Between two messages of bulk. */
 static int take_batch(struct udp *u, struct batch *b, int n_messages, struct receiver *r)
 {
 	unsigned n = 0;
 
 	for (int i = 0; i < n_messages; i++) {
 		unsigned taken = take(u, &u->main, &b->messages[i], r);
-		int urgent = receive_urgent(u, r);
+		int urgent = 0;
 
+		r->since_urgent += taken;
+		if (r->since_urgent >= UDP_PAUSE_AFTER)
+			urgent = receive_urgent(u, r);
 		if (urgent < 0)
 			return urgent;
 		n += taken + (unsigned)urgent;
 		pause_after(r, taken, false);
 	}
+	pause_when_used_up(r, &u->main);
 	return (int)n;
 }
 
@@ -170,10 +196,8 @@ int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg
 
 	while (n >= 0 && n < UDP_RECEIVE_MAX) {
 		unsigned room = batch_prepare(&b, u, &u->main);
-		int got = recvmmsg(u->main.fd, b.messages, room, MSG_DONTWAIT, NULL);
+		int got = receive_batch(&u->main, &b, room);
 
-		if (got < 0 && errno == EINTR)
-			continue;
 		if (got < 0 && errno == EAGAIN)
 			break;
 		if (got < 0)

@@ -257,8 +257,13 @@ static void compose(struct flush *f)
 	for (unsigned i = 0; i < f->queue->n; i++) {
 		const struct outgoing *o = &f->queue->of[i];
 		struct msghdr *h = &f->headers[o->message].msg_hdr;
+		struct iovec *last = h->msg_iovlen > 0 ? &h->msg_iov[h->msg_iovlen - 1] : NULL;
 
-		h->msg_iov[h->msg_iovlen++] = piece_of(o->datagram);
+		/* A run that is relayed lies as it came, without gaps. */
+		if (last && (uint8_t *)last->iov_base + last->iov_len == o->datagram.at)
+			last->iov_len += o->datagram.len;
+		else
+			h->msg_iov[h->msg_iovlen++] = piece_of(o->datagram);
 	}
 }
 

@@ -43,8 +43,9 @@ struct inbox {
 };
 
 static void on_datagram(void *arg, const struct endpoint *from, uint8_t traffic_class,
-			struct span datagram)
+			uint8_t *bytes, size_t len)
 {
+	struct span datagram = SPAN(bytes, len);
 	struct inbox *in = arg;
 
 	in->n++;
@@ -258,8 +259,9 @@ struct run {
 };
 
 static void on_numbered(void *arg, const struct endpoint *from, uint8_t traffic_class,
-			struct span datagram)
+			uint8_t *bytes, size_t len)
 {
+	struct span datagram = SPAN(bytes, len);
 	struct run *run = arg;
 
 	(void)from;

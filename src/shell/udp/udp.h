@@ -85,9 +85,10 @@ void udp_offload(struct udp *u, unsigned wanted);
  * checksum offload shows when something is sent. */
 const char *udp_offload_why_off(const struct udp *u, enum udp_offload o);
 
-/* traffic_class: DSCP and ECN of its IP header. */
+/* traffic_class: DSCP and ECN of its IP header. The bytes are the handler's to change, and stay
+ * until the next pause has been called. */
 typedef void udp_handler(void *arg, const struct endpoint *from, uint8_t traffic_class,
-			 struct span datagram);
+			 uint8_t *datagram, size_t len);
 /* Called between datagrams, and last of all, so that what they led to can be sent. */
 typedef void udp_pause(void *arg);
 
