@@ -72,7 +72,7 @@ else
 	echo "this kernel lacks some: $(x a doctor)"
 fi
 
-for key in tun udp_gso udp_gro batch; do
+for key in tun udp_gso udp_gro batch urgent; do
 	without="offload: {$key: false}"
 	offloads a "$without"
 	offloads b "$without"
@@ -81,7 +81,7 @@ for key in tun udp_gso udp_gro batch; do
 	x a doctor 2>&1 | grep -q "offload.$key.*switched off in the configuration" ||
 		fail "doctor does not say why offload.$key is off"
 done
-none='offload: {tun: false, udp_gso: false, udp_gro: false, batch: false}'
+none='offload: {tun: false, udp_gso: false, udp_gro: false, batch: false, urgent: false}'
 offloads a "$none"
 offloads b "$none"
 transfer "all off"

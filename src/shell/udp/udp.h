@@ -17,15 +17,15 @@
 #define UDP_BATCH 32	      /* datagrams a system call */
 #define UDP_GRO_BATCH 8	      /* each may be a run of them, of up to 64 KB: 0.3 ms of work */
 #define UDP_QUEUE_MAX 128     /* datagrams that wait for udp_flush(); the next one flushes */
-#define UDP_BACKLOG_MAX 128   /* datagrams of a class that wait for room in the socket */
+#define UDP_BACKLOG_MAX 256   /* datagrams of a class that wait for room in the socket */
 #define UDP_SEGMENTS_MAX 64   /* datagrams in one send (UDP_MAX_SEGMENTS before Linux 6.9) */
 #define UDP_PAUSE_AFTER 32    /* datagrams handed over before the handler's pause, at least */
 #define UDP_RECEIVE_MAX 256   /* a call, so that one socket cannot starve the loop */
 /* Asked of the kernel, which may give less. A pause of 4 ms at 4 Gbit/s fits on the way in; more
  * would be latency and no more throughput. On the way out it is what the network device is behind
- * us, in which classes no longer overtake each other: 4 ms at 1 Gbit/s. */
+ * us, in which classes no longer overtake each other: 2 ms at 1 Gbit/s. */
 #define UDP_RECEIVE_BUFFER_BYTES (2 << 20)
-#define UDP_SEND_BUFFER_BYTES (256 << 10)
+#define UDP_SEND_BUFFER_BYTES (128 << 10)
 #define UDP_ADDRESSES_MAX 64
 #define UDP_WHY_SIZE 200
 
