@@ -328,6 +328,20 @@ void daemon_open_tunnel(struct daemon *d)
 	networks_tunnel_opened(d);
 }
 
+#define REALTIME_PRIORITY 1 /* before all that has none, after all others that have one */
+
+/* The kernel may let who is ready wait for up to a tick (4 ms), or longer where many want the
+ * processor; not who has real-time priority. Threads that compute do not inherit it. */
+static void take_priority(struct daemon *d)
+{
+	char why[KEEPER_WHY_SIZE] = "";
+
+	if (d->config->scheduling == 0)
+		return;
+	daemon_feature(d, "realtime",
+		       keeper_realtime(d->keeper, getpid(), REALTIME_PRIORITY, why) == 0, why);
+}
+
 static int open_store(struct daemon *d)
 {
 	struct store_error e;
@@ -492,6 +506,7 @@ static int start(struct daemon *d)
 	networks_start(d);
 	daemon_open_tunnel(d);
 	networks_sync(d);
+	take_priority(d);
 	if (loop_new(&d->loop) < 0 || control_server_new(d->listen_fd, &control, &d->control) < 0 ||
 	    watch(d) < 0 || add_contacts(d) < 0 || names_start(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");

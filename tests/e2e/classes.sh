@@ -77,6 +77,17 @@ on a ping -6 -q -c 5 -i 0.02 -Q 0xb8 "$ADDRESS_b" >/dev/null || fail "no answer"
 [ "$(counted b outer_ef)" -ge 5 ] || fail "the codepoint was not copied"
 echo "ok: codepoints outside where asked for"
 
+# before other programs of the machine, or the reason why not
+start "qos: {scheduling: realtime}"
+daemon=$(x a status --json | json_value pid)
+case $(x a status --json | tr -d ' \n' | grep -o '"name":"realtime","is_on":[a-z]*') in
+*true) [ "$(chrt -p "$daemon" 2>/dev/null | grep -c FIFO)" != 0 ] || echo "unchecked: chrt" ;;
+*) x a status --json | grep -q CAP_SYS_NICE || fail "no real-time priority, and no reason" ;;
+esac
+within 15 x a ping b -c 1 -W 1 || fail "a does not reach b at real-time priority"
+echo "ok: real-time priority"
+start "qos: {outer_dscp: copy}"
+
 # a way out of 50 Mbit/s whose own queue is longer than what the socket may put there
 on a tc qdisc add dev to-b root tbf rate 50mbit burst 128kb limit 8mb 2>"$WORK/tc" ||
 	skip "the rest: tc has no token bucket: $(cat "$WORK/tc")"

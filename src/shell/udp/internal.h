@@ -53,6 +53,7 @@ struct udp {
 		unsigned left; /* datagrams until it is tried again */
 	} unsegmented[UDP_UNSEGMENTED_MAX];
 	unsigned next_unsegmented;
+	bool has_unsegmented; /* there ever was one: most paths never look */
 };
 
 struct sockaddr_in6 udp_sockaddr(const struct endpoint *e);

@@ -172,6 +172,7 @@ static void forbid_segments(struct udp *u, const struct endpoint *to)
 	for (unsigned i = 0; i < UDP_UNSEGMENTED_MAX; i++)
 		if (u->unsegmented[i].left > 0 && endpoint_equal(&u->unsegmented[i].to, to))
 			return; /* an earlier message of this flush has met it */
+	u->has_unsegmented = true;
 	u->unsegmented[u->next_unsegmented].to = *to;
 	u->unsegmented[u->next_unsegmented].left = UDP_UNSEGMENTED_TRY;
 	u->next_unsegmented = (u->next_unsegmented + 1) % UDP_UNSEGMENTED_MAX;
@@ -181,7 +182,7 @@ static bool takes_segments(struct udp *u, const struct endpoint *to)
 {
 	if (u->why_off[UDP_OFFLOAD_GSO])
 		return false;
-	for (unsigned i = 0; i < UDP_UNSEGMENTED_MAX; i++) {
+	for (unsigned i = 0; u->has_unsegmented && i < UDP_UNSEGMENTED_MAX; i++) {
 		if (u->unsegmented[i].left == 0 || !endpoint_equal(&u->unsegmented[i].to, to))
 			continue;
 		u->unsegmented[i].left--;

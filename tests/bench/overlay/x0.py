@@ -113,7 +113,7 @@ class X0Mesh(Adapter):
         host.start([self.program, "up", "--foreground", "--config", host.dir + "/x0.yaml"])
 
 
-OFF = "offload: {tun: false, udp_gso: false, udp_gro: false, batch: false}"
+OFF = "offload: {tun: false, udp_gso: false, udp_gro: false, batch: false, urgent: false}"
 ADAPTERS = {
     "x0": X0Mesh,
     "x0-nooffload": lambda: X0Mesh("x0-nooffload", [OFF]),
