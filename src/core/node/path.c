@@ -176,14 +176,19 @@ void path_send_probe(struct node *n, struct peer *p, struct span probe)
 }
 
 /* Where a payload that is relayed lies in the datagram lent, with the header that came before it:
- * the new one, of the same length, takes its place. Only the first copy goes there. */
-static uint8_t *place_of(struct node *n, const struct wire_hop *hop, struct span payload)
+ * the new one, of the same length, takes its place, unless the whole is to be cut. Only the first
+ * copy goes there. */
+static uint8_t *place_of(struct node *n, struct peer *to, const struct wire_hop *hop,
+			 struct span payload)
 {
 	size_t around = WIRE_HEADER_LEN + wire_hop_len(hop) + AEAD_TAG_LEN;
 	uint8_t *at = lent(n, payload.at);
 
-	if (!at || (size_t)(at - n->loan) != around)
+	if (!at || (size_t)(at - n->loan) != around ||
+	    around + payload.len > pmtu_size(&to->neighbour->pmtu))
 		return NULL;
+	if (around + payload.len > PMTU_MIN)
+		pmtu_sent_long(&to->neighbour->pmtu);
 	at = n->loan;
 	n->loan = NULL;
 	return at;
@@ -208,7 +213,7 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
 	if (payload.len + around > pmtu_size(&p->neighbour->pmtu) &&
 	    mtu_refuses_hop(n, p, &hop, payload.len + around))
 		return false;
-	place = mtu_is_long(p, payload.len + around) ? NULL : place_of(n, &hop, payload);
+	place = place_of(n, p, &hop, payload);
 	room = place ? place : node_room(n);
 	if (!room)
 		return false;
