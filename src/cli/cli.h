@@ -238,6 +238,7 @@ int verb_svid(struct cli *c);
 int verb_tls(struct cli *c);
 int verb_bundle(struct cli *c);
 int verb_policy(struct cli *c);
+int verb_batman(struct cli *c);
 int verb_config(struct cli *c);
 int verb_doctor(struct cli *c);
 int verb_version(struct cli *c);

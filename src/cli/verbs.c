@@ -98,6 +98,13 @@ static const struct cli_option policy_options[] = {
 	END,
 };
 
+static const struct cli_option batman_options[] = {
+	{ "mesh", 'm', "NAME", false, "the mesh interface (default: bat0)" },
+	{ "interface", 'i', "NAME", false, "set: of this interface, not of the mesh" },
+	{ "algorithm", 'a', "NAME", false, "create: BATMAN_V (default) or BATMAN_IV" },
+	END,
+};
+
 static const struct cli_option demo_options[] = {
 	{ "nodes", 0, "N", false, "an even number from 4 to 16 (default: 6)" },
 	{ "once", 0, NULL, false, "end by itself; fail unless all of it worked" },
@@ -375,6 +382,33 @@ const struct cli_verb cli_verbs[] = {
 		.examples = "x0 policy check new.yaml\n"
 			    "x0 policy explain laptop connect tcp:22\n"
 			    "x0 policy explain laptop connect tcp:22 --file new.yaml",
+	},
+	{
+		.name = "batman",
+		.run = verb_batman,
+		.line = "the kernel's batman-adv: show it, set it, make a mesh interface",
+		.arguments =
+			"[show | neighbours | originators | gateways | local | global | claims "
+			"| backbones | create [INTERFACE...] | add INTERFACE... | remove "
+			"INTERFACE... | set KEY VALUE | destroy]",
+		.args_max = 17,
+		.actions = "show neighbours originators gateways local global claims backbones "
+			   "create add "
+			   "remove set destroy",
+		.options = batman_options,
+		.text = "Asks the kernel, and needs no daemon. show lists all settings by the "
+			"names that "
+			"set takes. local and global are the translation tables, claims and "
+			"backbones "
+			"belong to bridge loop avoidance. Tables and changes take root. A mesh "
+			"interface "
+			"with an address carries x0 as any other does: where peers are reached "
+			"over it, "
+			"name them by that address.",
+		.examples = "sudo x0 batman create eth1 wlan0\n"
+			    "sudo x0 batman set orig_interval 500\n"
+			    "sudo x0 batman set throughput_override 1000 --interface eth1\n"
+			    "sudo x0 batman originators --json",
 	},
 	{
 		.name = "config",
