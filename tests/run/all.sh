@@ -181,7 +181,7 @@ coverage()
 	chmod -R a+rwX "$GCOV_PREFIX"
 	X0_SIM_SEEDS=3 # more of them reach the same lines
 	export X0_SIM_SEEDS GCOV_PREFIX
-	run_tests coverage --no-suite kat --no-suite ct --no-suite wipe --num-processes 1
+	run_tests coverage --no-suite kat --no-suite ct --no-suite wipe --no-suite qemu --num-processes 1
 	cp -R "$GCOV_PREFIX$tests_dir/coverage/." "$tests_dir/coverage/"
 	rm -rf "$GCOV_PREFIX"
 	unset X0_SIM_SEEDS GCOV_PREFIX
