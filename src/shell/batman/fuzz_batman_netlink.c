@@ -17,7 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len > UINT16_MAX)
 		return 0;
-	h = calloc(1, NLMSG_HDRLEN + len); /* the attributes end where the memory does */
+	h = calloc(1,
+		   NLMSG_HDRLEN + NLMSG_ALIGN(len)); /* padded, as the kernel does, and no more */
 	if (!h)
 		return 0;
 	h->nlmsg_len = (uint32_t)(NLMSG_HDRLEN + len);
