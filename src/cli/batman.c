@@ -533,8 +533,6 @@ static int add(struct cli *c, struct batman *b)
 {
 	int r = 0;
 
-	if (c->n_args < 2)
-		return cli_usage(c, "which? x0 batman add INTERFACE...");
 	for (int i = 1; r == 0 && i < c->n_args; i++)
 		r = add_one(c, b, c->args[i]);
 	if (r == 0)
@@ -544,8 +542,6 @@ static int add(struct cli *c, struct batman *b)
 
 static int take_away(struct cli *c, struct batman *b)
 {
-	if (c->n_args < 2)
-		return cli_usage(c, "which? x0 batman remove INTERFACE...");
 	for (int i = 1; i < c->n_args; i++) {
 		int r = batman_remove(b, mesh_of(c), c->args[i]);
 
@@ -658,6 +654,8 @@ static int check_words(struct cli *c, const char *action)
 		return cli_usage(c, "--interface belongs to set");
 	if (cli_given(c, "algorithm") && strcmp(action, "create") != 0)
 		return cli_usage(c, "--algorithm belongs to create: it cannot be changed later");
+	if (takes_interfaces && strcmp(action, "create") != 0 && c->n_args < 2)
+		return cli_usage(c, "which? x0 batman %s INTERFACE...", action);
 	if (!takes_interfaces && c->n_args > 1)
 		return cli_usage(c, "what is \"%.64s\"? %s takes no more words", c->args[1],
 				 action);

@@ -342,7 +342,11 @@ static void values_out_of_range_are_a_wrong_use(void **state)
 		{ "init", "--domain", "UPPER", "" }, { "join", "http://x", "", "" },
 		{ "node", "frob", "", "" },	     { "config", "frob", "", "" },
 		{ "policy", "frob", "", "" },	     { "completion", "tcsh", "", "" },
-		{ "invite", "--qr", "--no-qr", "" },
+		{ "invite", "--qr", "--no-qr", "" }, { "batman", "frob", "", "" },
+		{ "batman", "set", "frob", "1" },    { "batman", "set", "hop_penalty", "256" },
+		{ "batman", "set", "gw_mode", "x" }, { "batman", "set", "elp_interval", "100" },
+		{ "batman", "add", "", "" },	     { "batman", "show", "--interface", "x" },
+		{ "batman", "show", "x", "" },
 	};
 
 	(void)state;
