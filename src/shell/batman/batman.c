@@ -278,7 +278,7 @@ static int set_master(struct batman *b, unsigned index, unsigned master)
 
 int batman_add(struct batman *b, const char *mesh, const char *interface)
 {
-	struct link of_mesh, link;
+	struct link of_mesh, link = { 0 };
 	int r = find_mesh(b, mesh, &of_mesh);
 
 	if (r == 0)
@@ -294,7 +294,7 @@ int batman_add(struct batman *b, const char *mesh, const char *interface)
 
 int batman_remove(struct batman *b, const char *mesh, const char *interface)
 {
-	struct link of_mesh, link;
+	struct link of_mesh, link = { 0 };
 	int r = find_mesh(b, mesh, &of_mesh);
 
 	if (r == 0)
