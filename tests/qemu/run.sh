@@ -9,7 +9,7 @@ build=$2
 script=$(realpath "$3")
 shift 3
 name=$(basename "$script" .sh)
-limit_s=${X0_QEMU_LIMIT_S:-150}
+limit_s=${X0_QEMU_LIMIT_S:-270}
 
 skip()
 {
