@@ -22,6 +22,7 @@ skip()
 
 need_machine
 mkdir -p "$build"
+build=$(realpath "$build")
 exec 9>"$build/packages.lock" # several tests want the one download
 flock 9
 fetch_packages "$build/packages"
