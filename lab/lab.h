@@ -12,8 +12,9 @@
 #define LAB_KAT_USAGE "x0-lab kat [--json] [--cpu portable|avx2|avx512] DIR_OR_FILE..."
 #define LAB_BENCH_USAGE "x0-lab bench crypto|handshake|aead [--help] ..."
 
-#define LAB_SIM_USAGE \
-	"x0-lab sim [--nodes N] [--seed S] [--seeds N] [--scenario mixed|long|coldstart] [--json]"
+#define LAB_SIM_USAGE                                                                         \
+	"x0-lab sim [--level node|route] [--scenario NAME] [--topology FILE | --graph KIND] " \
+	"[--nodes N] [--seed S] [--seeds N] [--json] ... (docs/simulator.md)"
 
 int lab_sim(int argc, char **argv);
 int lab_kat(int argc, char **argv);

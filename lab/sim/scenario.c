@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scenarios: a random geometric graph, cold start, mixed faults, and the verdict after them. */
+/* Scenarios: a random geometric graph or a given one, cold start, mixed faults, and the verdict
+ * after them. */
 #include <math.h>
 #include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "sim/sim.h"
+#include "sim/topology.h"
 
 #define STEP_US MS(100)
-#define EDGES_MAX 4096
+#define EDGES_MAX 8192 /* SIM_LINKS_MAX */
 #define NARROW_BYTES \
 	700 /* probes and small packets pass; rekeys and handshakes do not, nor in two */
 #define VERDICT_PINGS 100
@@ -93,6 +95,22 @@ static void lay_out(struct field *f, double radius)
 		}
 		if (i > 0 && best >= radius)
 			edge(f, i, nearest);
+	}
+}
+
+/* Loss is the same both ways here, and not in bursts; rates are none. */
+static void lay_out_as(struct field *f, const struct topology *t)
+{
+	for (size_t i = 0; i < t->n_links && f->n_links < EDGES_MAX; i++) {
+		const struct topology_link *l = &t->links[i];
+		struct sim_link_quality q = {
+			.delay_us = l->delay_us,
+			.jitter_us = l->delay_us / 10,
+			.loss_ppm = (l->loss_ppm[0] + l->loss_ppm[1]) / 2,
+		};
+
+		f->good[f->n_links++] = q;
+		(void)sim_link(f->sim, l->a, l->b, &q, true);
 	}
 }
 
@@ -368,7 +386,10 @@ int sim_run_scenario(struct sim_pki *pki, const struct sim_scenario *scenario, u
 	f->sim = sim;
 	f->n_nodes = scenario->n_nodes;
 	rng_seed(&f->rng, seed ^ 0x5ce9a7105ce9a710);
-	lay_out(f, radius);
+	if (scenario->topology)
+		lay_out_as(f, scenario->topology);
+	else
+		lay_out(f, radius);
 	ret->is_ok = run(f, scenario, ret) && ret->routed == ret->joined &&
 		     ret->pings_answered == ret->pings;
 	if (!ret->failure[0])

@@ -123,8 +123,11 @@ uint64_t sim_trace(const struct sim *s);
 
 /* ---- scenarios: scenario.c ---- */
 
+struct topology; /* sim/topology.h */
+
 struct sim_scenario {
 	size_t n_nodes;
+	const struct topology *topology; /* NULL: a random geometric graph */
 	double radius;	    /* of the random geometric graph on the unit square; 0: chosen */
 	uint64_t calm_us;   /* cold start before faults */
 	uint64_t faults_us; /* mixed faults for this long */

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a node does between its cores, as core/node does it with sessions: sessions are set up,
+ * probes and streams sent, links told to the routing table, records carried. */
+#include <stdlib.h>
+
+#include "sim/mesh_world.h"
+
+#define LANE_OF_STREAM 2 /* as core/node: control overtakes payload */
+#define LANE_OF_PROBES 1
+#define ASK_MIN_US MS(250)
+#define ASK_MAX_US SECONDS(10)
+#define ASK_WHEN_DOWN_US SECONDS(1)
+
+enum link_state mesh_end_state(const struct mesh_end *e)
+{
+	return e->session && e->link ? link_state(e->link) : LINK_DOWN;
+}
+
+/* ---- timers ---- */
+
+void mesh_arm(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+	uint64_t due = e->ask_us;
+
+	if (e->session)
+		due = min_u64(due,
+			      min_u64(link_deadline_us(e->link), stream_deadline_us(e->stream)));
+	due = max_u64(due, m->now_us + 1);
+	if (due >= e->armed_us && e->armed_us > m->now_us)
+		return; /* that one will look again */
+	e->armed_us = due;
+	if (due != NEVER_US)
+		mesh_push(m,
+			  (struct mesh_event){ .at_us = due, .type = MESH_END_TIMER, .what = end });
+}
+
+static void arm_host(struct mesh *m, size_t node)
+{
+	struct mesh_host *h = &m->hosts[node];
+	uint64_t due = max_u64(routes_deadline_us(h->routes), m->now_us + 1);
+
+	if (due >= h->armed_us && h->armed_us > m->now_us)
+		return;
+	h->armed_us = due;
+	if (due != NEVER_US)
+		mesh_push(m, (struct mesh_event){ .at_us = due,
+						  .type = MESH_HOST_TIMER,
+						  .what = (uint32_t)node });
+}
+
+/* ---- sending ---- */
+
+static void send_plain(struct mesh *m, uint32_t end, enum mesh_kind kind, unsigned lane,
+		       const uint8_t *bytes, size_t len)
+{
+	struct mesh_end *e = mesh_end(m, end);
+	struct mesh_datagram *d = mesh_datagram(kind, len);
+
+	memcpy(d->bytes, bytes, len);
+	d->session = e->session;
+	d->lane = (uint8_t)lane;
+	d->sequence = link_next_sequence(e->link, lane);
+	link_sent(e->link, len + MESH_OVERHEAD, false, m->now_us);
+	mesh_transmit(m, end, d, len + MESH_OVERHEAD);
+}
+
+static void send_probes(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+	uint8_t probe[LINK_PROBE_LEN];
+
+	while (e->session && link_next_probe(e->link, m->now_us, probe))
+		send_plain(m, end, MESH_PROBE, LANE_OF_PROBES, probe, sizeof(probe));
+}
+
+static void send_stream(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+	uint8_t packet[STREAM_PACKET_MAX];
+	size_t len;
+
+	while (e->session && stream_next_packet(e->stream, m->now_us, packet, &len))
+		send_plain(m, end, MESH_STREAM, LANE_OF_STREAM, packet, len);
+}
+
+/* ---- sessions ---- */
+
+static void send_for_session(struct mesh *m, uint32_t end, enum mesh_kind kind, uint64_t session)
+{
+	struct mesh_datagram *d = mesh_datagram(kind, 0);
+
+	d->session = session;
+	d->boot = m->hosts[mesh_owner(m, end)].boot;
+	mesh_transmit(m, end, d, 0);
+}
+
+static void ask(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+
+	if (!e->asked)
+		e->asked = m->next_session++;
+	e->asked_us = m->now_us;
+	e->ask_us = m->now_us + max_u64(e->backoff_us, ASK_MIN_US);
+	e->backoff_us = min_u64(max_u64(2 * e->backoff_us, 2 * ASK_MIN_US), ASK_MAX_US);
+	send_for_session(m, end, MESH_ASK, e->asked);
+}
+
+/* A session in which something is heard is well: its link only waits to come up again. */
+static void ask_if_needed(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+
+	if (e->session && m->now_us < e->heard_us + ASK_WHEN_DOWN_US)
+		e->ask_us = e->heard_us + ASK_WHEN_DOWN_US;
+	else
+		ask(m, end);
+}
+
+void mesh_end_begin(struct mesh *m, uint32_t end)
+{
+	mesh_end(m, end)->asked = 0;
+	mesh_end(m, end)->backoff_us = 0;
+	ask(m, end);
+	mesh_arm(m, end);
+}
+
+static void unroute(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+
+	if (!e->is_routed)
+		return;
+	e->is_routed = false;
+	routes_neighbour_down(m->hosts[mesh_owner(m, end)].routes, mesh_id(mesh_other(m, end)),
+			      m->now_us);
+}
+
+/* Keys of a new session: sequence numbers and streams begin anew. A neighbour that restarted has
+ * forgotten what it promised, so it goes down first. */
+static void begin_session(struct mesh *m, uint32_t end, uint64_t session, uint32_t peer_boot)
+{
+	struct mesh_end *e = mesh_end(m, end);
+	size_t node = mesh_owner(m, end);
+
+	if (e->peer_boot != peer_boot)
+		unroute(m, end);
+	if (!e->link && link_new(rng_next(&m->rng), m->now_us, &e->link) < 0)
+		abort();
+	link_keys_changed(e->link);
+	stream_free(e->stream);
+	if (stream_new(&e->stream) < 0)
+		abort();
+	e->session = session;
+	e->peer_boot = peer_boot;
+	e->asked = 0;
+	e->heard_us = m->now_us;
+	e->ask_us = link_state(e->link) == LINK_DOWN ? m->now_us + ASK_WHEN_DOWN_US : NEVER_US;
+	m->totals.sessions++;
+	if (e->is_routed)
+		routes_neighbour_resync(m->hosts[node].routes, mesh_id(mesh_other(m, end)),
+					m->now_us);
+	send_probes(m, end);
+}
+
+/* Both asked at once: the lower node's stands, and is repeated for one who has not heard it. */
+static void asked(struct mesh *m, uint32_t end, const struct mesh_datagram *d)
+{
+	struct mesh_end *e = mesh_end(m, end);
+
+	if (e->session != d->session && e->asked && mesh_owner(m, end) < mesh_other(m, end)) {
+		if (m->now_us > e->asked_us + ASK_MIN_US)
+			ask(m, end);
+		return;
+	}
+	if (e->session != d->session)
+		begin_session(m, end, d->session, d->boot);
+	send_for_session(m, end, MESH_ANSWER, d->session);
+}
+
+static void answered(struct mesh *m, uint32_t end, const struct mesh_datagram *d)
+{
+	if (mesh_end(m, end)->asked == d->session)
+		begin_session(m, end, d->session, d->boot);
+}
+
+/* Its stream is full: the neighbour does not take what it is told. */
+static void give_up(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+
+	e->session = 0;
+	unroute(m, end);
+	mesh_end_begin(m, end);
+}
+
+void mesh_end_forget(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+
+	link_free(e->link);
+	stream_free(e->stream);
+	*e = (struct mesh_end){ .ask_us = NEVER_US, .armed_us = NEVER_US };
+}
+
+/* ---- what changed ---- */
+
+void mesh_end_changed(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+	struct routes *routes = m->hosts[mesh_owner(m, end)].routes;
+
+	if (mesh_end_state(e) == LINK_DOWN) {
+		if (!e->is_routed)
+			return;
+		m->totals.link_downs++;
+		e->ask_us = m->now_us + ASK_WHEN_DOWN_US;
+		unroute(m, end);
+	} else if (!e->is_routed) {
+		e->is_routed = routes_neighbour_up(routes, mesh_id(mesh_other(m, end)),
+						   link_metric(e->link), m->now_us) == 0;
+		if (!e->asked)
+			e->ask_us = NEVER_US;
+		e->backoff_us = 0;
+	}
+}
+
+/* Records go out, changes are checked. */
+void mesh_pump(struct mesh *m, size_t node)
+{
+	struct mesh_host *h = &m->hosts[node];
+	struct route_action a;
+
+	while (h->routes && routes_next_action(h->routes, &a)) {
+		uint32_t end;
+
+		if (a.type == ROUTE_CHANGED) {
+			mesh_check_change(m, node, a.destination);
+			continue;
+		}
+		end = mesh_end_to(m, node, mesh_node(a.neighbour));
+		if (!mesh_end(m, end)->session)
+			continue;
+		if (h->liar)
+			mesh_lie(m, node, end, &a);
+		if (stream_push(mesh_end(m, end)->stream, (enum record_type)a.record_type,
+				SPAN(a.body, a.len), true, m->now_us) < 0) {
+			give_up(m, end);
+			continue;
+		}
+		send_stream(m, end);
+		mesh_arm(m, end);
+	}
+	if (h->routes)
+		arm_host(m, node);
+}
+
+/* ---- what comes ---- */
+
+static void stream_arrives(struct mesh *m, uint32_t end, const struct mesh_datagram *d)
+{
+	struct mesh_end *e = mesh_end(m, end);
+	size_t node = mesh_owner(m, end);
+	struct stream_record r;
+
+	(void)stream_input(e->stream, SPAN(d->bytes, d->len), m->now_us);
+	while (stream_next_record(e->stream, &r)) {
+		if (routes_input(m->hosts[node].routes, mesh_id(mesh_other(m, end)), r.type, r.body,
+				 m->now_us) == 0)
+			continue;
+		m->totals.refused++;
+		mesh_fail(m, "node %zu refused a record of node %u", node, mesh_other(m, end));
+	}
+	send_stream(m, end); /* acknowledgements */
+}
+
+static void sealed_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
+{
+	struct mesh_end *e = mesh_end(m, end);
+	size_t size = d->kind == MESH_DATA ? MESH_DATA_LEN : d->len + (size_t)MESH_OVERHEAD;
+
+	if (!e->session || d->session != e->session) {
+		mesh_copy_is_lost(m, d, mesh_owner(m, end), "lost: sealed for another session",
+				  MESH_NONE);
+		return;
+	}
+	e->heard_us = m->now_us;
+	(void)link_received(e->link, d->lane, d->sequence, size, d->kind == MESH_DATA, m->now_us);
+	if (d->kind == MESH_PROBE)
+		(void)link_probe_input(e->link, SPAN(d->bytes, d->len), m->now_us);
+	mesh_end_changed(m, end);
+	send_probes(m, end);
+	if (d->kind == MESH_STREAM)
+		stream_arrives(m, end, d);
+	if (d->kind == MESH_DATA)
+		mesh_packet_arrives(m, end, d);
+}
+
+void mesh_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
+{
+	size_t node = mesh_owner(m, end);
+
+	if (!m->hosts[node].routes || m->links[end / 2].is_cut) {
+		mesh_copy_is_lost(m, d, node, "lost: the link or the node died meanwhile",
+				  MESH_NONE);
+		return;
+	}
+	switch ((enum mesh_kind)d->kind) {
+	case MESH_ASK:
+		asked(m, end, d);
+		break;
+	case MESH_ANSWER:
+		answered(m, end, d);
+		break;
+	case MESH_PROBE:
+	case MESH_STREAM:
+	case MESH_DATA:
+		sealed_arrives(m, end, d);
+		break;
+	}
+	mesh_pump(m, node);
+	mesh_arm(m, end);
+}
+
+void mesh_end_timer(struct mesh *m, uint32_t end)
+{
+	struct mesh_end *e = mesh_end(m, end);
+	size_t node = mesh_owner(m, end);
+	struct link_quality q;
+
+	if (!m->hosts[node].routes)
+		return;
+	if (m->now_us >= e->ask_us)
+		ask_if_needed(m, end);
+	if (e->session) {
+		(void)link_tick(e->link, m->now_us);
+		mesh_end_changed(m, end);
+		send_probes(m, end);
+		if (e->is_routed && link_metric_should_announce(e->link, m->now_us))
+			routes_neighbour_metric(m->hosts[node].routes, mesh_id(mesh_other(m, end)),
+						link_metric(e->link), m->now_us);
+		link_quality(e->link, m->now_us, &q);
+		if (q.rtt_us)
+			stream_set_rtt(e->stream, q.rtt_us);
+		send_stream(m, end);
+	}
+	mesh_pump(m, node);
+	mesh_arm(m, end);
+}
+
+void mesh_host_timer(struct mesh *m, size_t node)
+{
+	if (!m->hosts[node].routes)
+		return;
+	routes_tick(m->hosts[node].routes, m->now_us);
+	mesh_pump(m, node);
+}

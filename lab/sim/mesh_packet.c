@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The packet path of the mesh: which neighbour next, as core/node asks core/forward, and what
+ * became of each packet. */
+#include <stdlib.h>
+
+#include "core/forward/forward.h"
+#include "sim/mesh_world.h"
+
+static struct mesh_flight *flight_of(const struct mesh_datagram *d)
+{
+	return (struct mesh_flight *)(uintptr_t)d->bytes;
+}
+
+static bool is_present(const struct mesh *m, const struct mesh_flight *f)
+{
+	return f->generation == m->generation && f->packet < m->n_packets;
+}
+
+/* ---- what is remembered ---- */
+
+static void step(struct mesh *m, const struct mesh_flight *f, size_t node, const char *what,
+		 size_t next, uint32_t metric)
+{
+	if (!is_present(m, f) || !m->packets[f->packet].is_traced)
+		return;
+	if (m->n_steps == m->steps_size) {
+		m->steps_size = m->steps_size ? 2 * m->steps_size : 256;
+		m->steps = realloc(m->steps, m->steps_size * sizeof(*m->steps));
+		if (!m->steps)
+			abort();
+	}
+	m->steps[m->n_steps++] = (struct mesh_step){ .at_us = m->now_us,
+						     .packet = f->packet,
+						     .node = node,
+						     .what = what,
+						     .next = next,
+						     .metric = metric };
+}
+
+bool mesh_next_step(const struct mesh *m, size_t *cursor, struct mesh_step *ret)
+{
+	if (*cursor >= m->n_steps)
+		return false;
+	*ret = m->steps[(*cursor)++];
+	return true;
+}
+
+static void copy_ends(struct mesh *m, const struct mesh_flight *f)
+{
+	if (is_present(m, f))
+		m->packets[f->packet].n_copies--;
+}
+
+void mesh_copy_is_lost(struct mesh *m, const struct mesh_datagram *d, size_t node, const char *why,
+		       size_t next)
+{
+	const struct mesh_flight *f;
+
+	if (d->kind != MESH_DATA)
+		return;
+	f = flight_of(d);
+	step(m, f, node, why, next, ROUTE_METRIC_INFINITY);
+	copy_ends(m, f);
+}
+
+/* ---- which way ---- */
+
+struct asker {
+	const struct mesh *m;
+	size_t node;
+};
+
+static enum link_state state_to(void *arg, uint64_t neighbour)
+{
+	const struct asker *a = arg;
+	uint32_t end = mesh_end_to(a->m, a->node, mesh_node(neighbour));
+
+	return end == MESH_NO_END ? LINK_DOWN : mesh_end_state(&a->m->links[end / 2].ends[end % 2]);
+}
+
+/* Alternates are looked for only where the next hop is not there, as in core/node. */
+static struct forward_plan plan_of(struct mesh *m, size_t node, size_t to, uint64_t from,
+				   struct route *ret)
+{
+	const struct routes *routes = m->hosts[node].routes;
+	struct asker a = { m, node };
+
+	*ret = (struct route){ .metric = ROUTE_METRIC_INFINITY };
+	ret->next_hop = routes_next_hop(routes, mesh_id(to));
+	if (ret->next_hop && ret->next_hop != from && state_to(&a, ret->next_hop) == LINK_UP)
+		return (struct forward_plan){ .next = ret->next_hop };
+	if (!routes_lookup(routes, mesh_id(to), ret))
+		return (struct forward_plan){ 0 };
+	return forward_next(ret, from, state_to, &a);
+}
+
+static void send_copy(struct mesh *m, size_t node, const struct mesh_flight *f, uint64_t next,
+		      const char *what, uint32_t metric)
+{
+	uint32_t end = mesh_end_to(m, node, mesh_node(next));
+	struct mesh_end *e = mesh_end(m, end);
+	struct mesh_datagram *d = mesh_datagram(MESH_DATA, sizeof(*f));
+
+	memcpy(d->bytes, f, sizeof(*f));
+	d->session = e->session;
+	d->sequence = link_next_sequence(e->link, 0);
+	if (is_present(m, f))
+		m->packets[f->packet].n_copies++;
+	step(m, f, node, what, mesh_node(next), metric);
+	link_sent(e->link, MESH_DATA_LEN, true, m->now_us);
+	mesh_transmit(m, end, d, MESH_DATA_LEN);
+	mesh_arm(m, end);
+}
+
+static const char *reason(const struct forward_plan *plan, const struct route *route, uint64_t from)
+{
+	if (plan->duplicate)
+		return "to the next hop, which is suspect";
+	if (plan->next == route->next_hop)
+		return "to the next hop";
+	if (!route->next_hop)
+		return "to an alternate: there is no route";
+	if (route->next_hop == from)
+		return "to an alternate: it came from the next hop";
+	return "to an alternate: the link to the next hop is down";
+}
+
+static void route_on(struct mesh *m, size_t node, struct mesh_flight *f, uint64_t from)
+{
+	struct route route;
+	struct forward_plan plan = plan_of(m, node, f->to, from, &route);
+
+	if (!plan.next) {
+		step(m, f, node, "lost: there is no way on", MESH_NONE, ROUTE_METRIC_INFINITY);
+		return;
+	}
+	send_copy(m, node, f, plan.next, reason(&plan, &route, from), route.metric);
+	if (plan.duplicate && !f->is_duplicate) {
+		f->is_duplicate = true;
+		send_copy(m, node, f, plan.duplicate, "a copy to an alternate", route.metric);
+	}
+}
+
+/* ---- the verbs ---- */
+
+static void delivered(struct mesh *m, const struct mesh_flight *f, size_t node)
+{
+	struct mesh_packet *p;
+
+	if (!is_present(m, f))
+		return;
+	p = &m->packets[f->packet];
+	step(m, f, node, p->delivered_us ? "delivered: a copy of what was" : "delivered", MESH_NONE,
+	     0);
+	if (p->delivered_us)
+		return;
+	p->delivered_us = m->now_us;
+	m->totals.delivered++;
+}
+
+/* A deflected packet may come back; one that is not has been led in a circle. */
+static void visit(struct mesh *m, struct mesh_flight *f, size_t node)
+{
+	bool has_liar = false;
+	bool was_here = false;
+
+	for (unsigned i = 0; i < f->n_visited; i++) {
+		const struct mesh_liar *liar = m->hosts[f->visited[i]].liar;
+
+		was_here |= f->visited[i] == node;
+		has_liar |= liar && liar->how & MESH_LIAR_METRIC;
+	}
+	f->visited[f->n_visited++] = (uint16_t)node;
+	if (!was_here || f->is_deflected)
+		return;
+	step(m, f, node, "it was here before: a loop", MESH_NONE, ROUTE_METRIC_INFINITY);
+	m->totals.liar_loops += has_liar;
+	m->totals.loops += !has_liar;
+	if (!has_liar)
+		mesh_fail(m, "a packet to node %u came to node %zu twice", f->to, node);
+}
+
+void mesh_packet_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
+{
+	struct mesh_flight *f = flight_of(d);
+	size_t node = mesh_owner(m, end);
+	const struct mesh_liar *liar = m->hosts[node].liar;
+
+	visit(m, f, node);
+	if (node == f->to) {
+		delivered(m, f, node);
+	} else if (liar && liar->how & MESH_LIAR_DROPS) {
+		step(m, f, node, "lost: the liar drops it", MESH_NONE, ROUTE_METRIC_INFINITY);
+	} else if (--f->ttl == 0) {
+		m->totals.ttl_ended++;
+		step(m, f, node, "lost: its TTL ended", MESH_NONE, ROUTE_METRIC_INFINITY);
+	} else {
+		route_on(m, node, f, mesh_id(mesh_other(m, end)));
+	}
+	copy_ends(m, f);
+}
+
+static size_t add_packet(struct mesh *m, size_t from, size_t to, bool is_traced)
+{
+	if (m->n_packets == m->packets_size) {
+		m->packets_size = m->packets_size ? 2 * m->packets_size : 1024;
+		m->packets = realloc(m->packets, m->packets_size * sizeof(*m->packets));
+		if (!m->packets)
+			abort();
+	}
+	m->packets[m->n_packets] = (struct mesh_packet){ .from = (uint32_t)from,
+							 .to = (uint32_t)to,
+							 .sent_us = m->now_us,
+							 .is_traced = is_traced };
+	return m->n_packets++;
+}
+
+static size_t send_packet(struct mesh *m, size_t from, size_t to, bool is_traced)
+{
+	struct mesh_flight f = { .generation = m->generation,
+				 .to = (uint32_t)to,
+				 .ttl = HOP_TTL_MAX };
+
+	f.packet = (uint32_t)add_packet(m, from, to, is_traced);
+	m->totals.sent++;
+	f.visited[f.n_visited++] = (uint16_t)from;
+	if (m->hosts[from].routes)
+		route_on(m, from, &f, 0);
+	return f.packet;
+}
+
+size_t mesh_send(struct mesh *m, size_t from, size_t to)
+{
+	return send_packet(m, from, to, false);
+}
+
+size_t mesh_send_traced(struct mesh *m, size_t from, size_t to)
+{
+	return send_packet(m, from, to, true);
+}
+
+enum mesh_fate mesh_fate(const struct mesh *m, size_t packet)
+{
+	const struct mesh_packet *p = &m->packets[packet];
+
+	if (p->delivered_us)
+		return MESH_DELIVERED;
+	return p->n_copies > 0 ? MESH_UNDER_WAY : MESH_LOST;
+}
+
+uint64_t mesh_sent_us(const struct mesh *m, size_t packet)
+{
+	return m->packets[packet].sent_us;
+}
+
+uint64_t mesh_delivery_us(const struct mesh *m, size_t packet)
+{
+	const struct mesh_packet *p = &m->packets[packet];
+
+	return p->delivered_us ? p->delivered_us - p->sent_us : 0;
+}
+
+void mesh_forget_packets(struct mesh *m)
+{
+	m->generation++;
+	m->n_packets = 0;
+	m->n_steps = 0;
+}
