@@ -127,6 +127,10 @@ static bool option(int o, const char *arg, struct sim_options *ret)
 	case 'L':
 		ok = liar_of(arg, &ret->mesh.liar);
 		break;
+	case 'e':
+		ok = number(arg, 1000000, &n) && n > 0;
+		ret->mesh.check_every = (unsigned)n;
+		break;
 	case 'm':
 		ok = number(arg, 1UL << 30, &ret->memory_mb);
 		break;
@@ -178,6 +182,7 @@ static bool parse(int argc, char **argv, struct sim_options *ret)
 					       { "carrier", no_argument, NULL, 'C' },
 					       { "duration", required_argument, NULL, 'd' },
 					       { "liar", required_argument, NULL, 'L' },
+					       { "check-every", required_argument, NULL, 'e' },
 					       { "memory", required_argument, NULL, 'm' },
 					       { "trace", no_argument, NULL, 'T' },
 					       { "svg", required_argument, NULL, 'v' },

@@ -71,6 +71,7 @@ static json_t *broken_json(const struct mesh_totals *t)
 	json_t *o = json_object();
 
 	set_count(o, "packet_loops", t->loops);
+	set_count(o, "packet_loops_without_alternates", t->plain_loops);
 	set_count(o, "next_hop_circles", t->route_loops);
 	set_count(o, "feasibility", t->infeasible);
 	set_count(o, "refused_records", t->refused);
@@ -223,12 +224,13 @@ static void print_run(const struct mesh_summary *s, unsigned long seed, struct m
 		     "a node\n",
 		     r->sampled, ms(r->cold_99_us), ms(r->cold_all_us), r->cold_bytes_node / 1e3);
 	print_scenario(s->options->mesh.scenario, r);
-	(void)printf(
-		"  packet loops %llu, circles of next hops %llu, feasibility %llu, refused %llu "
-		"(%llu of %llu route changes checked)\n",
-		(unsigned long long)t->loops, (unsigned long long)t->route_loops,
-		(unsigned long long)t->infeasible, (unsigned long long)t->refused,
-		(unsigned long long)t->checks, (unsigned long long)t->route_changes);
+	(void)printf("  packet loops %llu (%llu without an alternate), circles of next hops %llu, "
+		     "feasibility %llu, refused %llu "
+		     "(%llu of %llu route changes checked)\n",
+		     (unsigned long long)t->loops, (unsigned long long)t->plain_loops,
+		     (unsigned long long)t->route_loops, (unsigned long long)t->infeasible,
+		     (unsigned long long)t->refused, (unsigned long long)t->checks,
+		     (unsigned long long)t->route_changes);
 	if (t->liar_loops)
 		(void)printf("  loops with a liar in them: %llu\n",
 			     (unsigned long long)t->liar_loops);

@@ -114,6 +114,7 @@ struct mesh_totals {
 	uint64_t lost, queue_drops;
 	uint64_t sent, delivered; /* packets of mesh_send() */
 	uint64_t loops;		  /* undeflected packets that came to a node twice */
+	uint64_t plain_loops;	  /* of those, the ones that no alternate took on */
 	uint64_t ttl_ended;
 	uint64_t route_changes, checks; /* walked after a change */
 	uint64_t route_loops;		/* next hops that form a circle, at one instant */

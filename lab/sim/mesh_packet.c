@@ -134,9 +134,11 @@ static void route_on(struct mesh *m, size_t node, struct mesh_flight *f, uint64_
 		step(m, f, node, "lost: there is no way on", MESH_NONE, ROUTE_METRIC_INFINITY);
 		return;
 	}
+	f->was_repaired |= plan.next != route.next_hop;
 	send_copy(m, node, f, plan.next, reason(&plan, &route, from), route.metric);
 	if (plan.duplicate && !f->is_duplicate) {
 		f->is_duplicate = true;
+		f->was_repaired = true;
 		send_copy(m, node, f, plan.duplicate, "a copy to an alternate", route.metric);
 	}
 }
@@ -176,6 +178,7 @@ static void visit(struct mesh *m, struct mesh_flight *f, size_t node)
 	step(m, f, node, "it was here before: a loop", MESH_NONE, ROUTE_METRIC_INFINITY);
 	m->totals.liar_loops += has_liar;
 	m->totals.loops += !has_liar;
+	m->totals.plain_loops += !has_liar && !f->was_repaired;
 	if (!has_liar)
 		mesh_fail(m, "a packet to node %u came to node %zu twice", f->to, node);
 }

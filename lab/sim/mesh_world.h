@@ -40,6 +40,7 @@ struct mesh_flight {
 	uint8_t ttl;
 	bool is_duplicate;
 	bool is_deflected;
+	bool was_repaired; /* an alternate took it on, somewhere */
 	uint16_t n_visited;
 	uint16_t visited[HOP_TTL_MAX + 1];
 };
