@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The packet path of the mesh: which neighbour next, as core/node asks core/forward, and what
  * became of each packet. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/forward/forward.h"
@@ -160,6 +161,16 @@ static void delivered(struct mesh *m, const struct mesh_flight *f, size_t node)
 	m->totals.delivered++;
 }
 
+static void tell_loop(struct mesh *m, const struct mesh_flight *f, size_t node)
+{
+	char way[100] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; i < f->n_visited && len + 8 < sizeof(way); i++)
+		len += (size_t)snprintf(way + len, sizeof(way) - len, " %u", f->visited[i]);
+	mesh_fail(m, "a packet to node %u came to node %zu twice:%s", f->to, node, way);
+}
+
 /* A deflected packet may come back; one that is not has been led in a circle. */
 static void visit(struct mesh *m, struct mesh_flight *f, size_t node)
 {
@@ -180,7 +191,7 @@ static void visit(struct mesh *m, struct mesh_flight *f, size_t node)
 	m->totals.loops += !has_liar;
 	m->totals.plain_loops += !has_liar && !f->was_repaired;
 	if (!has_liar)
-		mesh_fail(m, "a packet to node %u came to node %zu twice", f->to, node);
+		tell_loop(m, f, node);
 }
 
 void mesh_packet_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
