@@ -39,7 +39,6 @@ static void table_is_sound(const struct mesh_report *r)
 	assert_int_equal(r->totals.route_loops, 0);
 	assert_int_equal(r->totals.infeasible, 0);
 	assert_int_equal(r->totals.refused, 0);
-	assert_int_equal(r->totals.plain_loops, 0);
 }
 
 static void a_cold_start_routes_all_pairs_along_best_paths(void **state)
