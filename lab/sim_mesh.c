@@ -159,6 +159,7 @@ static json_t *run_json(const struct mesh_summary *s, unsigned long seed, struct
 	set_count(o, "virtual_us", r->virtual_us);
 	set_count(o, "memory_bytes", r->memory_peak);
 	set_real(o, "wall_s", r->wall_s);
+	set_real(o, "cpu_s", r->cpu_s);
 	if (r->packet_trace)
 		(void)json_object_set_new(o, "packet_trace", json_string(r->packet_trace));
 	return o;
@@ -234,9 +235,11 @@ static void print_run(const struct mesh_summary *s, unsigned long seed, struct m
 	if (t->liar_loops)
 		(void)printf("  loops with a liar in them: %llu\n",
 			     (unsigned long long)t->liar_loops);
-	(void)printf("  %.1f s of virtual time, %llu events, %.1f s, %llu MB, trace %016llx\n",
+	(void)printf("  %.1f s of virtual time, %llu events, %.1f s (%.1f of processor), %llu MB, "
+		     "trace %016llx\n",
 		     (double)r->virtual_us / 1e6, (unsigned long long)t->events, r->wall_s,
-		     (unsigned long long)(r->memory_peak >> 20), (unsigned long long)r->trace);
+		     r->cpu_s, (unsigned long long)(r->memory_peak >> 20),
+		     (unsigned long long)r->trace);
 	if (r->packet_trace)
 		(void)printf("%s", r->packet_trace);
 	(void)fflush(stdout);

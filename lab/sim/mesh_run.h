@@ -76,7 +76,7 @@ struct mesh_report {
 	struct mesh_totals totals;
 	uint64_t virtual_us, trace;
 	uint64_t memory_peak; /* bytes of the process, at the end of the run */
-	double wall_s;
+	double wall_s, cpu_s;
 	struct mesh_picture picture;
 	char *packet_trace; /* text; NULL for none */
 };
