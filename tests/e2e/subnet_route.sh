@@ -66,6 +66,14 @@ on a ip route get 172.20.0.1 2>&1 | grep -q "dev x0" && fail "a route that nobod
 
 within 5 on a ping -c 1 -W 1 192.168.7.9 || fail "the host is not reached by IPv4: $(x a status) $(x b status)"
 within 5 on a ping -c 1 -W 1 2001:db8:0:2::2 || fail "the host is not reached by IPv6"
+# the host begins: the guard lets it, and the node knows its network
+on h ip route add 10.86.0.0/16 via 192.168.7.1
+on h ip -6 route add "$(x b status --json | json_value address | cut -d: -f1-3)::/48" via 2001:db8:0:2::1
+within 5 on h ping -c 1 -W 1 "$a4" || fail "the host does not reach a by IPv4: $(x b status)"
+a6=$(x a status --json | json_value address)
+within 5 on h ping -c 1 -W 1 "$a6" || fail "the host does not reach a by IPv6: $(x b status)"
+on h ping -c 1 -W 1 "$(x b status --json | json_value address)" >/dev/null &&
+	fail "the host reaches b's own address inside, past the mesh"
 # bulk, from the host to the node: what goes in at b's other interface comes in super-packets
 "$TOOL" pattern 4000000 >"$WORK/file"
 port=4000

@@ -219,7 +219,15 @@ static int table_name(const char *prefix, const char *tun_name, char ret[TABLE_S
 }
 
 /* The same guard for the IPv4 addresses inside. */
-static void ipv4_rules(const struct nft_guard *guard, char *ret, size_t size)
+/* Which of the packets for addresses inside that come from elsewhere are refused: those for this
+ * machine's own. Others are on their way from a network behind it, where it forwards at all, and
+ * the node looks whether it offers the one they say they are from. */
+static const char *local_destination(bool is_by_fib)
+{
+	return is_by_fib ? "fib daddr type local " : "";
+}
+
+static void ipv4_rules(const struct nft_guard *guard, bool is_by_fib, char *ret, size_t size)
 {
 	char ip[INET_ADDRSTRLEN];
 	unsigned len = guard->ipv4.len - 96;
@@ -230,8 +238,8 @@ static void ipv4_rules(const struct nft_guard *guard, char *ret, size_t size)
 	(void)inet_ntop(AF_INET, guard->ipv4.ip + 12, ip, sizeof(ip));
 	(void)snprintf(ret, size,
 		       "    ip saddr %s/%u counter name forged_source drop\n"
-		       "    ip daddr %s/%u counter name forged_destination drop\n",
-		       ip, len, ip, len);
+		       "    ip daddr %s/%u %scounter name forged_destination drop\n",
+		       ip, len, ip, len, local_destination(is_by_fib));
 }
 
 /* On lo, where the kernel can tell whose an address is. */
@@ -273,7 +281,7 @@ static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY
 		return r;
 	(void)inet_ntop(AF_INET6, guard->overlay.ip, ip, sizeof(ip));
 	foreign_source(guard, is_by_fib, foreign, sizeof(foreign));
-	ipv4_rules(guard, ipv4, sizeof(ipv4));
+	ipv4_rules(guard, is_by_fib, ipv4, sizeof(ipv4));
 	ipv4_lo_rule(guard, is_by_fib, ipv4_lo, sizeof(ipv4_lo));
 	/* "add" before "delete" makes the delete succeed where there was no table. Priority raw
 	 * (-300) comes before connection tracking and before any other table's accept matters. On
@@ -291,12 +299,12 @@ static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY
 		       "%s"
 		       "    iifname { \"%s\", \"lo\" } accept\n"
 		       "    ip6 saddr %s/%u counter name forged_source drop\n"
-		       "    ip6 daddr %s/%u counter name forged_destination drop\n"
+		       "    ip6 daddr %s/%u %scounter name forged_destination drop\n"
 		       "%s"
 		       "  }\n"
 		       "}\n",
 		       table, table, table, ip, len, foreign, ipv4_lo, guard->tun_name, ip, len, ip,
-		       len, ipv4);
+		       len, local_destination(is_by_fib), ipv4);
 	r = run_script(script, why);
 	if (r == -ENOENT && find_nft()) /* the table itself cannot be missing */
 		return fail(-EPROTONOSUPPORT, "this kernel lacks a part of it (nft_fib_inet)", why);

@@ -228,6 +228,8 @@ static void forged_ipv4_addresses_are_dropped_and_counted(void **state)
 	struct net *net = *state;
 	static const uint8_t mine[4] = { 10, 86, 0, 1 }, others[4] = { 10, 86, 0, 2 };
 	static const uint8_t outside[4] = { 192, 0, 2, 1 };
+	const struct netlink_prefix own_ipv4 = { .ip = { [10] = 0xff, [11] = 0xff, 10, 86, 0, 1 },
+						 .len = 128 };
 	struct nft_guard guard = {
 		.overlay = overlay,
 		.has_ipv4 = true,
@@ -249,6 +251,7 @@ static void forged_ipv4_addresses_are_dropped_and_counted(void **state)
 	assert_int_equal(netlink_link(net->netlink, "eth9", &l), 0);
 	assert_int_equal(netlink_link_set_up(net->netlink, l.index, true), 0);
 	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own_ipv4), 0);
 	assert_int_equal(nft_apply(&guard, why), 0);
 	assert_int_equal(nft_remove(guard.tun_name, why), 0);
 	(void)snprintf(guard.tun_name, sizeof(guard.tun_name), "x0");
@@ -257,6 +260,8 @@ static void forged_ipv4_addresses_are_dropped_and_counted(void **state)
 	assert_int_equal(tun_write(underlay, SPAN(bytes, ipv4_packet(bytes, others, mine))), 0);
 	assert_int_equal(tun_write(underlay, SPAN(bytes, ipv4_packet(bytes, others, outside))), 0);
 	assert_int_equal(tun_write(underlay, SPAN(bytes, ipv4_packet(bytes, outside, mine))), 0);
+	/* from a network behind this node, perhaps: the node looks */
+	assert_int_equal(tun_write(underlay, SPAN(bytes, ipv4_packet(bytes, outside, others))), 0);
 	assert_int_equal(nft_read("x0", &counters, why), 0);
 	assert_int_equal(counters.source_packets, 2);
 	assert_int_equal(counters.destination_packets, 1);
