@@ -162,8 +162,8 @@ int cli_call(struct cli *c, const char *verb, json_t *args, json_t **ret);
 /* The exit status that belongs to the code of an error of the daemon. */
 int cli_exit_of_code(const char *code);
 /* The same without a word, for those who only want to know whether it runs: 0 and the answer to
- * `status`, or a negative errno. */
-int cli_probe(const char *socket, int timeout_ms, json_t **ret);
+ * `status`, or a negative errno. In brief it comes sooner, without what the guard has counted. */
+int cli_probe(const char *socket, int timeout_ms, bool is_brief, json_t **ret);
 /* Sends `stop` and waits until nobody listens any more. 0, -ETIMEDOUT, -EACCES, -ENOENT (it did
  * not run). */
 int cli_stop_daemon(struct cli *c, const char *socket);

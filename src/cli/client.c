@@ -299,7 +299,7 @@ int cli_call(struct cli *c, const char *verb, json_t *args, json_t **ret)
 	return r;
 }
 
-int cli_probe(const char *socket, int timeout_ms, json_t **ret)
+int cli_probe(const char *socket, int timeout_ms, bool is_brief, json_t **ret)
 {
 	CLEANUP(control_client_freep) struct control_client *client = NULL;
 	struct control_response response = { 0 };
@@ -307,7 +307,8 @@ int cli_probe(const char *socket, int timeout_ms, json_t **ret)
 	int r = control_client_open(socket, &client, why);
 
 	if (r == 0)
-		r = control_client_request(client, "status", NULL);
+		r = control_client_request(client, "status",
+					   json_pack("{s:b}", "is_brief", (int)is_brief));
 	if (r == 0)
 		r = control_client_next(client, timeout_ms, &response);
 	if (r < 0)

@@ -389,7 +389,7 @@ static void check_features(struct doctor *d)
 
 static void check_daemon(struct doctor *d)
 {
-	int r = cli_probe(d->config->socket, PROBE_MS, &d->status);
+	int r = cli_probe(d->config->socket, PROBE_MS, false, &d->status);
 
 	if (r == 0)
 		tell(d, HEALTH_OK, "daemon", "", "answers (process %lld, %lld restarts)",

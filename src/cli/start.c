@@ -17,6 +17,8 @@
 #include "shell/loop/loop.h"
 
 #define START_MS 10000
+#define POLL_FAST_MS 2 /* a daemon answers after tens of milliseconds, */
+#define POLL_FAST 100  /* and if it has not by now there is no hurry */
 #define POLL_MS 20
 #define PROBE_MS 500
 #define LOG_TAIL_LINES 8
@@ -177,9 +179,9 @@ static void tail(int log_fd, off_t start, char ret[LOG_TAIL_SIZE])
 	memmove(ret, at, strlen(at) + 1);
 }
 
-static void nap(void)
+static void nap(int ms)
 {
-	const struct timespec t = { .tv_nsec = POLL_MS * 1000000L };
+	const struct timespec t = { .tv_nsec = ms * 1000000L };
 
 	(void)nanosleep(&t, NULL);
 }
@@ -191,14 +193,14 @@ static int wait_for_answer(struct cli *c, const struct config *config, pid_t pid
 	struct cli_patience patience = { 0 };
 	int r = -ETIMEDOUT;
 
-	while (loop_now_us() < end_us) {
-		r = cli_probe(config->socket, PROBE_MS, ret);
+	for (unsigned tries = 0; loop_now_us() < end_us; tries++) {
+		r = cli_probe(config->socket, PROBE_MS, true, ret);
 		if (r == 0 || r == -EACCES)
 			return r;
 		if (pid > 0 && waitpid(pid, NULL, WNOHANG) == pid)
 			return -ECHILD;
 		cli_patience(c, &patience, "waiting for the daemon to answer ...");
-		nap();
+		nap(tries < POLL_FAST ? POLL_FAST_MS : POLL_MS);
 	}
 	return -ETIMEDOUT;
 }
@@ -278,7 +280,7 @@ int start_daemon(struct cli *c, const struct config *config, const char *before,
 	int r;
 
 	*ret = (struct start_report){ 0 };
-	r = cli_probe(config->socket, PROBE_MS, &ret->status);
+	r = cli_probe(config->socket, PROBE_MS, true, &ret->status);
 	if (r == 0) {
 		ret->was_running = true;
 		return 0;

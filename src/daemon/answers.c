@@ -242,7 +242,7 @@ static json_t *crypto(void)
 	return j;
 }
 
-static json_t *guard(const struct daemon *d)
+static json_t *guard_asked(const struct daemon *d)
 {
 	char why[KEEPER_WHY_SIZE];
 	struct nft_counters c;
@@ -267,7 +267,18 @@ static json_t *listening(const struct daemon *d)
 	return list;
 }
 
-static json_t *status(const struct daemon *d)
+/* Nobody is asked, and nothing waited for. */
+static json_t *guard_in_brief(const struct daemon *d)
+{
+	bool is_on = false;
+
+	for (size_t i = 0; i < d->n_features; i++)
+		if (strcmp(d->features[i].name, "guard") == 0)
+			is_on = d->features[i].is_on;
+	return json_pack("{s:b}", "is_on", (int)is_on);
+}
+
+static json_t *status(const struct daemon *d, json_t *guard)
 {
 	uint64_t now_us = loop_now_us();
 	struct node_peer_view v;
@@ -303,7 +314,7 @@ static json_t *status(const struct daemon *d)
 	set(j, "crypto", crypto());
 	set(j, "names", names_status(d));
 	set(j, "features", features(d));
-	set(j, "guard", guard(d));
+	set(j, "guard", guard);
 	set(j, "counters", counters(d));
 	return j;
 }
@@ -679,10 +690,24 @@ static const struct {
 	const char *verb;
 	json_t *(*view)(const struct daemon *d);
 } views[] = {
-	{ "status", status },	   { "peers", peers },	    { "routes", routes },
-	{ "svid", svid },	   { "node.list", issued }, { "routes.offered", networks_offered },
+	{ "peers", peers },
+	{ "routes", routes },
+	{ "svid", svid },
+	{ "node.list", issued },
+	{ "routes.offered", networks_offered },
 	{ "exit", networks_exit },
 };
+
+/* In brief it is for whoever waits for the daemon to answer: what the kernel's guard has counted
+ * takes as long to read as a daemon to start. */
+static void tell_status(struct daemon *d, uint64_t request, const json_t *args)
+{
+	bool is_brief = json_is_true(json_object_get(args, "is_brief"));
+	json_t *guard = is_brief ? guard_in_brief(d) : guard_asked(d);
+
+	daemon_check_guard(d); /* the keeper may have waited for it to be applied */
+	(void)control_result(d->control, request, status(d, guard));
+}
 
 void answers_request(void *arg, uint64_t request, const char *verb, const json_t *args,
 		     const struct control_caller *caller)
@@ -705,7 +730,9 @@ void answers_request(void *arg, uint64_t request, const char *verb, const json_t
 		(void)control_result(d->control, request, views[i].view(d));
 		return;
 	}
-	if (strcmp(verb, "ping") == 0)
+	if (strcmp(verb, "status") == 0)
+		tell_status(d, request, args);
+	else if (strcmp(verb, "ping") == 0)
 		pings_begin(d, request, args, false);
 	else if (strcmp(verb, "trace") == 0)
 		pings_begin(d, request, args, true);

@@ -118,11 +118,29 @@ static void on_beat(void *arg, uint64_t now_us)
 	loop_timer_arm(d->beat_timer, now_us + MS(KEEPER_HEARTBEAT_MS));
 }
 
+/* Without nft_fib_inet it takes the tunnel's address, which there was none of when it began. */
+void daemon_check_guard(struct daemon *d)
+{
+	char why[KEEPER_WHY_SIZE];
+	int r = keeper_guard_end(d->keeper, why);
+
+	if (r == -EAGAIN)
+		return;
+	if (r == -EPIPE) {
+		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
+		return;
+	}
+	if (r == -EPROTONOSUPPORT)
+		r = keeper_guard_apply(d->keeper, why);
+	daemon_feature(d, "guard", r == 0, why);
+}
+
 static void on_clock(void *arg, uint64_t now_us)
 {
 	struct daemon *d = arg;
 
 	node_clock(d->node, now_us, daemon_unix_ms(d));
+	daemon_check_guard(d);
 	packets_check_tunnel(d);
 	networks_retry(d);
 	names_tick(d);
@@ -142,7 +160,7 @@ static void on_keeper(void *arg, unsigned events, uint64_t now_us)
 {
 	(void)events;
 	(void)now_us;
-	daemon_stop(arg, KEEPER_EXIT_DONE);
+	daemon_check_guard(arg);
 }
 
 static void on_control(void *arg, unsigned events, uint64_t now_us)
@@ -247,9 +265,15 @@ static void on_resolved(void *arg, int result, const struct endpoint *found, siz
 static void resolve(struct resolving *r)
 {
 	struct daemon *d = r->daemon;
-	int e = loop_resolve(d->loop, d->options->config->peers[r->peer].endpoint,
-			     CONFIG_PORT_DEFAULT, on_resolved, r);
+	const char *text = d->options->config->peers[r->peer].endpoint;
+	struct endpoint literal;
+	int e;
 
+	if (endpoint_parse(text, CONFIG_PORT_DEFAULT, &literal) == 0) {
+		on_resolved(r, 0, &literal, 1);
+		return;
+	}
+	e = loop_resolve(d->loop, text, CONFIG_PORT_DEFAULT, on_resolved, r);
 	if (e < 0)
 		on_resolved(r, e, NULL, 0);
 }
@@ -321,11 +345,20 @@ void daemon_open_tunnel(struct daemon *d)
 		tun_free(d->tun);
 		d->tun = NULL;
 	}
-	if (r < 0)
-		return;
-	r = keeper_guard_apply(d->keeper, why);
-	daemon_feature(d, "guard", r == 0, why);
-	networks_tunnel_opened(d);
+	if (r == 0)
+		networks_tunnel_opened(d);
+}
+
+/* The loop, and on its work queue the first thing that takes time. */
+static int begin_epoch(struct daemon *d)
+{
+	struct store_error e;
+
+	if (store_next_boot_epoch(d->store, daemon_unix_ms(d) / 1000, &d->boot_epoch, &e) < 0)
+		return daemon_fatal(d, "cannot_open_state", e.text);
+	if (loop_new(&d->loop) < 0 || disk_begin_epoch(d, d->boot_epoch) < 0)
+		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
+	return 0;
 }
 
 #define REALTIME_PRIORITY 1 /* before all that has none, after all others that have one */
@@ -376,14 +409,14 @@ static uint8_t aead_offer(const struct config *c)
 #endif
 }
 
-static void fill_identity(const struct daemon *d, uint64_t boot_epoch, struct hs_identity *ret)
+static void fill_identity(const struct daemon *d, struct hs_identity *ret)
 {
 	*ret = (struct hs_identity){
 		.chain = d->member->is.chain,
 		.n_chain = d->member->is.n_chain,
 		.key = d->member->key,
 		.node_id = d->member->node_id,
-		.boot_epoch = boot_epoch,
+		.boot_epoch = d->boot_epoch,
 		.not_after_s = d->member->not_after_s,
 	};
 	memcpy(ret->spiffe_id, d->member->is.spiffe_id, sizeof(ret->spiffe_id));
@@ -407,14 +440,10 @@ static int make_node(struct daemon *d)
 		.n_network_keys = d->member->is.n_keys,
 		.n_workers = jobs_workers(),
 	};
-	struct store_error e;
-	uint64_t boot_epoch;
 
 	if (policy_new(d->config->rules, d->config->n_rules, &d->policy) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory for the policy");
-	if (store_next_boot_epoch(d->store, daemon_unix_ms(d) / 1000, &boot_epoch, &e) < 0)
-		return daemon_fatal(d, "cannot_open_state", e.text);
-	fill_identity(d, boot_epoch, &nc.identity);
+	fill_identity(d, &nc.identity);
 	nc.policy = d->policy;
 	networks_fill(d, &nc.networks);
 	entropy_fill(&kernel_entropy, (uint8_t *)&nc.seed, sizeof(nc.seed));
@@ -476,6 +505,7 @@ static int start(struct daemon *d)
 	const char *crypto_error = NULL;
 	int r;
 
+	keeper_guard_begin(d->keeper); /* it takes as long as all that follows */
 	d->ops = openssl_crypto_ops(&crypto_error);
 	if (!d->ops)
 		return daemon_fatal(d, "no_cryptography", crypto_error);
@@ -497,6 +527,8 @@ static int start(struct daemon *d)
 				    log_str("why", d->protections.of[i].text));
 	r = open_store(d);
 	if (r == 0)
+		r = begin_epoch(d);
+	if (r == 0)
 		r = keys_load(d);
 	if (r != 0)
 		return r;
@@ -504,11 +536,15 @@ static int start(struct daemon *d)
 	if (r != 0)
 		return r;
 	networks_start(d);
+	if (add_contacts(d) < 0)
+		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
+	node_tick(d->node, loop_now_us()); /* the peers can think about it meanwhile */
+	daemon_act(d);
 	daemon_open_tunnel(d);
 	networks_sync(d);
 	take_priority(d);
-	if (loop_new(&d->loop) < 0 || control_server_new(d->listen_fd, &control, &d->control) < 0 ||
-	    watch(d) < 0 || add_contacts(d) < 0 || names_start(d) < 0)
+	if (control_server_new(d->listen_fd, &control, &d->control) < 0 || watch(d) < 0 ||
+	    names_start(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
 	return 0;
 }

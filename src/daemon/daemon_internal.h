@@ -89,6 +89,7 @@ struct daemon {
 	struct member *member;
 	struct authority *authority;  /* NULL where this node is not it */
 	struct passphrase passphrase; /* while it starts */
+	uint64_t boot_epoch;
 	bool is_unlocking;
 	struct policy *policy;
 	struct node *node;
@@ -114,6 +115,8 @@ struct daemon {
 	uint64_t tun_missing; /* packets for a tunnel that there was not */
 	uint64_t batch_us;    /* when the batch under way came */
 	unsigned n_batch;     /* packets of the tunnel since the last pause */
+	bool owes_epoch;      /* the boot epoch is not on the disk yet */
+	bool is_saving_clock;
 	bool owes_membership; /* the last change could not be written: once a minute again */
 	bool is_stopping;
 	int status;
@@ -124,6 +127,7 @@ int64_t daemon_unix_ms(const struct daemon *d);
 void daemon_drain(struct daemon *d); /* after each call on the node */
 void daemon_act(struct daemon *d);   /* the same without looking at timers: inside a batch */
 void daemon_open_tunnel(struct daemon *d);
+void daemon_check_guard(struct daemon *d); /* whether the one begun is on; may end the daemon */
 void daemon_stop(struct daemon *d, int status);
 void daemon_feature(struct daemon *d, const char *name, bool is_on, const char *why);
 /* Reads the configuration again and applies what can be; a JSON report. -EINVAL and the text. */
@@ -156,6 +160,10 @@ void members_issue(struct daemon *d, const struct node_issue *issue);
 void members_renewed(struct daemon *d, struct span answer);
 void members_store(struct daemon *d);
 void members_tick(struct daemon *d);
+
+/* disk.c: written on the work queue */
+int disk_begin_epoch(struct daemon *d, uint64_t epoch);
+void disk_save_clock(struct daemon *d, int64_t now_s);
 
 /* jobs.c */
 unsigned jobs_workers(void);

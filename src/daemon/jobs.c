@@ -81,6 +81,8 @@ void jobs_begin(struct daemon *d)
 {
 	struct hs_job *job;
 
+	if (d->owes_epoch)
+		return; /* they write it into messages */
 	while (!d->is_stopping && (job = node_next_job(d->node)))
 		if (!begin(d, job))
 			give_back(d, job); /* not run: its handshake ends, and is made again */

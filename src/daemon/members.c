@@ -182,11 +182,10 @@ void members_tick(struct daemon *d)
 {
 	const struct member *m = d->member;
 	int64_t now_s = daemon_unix_ms(d) / 1000;
-	struct store_error e;
 
 	if (d->owes_membership)
 		members_store(d); /* the disk may have room again */
-	(void)store_save_clock(d->store, now_s, &e);
+	disk_save_clock(d, now_s);
 	if (now_s >= m->not_before_s + (m->not_after_s - m->not_before_s) / 2)
 		renew(d);
 }

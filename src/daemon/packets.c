@@ -224,6 +224,7 @@ void packets_check_tunnel(struct daemon *d)
 
 	if (d->is_tun_lost) {
 		daemon_open_tunnel(d);
+		keeper_guard_begin(d->keeper);
 		if (packets_watch_tunnel(d) < 0) {
 			tun_free(d->tun);
 			d->tun = NULL;

@@ -10,7 +10,7 @@
 #define INTERVAL_MAX_MS 60000
 #define WAIT_MAX_MS 60000
 #define TRACE_TTL_MAX 64
-#define RETRY_US MS(20)
+#define RETRY_US MS(5)
 
 static struct ping *ping_of_request(struct daemon *d, uint64_t request)
 {

@@ -16,6 +16,9 @@ struct keeper_client {
 	int fd;
 	uint32_t sequence;
 	unsigned n_restarts;
+	uint32_t begun;	    /* sequence of the guard's request that nobody waited for yet; 0: none */
+	bool has_guard;	    /* and its reply has come */
+	struct reply guard; /* which is this */
 };
 
 int keeper_client_new(int fd, unsigned n_restarts, struct keeper_client **ret)
@@ -99,8 +102,19 @@ static int fail(int r, char why[KEEPER_WHY_SIZE])
 	return r;
 }
 
-/* A late reply to a call that was given up is passed over by its sequence number. */
-static int await(struct keeper_client *k, struct reply *ret)
+/* A late reply to a call that was given up is passed over by its sequence number; that of the
+ * guard, which others overtake, is kept. */
+static void keep_guard(struct keeper_client *k, const struct reply *reply)
+{
+	if (k->begun && reply->sequence == k->begun) {
+		k->guard = *reply;
+		k->has_guard = true;
+	}
+	if (reply->fd >= 0)
+		(void)close(reply->fd);
+}
+
+static int await(struct keeper_client *k, uint32_t sequence, struct reply *ret)
 {
 	struct pollfd p = { .fd = k->fd, .events = POLLIN };
 	int64_t end_ms = now_ms() + KEEPER_CALL_MS;
@@ -114,26 +128,31 @@ static int await(struct keeper_client *k, struct reply *ret)
 		if (poll(&p, 1, (int)left_ms) <= 0)
 			continue;
 		r = receive_reply(k->fd, ret);
-		if (r == 0 && ret->sequence == k->sequence)
+		if (r == 0 && ret->sequence == sequence)
 			return 0;
-		if (r == 0 && ret->fd >= 0)
-			(void)close(ret->fd);
+		if (r == 0)
+			keep_guard(k, ret);
 		if (r < 0 && r != -EAGAIN)
 			return r;
 	}
 }
 
-static int call(struct keeper_client *k, struct request *request, struct reply *ret,
-		char why[KEEPER_WHY_SIZE])
+static int ask(struct keeper_client *k, struct request *request)
 {
 	uint8_t bytes[REQUEST_SIZE];
-	int r;
 
 	request->sequence = ++k->sequence;
 	keeper_request_encode(request, bytes);
-	if (send(k->fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0)
-		return fail(-errno, why);
-	r = await(k, ret);
+	return send(k->fd, bytes, sizeof(bytes), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int call(struct keeper_client *k, struct request *request, struct reply *ret,
+		char why[KEEPER_WHY_SIZE])
+{
+	int r = ask(k, request);
+
+	if (r == 0)
+		r = await(k, request->sequence, ret);
 	if (r < 0)
 		return fail(r, why);
 	(void)snprintf(why, KEEPER_WHY_SIZE, "%s", ret->why);
@@ -207,6 +226,31 @@ int keeper_route_delete(struct keeper_client *k, const struct netlink_prefix *to
 			char why[KEEPER_WHY_SIZE])
 {
 	return call_simple(k, (struct request){ .verb = VERB_ROUTE_DELETE, .prefix = *to }, why);
+}
+
+void keeper_guard_begin(struct keeper_client *k)
+{
+	struct request request = { .verb = VERB_GUARD_APPLY };
+
+	if (ask(k, &request) == 0)
+		k->begun = request.sequence;
+}
+
+int keeper_guard_end(struct keeper_client *k, char why[KEEPER_WHY_SIZE])
+{
+	struct reply reply;
+	int r;
+
+	while (!k->has_guard) {
+		r = receive_reply(k->fd, &reply);
+		if (r < 0)
+			return r == -EAGAIN ? r : -EPIPE;
+		keep_guard(k, &reply);
+	}
+	k->begun = 0;
+	k->has_guard = false;
+	(void)snprintf(why, KEEPER_WHY_SIZE, "%s", k->guard.why);
+	return k->guard.result;
 }
 
 int keeper_guard_apply(struct keeper_client *k, char why[KEEPER_WHY_SIZE])

@@ -26,7 +26,8 @@ struct keeper {
 	struct log *log;
 	struct verbs verbs; /* .child is 0 between children */
 	int signal_fd;
-	int socket; /* to the child, -1 without one */
+	int socket;  /* to the child, -1 without one */
+	pid_t guard; /* the process that applies the guard this moment; 0: none */
 	sigset_t inherited_mask;
 	unsigned n_restarts;
 	unsigned n_refusals;
@@ -151,10 +152,27 @@ static void on_child_end(struct keeper *k, int status)
 	plan_restart(k);
 }
 
+static void guard_ended(struct keeper *k, int status)
+{
+	k->guard = 0;
+	k->verbs.is_guard_on |= WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void wait_for_guard(struct keeper *k)
+{
+	int status = 0;
+
+	while (k->guard > 0)
+		if (waitpid(k->guard, &status, 0) == k->guard || errno != EINTR)
+			guard_ended(k, status);
+}
+
 static void reap(struct keeper *k)
 {
 	int status;
 
+	if (k->guard > 0 && waitpid(k->guard, &status, WNOHANG) == k->guard)
+		guard_ended(k, status);
 	if (k->verbs.child > 0 && waitpid(k->verbs.child, &status, WNOHANG) == k->verbs.child)
 		on_child_end(k, status);
 }
@@ -209,21 +227,53 @@ static void send_reply(struct keeper *k, const struct reply *reply)
 	(void)sendmsg(k->socket, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void serve(struct keeper *k, const struct request *request)
+static int do_verb(struct keeper *k, const struct request *request)
 {
 	struct reply reply;
+	int r;
 
-	if (request->verb == VERB_HEARTBEAT) {
-		k->has_beaten = true;
-		return;
-	}
 	verbs_do(&k->verbs, request, &reply);
 	if (reply.result < 0 && k->n_refusals++ < REFUSALS_TOLD_MAX)
 		log_warning(k->log, "keeper_verb_failed", log_u64("verb", request->verb),
 			    log_str("reason", reply.why));
 	send_reply(k, &reply);
+	r = reply.result;
 	if (reply.fd >= 0)
 		(void)close(reply.fd); /* the device shall end with the daemon */
+	return r;
+}
+
+/* The kernel takes tens of milliseconds for it, in which the child wants other things done. */
+static void apply_guard(struct keeper *k, const struct request *request)
+{
+	pid_t keeper = getpid();
+
+	k->guard = fork();
+	if (k->guard == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != keeper)
+			_exit(1);
+		_exit(do_verb(k, request) == 0 ? 0 : 1);
+	}
+	if (k->guard < 0) {
+		k->guard = 0;
+		(void)do_verb(k, request);
+	}
+}
+
+static void serve(struct keeper *k, const struct request *request)
+{
+	if (request->verb == VERB_HEARTBEAT) {
+		k->has_beaten = true;
+		return;
+	}
+	if (request->verb == VERB_GUARD_APPLY || request->verb == VERB_GUARD_REMOVE ||
+	    request->verb == VERB_GUARD_READ)
+		wait_for_guard(k);
+	if (request->verb == VERB_GUARD_APPLY)
+		apply_guard(k, request);
+	else
+		(void)do_verb(k, request);
 }
 
 static void kill_child(struct keeper *k, const char *event)
@@ -334,6 +384,7 @@ static void clean_up(struct keeper *k)
 {
 	char why[NFT_WHY_SIZE];
 
+	wait_for_guard(k);
 	give_back_names(k);
 
 	if (k->verbs.is_guard_on && nft_remove(k->options->tun_name, why) < 0)

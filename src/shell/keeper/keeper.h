@@ -128,6 +128,11 @@ int keeper_route_delete(struct keeper_client *k, const struct netlink_prefix *to
 int keeper_exit_set(struct keeper_client *k, unsigned bits, char why[KEEPER_WHY_SIZE]);
 /* Forwarding and NAT for what comes out of the tunnel. On success why may hold a remark. */
 int keeper_forward(struct keeper_client *k, bool is_on, char why[KEEPER_WHY_SIZE]);
+/* The same without waiting, for the kernel takes its time to change its rules; other calls may be
+ * made meanwhile. Ask for the end when keeper_client_fd() is readable, and after other calls.
+ * -EAGAIN: not yet, or not begun; -EPIPE: the keeper is gone; else as keeper_guard_apply(). */
+void keeper_guard_begin(struct keeper_client *k);
+int keeper_guard_end(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_apply(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_remove(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_read(struct keeper_client *k, struct nft_counters *ret, char why[KEEPER_WHY_SIZE]);

@@ -454,7 +454,11 @@ static int child_applies_the_guard(void *arg, struct keeper_client *k)
 		CHECK(keeper_guard_read(k, &counters, why) == 0);
 		CHECK(keeper_guard_remove(k, why) == 0);
 		CHECK(keeper_guard_read(k, &counters, why) == -EPROTO);
-		CHECK(keeper_guard_apply(k, why) == 0);
+		keeper_guard_begin(k); /* the next call overtakes it */
+		CHECK(keeper_mtu(k, 1, why) == -EPROTO);
+		CHECK(keeper_guard_read(k, &counters, why) == 0); /* which waits for it */
+		CHECK(keeper_guard_end(k, why) == 0);
+		CHECK(keeper_guard_end(k, why) == -EAGAIN); /* that was it */
 		return KEEPER_EXIT_DONE;
 	}
 	CHECK(keeper_guard_apply(k, why) == 0);

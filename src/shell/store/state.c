@@ -54,7 +54,7 @@ static int write_number(struct store *s, enum store_file file, uint64_t v,
 	return store_write(s, file, SPAN(text, (size_t)len), ret_error);
 }
 
-int store_next_boot_epoch(struct store *s, int64_t unix_s, uint64_t *ret,
+int store_next_boot_epoch(const struct store *s, int64_t unix_s, uint64_t *ret,
 			  struct store_error *ret_error)
 {
 	uint64_t now = unix_s > 0 ? (uint64_t)unix_s : 0;
@@ -63,12 +63,13 @@ int store_next_boot_epoch(struct store *s, int64_t unix_s, uint64_t *ret,
 
 	if (error < 0)
 		return error;
-	epoch = epoch + 1 > now ? epoch + 1 : now;
-	error = write_number(s, STORE_BOOT_EPOCH, epoch, ret_error);
-	if (error < 0)
-		return error;
-	*ret = epoch;
+	*ret = epoch + 1 > now ? epoch + 1 : now;
 	return 0;
+}
+
+int store_save_boot_epoch(struct store *s, uint64_t epoch, struct store_error *ret_error)
+{
+	return write_number(s, STORE_BOOT_EPOCH, epoch, ret_error);
 }
 
 int store_clock(const struct store *s, int64_t system_s, int64_t build_s, int64_t *ret,

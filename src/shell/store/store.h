@@ -80,9 +80,12 @@ int store_write(struct store *s, enum store_file file, struct span content,
 /* 0 also when it was not there. */
 int store_remove(struct store *s, enum store_file file, struct store_error *ret_error);
 
-/* This boot's epoch: max(stored + 1, unix_s), on the disk before this returns. */
-int store_next_boot_epoch(struct store *s, int64_t unix_s, uint64_t *ret,
+/* This boot's epoch: max(stored + 1, unix_s). Nobody may see it before it is saved, which takes
+ * as long as the disk does; to save it on another thread is fine, as for any file that no other
+ * call writes meanwhile. */
+int store_next_boot_epoch(const struct store *s, int64_t unix_s, uint64_t *ret,
 			  struct store_error *ret_error);
+int store_save_boot_epoch(struct store *s, uint64_t epoch, struct store_error *ret_error);
 /* The time to go by: max(system, last saved, build), all in unix seconds. */
 int store_clock(const struct store *s, int64_t system_s, int64_t build_s, int64_t *ret,
 		struct store_error *ret_error);
