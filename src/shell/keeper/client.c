@@ -16,8 +16,8 @@ struct keeper_client {
 	int fd;
 	uint32_t sequence;
 	unsigned n_restarts;
-	uint32_t begun;	    /* sequence of the guard's request that nobody waited for yet; 0: none */
-	bool has_guard;	    /* and its reply has come */
+	uint32_t begun; /* sequence of the guard's request that nobody waited for yet; 0: none */
+	bool has_guard; /* and its reply has come */
 	struct reply guard; /* which is this */
 };
 

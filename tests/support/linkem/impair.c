@@ -86,8 +86,9 @@ void impair_free(struct impair *m)
 
 int impair_configure(struct impair *m, const struct impair_config *c)
 {
-	const uint32_t chances[] = { c->loss_ppm,      c->bad_ppm,     c->good_ppm,   c->bad_loss_ppm,
-				     c->duplicate_ppm, c->corrupt_ppm, c->reorder_ppm };
+	const uint32_t chances[] = { c->loss_ppm,     c->bad_ppm,	c->good_ppm,
+				     c->bad_loss_ppm, c->duplicate_ppm, c->corrupt_ppm,
+				     c->reorder_ppm };
 
 	for (size_t i = 0; i < N_ELEMENTS(chances); i++)
 		if (chances[i] > IMPAIR_PPM)
@@ -118,6 +119,11 @@ void impair_config(const struct impair *m, struct impair_config *ret)
 void impair_counters(const struct impair *m, struct impair_counters *ret)
 {
 	*ret = m->counters;
+}
+
+void impair_reset_counters(struct impair *m)
+{
+	m->counters = (struct impair_counters){ 0 };
 }
 
 /* ---- what is in flight ---- */
@@ -314,7 +320,8 @@ void impair_push(struct impair *m, const uint8_t *frame, size_t len, uint64_t no
 	if (is_lost(m) || !pass_rate(m, len, now_ns, &sent_ns))
 		return;
 	due_ns = due_of(m, sent_ns);
-	if (happens(m, CHANCE_CORRUPT, m->config.corrupt_ppm) && (changed = malloc(len ? len : 1))) {
+	if (happens(m, CHANCE_CORRUPT, m->config.corrupt_ppm) &&
+	    (changed = malloc(len ? len : 1))) {
 		memcpy(changed, frame, len);
 		corrupt(m, changed, len);
 		frame = changed;

@@ -73,3 +73,4 @@ bool impair_pop(struct impair *m, uint64_t now_ns, const uint8_t **ret_frame, si
 void impair_flush(struct impair *m);
 
 void impair_counters(const struct impair *m, struct impair_counters *ret);
+void impair_reset_counters(struct impair *m);
