@@ -97,7 +97,7 @@ bool roam_tick(struct roam *r, uint64_t now_us)
 	}
 	if (now_us < r->repeat_us)
 		return false;
-	r->repeat_us = now_us + ROAM_REPEAT_US;
+	r->repeat_us = now_us + max_u64(ROAM_REPEAT_US, now_us - r->checked_us);
 	return true;
 }
 

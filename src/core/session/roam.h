@@ -20,7 +20,9 @@
 #define ROAM_CHALLENGE_LEN 8
 #define ROAM_MIN_INTERVAL_US 1000000 /* one move a second, and one check */
 #define ROAM_CHECK_US 2000000	     /* a check unanswered this long is given up */
-#define ROAM_REPEAT_US 250000	     /* a challenge unanswered this long is sent again */
+#define ROAM_REPEAT_US                                                      \
+	50000 /* a challenge unanswered this long is sent again, then after \
+	       * twice that, and so on */
 #define ROAM_AMPLIFICATION 3
 
 struct roam {
