@@ -443,6 +443,8 @@ static int make_node(struct daemon *d)
 
 	if (policy_new(d->config->rules, d->config->n_rules, &d->policy) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory for the policy");
+	nc.limits.rekey_after_us = SECONDS(d->config->rekey_after_s);
+	nc.limits.old_epoch_us = min_u64(nc.limits.rekey_after_us / 2, SECONDS(10));
 	fill_identity(d, &nc.identity);
 	nc.policy = d->policy;
 	networks_fill(d, &nc.networks);
@@ -505,7 +507,6 @@ static int start(struct daemon *d)
 	const char *crypto_error = NULL;
 	int r;
 
-	keeper_guard_begin(d->keeper); /* it takes as long as all that follows */
 	d->ops = openssl_crypto_ops(&crypto_error);
 	if (!d->ops)
 		return daemon_fatal(d, "no_cryptography", crypto_error);
@@ -526,8 +527,12 @@ static int start(struct daemon *d)
 					    keeper_protection_name((enum keeper_protection)i)),
 				    log_str("why", d->protections.of[i].text));
 	r = open_store(d);
-	if (r == 0)
-		r = begin_epoch(d);
+	if (r != 0)
+		return r;
+	/* It takes as long as all that follows. Not before the state directory is ours: another
+	 * daemon on it would lose the guard that we remove at the end. */
+	keeper_guard_begin(d->keeper);
+	r = begin_epoch(d);
 	if (r == 0)
 		r = keys_load(d);
 	if (r != 0)

@@ -65,6 +65,7 @@ struct config {
 	uint64_t log_format; /* enum log_format */
 	uint64_t aead;	     /* enum config_aead */
 	uint64_t peers_max;
+	uint64_t rekey_after_s;
 	uint64_t offload_tun, offload_udp_gso, offload_udp_gro, offload_batch,
 		offload_urgent;			/* 0 or 1 */
 	uint64_t scheduling;			/* 1: real-time */
