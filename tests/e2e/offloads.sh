@@ -17,26 +17,12 @@ offloads() {
 	x "$1" up >/dev/null 2>&1
 }
 
-# transfer WHAT: a file each way
-transfer() {
+# transfers WHAT: a file each way
+transfers() {
 	within 15 x a ping b -c 1 -W 1 || fail "$1: a does not reach b"
-	for way in "a b $ADDRESS_b" "b a $ADDRESS_a"; do
-		# shellcheck disable=SC2086
-		set -- "$1" $way
-		spawn "$3" "$TOOL" serve "$4" 8080 "$WORK/sent"
-		server=$SPAWNED
-		sleep 0.2
-		on "$2" timeout 60 "$TOOL" fetch "$4" 8080 >"$WORK/received" ||
-			fail "$1: no transfer from $3"
-		wait "$server"
-		[ "$(sha256sum <"$WORK/sent")" = "$(sha256sum <"$WORK/received")" ] ||
-			fail "$1: the file arrived changed at $2"
-	done
+	transfer b a "$ADDRESS_b" 60 || fail "$1: the file did not arrive at a as it was"
+	transfer a b "$ADDRESS_a" 60 || fail "$1: the file did not arrive at b as it was"
 	echo "ok: $1"
-}
-
-counter() {
-	x "$1" status --json | json_value "$2"
 }
 
 # feature HOST NAME: whether it is on
@@ -46,20 +32,10 @@ feature() {
 
 PEERS_a='peers: [{endpoint: "[2001:db8:0:1::2]:26969"}]'
 PEERS_b='peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]'
-host a
-host b
-cable a b 1
-configure a "$PEERS_a"
-configure b
-x a init --domain test.mesh --name a >/dev/null
-x b join --no-start "$(invitation a --name b --endpoint '[2001:db8:0:1::1]:26969')" >/dev/null
-configure b "$PEERS_b"
-x b up >/dev/null
-ADDRESS_a=$(x a status --json | json_value address)
-ADDRESS_b=$(x b status --json | json_value address)
+two_nodes cable
 "$TOOL" pattern $BYTES >"$WORK/sent"
 
-transfer "all on"
+transfers "all on"
 [ "$(feature a offload.batch)" = true ] || fail "batches are off"
 if [ "$(feature a offload.tun)" = true ] && [ "$(feature a offload.udp_gso)" = true ]; then
 	reads=$(counter a tun_reads)
@@ -76,7 +52,7 @@ for key in tun udp_gso udp_gro batch urgent; do
 	without="offload: {$key: false}"
 	offloads a "$without"
 	offloads b "$without"
-	transfer "without $key"
+	transfers "without $key"
 	[ "$(feature a "offload.$key")" = false ] || fail "offload.$key is not off"
 	x a doctor 2>&1 | grep -q "offload.$key.*switched off in the configuration" ||
 		fail "doctor does not say why offload.$key is off"
@@ -84,15 +60,15 @@ done
 none='offload: {tun: false, udp_gso: false, udp_gro: false, batch: false, urgent: false}'
 offloads a "$none"
 offloads b "$none"
-transfer "all off"
+transfers "all off"
 offloads b "$ON"
-transfer "one end without"
+transfers "one end without"
 
 # a path that carries no full segment: they go whole, and are fragmented below
 on a ip link set dev to-b mtu 1380
 on b ip link set dev to-a mtu 1380
 offloads a "$ON"
-transfer "a path of 1380 bytes"
+transfers "a path of 1380 bytes"
 on a ip link set dev to-b mtu 1500
 on b ip link set dev to-a mtu 1500
 
@@ -104,7 +80,7 @@ for without in "" "udp_gso: false, udp_gro: false"; do
 	on b nft "add table inet loss; add chain inet loss in { type filter hook input priority -400; };
 		add rule inet loss in udp dport 26969 numgen random mod 100 < 1 drop" ||
 		fail "nft cannot drop"
-	transfer "1 % loss${without:+, $without}"
+	transfers "1 % loss${without:+, $without}"
 	on b nft delete table inet loss
 done
 
@@ -117,13 +93,13 @@ sleep 0.2
 on a ip link set dev x0 up
 within 5 on a ip route get "$ADDRESS_b" from "$ADDRESS_a" ||
 	fail "the address did not come back: $(on a ip addr show dev x0)"
-transfer "down and up again"
+transfers "down and up again"
 
 on a ip link del dev x0
 within 5 on a ip -6 addr show dev x0 || fail "the tunnel did not come back"
 within 5 on a ip route get "$ADDRESS_b" from "$ADDRESS_a" || fail "without its address"
 on a ip -o link show dev x0 | grep -q "mtu $MTU " || fail "it has another MTU: $(on a ip link show dev x0)"
-transfer "deleted and made again"
+transfers "deleted and made again"
 
 # the address below changes while a file is on its way
 spawn b "$TOOL" serve "$ADDRESS_b" 8080 "$WORK/sent"
@@ -136,4 +112,4 @@ on b ip addr del 2001:db8:0:1::2/64 dev to-a
 wait "$fetcher" || fail "no transfer while the address changed"
 wait "$server"
 [ "$(sha256sum <"$WORK/sent")" = "$(sha256sum <"$WORK/received")" ] || fail "it arrived changed"
-transfer "another address"
+transfers "another address"

@@ -33,10 +33,6 @@ path_mtu() { # HOST
 	x "$1" peers --json | json_value path_mtu
 }
 
-counter() { # HOST KEY
-	x "$1" status --json | json_value "$2"
-}
-
 found() { # BYTES: a and b know it, and look for no more; which they do for a path that is used
 	full 1344 || :
 	[ "$(path_mtu a)" = "$1" ] && [ "$(path_mtu b)" = "$1" ] &&

@@ -6,20 +6,9 @@
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
-counter() { # HOST KEY
-	x "$1" status --json | json_value "$2"
-}
-
-host a
-host b
-cable a b 1
-configure a
-configure b 'peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]'
-x a init --domain test.mesh --name a >/dev/null
-x b join "$(invitation a --name b)" >/dev/null
-within 15 x a ping b -c 1 -W 1 || fail "a does not reach b"
-a=$(counter a address)
-b=$(counter b address)
+two_nodes cable
+a=$ADDRESS_a
+b=$ADDRESS_b
 
 x a status --json | tr -d ' \n' | grep -q '"guard":{"is_on":true' ||
 	skip "no nftables here: $(x a status --json | grep -A 3 '"guard"')"

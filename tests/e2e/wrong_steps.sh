@@ -107,7 +107,7 @@ try_config() {
 }
 try_config 'bogus: 1' "unknown key bogus" "x0 config help"
 try_config 'listen: 7' "listen" "allowed"
-try_config 'tun: {mtu: 9000}' "tun.mtu: 9000 is out of range" "allowed: 1280 to 1344"
+try_config 'tun: {mtu: 9000}' "tun.mtu: 9000 is out of range" "allowed: 1280 to 8846"
 try_config 'limits: {peers: many}' "limits.peers" "allowed"
 cp "$WORK/b/good.yaml" "$WORK/b/x0.yaml"
 

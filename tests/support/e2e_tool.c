@@ -8,7 +8,12 @@
  *	capture-below PID          the same on every Ethernet interface of every network
  *	                           namespace that a descendant of this process is in
  *	inside PID VERB ...        any of these in the network namespace of this process
- *	udp SOURCE ADDRESS PORT N  sends N datagrams from a source address of this host */
+ *	udp SOURCE ADDRESS PORT N  sends N datagrams from a source address of this host
+ *	nonces INTERFACE...        until SIGTERM: sealed datagrams, and those that use a nonce twice
+ *	stream ADDRESS PORT PPS N  sends N numbered datagrams, so many a second, until SIGTERM
+ *	sink ADDRESS PORT          until SIGTERM: what arrives of them, and the longest gap
+ *	send ADDRESS PORT HEX N    sends N datagrams of these bytes
+ *	inject INTERFACE HEX N     the same bytes as packets, out of a device such as a tunnel */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -29,12 +34,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "e2e_tool.h"
+
 #define PATTERN "<x0tta6bl4: this must not be seen on a wire>"
 #define LINE_LEN 64	  /* so short that every segment holds whole lines */
 #define INTERFACES_MAX 64 /* a demo of 16 nodes has 44 */
 #define FRAME_MAX 70000	  /* of a segment that the sender's kernel has not cut yet */
 
-static volatile sig_atomic_t is_stopped;
+volatile sig_atomic_t is_stopped;
 
 static void on_signal(int number)
 {
@@ -42,13 +49,13 @@ static void on_signal(int number)
 	is_stopped = 1;
 }
 
-static int fail(const char *what)
+int fail(const char *what)
 {
 	(void)fprintf(stderr, "e2e_tool: %s: %s\n", what, strerror(errno));
 	return 1;
 }
 
-static bool parse_address(const char *ip, const char *port, struct sockaddr_in6 *ret)
+bool parse_address(const char *ip, const char *port, struct sockaddr_in6 *ret)
 {
 	*ret = (struct sockaddr_in6){ .sin6_family = AF_INET6,
 				      .sin6_port = htons((uint16_t)strtoul(port, NULL, 10)) };
@@ -115,7 +122,7 @@ static int fetch(const char *ip, const char *port)
 	return 0;
 }
 
-static int packet_socket(const char *interface)
+int packet_socket(const char *interface)
 {
 	const int room = 64 << 20; /* so that none is missed on a busy machine */
 	struct sockaddr_ll at = { .sll_family = AF_PACKET,
@@ -130,6 +137,13 @@ static int packet_socket(const char *interface)
 		(void)fprintf(stderr, "small buffer: %s\n", strerror(errno)); /* no real root */
 	}
 	return fd;
+}
+
+void catch_termination(void)
+{
+	const struct sigaction caught = { .sa_handler = on_signal };
+
+	(void)sigaction(SIGTERM, &caught, NULL);
 }
 
 /* ---- capturing ---- */
@@ -174,9 +188,7 @@ static void eyes_look(struct eyes *e, int i)
 /* Watches until told to stop; one line an interface. */
 static int eyes_watch(struct eyes *e)
 {
-	const struct sigaction caught = { .sa_handler = on_signal };
-
-	(void)sigaction(SIGTERM, &caught, NULL);
+	catch_termination();
 	for (int i = 0; i < e->n; i++)
 		(void)fprintf(stderr, "%s\n", e->seen[i].name);
 	(void)fprintf(stderr, "ready\n");
@@ -359,6 +371,16 @@ int main(int argc, char **argv)
 		return capture_below(strtol(argv[2], NULL, 10));
 	if (strcmp(verb, "udp") == 0 && argc == 6)
 		return udp(argv[2], argv[3], argv[4], argv[5]);
+	if (strcmp(verb, "nonces") == 0 && argc > 2)
+		return nonces(argv + 2, argc - 2);
+	if (strcmp(verb, "stream") == 0 && argc == 6)
+		return stream(argv[2], argv[3], argv[4], argv[5]);
+	if (strcmp(verb, "sink") == 0 && argc == 4)
+		return sink(argv[2], argv[3]);
+	if (strcmp(verb, "send") == 0 && argc == 6)
+		return send_bytes(argv[2], argv[3], argv[4], argv[5]);
+	if (strcmp(verb, "inject") == 0 && argc == 5)
+		return inject(argv[2], argv[3], argv[4]);
 	(void)fprintf(stderr, "usage: see the first lines of e2e_tool.c\n");
 	return 2;
 }
