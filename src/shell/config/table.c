@@ -91,6 +91,10 @@ static const struct config_key keys[] = {
 	  "hybrid-only", AT(tls_groups) },
 	{ "limits.peers", CONFIG_INTEGER, "peers", "1000", NULL, 1, 1000, "", false,
 	  "Nodes that sessions are held with at most.", "", AT(peers_max) },
+	{ "limits.rekey_after", CONFIG_INTEGER, "s", "120", NULL, 1, 120, "", false,
+	  "Keys of a session are replaced after this; those before them are taken for half of it "
+	  "more, at most 10 s.",
+	  "", AT(rekey_after_s) },
 	{ "names.responder", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", false,
 	  "Whether NAME.ZONE resolves on this host: a DNS server on port 53 of its overlay "
 	  "address.",
@@ -109,10 +113,6 @@ static const struct config_key keys[] = {
 	  "Whether /etc/resolv.conf is changed while x0 runs, where systemd-resolved does not run. "
 	  "Other names are then passed on to the servers that were in it.",
 	  "manage", AT(names_resolv_conf) },
-	{ "limits.rekey_after", CONFIG_INTEGER, "s", "120", NULL, 1, 120, "", false,
-	  "Keys of a session are replaced after this; those before them are taken for half of it "
-	  "more, at most 10 s.",
-	  "", AT(rekey_after_s) },
 	{ "offload.tun", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", false,
 	  "Super-packets of up to 64 KB between the kernel and the tunnel, where the kernel has "
 	  "them.",
