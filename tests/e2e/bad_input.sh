@@ -42,9 +42,9 @@ counted a "malformed" 5 on b "$TOOL" send $WIRE 26969 00 5
 counted a "malformed" 5 on b "$TOOL" send $WIRE 26969 6300000000000000000000000000000000000000 5
 counted a "malformed" 5 on b "$TOOL" send $WIRE 26969 1000 5
 counted a "unknown_index malformed" 5 on b "$TOOL" send $WIRE 26969 \
-	100000000badcafe0000000000000001$(printf '%064d' 0) 5
+	"100000000badcafe0000000000000001$(printf '%064d' 0)" 5
 counted a "unknown_index malformed" 5 on b "$TOOL" send $WIRE 26969 \
-	120000000badcafe0000000000000001$(printf '%064d' 0) 5
+	"120000000badcafe0000000000000001$(printf '%064d' 0)" 5
 
 # into the tunnel: IPv6 is 6, length 2 bytes, next header, hop limit, source, destination
 counted a "malformed tun_malformed" 3 on a "$TOOL" inject x0 60000000 3
@@ -56,6 +56,7 @@ counted a "no_route" 3 on a "$TOOL" inject x0 "6000000000003b40$a$a" 3
 
 # fragments go through, and are put together at the other end
 reassembled() {
+	# shellcheck disable=SC2016 # for awk
 	on b awk '$1 == "Ip6ReasmOKs" { print $2 }' /proc/net/snmp6
 }
 before=$(reassembled)

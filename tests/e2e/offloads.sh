@@ -30,7 +30,9 @@ feature() {
 	x "$1" status --json | tr -d ' \n' | sed -n 's/.*"name":"'"$2"'","is_on":\([a-z]*\).*/\1/p'
 }
 
+# shellcheck disable=SC2034 # by name
 PEERS_a='peers: [{endpoint: "[2001:db8:0:1::2]:26969"}]'
+# shellcheck disable=SC2034
 PEERS_b='peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]'
 two_nodes cable
 "$TOOL" pattern $BYTES >"$WORK/sent"

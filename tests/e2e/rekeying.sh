@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Keys are replaced every second or so under a stream of packets: hardly one is lost, and no nonce
-# is used twice. 20 rekeys; with X0_LONG=1, 1,000.
+# is used twice. 20 rekeys (X0_REKEYS); with X0_LONG=1, 1,000.
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
-REKEYS=20
+REKEYS=${X0_REKEYS:-20}
 [ "${X0_LONG:-0}" != 1 ] || REKEYS=1000
 PPS=500
 LOST_MAX=2 # on average

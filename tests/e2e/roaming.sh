@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The address of one end changes again and again while packets go both ways: the sessions go on,
-# each change loses no more than a few packets, and no nonce is used twice. 20 changes; with
-# X0_LONG=1, 1,000. They are further apart than the second that a node takes between two moves.
+# each change loses no more than a few packets, and no nonce is used twice. 20 changes (X0_ROAMINGS);
+# with X0_LONG=1, 1,000. They are further apart than the second that a node takes between two moves.
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
-ROAMINGS=20
+ROAMINGS=${X0_ROAMINGS:-20}
 [ "${X0_LONG:-0}" != 1 ] || ROAMINGS=1000
 PPS=500
 LOST_MAX=10 # of a change, on average; docs/benchmarks.md has how many it is
@@ -19,7 +19,7 @@ sleep 0.5
 started=$(counter a handshakes_completed)
 on b ip route add 2001:db8:0:1::/64 dev to-a metric 10 # which does not go with an address
 old=2
-for i in $(seq $ROAMINGS); do
+for i in $(seq "$ROAMINGS"); do
 	new=$((16 + i))
 	# deprecated, so that it is not used while there is another: a kernel answers for an address
 	# only some time after it has begun to use it, and that is not what is measured

@@ -56,7 +56,7 @@ host() {
 	unshare --net --mount sh -c '
 		mount --bind "$1/lib" /var/lib && mount --bind "$1/run" /run &&
 		{ [ ! -d /etc/x0 ] || mount --bind "$1/etc" /etc/x0; } &&
-		ip link set dev lo up && : >"$1/ready" && exec sleep 1000' sh "$WORK/$1" &
+		ip link set dev lo up && : >"$1/ready" && exec sleep 100000' sh "$WORK/$1" &
 	eval "HOST_$1=$!"
 	tries=0
 	until [ -f "$WORK/$1/ready" ]; do
