@@ -21,8 +21,8 @@ on b ip route add 2001:db8:0:1::/64 dev to-a metric 10 # which does not go with 
 old=2
 for i in $(seq "$ROAMINGS"); do
 	new=$((16 + i))
-	# deprecated, so that it is not used while there is another: a kernel answers for an address
-	# only some time after it has begun to use it, and that is not what is measured
+	# deprecated, so that it is not used while there is another, and ready when it is: a change
+	# to an address that is new this moment is harder, and not what is measured (benchmarks.md)
 	on b ip addr add "2001:db8:0:1::$(printf %x $new)/64" dev to-a nodad preferred_lft 0
 	sleep 0.2
 	printf 'addr change 2001:db8:0:1::%x/64 dev to-a preferred_lft forever\naddr del 2001:db8:0:1::%x/64 dev to-a\n' \
