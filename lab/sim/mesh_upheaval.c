@@ -308,6 +308,7 @@ bool run_partition(struct field *f)
 
 #define LIES_FOR_US SECONDS(10)
 #define CANDIDATES 50
+#define FEW 0.05 /* of the pairs */
 
 /* Do next hops lead a pair's packets to the node, if only in a circle? */
 static bool leads_to(struct field *f, const struct field_pair *p, size_t node)
@@ -341,27 +342,37 @@ static double share_through(struct field *f, size_t node)
 	return n_pairs ? (double)through / (double)n_pairs : 0;
 }
 
-/* One that little leads through and that has a choice of neighbours to betray. */
+static size_t degree_of(const struct field *f, size_t node)
+{
+	size_t degree = 0;
+
+	for (size_t l = 0; l < mesh_n_links(f->mesh); l++) {
+		size_t a, b;
+
+		mesh_link_ends(f->mesh, l, &a, &b);
+		degree += a == node || b == node;
+	}
+	return degree;
+}
+
+/* One that understates is at first on few paths, so that what it attracts is seen; one that only
+ * drops is on as many as a node can be, so that what avoids it is. */
 static size_t choose_liar(struct field *f)
 {
+	bool wants_few = f->options->liar != MESH_LIAR_DROPS;
 	size_t best = MESH_NONE;
-	double best_share = 2;
+	double best_share = wants_few ? 2 : -1;
 
 	for (unsigned i = 0; i < CANDIDATES; i++) {
 		size_t node = rng_below(&f->rng, mesh_n_nodes(f->mesh));
-		size_t degree = 0;
 		double share;
 
-		for (size_t l = 0; l < mesh_n_links(f->mesh); l++) {
-			size_t a, b;
-
-			mesh_link_ends(f->mesh, l, &a, &b);
-			degree += a == node || b == node;
-		}
-		if (degree < 2)
+		if (degree_of(f, node) < 2)
 			continue;
 		share = share_through(f, node);
-		if (share >= best_share)
+		if (wants_few && share > 0 && share < FEW)
+			return node;
+		if (wants_few ? share >= best_share : share <= best_share)
 			continue;
 		best_share = share;
 		best = node;
