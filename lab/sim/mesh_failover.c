@@ -13,6 +13,7 @@
 #define BEFORE_US MS(600)  /* flows run before: their links become active ones */
 #define WINDOW_US MS(3000) /* and after */
 #define WINDOW_MIN_US MS(600)
+#define UNDER_WAY_ROUNDS 20
 #define QUIET_ROUNDS 25	   /* delivered in a row, a flow is well again */
 #define ARRIVE_US MS(1000) /* what is under way has arrived or is lost */
 #define SETTLE_STEP_US MS(100)
@@ -177,8 +178,11 @@ static void measure_repair(struct field *f, size_t flow, size_t first_round)
 	}
 }
 
-static void measure(struct field *f, size_t first_round)
+/* What was under way at the failure may be lost to it, too: outages count from a little before. */
+static void measure(struct field *f, size_t fail_round)
 {
+	size_t first_round = fail_round > UNDER_WAY_ROUNDS ? fail_round - UNDER_WAY_ROUNDS : 0;
+
 	for (size_t i = 0; i < f->n_flows; i++) {
 		size_t last = (f->n_rounds - 1) * f->n_flows + i;
 		bool is_well = false;
@@ -187,7 +191,7 @@ static void measure(struct field *f, size_t first_round)
 			is_well = mesh_fate(f->mesh, last - r * f->n_flows) == MESH_DELIVERED;
 		f->report->unrepaired += !is_well;
 		samples_add(&f->report->outages, field_outage_us(f, i, first_round));
-		measure_repair(f, i, first_round);
+		measure_repair(f, i, fail_round);
 	}
 }
 
@@ -321,8 +325,7 @@ static bool fail_once(struct field *f)
 			return false;
 	if (!mesh_run(f->mesh, mesh_now_us(f->mesh) + ARRIVE_US))
 		return false;
-	/* What was under way at the failure may be lost to it, too. */
-	measure(f, fail_round > 20 ? fail_round - 20 : 0);
+	measure(f, fail_round);
 	tell_packets(f, fail_round);
 	draw(f, &x, true);
 	f->report->failures++;
