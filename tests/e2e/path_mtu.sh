@@ -13,7 +13,9 @@ BYTES=2097152
 # One datagram a message: a run of them passes the router as one that seems to be long.
 PLAIN='offload: {udp_gso: false}'
 TIMES='path_mtu: {confirm: 1, raise: 5}'
+# shellcheck disable=SC2034 # by eval, in settings
 PEER_OF_a='peers: [{endpoint: "[2001:db8:0:2::2]:26969"}]'
+# shellcheck disable=SC2034
 PEER_OF_b='peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]'
 
 # settings HOST [LINE...]: its configuration
