@@ -47,7 +47,7 @@ static uint64_t isqrt(uint64_t n)
 {
 	uint64_t r = n;
 
-	for (uint64_t next = (n + 1) / 2; next < r; next = (r + n / r) / 2)
+	for (uint64_t next = (n + 1) / 2; next > 0 && next < r; next = (r + n / r) / 2)
 		r = next; /* Newton */
 	return r;
 }
@@ -109,8 +109,11 @@ static void grid(struct maker *m)
 
 	m->t->has_places = true;
 	for (uint32_t i = 0; i < n; i++) {
-		m->t->nodes[i].x = i % side;
-		m->t->nodes[i].y = i / side;
+		uint32_t column = i % side;
+		uint32_t row = i / side;
+
+		m->t->nodes[i].x = column;
+		m->t->nodes[i].y = row;
 		if (i % side + 1 < side && i + 1 < n)
 			join(m, i, i + 1);
 		if (i + side < n)

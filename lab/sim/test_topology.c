@@ -115,10 +115,9 @@ static void a_node_has_no_more_neighbours_than_routing_takes(void **state)
 {
 	(void)state;
 	size_t n = TOPOLOGY_DEGREE_MAX + 2;
-	char *text = malloc(64 * n);
+	static char text[64 * (TOPOLOGY_DEGREE_MAX + 2)];
 	struct topology *t = NULL;
 
-	assert_non_null(text);
 	for (size_t degree = n - 2; degree <= n - 1; degree++) {
 		size_t len = (size_t)sprintf(text, "{\"nodes\":[{\"id\":0}");
 
@@ -134,7 +133,6 @@ static void a_node_has_no_more_neighbours_than_routing_takes(void **state)
 	}
 	assert_string_equal(error, "links[256]: node 0 has more than 256 neighbours");
 	topology_free(t);
-	free(text);
 }
 
 static void loss_follows_from_transmit_quality(void **state)

@@ -257,6 +257,7 @@ static ssize_t from_hex(const char *hex, uint8_t *ret, size_t size)
 	for (size_t i = 0; i < len; i++) {
 		unsigned v;
 
+		/* NOLINTNEXTLINE(cert-err34-c): two digits cannot be too much for it */
 		if (sscanf(hex + 2 * i, "%2x", &v) != 1)
 			return -1;
 		ret[i] = (uint8_t)v;

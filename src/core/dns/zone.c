@@ -133,8 +133,10 @@ static bool find_ipv4(const struct dns_zone *z, const struct dns_name *name, str
 	uint8_t ip[16];
 	char again[DNS_TEXT_SIZE];
 
-	if (z->ipv4.bits == 0 || dns_name_labels(name) != 6 || dns_name_format(name, text) < 0 ||
-	    sscanf(text, "%3u.%3u.%3u.%3u.", &d, &c, &b, &a) != 4 || a > 255 || b > 255 ||
+	if (z->ipv4.bits == 0 || dns_name_labels(name) != 6 || dns_name_format(name, text) < 0)
+		return false;
+	/* NOLINTNEXTLINE(cert-err34-c): three digits cannot be too much for it */
+	if (sscanf(text, "%3u.%3u.%3u.%3u.", &d, &c, &b, &a) != 4 || a > 255 || b > 255 ||
 	    c > 255 || d > 255)
 		return false;
 	(void)snprintf(again, sizeof(again), "%u.%u.%u.%u.in-addr.arpa", d, c, b, a);

@@ -50,7 +50,7 @@ static int compare(const struct prefix *a, const struct prefix *b)
 
 static struct prefix_entry *append(struct prefix_table *t, const struct prefix *p)
 {
-	if (t->n == t->size) {
+	if (!t->entries || t->n == t->size) {
 		size_t size = t->size ? 2 * t->size : 16;
 		struct prefix_entry *entries = realloc(t->entries, size * sizeof(*entries));
 

@@ -142,14 +142,15 @@ static bool write_query(struct forward *f)
 
 static bool read_reply(struct forward *f, bool *ret_is_whole)
 {
+	size_t wanted = 2;
 	ssize_t n;
 
 	if (!f->reply)
 		f->reply = malloc(2 + DNS_MESSAGE_MAX);
 	if (!f->reply)
 		return false;
-	size_t wanted = f->done < 2 ? 2 : 2U + load_u16(f->reply);
-
+	if (f->done >= 2)
+		wanted += load_u16(f->reply);
 	n = recv(f->fd, f->reply + f->done, wanted - f->done, 0);
 	if (n < 0 && errno == EAGAIN)
 		return true;

@@ -102,7 +102,7 @@ static uint8_t *room(void)
 int resolv_conf_read(const char *path, struct resolv_conf *ret)
 {
 	CLEANUP_FREE uint8_t *text = room();
-	size_t len;
+	size_t len = 0;
 	int r = text ? read_file(path, text, &len) : -ENOMEM;
 
 	if (r == 0)

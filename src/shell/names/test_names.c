@@ -343,7 +343,7 @@ static void a_foreign_question_by_tcp_is_passed_on_by_tcp(void **state)
 	(void)state;
 	struct names_counters c;
 	struct world w;
-	uint8_t m[512], at_upstream[512];
+	uint8_t m[512], at_upstream[512] = { 0 };
 	size_t len = question("www.example.org", m + 2);
 	int fd, up;
 

@@ -13,6 +13,7 @@
 struct message {
 	unsigned first; /* index of its first datagram: destination and size */
 	unsigned n;
+	unsigned first_piece; /* index into pieces */
 	size_t len;
 	bool is_closed;
 };
@@ -228,7 +229,7 @@ static void assign(struct flush *f, unsigned i)
 	o->message = (unsigned)(m - f->messages);
 }
 
-static void write_header(struct flush *f, unsigned i, struct iovec *pieces)
+static void write_header(struct flush *f, unsigned i)
 {
 	const struct message *m = &f->messages[i];
 	const struct outgoing *first = &f->queue->of[m->first];
@@ -238,7 +239,7 @@ static void write_header(struct flush *f, unsigned i, struct iovec *pieces)
 	*h = (struct msghdr){
 		.msg_name = &f->to[i],
 		.msg_namelen = sizeof(f->to[i]),
-		.msg_iov = pieces,
+		.msg_iov = &f->pieces[m->first_piece],
 		.msg_iovlen = 0,
 	};
 	fill_control(h, f->control[i], &first->to, m->n > 1 ? (uint16_t)first->datagram.len : 0,
@@ -252,19 +253,24 @@ static void compose(struct flush *f)
 	for (unsigned i = 0; i < f->queue->n; i++)
 		assign(f, i);
 	for (unsigned i = 0; i < f->n_messages; i++) {
-		write_header(f, i, f->pieces + at);
+		f->messages[i].first_piece = at;
+		write_header(f, i);
 		at += f->messages[i].n;
 	}
 	for (unsigned i = 0; i < f->queue->n; i++) {
 		const struct outgoing *o = &f->queue->of[i];
 		struct msghdr *h = &f->headers[o->message].msg_hdr;
-		struct iovec *last = h->msg_iovlen > 0 ? &h->msg_iov[h->msg_iovlen - 1] : NULL;
+		struct iovec *next =
+			&f->pieces[f->messages[o->message].first_piece + h->msg_iovlen];
+		struct iovec *last = h->msg_iovlen > 0 ? next - 1 : NULL;
 
 		/* A run that is relayed lies as it came, without gaps. */
-		if (last && (uint8_t *)last->iov_base + last->iov_len == o->datagram.at)
+		if (last && (uint8_t *)last->iov_base + last->iov_len == o->datagram.at) {
 			last->iov_len += o->datagram.len;
-		else
-			h->msg_iov[h->msg_iovlen++] = piece_of(o->datagram);
+			continue;
+		}
+		*next = piece_of(o->datagram);
+		h->msg_iovlen++;
 	}
 }
 

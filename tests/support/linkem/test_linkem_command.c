@@ -143,7 +143,7 @@ static void a_line_is_bounded(void **state)
 	struct command c;
 
 	memset(line, ' ', sizeof(line));
-	memcpy(line, "stats", 5);
+	memcpy(line, "stats", 5); /* NOLINT(bugprone-not-null-terminated-result): spaces follow */
 	assert_int_equal(command_parse(line, COMMAND_LEN_MAX, &c, why), 0);
 	assert_int_equal(command_parse(line, COMMAND_LEN_MAX + 1, &c, why), -EINVAL);
 }
