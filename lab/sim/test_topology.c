@@ -115,21 +115,25 @@ static void a_node_has_no_more_neighbours_than_routing_takes(void **state)
 {
 	(void)state;
 	size_t n = TOPOLOGY_DEGREE_MAX + 2;
-	static char text[64 * (TOPOLOGY_DEGREE_MAX + 2)];
 	struct topology *t = NULL;
 
 	for (size_t degree = n - 2; degree <= n - 1; degree++) {
-		size_t len = (size_t)sprintf(text, "{\"nodes\":[{\"id\":0}");
+		char *text = NULL;
+		size_t len = 0;
+		FILE *f = open_memstream(&text, &len);
 
+		assert_non_null(f);
+		(void)fputs("{\"nodes\":[{\"id\":0}", f);
 		for (size_t i = 1; i < n; i++)
-			len += (size_t)sprintf(text + len, ",{\"id\":%zu}", i);
-		len += (size_t)sprintf(text + len, "],\"links\":[");
+			(void)fprintf(f, ",{\"id\":%zu}", i);
+		(void)fputs("],\"links\":[", f);
 		for (size_t i = 1; i <= degree; i++)
-			len += (size_t)sprintf(text + len, "%s{\"source\":0,\"target\":%zu}",
-					       i > 1 ? "," : "", i);
-		len += (size_t)sprintf(text + len, "]}");
+			(void)fprintf(f, "%s{\"source\":0,\"target\":%zu}", i > 1 ? "," : "", i);
+		(void)fputs("]}", f);
+		assert_int_equal(fclose(f), 0);
 		assert_int_equal(topology_parse(text, len, &t, error),
 				 degree > TOPOLOGY_DEGREE_MAX ? -EBADMSG : 0);
+		free(text);
 	}
 	assert_string_equal(error, "links[256]: node 0 has more than 256 neighbours");
 	topology_free(t);

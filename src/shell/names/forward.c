@@ -145,8 +145,10 @@ static bool read_reply(struct forward *f, bool *ret_is_whole)
 	size_t wanted = 2;
 	ssize_t n;
 
-	if (!f->reply)
+	if (!f->reply) {
 		f->reply = malloc(2 + DNS_MESSAGE_MAX);
+		f->done = 0;
+	}
 	if (!f->reply)
 		return false;
 	if (f->done >= 2)

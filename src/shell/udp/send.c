@@ -246,6 +246,11 @@ static void write_header(struct flush *f, unsigned i)
 		     first->traffic_class);
 }
 
+static bool goes_on(const struct iovec *piece, const uint8_t *at)
+{
+	return (const uint8_t *)piece->iov_base + piece->iov_len == at;
+}
+
 static void compose(struct flush *f)
 {
 	unsigned at = 0;
@@ -260,16 +265,14 @@ static void compose(struct flush *f)
 	for (unsigned i = 0; i < f->queue->n; i++) {
 		const struct outgoing *o = &f->queue->of[i];
 		struct msghdr *h = &f->headers[o->message].msg_hdr;
-		struct iovec *next =
-			&f->pieces[f->messages[o->message].first_piece + h->msg_iovlen];
-		struct iovec *last = h->msg_iovlen > 0 ? next - 1 : NULL;
+		size_t end = f->messages[o->message].first_piece + h->msg_iovlen;
 
 		/* A run that is relayed lies as it came, without gaps. */
-		if (last && (uint8_t *)last->iov_base + last->iov_len == o->datagram.at) {
-			last->iov_len += o->datagram.len;
+		if (h->msg_iovlen > 0 && goes_on(&f->pieces[end - 1], o->datagram.at)) {
+			f->pieces[end - 1].iov_len += o->datagram.len;
 			continue;
 		}
-		*next = piece_of(o->datagram);
+		f->pieces[end] = piece_of(o->datagram);
 		h->msg_iovlen++;
 	}
 }
