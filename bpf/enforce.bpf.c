@@ -275,6 +275,8 @@ int x0_enforce_in(struct __sk_buff *skb)
 		return -1;
 	}
 	v = by_rules(r, &i);
+	if (v == DENY && i.is_icmp_error)
+		v = LEAVE; /* the daemon looks which flow of ours it speaks of */
 	if (v == LEAVE || v == ALLOW) {
 		COUNT(s->enforce[v == LEAVE ? ENFORCE_LEFT : ENFORCE_ALLOWED], 1);
 		return -1;

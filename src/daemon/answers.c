@@ -120,6 +120,7 @@ static json_t *features(const struct daemon *d)
 			list, json_pack("{s:s, s:b, s:s}", "name", d->features[i].name, "is_on",
 					d->features[i].is_on, "why", d->features[i].why));
 	packets_features(d, list);
+	ebpf_features(d, list);
 	for (unsigned i = 0; i < KEEPER_N_PROTECTIONS; i++)
 		(void)json_array_append_new(
 			list,
@@ -315,6 +316,7 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set(j, "names", names_status(d));
 	set(j, "features", features(d));
 	set(j, "guard", guard);
+	set(j, "ebpf", ebpf_json(d));
 	set(j, "counters", counters(d));
 	return j;
 }
@@ -696,6 +698,7 @@ static const struct {
 	{ "node.list", issued },
 	{ "routes.offered", networks_offered },
 	{ "exit", networks_exit },
+	{ "ebpf", ebpf_json },
 };
 
 /* In brief it is for whoever waits for the daemon to answer: what the kernel's guard has counted

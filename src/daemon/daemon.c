@@ -66,6 +66,7 @@ void daemon_act(struct daemon *d)
 {
 	struct node_action a;
 
+	ebpf_sync(d);
 	while (node_next_action(d->node, &a)) {
 		if (packets_take(d, &a))
 			continue;
@@ -144,6 +145,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	packets_check_tunnel(d);
 	networks_retry(d);
 	names_tick(d);
+	ebpf_tick(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -223,6 +225,7 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 	node_set_policy(d->node, policy);
 	policy_free(d->policy);
 	d->policy = policy;
+	ebpf_policy_changed(d);
 	log_set_level(d->log, (enum log_level)config->log_level);
 	config_free(d->reloaded);
 	d->reloaded = config;
@@ -548,6 +551,9 @@ static int start(struct daemon *d)
 	daemon_open_tunnel(d);
 	networks_sync(d);
 	take_priority(d);
+	if (ebpf_begin(d) < 0)
+		return daemon_fatal(d, "cannot_start",
+				    "an eBPF program that the configuration asks for is off");
 	if (control_server_new(d->listen_fd, &control, &d->control) < 0 || watch(d) < 0 ||
 	    names_start(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
@@ -564,6 +570,7 @@ static void end(struct daemon *d)
 	if (d->loop)
 		loop_free(d->loop);
 	loop_end_threads();
+	ebpf_end(d);
 	node_free(d->node);
 	policy_free(d->policy);
 	passphrase_done(&d->passphrase);
@@ -650,6 +657,7 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 		.child = daemon_child,
 		.log = options->log,
 	};
+	static struct ebpf_options ebpf; /* large, and for as long as we live */
 	const struct crypto_ops *ops;
 	const char *crypto_error = "";
 	struct keeper_user user;
@@ -694,6 +702,9 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	keeper.has_ipv4 = c->ipv4_prefix.len > 0;
 	keeper.ipv4.len = c->ipv4_prefix.len;
 	memcpy(keeper.ipv4.ip, c->ipv4_prefix.ip, sizeof(keeper.ipv4.ip));
+	memcpy(ebpf.overlay, keeper.overlay.ip, sizeof(ebpf.overlay));
+	if (ebpf_options_fill(c, options->log, &ebpf))
+		keeper.ebpf = &ebpf;
 	int status = keeper_run(&keeper);
 
 	(void)control_unlisten(c->socket); /* last of all: x0 down waits for it */

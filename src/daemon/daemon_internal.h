@@ -7,6 +7,7 @@
 #include "daemon/authority.h"
 #include "daemon/daemon.h"
 #include "daemon/member.h"
+#include "shell/bpf/bpf.h"
 #include "shell/control/control.h"
 #include "shell/keeper/keeper.h"
 #include "shell/loop/loop.h"
@@ -26,6 +27,7 @@
 
 struct daemon;
 struct names;
+struct ebpf;
 
 struct feature {
 	const char *name;
@@ -100,6 +102,7 @@ struct daemon {
 	struct tun *tun; /* NULL: none */
 	struct loop_fd *tun_watch;
 	bool is_tun_lost; /* it was there, and is to be made again */
+	struct ebpf *ebpf;
 	int listen_fd;
 	struct control_server *control;
 	struct loop_timer *node_timer, *beat_timer, *clock_timer, *keep_timer;
@@ -164,6 +167,17 @@ void members_tick(struct daemon *d);
 /* disk.c: written on the work queue */
 int disk_begin_epoch(struct daemon *d, uint64_t epoch);
 void disk_save_clock(struct daemon *d, int64_t now_s);
+
+/* ebpf.c */
+/* For the keeper, before it forks; false where nothing of it is wanted. */
+bool ebpf_options_fill(const struct config *c, struct log *log, struct ebpf_options *ret);
+int ebpf_begin(struct daemon *d); /* -EPERM: a program is off that has to be on */
+void ebpf_end(struct daemon *d);
+void ebpf_sync(struct daemon *d); /* after each call on the node, before what it led to goes out */
+void ebpf_tick(struct daemon *d); /* once a second */
+void ebpf_policy_changed(struct daemon *d);
+json_t *ebpf_json(const struct daemon *d);
+void ebpf_features(const struct daemon *d, json_t *list);
 
 /* jobs.c */
 unsigned jobs_workers(void);

@@ -314,6 +314,7 @@ static void take_network_key(struct node *n, const struct network_key *key)
 	bool keeps_old = !(key->generation & GENERATION_ENDS_OLD);
 
 	n->n_keys = keeps_old ? 2 : 1;
+	n->sessions_version++;
 	n->old_key_until_us = n->now_us + OLD_NETWORK_KEY_US;
 	n->keys[1] = n->keys[0];
 	n->keys[0] = *key;
@@ -330,6 +331,7 @@ void network_keys_tick(struct node *n)
 	if (n->n_keys < 2 || n->now_us < n->old_key_until_us)
 		return;
 	n->n_keys = 1;
+	n->sessions_version++;
 	bytes_wipe(&n->keys[1], sizeof(n->keys[1]));
 	node_tell_network_keys(n);
 	store(n, NODE_STORE_NETWORK_KEYS);

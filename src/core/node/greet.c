@@ -294,6 +294,7 @@ static struct node_session *session_make(struct node *n, const struct hs_done *d
 	s->is_confirmed = false;
 	if (map_put(n->indices, &d->local_index, s) == 0)
 		s->indices[0] = d->local_index;
+	n->sessions_version++;
 	return TAKE(s);
 }
 

@@ -710,12 +710,31 @@ void node_set_tokens(struct node *n, const struct token_entry *tokens, size_t n_
 	n->n_tokens = n_tokens;
 }
 
+_Static_assert(NODE_INDICES_MAX == SESSION_INDICES_MAX, "a session fits");
+
 /* ---- views ---- */
 
 size_t node_network_keys(const struct node *n, struct network_key ret[NODE_NETWORK_KEYS_MAX])
 {
 	memcpy(ret, n->keys, n->n_keys * sizeof(n->keys[0]));
 	return n->n_keys;
+}
+
+uint64_t node_sessions_version(const struct node *n)
+{
+	return n->sessions_version;
+}
+
+size_t node_next_indices(const struct node *n, size_t *cursor, uint32_t ret[NODE_INDICES_MAX],
+			 uint64_t *ret_id)
+{
+	const struct node_session *s = map_next(n->indices, cursor);
+
+	if (!s)
+		return 0;
+	memcpy(ret, s->indices, sizeof(s->indices));
+	*ret_id = s->peer ? s->peer->id : 0;
+	return SESSION_INDICES_MAX;
 }
 
 struct span node_revocations(const struct node *n)

@@ -280,6 +280,13 @@ const uint8_t *node_overlay_address(const struct node *n); /* 16 bytes */
 const struct routes *node_routes(const struct node *n);
 /* Newest first. */
 size_t node_network_keys(const struct node *n, struct network_key ret[NODE_NETWORK_KEYS_MAX]);
+/* Changes whenever a receiver index becomes valid or ends, or the network keys change. */
+uint64_t node_sessions_version(const struct node *n);
+/* Walks sessions, each as often as it has valid receiver indices: all of these (0 for none), and
+ * whose they are (0 for a join). Start with *cursor = 0; 0 at the end. */
+#define NODE_INDICES_MAX 4
+size_t node_next_indices(const struct node *n, size_t *cursor, uint32_t ret[NODE_INDICES_MAX],
+			 uint64_t *ret_id);
 /* The signed list in wire form, empty for none; borrowed. */
 struct span node_revocations(const struct node *n);
 

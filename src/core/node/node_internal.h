@@ -201,6 +201,7 @@ struct node {
 	struct networks *networks;
 	struct map *peers;   /* node id -> struct peer */
 	struct map *indices; /* receiver index -> struct node_session */
+	uint64_t sessions_version;
 	struct node_session *joins[NODE_JOINS_MAX];
 	struct contact *contacts[NODE_CONTACTS_MAX];
 	size_t n_contacts;

@@ -199,6 +199,7 @@ struct node_session *session_at(const struct node *n, uint32_t index)
 static void retire_index(struct node *n, uint32_t index)
 {
 	(void)map_remove(n->indices, &index);
+	n->sessions_version++;
 	n->retired[n->retired_at].index = index;
 	n->retired[n->retired_at].free_us = n->now_us + INDEX_QUARANTINE_US;
 	n->retired_at = (n->retired_at + 1) % RETIRED_INDICES_MAX;
@@ -212,6 +213,7 @@ static void index_opened(struct node *n, struct node_session *s, uint32_t index)
 		if (s->indices[i] == 0) {
 			if (map_put(n->indices, &index, s) == 0)
 				s->indices[i] = index;
+			n->sessions_version++;
 			return;
 		}
 	}

@@ -64,6 +64,9 @@ int ebpf_host_new(const struct ebpf_options *options, struct ebpf_host **ret,
 void ebpf_host_free(struct ebpf_host *h);
 /* Closes the descriptors and detaches nothing: for a child that inherited them. */
 void ebpf_host_forget(struct ebpf_host *h);
+/* The daemon is gone: what its sessions and policy put into the tables counts no more, until the
+ * next one puts its own. NULL is no host. */
+void ebpf_host_disarm(struct ebpf_host *h);
 /* Looks for interfaces that came or went, the tunnel among them, and this machine's addresses. */
 void ebpf_host_refresh(struct ebpf_host *h);
 const struct ebpf_table *ebpf_host_table(const struct ebpf_host *h);

@@ -392,6 +392,26 @@ void ebpf_host_forget(struct ebpf_host *h)
 	close_all(h);
 }
 
+void ebpf_host_disarm(struct ebpf_host *h)
+{
+	int fd = h ? ebpf_host_fd(h, EBPF_FD_RULES) : -1;
+	struct ebpf_rules *rules;
+
+	if (!h)
+		return;
+	__atomic_store_n(&h->table->is_armed, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&h->table->n_keys, 0, __ATOMIC_SEQ_CST);
+	memset(h->table->keys, 0, sizeof(h->table->keys));
+	memset(h->table->buckets, 0, sizeof(h->table->buckets));
+	if (fd < 0)
+		return;
+	rules = mmap(NULL, sizeof(*rules), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (rules == MAP_FAILED)
+		return;
+	__atomic_store_n(&rules->is_armed, 0, __ATOMIC_SEQ_CST);
+	(void)munmap(rules, sizeof(*rules));
+}
+
 const struct ebpf_table *ebpf_host_table(const struct ebpf_host *h)
 {
 	return h->table;

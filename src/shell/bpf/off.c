@@ -38,6 +38,11 @@ void ebpf_host_forget(struct ebpf_host *h)
 	(void)h;
 }
 
+void ebpf_host_disarm(struct ebpf_host *h)
+{
+	(void)h;
+}
+
 void ebpf_host_refresh(struct ebpf_host *h)
 {
 	(void)h;

@@ -23,6 +23,7 @@
 #define CONFIG_OFFERS_MAX 30	/* and the two of an exit: as many as a node may offer */
 #define CONFIG_PROBLEMS_MAX 32	/* told; more are only counted */
 #define CONFIG_TEXT_SIZE 256	/* one string value and NUL */
+#define CONFIG_BLOCK_MAX 256	/* prefixes whose datagrams are dropped */
 #define CONFIG_HOSTPORT_SIZE 272
 #define CONFIG_PORT_DEFAULT 26969
 
@@ -39,6 +40,12 @@ struct config_peer {
 	char name[CONFIG_TEXT_SIZE];	     /* expected SPIFFE ID; "" for any member */
 	char endpoint[CONFIG_HOSTPORT_SIZE]; /* host:port, host may be a DNS name */
 	unsigned line;
+};
+
+/* A prefix, IPv4 as ::ffff:0:0/96 and longer. */
+struct config_prefix {
+	uint8_t ip[16]; /* zeros behind the prefix */
+	unsigned len;	/* bits of the 16 bytes */
 };
 
 /* All values, checked. Owned by config_free(). */
@@ -80,8 +87,12 @@ struct config {
 	uint64_t names_responder;	       /* 0 or 1 */
 	char names_zone[CONFIG_TEXT_SIZE];
 	uint64_t names_ttl_s;
-	uint64_t names_clients;	    /* enum config_names_clients */
-	uint64_t names_resolv_conf; /* enum config_resolv_conf */
+	uint64_t names_clients;					  /* enum config_names_clients */
+	uint64_t names_resolv_conf;				  /* enum config_resolv_conf */
+	uint64_t ebpf_guard, ebpf_meter, ebpf_flow, ebpf_enforce; /* enum config_ebpf */
+	uint64_t ebpf_attach;					  /* enum config_ebpf_attach */
+	struct config_prefix ebpf_block[CONFIG_BLOCK_MAX];
+	size_t n_ebpf_block;
 };
 
 enum config_names_clients {
@@ -92,6 +103,19 @@ enum config_names_clients {
 enum config_resolv_conf {
 	CONFIG_RESOLV_CONF_LEAVE,
 	CONFIG_RESOLV_CONF_MANAGE,
+};
+
+enum config_ebpf {
+	CONFIG_EBPF_AUTO, /* on where it can be */
+	CONFIG_EBPF_ON,	  /* the daemon does not start without */
+	CONFIG_EBPF_OFF,
+};
+
+enum config_ebpf_attach {
+	CONFIG_EBPF_ATTACH_AUTO,
+	CONFIG_EBPF_ATTACH_XDP,
+	CONFIG_EBPF_ATTACH_TCX,
+	CONFIG_EBPF_ATTACH_CLSACT,
 };
 
 enum config_tls_groups {
@@ -159,6 +183,7 @@ enum config_type {
 	CONFIG_ADDRESSES, /* list of numeric address[:port] */
 	CONFIG_HOSTPORTS, /* list of host:port */
 	CONFIG_PREFIXES,  /* list of networks that may be offered */
+	CONFIG_SOURCES,	  /* list of address/length, of any kind */
 	CONFIG_PEERS,	  /* list of { endpoint, name } */
 	CONFIG_RULES,	  /* list of { allow | forbid, from, to } */
 };

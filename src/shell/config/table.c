@@ -153,6 +153,29 @@ static const struct config_key keys[] = {
 	{ "routes.exit_lan", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", true,
 	  "While an exit is in use: whether the networks this machine is in stay reachable.", "",
 	  AT(exit_lan) },
+	{ "ebpf.guard", CONFIG_CHOICE, "", "auto", NULL, 0, 2, "auto|on|off", false,
+	  "Drop junk at the port in the kernel (eBPF). auto: where the kernel allows it; on: do "
+	  "not "
+	  "start without.",
+	  "", AT(ebpf_guard) },
+	{ "ebpf.meter", CONFIG_CHOICE, "", "auto", NULL, 0, 2, "auto|on|off", false,
+	  "Count this node's datagrams in the kernel: sizes, times between, by hashed MAC and "
+	  "peer.",
+	  "", AT(ebpf_meter) },
+	{ "ebpf.flow", CONFIG_CHOICE, "", "auto", NULL, 0, 2, "auto|on|off", false,
+	  "Watch TCP connections through the mesh in the kernel: round trips, retransmissions.", "",
+	  AT(ebpf_flow) },
+	{ "ebpf.enforce", CONFIG_CHOICE, "", "auto", NULL, 0, 2, "auto|on|off", false,
+	  "Enforce the policy's connect and ping rules in the kernel as well.", "",
+	  AT(ebpf_enforce) },
+	{ "ebpf.attach", CONFIG_CHOICE, "", "auto", NULL, 0, 3, "auto|xdp|tcx|clsact", false,
+	  "Where the guard hooks in. auto: native XDP on drivers that lose nothing by it, else tc. "
+	  "xdp: "
+	  "native or generic XDP everywhere.",
+	  "", AT(ebpf_attach) },
+	{ "ebpf.block", CONFIG_SOURCES, "", "[]", NULL, 0, CONFIG_BLOCK_MAX, "", false,
+	  "Whose datagrams to the port the guard drops.",
+	  "[\"198.51.100.0/24\", \"2001:db8:bad::/48\"]", LIST(ebpf_block) },
 	{ "policy", CONFIG_RULES, "", POLICY_DEFAULT, NULL, 0, POLICY_RULES_MAX, "", true,
 	  "Who may do what. A forbid that matches wins over every allow; what no rule allows is "
 	  "denied.",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One value: the checks of its type, and how it is printed. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -66,6 +67,12 @@ void value_print_allowed(const struct config_key *key, char *ret, size_t size)
 		(void)snprintf(ret, size,
 			       "a list of at most %" PRIu64
 			       " host:port, such as mesh.example:26969",
+			       key->max);
+		break;
+	case CONFIG_SOURCES:
+		(void)snprintf(ret, size,
+			       "a list of at most %" PRIu64
+			       " prefixes, such as 198.51.100.0/24 or \"2001:db8::/32\"",
 			       key->max);
 		break;
 	case CONFIG_PEERS:
@@ -280,6 +287,61 @@ static int set_hostports(struct config *c, const struct config_key *key, const s
 	return r;
 }
 
+/* "192.0.2.0/24" or "2001:db8::/32", without bits behind the prefix. */
+static bool source_parse(const char *text, struct config_prefix *ret)
+{
+	struct config_prefix p = { .ip = { [10] = 0xff, [11] = 0xff } };
+	const char *slash = strchr(text, '/');
+	char address[INET6_ADDRSTRLEN];
+	unsigned long bits;
+	bool is_four;
+	char *end;
+
+	if (!slash || (size_t)(slash - text) >= sizeof(address) || slash[1] < '0' || slash[1] > '9')
+		return false;
+	(void)snprintf(address, sizeof(address), "%.*s", (int)(slash - text), text);
+	bits = strtoul(slash + 1, &end, 10);
+	is_four = inet_pton(AF_INET, address, p.ip + 12) == 1;
+	if (*end || bits > (is_four ? 32 : 128) ||
+	    (!is_four && inet_pton(AF_INET6, address, p.ip) != 1))
+		return false;
+	p.len = (unsigned)bits + (is_four ? 96 : 0);
+	for (unsigned i = p.len; i < 128; i++)
+		if (p.ip[i / 8] & 0x80 >> i % 8)
+			return false;
+	*ret = p;
+	return true;
+}
+
+static void source_print(const struct config_prefix *p, FILE *to)
+{
+	static const uint8_t four[12] = { [10] = 0xff, [11] = 0xff };
+	bool is_four = p->len >= 96 && memcmp(p->ip, four, sizeof(four)) == 0;
+	char text[INET6_ADDRSTRLEN] = "";
+
+	(void)inet_ntop(is_four ? AF_INET : AF_INET6, p->ip + (is_four ? 12 : 0), text,
+			sizeof(text));
+	(void)fprintf(to, "\"%s/%u\"", text, p->len - (is_four ? 96 : 0));
+}
+
+static int set_sources(struct config *c, const struct config_key *key, const struct tree *t,
+		       struct config_report *report)
+{
+	struct config_prefix *list = field(c, key->offset);
+	size_t n = 0;
+	int r = 0;
+
+	for (const struct tree *i = t->first; i; i = i->next) {
+		if (i->kind != TREE_SCALAR)
+			return refuse(key, i, kind_text(i), report);
+		if (!source_parse(i->text, &list[n]))
+			r = refuse(key, i, " is no prefix, or has bits behind its length", report);
+		n++;
+	}
+	*(size_t *)field(c, key->offset_n) = n;
+	return r;
+}
+
 static int set_list(struct config *c, const struct config_key *key, const struct tree *t,
 		    struct config_report *report)
 {
@@ -297,6 +359,8 @@ static int set_list(struct config *c, const struct config_key *key, const struct
 		return set_hostports(c, key, t, report);
 	case CONFIG_PREFIXES:
 		return set_prefixes(c, key, t, report);
+	case CONFIG_SOURCES:
+		return set_sources(c, key, t, report);
 	case CONFIG_PEERS:
 		return peers_set(c, t, report);
 	default:
@@ -385,6 +449,9 @@ static void print_item(const struct config *c, const struct config_key *key, siz
 		break;
 	case CONFIG_HOSTPORTS:
 		print_quoted(((char(*)[CONFIG_HOSTPORT_SIZE])field(c, key->offset))[i], to);
+		break;
+	case CONFIG_SOURCES:
+		source_print((struct config_prefix *)field(c, key->offset) + i, to);
 		break;
 	case CONFIG_PEERS:
 		peer_print(&c->peers[i], to);

@@ -333,9 +333,24 @@ int keeper_names_apply(struct keeper_client *k, bool is_again, enum keeper_names
 	return 0;
 }
 
-int keeper_heartbeat(struct keeper_client *k)
+int keeper_ebpf_fd(struct keeper_client *k, enum ebpf_descriptor which, int *ret_fd,
+		   char why[KEEPER_WHY_SIZE])
 {
-	struct request request = { .verb = VERB_HEARTBEAT };
+	struct request request = { .verb = VERB_EBPF_FD, .number = which };
+	struct reply reply = { .fd = -1 };
+	int r = call(k, &request, &reply, why);
+
+	if (r < 0)
+		return r;
+	if (reply.fd < 0)
+		return fail(-EBADMSG, why);
+	*ret_fd = reply.fd;
+	return 0;
+}
+
+static int send_silent(struct keeper_client *k, enum verb verb)
+{
+	struct request request = { .verb = verb };
 	uint8_t bytes[REQUEST_SIZE];
 
 	keeper_request_encode(&request, bytes);
@@ -343,4 +358,14 @@ int keeper_heartbeat(struct keeper_client *k)
 		/* full of beats that the keeper had no time to read: it knows that we live */
 		return errno == EAGAIN || errno == ENOBUFS ? 0 : -EPIPE;
 	return 0;
+}
+
+int keeper_ebpf_refresh(struct keeper_client *k)
+{
+	return send_silent(k, VERB_EBPF_REFRESH);
+}
+
+int keeper_heartbeat(struct keeper_client *k)
+{
+	return send_silent(k, VERB_HEARTBEAT);
 }

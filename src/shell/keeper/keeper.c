@@ -63,6 +63,7 @@ static void run_child(struct keeper *k, int fd, pid_t keeper)
 	if (getppid() != keeper)
 		_exit(1); /* the keeper died before we asked to be told */
 	(void)close(k->signal_fd);
+	ebpf_host_forget(k->verbs.ebpf); /* of an earlier child's time, and not ours */
 	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
 	if (keeper_client_new(fd, k->n_restarts, &client) == 0) {
 		status = k->options->child(k->options->arg, client);
@@ -136,6 +137,7 @@ static void on_child_end(struct keeper *k, int status)
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
 	k->verbs.child = 0;
+	ebpf_host_disarm(k->verbs.ebpf); /* nobody keeps the tables any more */
 	(void)close(k->socket);
 	k->socket = -1;
 	k->kill_at_ms = 0;
@@ -233,7 +235,9 @@ static int do_verb(struct keeper *k, const struct request *request)
 	int r;
 
 	verbs_do(&k->verbs, request, &reply);
-	if (reply.result < 0 && k->n_refusals++ < REFUSALS_TOLD_MAX)
+	/* what is not loaded is told by the daemon, once */
+	if (reply.result < 0 && request->verb != VERB_EBPF_FD &&
+	    k->n_refusals++ < REFUSALS_TOLD_MAX)
 		log_warning(k->log, "keeper_verb_failed", log_u64("verb", request->verb),
 			    log_str("reason", reply.why));
 	send_reply(k, &reply);
@@ -267,6 +271,8 @@ static void serve(struct keeper *k, const struct request *request)
 		k->has_beaten = true;
 		return;
 	}
+	if (verbs_do_silent(&k->verbs, request))
+		return;
 	if (request->verb == VERB_GUARD_APPLY || request->verb == VERB_GUARD_REMOVE ||
 	    request->verb == VERB_GUARD_READ)
 		wait_for_guard(k);
@@ -391,6 +397,7 @@ static void clean_up(struct keeper *k)
 		log_warning(k->log, "guard_not_removed", log_str("reason", why));
 	if (ways_clean(&k->verbs.ways, k->options->tun_name, why) < 0)
 		log_warning(k->log, "ways_not_removed", log_str("reason", why));
+	ebpf_host_free(k->verbs.ebpf);
 	(void)close(k->signal_fd);
 	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
 }

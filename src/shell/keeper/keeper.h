@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "shell/bpf/bpf.h"
 #include "shell/log/log.h"
 #include "shell/netlink/netlink.h"
 
@@ -97,6 +98,7 @@ struct keeper_options {
 	bool is_guarded;	    /* nftables may be asked for */
 	/* NULL: neither. prefix is NULL for what has none. */
 	bool (*permits)(void *arg, enum keeper_permit what, const struct netlink_prefix *prefix);
+	const struct ebpf_options *ebpf; /* NULL: no eBPF program is wanted */
 	keeper_child *child;
 	void *arg;
 	struct log *log;
@@ -146,6 +148,13 @@ int keeper_names_apply(struct keeper_client *k, bool is_again, enum keeper_names
 /* SCHED_FIFO for a thread of the child (gettid()). */
 int keeper_realtime(struct keeper_client *k, pid_t thread, unsigned priority,
 		    char why[KEEPER_WHY_SIZE]);
+
+/* Asks for the eBPF programs to be loaded and attached, or, later, for interfaces to be looked at
+ * again. Without an answer: it takes tens of milliseconds. */
+int keeper_ebpf_refresh(struct keeper_client *k);
+/* A descriptor of theirs, once they are. -ENOENT: not there (yet), or why. */
+int keeper_ebpf_fd(struct keeper_client *k, enum ebpf_descriptor which, int *ret_fd,
+		   char why[KEEPER_WHY_SIZE]);
 
 /* Says that the loop still turns; every KEEPER_HEARTBEAT_MS. Never blocks. -EPIPE: the keeper
  * is gone, so should we. */

@@ -9,7 +9,7 @@
 #define REPLY_SIZE (44 + KEEPER_WHY_SIZE)
 
 enum verb {
-	VERB_HEARTBEAT, /* the only one without a reply */
+	VERB_HEARTBEAT, /* without a reply */
 	VERB_TUN_OPEN,	/* the descriptor comes with the reply */
 	VERB_MTU,
 	VERB_ADDRESS_ADD,
@@ -25,13 +25,15 @@ enum verb {
 	VERB_FORWARD,	   /* 0 or 1 */
 	VERB_NAMES_LISTEN, /* number 0: UDP, 1: TCP; the descriptor comes with the reply */
 	VERB_NAMES_APPLY,  /* number 1: anew; the reply's number is an enum keeper_names */
+	VERB_EBPF_REFRESH, /* without a reply */
+	VERB_EBPF_FD,
 	N_VERBS,
 };
 
 struct request {
 	enum verb verb;
 	uint32_t sequence;
-	uint32_t number; /* MTU, the thread, offloads wanted, or what is switched on */
+	uint32_t number; /* MTU, the thread, offloads wanted, which descriptor, or what is on */
 	uint32_t priority;
 	struct netlink_prefix prefix;
 };

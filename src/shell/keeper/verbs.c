@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the keeper does for its child: each verb with the check that comes before it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,9 @@
 
 #define TUN_MTU_MIN 1280 /* of any IPv6 link (RFC 8200 section 5) */
 
-_Static_assert(TUN_WHY_SIZE <= KEEPER_WHY_SIZE && NFT_WHY_SIZE <= KEEPER_WHY_SIZE, "they fit");
+_Static_assert(TUN_WHY_SIZE <= KEEPER_WHY_SIZE && EBPF_WHY_SIZE <= KEEPER_WHY_SIZE &&
+		       NFT_WHY_SIZE <= KEEPER_WHY_SIZE,
+	       "they fit");
 
 static bool is_ipv4_default(const struct netlink_prefix *p)
 {
@@ -317,6 +320,42 @@ static int do_realtime(struct verbs *v, const struct request *q, struct reply *r
 	return told(ret, "cannot give real-time priority", -errno);
 }
 
+/* ---- eBPF ---- */
+
+static void do_ebpf_refresh(struct verbs *v)
+{
+	if (!v->options->ebpf)
+		return;
+	if (v->ebpf)
+		ebpf_host_refresh(v->ebpf);
+	else if (!v->ebpf_why[0])
+		(void)ebpf_host_new(v->options->ebpf, &v->ebpf, v->ebpf_why);
+}
+
+bool verbs_do_silent(struct verbs *v, const struct request *request)
+{
+	if (request->verb == VERB_EBPF_REFRESH)
+		do_ebpf_refresh(v);
+	return request->verb == VERB_EBPF_REFRESH || request->verb == VERB_HEARTBEAT;
+}
+
+static int do_ebpf_fd(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	int fd;
+
+	if (!v->options->ebpf)
+		return refuse(ret, "eBPF is switched off");
+	if (q->number >= EBPF_N_DESCRIPTORS)
+		return refuse(ret, "no such descriptor");
+	fd = v->ebpf ? ebpf_host_fd(v->ebpf, (enum ebpf_descriptor)q->number) : -1;
+	if (fd < 0) {
+		(void)snprintf(ret->why, sizeof(ret->why), "%s", v->ebpf_why);
+		return -ENOENT;
+	}
+	ret->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return ret->fd < 0 ? told(ret, "the descriptor cannot be passed", -errno) : 0;
+}
+
 void verbs_do(struct verbs *v, const struct request *request, struct reply *ret)
 {
 	static int (*const table[N_VERBS])(struct verbs *, const struct request *,
@@ -336,6 +375,7 @@ void verbs_do(struct verbs *v, const struct request *request, struct reply *ret)
 		[VERB_FORWARD] = do_forward,
 		[VERB_NAMES_LISTEN] = names_listen,
 		[VERB_NAMES_APPLY] = names_apply,
+		[VERB_EBPF_FD] = do_ebpf_fd,
 	};
 
 	*ret = (struct reply){ .sequence = request->sequence, .fd = -1 };

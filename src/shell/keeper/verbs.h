@@ -17,6 +17,8 @@ struct verbs {
 	enum keeper_names names;
 	pid_t names_pid; /* of the process that tells systemd-resolved; 0: none */
 	char names_why[KEEPER_WHY_SIZE];
+	struct ebpf_host *ebpf;		/* outlives a child */
+	char ebpf_why[KEEPER_WHY_SIZE]; /* why it could not be made */
 };
 
 /* In names.c. */
@@ -25,5 +27,7 @@ int names_apply(struct verbs *v, const struct request *q, struct reply *ret);
 void names_reap(struct verbs *v);				/* after SIGCHLD */
 void names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE]); /* "" where all is well */
 
+/* Those without a reply. */
+bool verbs_do_silent(struct verbs *v, const struct request *request);
 /* Checks the request against the options and does it. ret->fd is the caller's to close. */
 void verbs_do(struct verbs *v, const struct request *request, struct reply *ret);
