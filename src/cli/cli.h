@@ -240,6 +240,7 @@ int verb_bundle(struct cli *c);
 int verb_policy(struct cli *c);
 int verb_batman(struct cli *c);
 int verb_config(struct cli *c);
+int verb_ebpf(struct cli *c);
 int verb_doctor(struct cli *c);
 int verb_version(struct cli *c);
 int verb_completion(struct cli *c);

@@ -105,6 +105,13 @@ static const struct cli_option batman_options[] = {
 	END,
 };
 
+static const struct cli_option ebpf_options[] = {
+	{ "seconds", 's', "SECONDS", false, "profile: for how long (default: 5)" },
+	{ "dot", 0, NULL, false, "explain: the graph of control flow, for Graphviz" },
+	{ "svg", 0, NULL, false, "explain: the same drawn by Graphviz, one function" },
+	END,
+};
+
 static const struct cli_option demo_options[] = {
 	{ "nodes", 0, "N", false, "an even number from 4 to 16 (default: 6)" },
 	{ "once", 0, NULL, false, "end by itself; fail unless all of it worked" },
@@ -424,6 +431,30 @@ const struct cli_verb cli_verbs[] = {
 		.examples = "x0 config help\n"
 			    "x0 config check new.yaml\n"
 			    "x0 config reload",
+	},
+	{
+		.name = "ebpf",
+		.run = verb_ebpf,
+		.line = "our programs in the kernel: what they are, do, count and cost",
+		.arguments = "list | explain PROGRAM | profile PROGRAM | check FILE",
+		.args_min = 1,
+		.args_max = 2,
+		.actions = "list explain profile check",
+		.options = ebpf_options,
+		.text = "PROGRAM is guard, meter, flow or enforce, one of their functions "
+			"(x0_...), "
+			"or an id. list says where each is attached, or why it is off, and what it "
+			"counted; explain what the kernel really runs: each instruction with the "
+			"line it came from, the maps it touches, the helpers it calls, and in "
+			"words "
+			"what it can and cannot do; profile counts runs and nanoseconds for a "
+			"time. "
+			"check tries an object file of your own against our lists and the kernel's "
+			"verifier, and shows all that this says. All but list need root.",
+		.examples = "x0 ebpf list\n"
+			    "sudo x0 ebpf explain guard\n"
+			    "sudo x0 ebpf explain x0_meter_in --svg >meter.svg\n"
+			    "sudo x0 ebpf profile meter --seconds 10",
 	},
 	{
 		.name = "doctor",
