@@ -65,7 +65,7 @@ always long load(struct __sk_buff *skb, __u32 at, void *to, __u32 len)
 }
 
 /* Returns where the upper layer's header begins, 0 where there is none that can be read. */
-always __u32 skip_extensions(struct __sk_buff *skb, __u8 *protocol)
+always __u32 skip_extensions(struct __sk_buff *skb, __u32 end, __u8 *protocol)
 {
 	__u32 at = IPV6_LEN;
 	__u8 head[4];
@@ -86,7 +86,7 @@ always __u32 skip_extensions(struct __sk_buff *skb, __u8 *protocol)
 		} else {
 			at += 8 + head[1] * 8;
 		}
-		if (at > skb->len) /* the header does not end inside */
+		if (at > end) /* the header does not end inside */
 			return 0;
 		*protocol = head[0];
 	}
@@ -134,7 +134,7 @@ always int parse(struct __sk_buff *skb, struct inner *i)
 	i->source[1] = read64(head + 16);
 	i->destination[0] = read64(head + 24);
 	i->destination[1] = read64(head + 32);
-	at = skip_extensions(skb, &i->protocol);
+	at = skip_extensions(skb, IPV6_LEN + be16(head + 4), &i->protocol);
 	if (at > 0)
 		read_upper(skb, at, i);
 	return 1;

@@ -87,6 +87,12 @@ static bool is_inside(const struct object *o, uint64_t at, uint64_t len)
 	return at <= o->len && len <= o->len - at;
 }
 
+/* Of the compiler, for debuggers: nobody reads them here. */
+static bool is_debug(const char *name)
+{
+	return strncmp(name, ".debug_", 7) == 0 || strncmp(name, ".rel.debug_", 11) == 0;
+}
+
 static int open_object(const uint8_t *bytes, size_t len, struct object *ret,
 		       char why[EBPF_WHY_SIZE])
 {
@@ -215,7 +221,7 @@ int ebpf_validate(const uint8_t *bytes, size_t len, char why[EBPF_WHY_SIZE])
 			has_program |= s.sh_size > 0;
 			r = check_program(&o, &s, name, why);
 		} else if (s.sh_flags & SHF_EXECINSTR ||
-			   !is_listed(name, others, N_ELEMENTS(others))) {
+			   (!is_debug(name) && !is_listed(name, others, N_ELEMENTS(others)))) {
 			r = refuse(-EPROTO, why,
 				   "section \"%s\" is not on the list of those allowed", name);
 		}

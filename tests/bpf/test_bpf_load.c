@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is refused before the kernel is asked, what the kernel refuses, what is attached where and
+ * that nothing of it stays, and that we show of a program what the kernel shows. Most of it takes
+ * root, and a network namespace of its own. */
+#include <errno.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "shell/bpf/bpf.h"
+
+static struct ebpf_options options;
+
+static void need_root(void)
+{
+	struct ebpf_host *h;
+	char why[EBPF_WHY_SIZE] = "";
+	static int known = 1;
+
+	if (known == 1)
+		known = ebpf_host_new(&options, &h, why);
+	else
+		h = NULL;
+	if (known < 0) {
+		print_message("NOT tested: %s\n", why[0] ? why : "no eBPF here");
+		skip();
+	}
+	ebpf_host_free(h);
+}
+
+static int run(const char *command)
+{
+	int status = system(command);
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* ---- validation ---- */
+
+static uint8_t *object_copy(enum ebpf_program p, size_t *ret_len)
+{
+	const uint8_t *bytes;
+	uint8_t *copy;
+
+	ebpf_object_bytes(p, &bytes, ret_len);
+	copy = malloc(*ret_len ? *ret_len : 1);
+	assert_non_null(copy);
+	memcpy(copy, bytes, *ret_len);
+	return copy;
+}
+
+static void our_own_objects_are_allowed(void **state)
+{
+	char why[EBPF_WHY_SIZE] = "";
+
+	(void)state;
+	for (unsigned p = 0; p < EBPF_N_PROGRAMS; p++) {
+		const uint8_t *bytes;
+		size_t len;
+
+		ebpf_object_bytes((enum ebpf_program)p, &bytes, &len);
+		assert_true(len > 0);
+		if (ebpf_validate(bytes, len, why) < 0)
+			fail_msg("%s: %s", ebpf_program_name((enum ebpf_program)p), why);
+	}
+}
+
+static void an_object_cut_short_is_refused_with_a_reason(void **state)
+{
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	size_t len;
+
+	(void)state;
+	bytes = object_copy(EBPF_FLOW, &len);
+	for (size_t n = 0; n < len; n += n < 100 ? 1 : 97) {
+		char why[EBPF_WHY_SIZE] = "";
+		CLEANUP_FREE uint8_t *part = malloc(n + 1); /* the sanitizer sees its end */
+
+		memcpy(part, bytes, n);
+		assert_true(ebpf_validate(part, n, why) < 0);
+		assert_true(why[0] != '\0');
+	}
+}
+
+static void a_corrupt_object_never_breaks_us(void **state)
+{
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	size_t len;
+
+	(void)state;
+	bytes = object_copy(EBPF_METER, &len);
+	for (size_t at = 0; at < len; at += at < 64 || at > len - 2048 ? 1 : 31) {
+		char why[EBPF_WHY_SIZE] = "";
+
+		bytes[at] ^= 0xff;
+		if (ebpf_validate(bytes, len, why) < 0)
+			assert_true(why[0] != '\0');
+		bytes[at] ^= 0xff;
+	}
+}
+
+static uint8_t *read_object(const char *name, size_t *ret_len)
+{
+	uint8_t *bytes = malloc(EBPF_OBJECT_MAX);
+	char path[512];
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/%s.bpf.o", X0_BAD_OBJECTS, name);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_non_null(bytes);
+	*ret_len = fread(bytes, 1, EBPF_OBJECT_MAX, f);
+	(void)fclose(f);
+	return bytes;
+}
+
+static void refused(const char *name, int r_expected, const char *reason)
+{
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	char why[EBPF_WHY_SIZE] = "";
+	CLEANUP_FREE char *log = NULL;
+	size_t len;
+
+	bytes = read_object(name, &len);
+	assert_int_equal(ebpf_check(bytes, len, why, &log), r_expected);
+	if (!strstr(why, reason))
+		fail_msg("%s: \"%s\" does not say \"%s\"", name, why, reason);
+}
+
+static void a_forbidden_helper_section_or_licence_is_refused(void **state)
+{
+	(void)state;
+	refused("bad_helper", -EPROTO, "helper 9 is not on the list");
+	refused("bad_section", -EPROTO, "section \"kprobe/do_exit\" is not on the list");
+	refused("bad_licence", -EPROTO, "licence \"Proprietary\"");
+}
+
+static void a_map_that_is_too_large_is_refused(void **state)
+{
+	(void)state;
+	refused("bad_map", -EPROTO, "map large would take 128 MiB");
+}
+
+static void what_the_verifier_refuses_comes_with_all_that_it_says(void **state)
+{
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	CLEANUP_FREE char *log = NULL;
+	char why[EBPF_WHY_SIZE] = "";
+	size_t len;
+
+	(void)state;
+	need_root();
+	bytes = read_object("bad_verifier", &len);
+	assert_true(ebpf_check(bytes, len, why, &log) < 0);
+	assert_non_null(strstr(why, "verifier refuses it"));
+	assert_non_null(strstr(why, "memory")); /* "R1 unbounded memory access, ..." */
+	assert_non_null(log);
+	assert_non_null(strstr(log, "bad_verifier.bpf.c")); /* from its first line ... */
+	assert_non_null(strstr(log, "processed "));	    /* ... to its last */
+}
+
+static void our_own_objects_pass_the_verifier(void **state)
+{
+	(void)state;
+	need_root();
+	for (unsigned p = 0; p < EBPF_N_PROGRAMS; p++) {
+		CLEANUP_FREE char *log = NULL;
+		char why[EBPF_WHY_SIZE] = "";
+		const uint8_t *bytes;
+		size_t len;
+
+		ebpf_object_bytes((enum ebpf_program)p, &bytes, &len);
+		if (ebpf_check(bytes, len, why, &log) < 0)
+			fail_msg("%s: %s\n%s", ebpf_program_name((enum ebpf_program)p), why,
+				 log ? log : "");
+	}
+}
+
+/* ---- attaching ---- */
+
+static void make_veth(void)
+{
+	(void)run("ip link del va 2>/dev/null");
+	assert_int_equal(run("ip link add va type veth peer name vb && ip link set va up && "
+			     "ip link set vb up && ip link set lo up"),
+			 0);
+}
+
+static unsigned count_mode(const struct ebpf_host *h, enum ebpf_program p, enum ebpf_mode m)
+{
+	const struct ebpf_table *t = ebpf_host_table(h);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < EBPF_ATTACHMENTS_MAX; i++)
+		n += t->attachments[i].mode == m && t->attachments[i].program == p;
+	return n;
+}
+
+static struct ebpf_host *attached(enum ebpf_where where)
+{
+	struct ebpf_options o = options;
+	char why[EBPF_WHY_SIZE] = "";
+	struct ebpf_host *h;
+
+	o.where = where;
+	if (ebpf_host_new(&o, &h, why) < 0)
+		fail_msg("%s", why);
+	return h;
+}
+
+static uint32_t some_id(const struct ebpf_host *h)
+{
+	const struct ebpf_table *t = ebpf_host_table(h);
+
+	for (unsigned i = 0; i < EBPF_ATTACHMENTS_MAX; i++)
+		if (t->attachments[i].mode != EBPF_MODE_NONE &&
+		    t->attachments[i].program == EBPF_METER)
+			return t->attachments[i].id;
+	return 0;
+}
+
+/* The kernel frees a program a moment after its last user. */
+static bool is_gone(uint32_t id)
+{
+	for (unsigned tries = 0; tries < 100; tries++) {
+		struct ebpf_image i;
+		char why[EBPF_WHY_SIZE];
+
+		if (ebpf_image_counts(id, &i, why) == -ENOENT)
+			return true;
+		(void)usleep(20000);
+	}
+	return false;
+}
+
+static void on_veth_the_guard_takes_tc_and_leaves_nothing(void **state)
+{
+	struct ebpf_host *h;
+	uint32_t id;
+
+	(void)state;
+	need_root();
+	make_veth();
+	h = attached(EBPF_WHERE_AUTO);
+	assert_int_equal(count_mode(h, EBPF_GUARD, EBPF_MODE_XDP_NATIVE), 0);
+	assert_int_equal(count_mode(h, EBPF_GUARD, EBPF_MODE_TCX) +
+				 count_mode(h, EBPF_GUARD, EBPF_MODE_CLSACT),
+			 2);
+	assert_int_equal(count_mode(h, EBPF_METER, EBPF_MODE_TCX) +
+				 count_mode(h, EBPF_METER, EBPF_MODE_CLSACT),
+			 4);
+	assert_true(ebpf_host_table(h)->states[EBPF_GUARD].is_on);
+	id = some_id(h);
+	ebpf_host_free(h);
+	assert_true(is_gone(id));
+	assert_int_not_equal(run("tc qdisc show | grep -q clsact"), 0);
+}
+
+static void asked_for_xdp_it_is_xdp(void **state)
+{
+	struct ebpf_host *h;
+
+	(void)state;
+	need_root();
+	make_veth();
+	h = attached(EBPF_WHERE_XDP);
+	assert_int_equal(count_mode(h, EBPF_GUARD, EBPF_MODE_XDP_NATIVE), 2);
+	assert_int_equal(run("ip link show va | grep -q xdp"), 0);
+	ebpf_host_free(h);
+	assert_int_not_equal(run("ip link show va | grep -q xdp"), 0);
+}
+
+static void interfaces_come_and_go(void **state)
+{
+	struct ebpf_host *h;
+
+	(void)state;
+	need_root();
+	(void)run("ip link del va 2>/dev/null");
+	h = attached(EBPF_WHERE_TCX);
+	assert_int_equal(count_mode(h, EBPF_GUARD, EBPF_MODE_TCX), 0);
+	assert_false(ebpf_host_table(h)->states[EBPF_GUARD].is_on);
+	make_veth();
+	ebpf_host_refresh(h);
+	assert_true(ebpf_host_table(h)->states[EBPF_GUARD].is_on);
+	assert_int_equal(run("ip link del va"), 0);
+	ebpf_host_refresh(h);
+	assert_false(ebpf_host_table(h)->states[EBPF_GUARD].is_on);
+	assert_non_null(strstr(ebpf_host_table(h)->states[EBPF_GUARD].why, "no Ethernet"));
+	ebpf_host_free(h);
+}
+
+/* In a child that is killed; returns an id of what it had attached. */
+static uint32_t attach_and_be_killed(enum ebpf_where where)
+{
+	int fds[2], status;
+	uint32_t id = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct ebpf_host *h = attached(where);
+
+		id = some_id(h);
+		(void)!write(fds[1], &id, sizeof(id));
+		(void)pause();
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &id, sizeof(id)), sizeof(id));
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, &status, 0);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	assert_true(id != 0);
+	return id;
+}
+
+static void links_end_with_a_keeper_that_is_killed(void **state)
+{
+	(void)state;
+	need_root();
+	make_veth();
+	assert_true(is_gone(attach_and_be_killed(EBPF_WHERE_TCX)));
+}
+
+static void what_a_killed_keeper_left_at_clsact_goes_at_the_next_start(void **state)
+{
+	struct ebpf_host *h;
+	uint32_t id;
+
+	(void)state;
+	need_root();
+	make_veth();
+	id = attach_and_be_killed(EBPF_WHERE_CLSACT);
+	assert_int_equal(run("tc filter show dev va ingress | grep -q x0_guard_tc"), 0);
+	h = attached(EBPF_WHERE_CLSACT);
+	assert_int_equal(count_mode(h, EBPF_METER, EBPF_MODE_CLSACT), 4);
+	assert_true(is_gone(id));
+	ebpf_host_free(h);
+	assert_int_not_equal(run("tc filter show dev va ingress | grep -q x0_"), 0);
+}
+
+static void a_child_that_forgets_detaches_nothing(void **state)
+{
+	struct ebpf_host *h;
+	struct ebpf_image i;
+	char why[EBPF_WHY_SIZE];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	make_veth();
+	h = attached(EBPF_WHERE_CLSACT);
+	pid = fork();
+	if (pid == 0) {
+		ebpf_host_forget(h);
+		_exit(0);
+	}
+	(void)waitpid(pid, &status, 0);
+	assert_int_equal(ebpf_image_counts(some_id(h), &i, why), 0);
+	assert_int_equal(run("tc filter show dev va ingress | grep -q x0_guard_tc"), 0);
+	ebpf_host_free(h);
+}
+
+static void a_process_without_the_capabilities_is_told_so(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	need_root();
+	pid = fork();
+	if (pid == 0) {
+		struct ebpf_host *h;
+		char why[EBPF_WHY_SIZE] = "";
+
+		if (setresuid(65534, 65534, 65534) < 0)
+			_exit(2);
+		if (ebpf_host_new(&options, &h, why) != -EPERM || !strstr(why, "CAP_BPF"))
+			_exit(1);
+		_exit(0);
+	}
+	(void)waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* ---- what we show is what the kernel shows ---- */
+
+/* The instructions of bpftool's listing, compared line by line. */
+static size_t compare_listing(const struct ebpf_image *i, FILE *listing)
+{
+	char line[1024];
+	size_t n = 0;
+
+	while (fgets(line, sizeof(line), listing)) {
+		char text[EBPF_INSN_TEXT];
+		unsigned long at;
+		char *end;
+
+		line[strcspn(line, "\n")] = '\0';
+		at = strtoul(line, &end, 10);
+		if (end == line || strncmp(end, ": (", 3) != 0)
+			continue; /* a line of source, or the name of a function */
+		assert_true(at < i->n_insns);
+		ebpf_image_text(i, at, text);
+		assert_string_equal(text, end + 2);
+		n++;
+	}
+	return n;
+}
+
+static void explain_like_bpftool(uint32_t id)
+{
+	struct ebpf_image *i;
+	char why[EBPF_WHY_SIZE], command[64];
+	size_t n = 0, n_lines;
+	FILE *listing;
+
+	assert_int_equal(ebpf_image_new(id, &i, why), 0);
+	for (size_t at = 0; at < i->n_insns; at++, n++)
+		at += ebpf_insn_is_wide(&i->insns[at]);
+	(void)snprintf(command, sizeof(command), "bpftool prog dump xlated id %u", id);
+	listing = popen(command, "re");
+	assert_non_null(listing);
+	n_lines = compare_listing(i, listing);
+	(void)pclose(listing);
+	assert_int_equal(n_lines, n);
+	assert_true(n > 20);
+	ebpf_image_free(i);
+}
+
+static void each_program_is_explained_as_the_kernel_has_it(void **state)
+{
+	const struct ebpf_table *t;
+	struct ebpf_host *h;
+	unsigned n = 0;
+
+	(void)state;
+	need_root();
+	if (run("bpftool version >/dev/null 2>&1") != 0)
+		skip();
+	make_veth();
+	(void)run("ip tuntap add dev x0test mode tun 2>/dev/null && ip link set x0test up");
+	h = attached(EBPF_WHERE_XDP);
+	t = ebpf_host_table(h);
+	for (unsigned i = 0; i < EBPF_ATTACHMENTS_MAX; i++) {
+		if (t->attachments[i].mode == EBPF_MODE_NONE)
+			continue;
+		explain_like_bpftool(t->attachments[i].id);
+		n++;
+	}
+	assert_true(n >= 7); /* guard 2, meter 4, and flow or enforce */
+	ebpf_host_free(h);
+	h = attached(EBPF_WHERE_TCX);
+	explain_like_bpftool(ebpf_host_table(h)->attachments[0].id); /* the guard at tc */
+	ebpf_host_free(h);
+}
+
+static void blocks_begin_where_jumps_lead(void **state)
+{
+	struct ebpf_host *h;
+	struct ebpf_image *i;
+	char why[EBPF_WHY_SIZE];
+	CLEANUP_FREE size_t *blocks = NULL;
+	CLEANUP_FREE char *dot = NULL;
+	size_t n, len;
+	FILE *to;
+
+	(void)state;
+	need_root();
+	make_veth();
+	h = attached(EBPF_WHERE_TCX);
+	assert_int_equal(ebpf_image_new(some_id(h), &i, why), 0);
+	blocks = calloc(i->n_insns, sizeof(*blocks));
+	n = ebpf_image_blocks(i, blocks);
+	assert_true(n > 10 && n < i->n_insns);
+	assert_int_equal(blocks[0], 0);
+	for (size_t k = 1; k < n; k++)
+		assert_true(blocks[k] > blocks[k - 1]);
+	to = open_memstream(&dot, &len);
+	ebpf_image_dot(i, to);
+	(void)fclose(to);
+	assert_non_null(strstr(dot, "digraph"));
+	for (size_t k = 0; k < n; k++) { /* each edge leads to a block */
+		char edge[32];
+
+		(void)snprintf(edge, sizeof(edge), "\n  b%zu [", blocks[k]);
+		assert_non_null(strstr(dot, edge));
+	}
+	ebpf_image_free(i);
+	ebpf_host_free(h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(our_own_objects_are_allowed),
+		cmocka_unit_test(an_object_cut_short_is_refused_with_a_reason),
+		cmocka_unit_test(a_corrupt_object_never_breaks_us),
+		cmocka_unit_test(a_forbidden_helper_section_or_licence_is_refused),
+		cmocka_unit_test(a_map_that_is_too_large_is_refused),
+		cmocka_unit_test(what_the_verifier_refuses_comes_with_all_that_it_says),
+		cmocka_unit_test(our_own_objects_pass_the_verifier),
+		cmocka_unit_test(on_veth_the_guard_takes_tc_and_leaves_nothing),
+		cmocka_unit_test(asked_for_xdp_it_is_xdp),
+		cmocka_unit_test(interfaces_come_and_go),
+		cmocka_unit_test(links_end_with_a_keeper_that_is_killed),
+		cmocka_unit_test(what_a_killed_keeper_left_at_clsact_goes_at_the_next_start),
+		cmocka_unit_test(a_child_that_forgets_detaches_nothing),
+		cmocka_unit_test(a_process_without_the_capabilities_is_told_so),
+		cmocka_unit_test(each_program_is_explained_as_the_kernel_has_it),
+		cmocka_unit_test(blocks_begin_where_jumps_lead),
+	};
+
+	options.ports[0] = 26969;
+	options.n_ports = 1;
+	options.where = EBPF_WHERE_TCX;
+	(void)snprintf(options.tun_name, sizeof(options.tun_name), "x0test");
+	(void)unshare(CLONE_NEWNET); /* where it is refused so is all that needs it */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
