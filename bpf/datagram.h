@@ -38,10 +38,14 @@ always struct ebpf_slot *slot(struct ebpf_table *t)
 	return &t->slots[bpf_get_smp_processor_id() & (EBPF_CPUS - 1)];
 }
 
-/* Processors beyond EBPF_CPUS share a slot, hence the atomic addition. */
 /* Keeps the compiler from forgetting that a value was compared. */
 #define KEEP(x) __asm__ volatile("" : "+r"(x))
 
+/* To a counter of this processor's own slot: nothing interrupts a program here but what has slots
+ * of its own. Beyond EBPF_CPUS processors two share one, and may lose a count now and then. */
+#define ADD(place, n) ((place) += (n))
+
+/* To a counter that all processors share. */
 #define COUNT(place, n) ((void)__sync_fetch_and_add(&(place), (n)))
 
 struct datagram {

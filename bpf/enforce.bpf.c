@@ -238,7 +238,7 @@ always void sample(struct ebpf_slot *s, const struct inner *i)
 		return;
 	d = bpf_ringbuf_reserve(&x0_denied, sizeof(*d), 0);
 	if (!d) {
-		COUNT(s->enforce[ENFORCE_SAMPLE_LOST], 1);
+		ADD(s->enforce[ENFORCE_SAMPLE_LOST], 1);
 		return;
 	}
 	d->at_ns = now_ns;
@@ -266,22 +266,22 @@ int x0_enforce_in(struct __sk_buff *skb)
 	s = slot(t);
 	if (!parse(skb, &i) || !is_own(t, i.destination) || !is_in_mesh(t, i.source) ||
 	    is_own(t, i.source)) {
-		COUNT(s->enforce[ENFORCE_NOT_OURS], 1);
+		ADD(s->enforce[ENFORCE_NOT_OURS], 1);
 		return -1;
 	}
-	COUNT(s->enforce[ENFORCE_SEEN], 1);
+	ADD(s->enforce[ENFORCE_SEEN], 1);
 	if (is_answer(&i)) {
-		COUNT(s->enforce[ENFORCE_ANSWERS], 1);
+		ADD(s->enforce[ENFORCE_ANSWERS], 1);
 		return -1;
 	}
 	v = by_rules(r, &i);
 	if (v == DENY && i.is_icmp_error)
 		v = LEAVE; /* the daemon looks which flow of ours it speaks of */
 	if (v == LEAVE || v == ALLOW) {
-		COUNT(s->enforce[v == LEAVE ? ENFORCE_LEFT : ENFORCE_ALLOWED], 1);
+		ADD(s->enforce[v == LEAVE ? ENFORCE_LEFT : ENFORCE_ALLOWED], 1);
 		return -1;
 	}
-	COUNT(s->enforce[ENFORCE_DENIED], 1);
+	ADD(s->enforce[ENFORCE_DENIED], 1);
 	sample(s, &i);
 	return 2; /* TC_ACT_SHOT */
 }

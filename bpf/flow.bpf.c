@@ -58,7 +58,7 @@ always void opened(struct ebpf_table *t, struct bpf_sock_ops *s, __u32 is_active
 	fresh.min_rtt_us = fresh.max_rtt_us = fresh.srtt_us;
 	key_of(s, &key);
 	(void)bpf_map_update_elem(&x0_flows, &key, &fresh, BPF_ANY);
-	COUNT(slot(t)->flow[FLOW_OPENED], 1);
+	ADD(slot(t)->flow[FLOW_OPENED], 1);
 	(void)bpf_sock_ops_cb_flags_set(s, BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG |
 						   BPF_SOCK_OPS_STATE_CB_FLAG);
 }
@@ -100,17 +100,17 @@ int x0_flow(struct bpf_sock_ops *s)
 		return 1;
 	if (s->op == BPF_SOCK_OPS_RTT_CB) {
 		measured(f, s);
-		COUNT(slot(t)->flow[FLOW_RTT_SAMPLES], 1);
+		ADD(slot(t)->flow[FLOW_RTT_SAMPLES], 1);
 	} else if (s->op == BPF_SOCK_OPS_RETRANS_CB) {
 		f->retransmits++;
-		COUNT(slot(t)->flow[FLOW_RETRANSMITTED], 1);
+		ADD(slot(t)->flow[FLOW_RETRANSMITTED], 1);
 	} else {
 		f->state = s->args[1];
 		f->bytes_acked = s->bytes_acked;
 		f->bytes_received = s->bytes_received;
 		if (s->args[1] == TCP_CLOSE) {
 			f->closed_ns = bpf_ktime_get_ns();
-			COUNT(slot(t)->flow[FLOW_CLOSED], 1);
+			ADD(slot(t)->flow[FLOW_CLOSED], 1);
 		}
 	}
 	return 1;

@@ -199,7 +199,7 @@ always int judge_handshake(struct ebpf_table *t, struct ebpf_slot *s, const stru
 		return GUARD_OVER_PREFIX;
 	if (type == COOKIE || t->n_keys == 0)
 		return GUARD_PASSED;
-	COUNT(s->guard[GUARD_MAC1_CHECKED], 1);
+	ADD(s->guard[GUARD_MAC1_CHECKED], 1);
 	return is_mac1_bad(t, f, d->payload_at, len) ? GUARD_BAD_MAC1 : GUARD_PASSED;
 }
 
@@ -257,14 +257,14 @@ always int guard(struct ebpf_table *t, const struct frame *f, struct datagram *d
 	struct ebpf_source *source;
 	int verdict;
 
-	COUNT(s->guard[GUARD_SEEN], f->n_segments);
+	ADD(s->guard[GUARD_SEEN], f->n_segments);
 	verdict = judge(t, s, f, d);
 	if (verdict != GUARD_PASSED && !x0_is_local(d->destination[0], d->destination[1])) {
-		COUNT(s->guard[GUARD_NOT_OURS], f->n_segments);
+		ADD(s->guard[GUARD_NOT_OURS], f->n_segments);
 		return 0;
 	}
 	if (verdict >= GUARD_SEEN && verdict < GUARD_N)
-		COUNT(s->guard[verdict], f->n_segments);
+		ADD(s->guard[verdict], f->n_segments);
 	source = source_of(&x0_prefixes, prefix_of(d), verdict == GUARD_PASSED);
 	if (source) {
 		COUNT(source->packets, f->n_segments);

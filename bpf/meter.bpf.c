@@ -66,7 +66,7 @@ always void count_gap(struct ebpf_slot *s, __u32 direction)
 	KEEP(bucket);
 	if (bucket >= EBPF_GAPS)
 		bucket = EBPF_GAPS - 1;
-	COUNT(s->gaps[direction][bucket], 1);
+	ADD(s->gaps[direction][bucket], 1);
 }
 
 always void count_size(struct ebpf_slot *s, __u32 direction, __u32 size, __u32 n)
@@ -76,7 +76,7 @@ always void count_size(struct ebpf_slot *s, __u32 direction, __u32 size, __u32 n
 	KEEP(bucket);
 	if (bucket >= EBPF_SIZES)
 		bucket = EBPF_SIZES - 1;
-	COUNT(s->sizes[direction][bucket], n);
+	ADD(s->sizes[direction][bucket], n);
 }
 
 always void count_peer(struct ebpf_table *t, const struct datagram *d, __u32 packets)
@@ -113,13 +113,13 @@ always int meter(struct __sk_buff *skb, __u32 direction)
 	} else {
 		count_size(s, direction, d.payload_len, 1);
 	}
-	COUNT(s->meter[direction][METER_PACKETS], packets);
-	COUNT(s->meter[direction][METER_BYTES], d.payload_len);
+	ADD(s->meter[direction][METER_PACKETS], packets);
+	ADD(s->meter[direction][METER_BYTES], d.payload_len);
 	type = d.head[0];
 	if (type >= 1 && type <= 5)
-		COUNT(s->meter[direction][METER_HANDSHAKES], packets);
+		ADD(s->meter[direction][METER_HANDSHAKES], packets);
 	else if (type == 18)
-		COUNT(s->meter[direction][METER_PROBES], packets);
+		ADD(s->meter[direction][METER_PROBES], packets);
 	if (type >= 16 && direction == EBPF_IN)
 		count_peer(t, &d, packets);
 	count_gap(s, direction);

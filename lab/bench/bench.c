@@ -19,6 +19,7 @@ static const struct {
 	{ "crypto", bench_crypto, BENCH_CRYPTO_USAGE },
 	{ "handshake", bench_handshake, BENCH_HANDSHAKE_USAGE },
 	{ "aead", bench_aead, BENCH_AEAD_USAGE },
+	{ "ebpf", bench_ebpf, BENCH_EBPF_USAGE },
 };
 
 int lab_bench(int argc, char **argv)

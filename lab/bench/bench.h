@@ -12,10 +12,13 @@
 
 #define BENCH_AEAD_USAGE "x0-lab bench aead [--json]"
 
+#define BENCH_EBPF_USAGE "x0-lab bench ebpf [--json]"
+
 /* Each is main() of its own, argv[0] being its name, and returns an exit status. */
 int bench_crypto(int argc, char **argv);
 int bench_handshake(int argc, char **argv);
 int bench_aead(int argc, char **argv);
+int bench_ebpf(int argc, char **argv);
 
 /* Sorts what it is given. */
 double bench_median(double *values, size_t n);

@@ -12,8 +12,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-
 #include <cmocka.h>
 
 #include "base/cleanup.h"
@@ -87,12 +85,11 @@ static struct world *world(void **state)
 
 static int run(const struct world *w, const char *function)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = w->frame, .data_size_in = (uint32_t)w->len);
-	int fd = ebpf_host_program_fd(w->host, function);
+	int verdict;
+	unsigned ns;
 
-	assert_true(fd >= 0);
-	assert_int_equal(bpf_prog_test_run_opts(fd, &o), 0);
-	return (int)o.retval;
+	assert_int_equal(ebpf_host_try(w->host, function, w->frame, w->len, 1, &verdict, &ns), 0);
+	return verdict;
 }
 
 static uint64_t count(const struct world *w, enum ebpf_guard_count which)

@@ -80,8 +80,10 @@ enum ebpf_descriptor {
 
 /* Borrowed; -1 where there is none. */
 int ebpf_host_fd(const struct ebpf_host *h, enum ebpf_descriptor which);
-/* Of a program's function in the kernel, such as "x0_guard_tc"; borrowed, -1. For tests. */
-int ebpf_host_program_fd(const struct ebpf_host *h, const char *name);
+/* Has the kernel run a function, such as "x0_guard_tc", on a frame, repeat times (for tests and
+ * measurements). ret_verdict: what it returned; ret_ns: a run, on average. -ENOENT: not loaded. */
+int ebpf_host_try(const struct ebpf_host *h, const char *function, const uint8_t *frame, size_t len,
+		  unsigned repeat, int *ret_verdict, unsigned *ret_ns);
 
 /* ---- validation: what is checked before the kernel is asked ---- */
 

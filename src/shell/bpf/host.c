@@ -114,7 +114,7 @@ static void tell(struct ebpf_host *h)
 
 /* ---- attaching ---- */
 
-int ebpf_host_program_fd(const struct ebpf_host *h, const char *name)
+static int program_fd(const struct ebpf_host *h, const char *name)
 {
 	for (unsigned p = 0; p < EBPF_N_PROGRAMS; p++) {
 		const struct bpf_program *program =
@@ -125,6 +125,21 @@ int ebpf_host_program_fd(const struct ebpf_host *h, const char *name)
 			return bpf_program__fd(program);
 	}
 	return -1;
+}
+
+int ebpf_host_try(const struct ebpf_host *h, const char *function, const uint8_t *frame, size_t len,
+		  unsigned repeat, int *ret_verdict, unsigned *ret_ns)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = (uint32_t)len,
+		    .repeat = (int)repeat);
+	int fd = program_fd(h, function);
+	int r = fd < 0 ? -ENOENT : bpf_prog_test_run_opts(fd, &options);
+
+	if (r < 0)
+		return r;
+	*ret_verdict = (int)options.retval;
+	*ret_ns = options.duration;
+	return 0;
 }
 
 static struct attached *find(struct ebpf_host *h, enum ebpf_program p, unsigned interface,
@@ -170,7 +185,7 @@ static void clean_once(struct ebpf_host *h, unsigned interface)
 static void attach_one(struct ebpf_host *h, enum ebpf_program p, const struct link_row *l,
 		       enum ebpf_direction d, const char *function)
 {
-	int xdp_fd = p == EBPF_GUARD ? ebpf_host_program_fd(h, "x0_guard_xdp") : -1;
+	int xdp_fd = p == EBPF_GUARD ? program_fd(h, "x0_guard_xdp") : -1;
 	struct attached *a;
 	int r = -EOPNOTSUPP;
 
@@ -189,7 +204,7 @@ static void attach_one(struct ebpf_host *h, enum ebpf_program p, const struct li
 	if (r < 0 && xdp_fd >= 0 && h->options.where == EBPF_WHERE_XDP)
 		r = attach_xdp(xdp_fd, l->index, false, a);
 	if (r < 0)
-		r = attach_tc(ebpf_host_program_fd(h, function), l->index, d,
+		r = attach_tc(program_fd(h, function), l->index, d,
 			      h->options.where == EBPF_WHERE_CLSACT, a);
 	if (r < 0) {
 		a->mode = EBPF_MODE_NONE;
@@ -221,7 +236,7 @@ static void attach_flow(struct ebpf_host *h)
 	if (!h->objects[EBPF_FLOW] || !a || find(h, EBPF_FLOW, 0, EBPF_IN))
 		return;
 	*a = (struct attached){ .program = EBPF_FLOW, .link_fd = -1 };
-	if (attach_cgroup(ebpf_host_program_fd(h, "x0_flow"), a, why) < 0) {
+	if (attach_cgroup(program_fd(h, "x0_flow"), a, why) < 0) {
 		a->mode = EBPF_MODE_NONE;
 		append(h->troubles[EBPF_FLOW], why);
 	}

@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define EBPF_CPUS 64		/* counter slots; processors beyond share them */
+#define EBPF_CPUS 256		/* counter slots */
 #define EBPF_PORTS_MAX 8	/* of `listen` */
 #define EBPF_LOCALS_MAX 64	/* addresses of this machine that are known to the guard */
 #define EBPF_KEYS_MAX 2		/* network keys while one replaces the other */

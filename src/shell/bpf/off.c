@@ -61,11 +61,17 @@ int ebpf_host_fd(const struct ebpf_host *h, enum ebpf_descriptor which)
 	return -1;
 }
 
-int ebpf_host_program_fd(const struct ebpf_host *h, const char *name)
+int ebpf_host_try(const struct ebpf_host *h, const char *function, const uint8_t *frame, size_t len,
+		  unsigned repeat, int *ret_verdict, unsigned *ret_ns)
 {
 	(void)h;
-	(void)name;
-	return -1;
+	(void)function;
+	(void)frame;
+	(void)len;
+	(void)repeat;
+	(void)ret_verdict;
+	(void)ret_ns;
+	return -ENOSYS;
 }
 
 int ebpf_check(const uint8_t *bytes, size_t len, char why[EBPF_WHY_SIZE], char **ret_log)
