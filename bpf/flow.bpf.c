@@ -36,7 +36,9 @@ always int is_ours(const struct ebpf_table *t, struct bpf_sock_ops *s)
 		return 0;
 	a = pair(&s->local_ip6[0]);
 	b = pair(&s->local_ip6[2]);
-	return t->own[0] != 0 && a == t->own[0] && b == t->own[1];
+	/* it is called for every namespace, and elsewhere another node may have this address */
+	return t->own[0] != 0 && a == t->own[0] && b == t->own[1] &&
+	       bpf_get_netns_cookie(s) == t->namespace;
 }
 
 always void key_of(struct bpf_sock_ops *s, struct ebpf_flow_key *ret)

@@ -143,9 +143,9 @@ static void sync_senders(struct daemon *d)
 {
 	struct ebpf *e = d->ebpf;
 	bool is_new = !e->compiler;
-	uint64_t now_us = loop_now_us();
-	struct node_peer_view v;
+	uint32_t ignored[NODE_INDICES_MAX];
 	size_t cursor = 0;
+	uint64_t id;
 
 	if (!ebpf_view_has_rules(e->view))
 		return;
@@ -154,9 +154,10 @@ static void sync_senders(struct daemon *d)
 		return;
 	}
 	ebpf_view_senders_begin(e->view, is_new);
-	while (node_next_peer(d->node, &cursor, now_us, &v))
-		if (v.has_session)
-			put_sender(d, v.node_id);
+	/* whoever has a receiver index here may send, confirmed or not */
+	while (node_next_indices(d->node, &cursor, ignored, &id) > 0)
+		if (id)
+			put_sender(d, id);
 	ebpf_view_senders_end(e->view);
 }
 

@@ -71,16 +71,32 @@ daemon=$(($(counter a datagrams_in) - in_before))
 	fail "the meter counted $got datagrams, the daemon $daemon"
 [ "$(counter a datagrams_out)" -ge "$out_before" ] || fail "datagrams_out goes backwards"
 
+# transfer SERVER CLIENT PORT: a file through the mesh
+transfer() {
+	spawn "$1" "$TOOL" serve "$(counter "$1" address)" "$3" "$WORK/sent"
+	server=$SPAWNED
+	sleep 0.2
+	on "$2" timeout 20 "$TOOL" fetch "$(counter "$1" address)" "$3" >"$WORK/received" ||
+		fail "no transfer from $1 to $2"
+	wait "$server"
+}
+
 # TCP through the mesh is watched
 "$TOOL" pattern 1000000 >"$WORK/sent"
-spawn b "$TOOL" serve "$(counter b address)" 8080 "$WORK/sent"
-server=$SPAWNED
-sleep 0.2
-on a timeout 20 "$TOOL" fetch "$(counter b address)" 8080 >"$WORK/received" || fail "no transfer"
-wait "$server"
+transfer b a 8080
 [ "$(of flow opened)" -eq 1 ] || fail "flow saw $(of flow opened) connections, not 1"
 [ "$(of flow remote_port)" -eq 8080 ] || fail "flow: $(x a ebpf list --json)"
 [ "$(of flow bytes_received)" -ge 1000000 ] || fail "flow counted $(of flow bytes_received) bytes"
+
+# a peer that comes back is known to the kernel at once, and nobody is denied
+for again in 1 2 3; do
+	x b down >/dev/null && x b up >/dev/null 2>&1
+	within 15 x a ping b -c 1 -W 1 || fail "a does not reach b after its restart"
+	transfer a b $((8080 + again))
+	transfer b a $((8090 + again))
+done
+[ "$(of enforce denied)" -eq 0 ] || fail "the kernel denied what the policy allows"
+[ "$(of guard dropped_unknown_index)" -lt 100 ] || fail "the guard drops packets of sessions"
 
 # junk at the port: dropped and counted, and somebody joins meanwhile
 invited=$(invitation a --name c --endpoint '[2001:db8:0:2::1]:26969')

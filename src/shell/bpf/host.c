@@ -6,8 +6,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "shell/bpf/internal.h"
 
@@ -16,6 +18,10 @@
 #define NETWORK_RATE 2000
 #define PREFIX_RATE 4000
 #define BURST_NS 1000000000ULL
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 struct ebpf_host {
 	struct ebpf_options options;
@@ -328,6 +334,20 @@ static void fill_blocked(struct ebpf_host *h)
 	}
 }
 
+/* 0 before Linux 5.14, where the program that asks for it is refused anyway. */
+static uint64_t namespace_cookie(void)
+{
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (fd < 0)
+		return 0;
+	(void)getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
+	(void)close(fd);
+	return cookie;
+}
+
 static int make_table(struct ebpf_host *h, char why[EBPF_WHY_SIZE])
 {
 	struct ebpf_table *t;
@@ -345,6 +365,7 @@ static int make_table(struct ebpf_host *h, char why[EBPF_WHY_SIZE])
 	memcpy(t->overlay, h->options.overlay, 16);
 	memcpy(t->ports, h->options.ports, sizeof(t->ports));
 	t->n_ports = h->options.n_ports;
+	t->namespace = namespace_cookie();
 	t->network = (struct ebpf_limit){ 1000000000ULL / NETWORK_RATE, BURST_NS };
 	t->prefix = (struct ebpf_limit){ 1000000000ULL / PREFIX_RATE, BURST_NS };
 	if (getrandom(t->mac_key, sizeof(t->mac_key), 0) != (ssize_t)sizeof(t->mac_key))
@@ -393,7 +414,7 @@ void ebpf_host_free(struct ebpf_host *h)
 	for (unsigned i = 0; i < EBPF_ATTACHMENTS_MAX; i++)
 		detach(&h->attached[i]);
 	if (h->table)
-		memset(h->table->keys, 0, sizeof(h->table->keys));
+		bytes_wipe(h->table->keys, sizeof(h->table->keys));
 	close_all(h);
 }
 
@@ -416,7 +437,7 @@ void ebpf_host_disarm(struct ebpf_host *h)
 		return;
 	__atomic_store_n(&h->table->is_armed, 0, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&h->table->n_keys, 0, __ATOMIC_SEQ_CST);
-	memset(h->table->keys, 0, sizeof(h->table->keys));
+	bytes_wipe(h->table->keys, sizeof(h->table->keys));
 	memset(h->table->buckets, 0, sizeof(h->table->buckets));
 	if (fd < 0)
 		return;

@@ -141,6 +141,7 @@ struct ebpf_peer {
 struct ebpf_table {
 	/* by the keeper */
 	__u64 overlay[2]; /* prefix of the mesh, 48 bits of it */
+	__u64 namespace;  /* cookie of our network namespace */
 	__u64 mac_key[2]; /* for hashing MAC addresses, of this start alone */
 	__u16 ports[EBPF_PORTS_MAX];
 	__u32 n_ports;

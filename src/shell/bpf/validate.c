@@ -56,7 +56,8 @@ static const int helpers[] = {
 	BPF_FUNC_get_smp_processor_id,	  BPF_FUNC_skb_load_bytes,
 	BPF_FUNC_skb_load_bytes_relative, BPF_FUNC_sock_ops_cb_flags_set,
 	BPF_FUNC_ringbuf_reserve,	  BPF_FUNC_ringbuf_submit,
-	BPF_FUNC_ringbuf_discard,	  BPF_FUNC_xdp_load_bytes,
+	BPF_FUNC_ringbuf_discard,	  BPF_FUNC_get_netns_cookie,
+	BPF_FUNC_xdp_load_bytes,
 };
 
 static const char *const licences[] = { "GPL", "GPL v2", "Dual BSD/GPL" };
