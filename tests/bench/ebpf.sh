@@ -73,7 +73,7 @@ round() {
 	wait "$server" "$client" 2>/dev/null || :
 	rate=0
 	[ "$1" = none ] || rate=$(awk '{ print $1 }' "$WORK/flood")
-	echo "{\"mode\": \"$1\", \"mbit_per_second\": $((bytes / took * 8 / 1000)), \"flood_per_second\": $rate}"
+	echo "{\"mode\": \"$1\", \"mbit_per_second\": $((bytes * 8 / took / 1000)), \"flood_per_second\": $rate}"
 }
 
 median() { # MODE KEY

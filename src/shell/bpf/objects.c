@@ -2,10 +2,10 @@
 /* The compiled programs, as bpftool put them into headers. */
 #include "shell/bpf/bpf.h"
 
-#include "enforce.skel.h"
-#include "flow.skel.h"
-#include "guard.skel.h"
-#include "meter.skel.h"
+#include <enforce.skel.h>
+#include <flow.skel.h>
+#include <guard.skel.h>
+#include <meter.skel.h>
 
 bool ebpf_is_built(char why[EBPF_WHY_SIZE])
 {

@@ -543,9 +543,32 @@ static void with_mistakes_elsewhere_the_socket_is_known_all_the_same(void **stat
 	assert_string_equal(socket_by("run_dir:\n  /run/b\n"), "");
 }
 
+static void prefixes_to_block_are_read_and_printed(void **state)
+{
+	static const uint8_t four[16] = {
+		[10] = 0xff, [11] = 0xff, [12] = 198, [13] = 51, [14] = 100
+	};
+	struct config *c = parse("ebpf:\n"
+				 "  guard: on\n"
+				 "  enforce: off\n"
+				 "  block: [198.51.100.0/24, \"2001:db8:bad::/48\", \"::/0\"]\n");
+
+	(void)state;
+	assert_int_equal(c->ebpf_guard, CONFIG_EBPF_ON);
+	assert_int_equal(c->ebpf_meter, CONFIG_EBPF_AUTO);
+	assert_int_equal(c->ebpf_enforce, CONFIG_EBPF_OFF);
+	assert_int_equal(c->n_ebpf_block, 3);
+	assert_int_equal(c->ebpf_block[0].len, 120);
+	assert_memory_equal(c->ebpf_block[0].ip, four, 16);
+	assert_int_equal(c->ebpf_block[1].len, 48);
+	assert_int_equal(c->ebpf_block[2].len, 0);
+	config_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(prefixes_to_block_are_read_and_printed),
 		cmocka_unit_test(with_mistakes_elsewhere_the_socket_is_known_all_the_same),
 		cmocka_unit_test(every_default_passes_its_own_checks),
 		cmocka_unit_test(networks_are_read_and_those_of_no_use_refused),
