@@ -40,7 +40,7 @@ static void need_root(void)
 
 static int run(const char *command)
 {
-	int status = system(command);
+	int status = system(command); /* NOLINT(cert-env33-c): commands of this file */
 
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -432,7 +432,7 @@ static void explain_like_bpftool(uint32_t id)
 	for (size_t at = 0; at < i->n_insns; at++, n++)
 		at += ebpf_insn_is_wide(&i->insns[at]);
 	(void)snprintf(command, sizeof(command), "bpftool prog dump xlated id %u", id);
-	listing = popen(command, "re");
+	listing = popen(command, "re"); /* NOLINT(cert-env33-c): a command of this file */
 	assert_non_null(listing);
 	n_lines = compare_listing(i, listing);
 	(void)pclose(listing);

@@ -35,7 +35,8 @@ struct ports {
 
 struct policy_compiler {
 	const struct policy *policy;
-	struct ports (*rules)[N_TRANSPORTS]; /* by rule; those of POLICY_CONNECT alone */
+	size_t n;
+	struct ports (*rules)[N_TRANSPORTS]; /* n, by rule; those of POLICY_CONNECT alone */
 };
 
 DEFINE_FREEP(struct policy_compiler, policy_compiler_free)
@@ -98,6 +99,7 @@ int policy_compiler_new(const struct policy *p, struct policy_compiler **ret)
 	if (!c)
 		return -ENOMEM;
 	c->policy = p;
+	c->n = p->n;
 	c->rules = calloc(p->n ? p->n : 1, sizeof(*c->rules));
 	if (!c->rules)
 		return -ENOMEM;
@@ -120,7 +122,7 @@ void policy_compiler_free(struct policy_compiler *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; c->rules && i < c->policy->n; i++)
+	for (size_t i = 0; c->rules && i < c->n; i++)
 		for (unsigned t = 0; t < N_TRANSPORTS; t++)
 			free(c->rules[i][t].bits);
 	free(c->rules);

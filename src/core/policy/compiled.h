@@ -20,8 +20,8 @@ struct policy_ports {
 
 struct policy_compiler;
 
-/* Borrows the policy. -ENOMEM, -ENOBUFS: too many such patterns. */
+/* Borrows the policy, which policy_compile() reads. -ENOMEM, -ENOBUFS: too many such patterns. */
 int policy_compiler_new(const struct policy *p, struct policy_compiler **ret);
-void policy_compiler_free(struct policy_compiler *c);
+void policy_compiler_free(struct policy_compiler *c); /* the policy may be gone by then */
 void policy_compile(const struct policy_compiler *c, const char *principal,
 		    struct policy_ports *ret);

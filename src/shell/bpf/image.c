@@ -56,6 +56,7 @@ static void read_kernel(struct symbols *s)
 		char name[256];
 		uint64_t address;
 
+		/* NOLINTNEXTLINE(cert-err34-c): the kernel wrote the numbers */
 		if (sscanf(line, "%" SCNx64 " %*c %255s", &address, name) != 2 || address == 0)
 			continue;
 		if (s->n == room) {
@@ -157,6 +158,7 @@ static void read_memory(int fd, struct ebpf_image *i)
 	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f))
+		/* NOLINTNEXTLINE(cert-err34-c): the kernel wrote the number */
 		(void)sscanf(line, "memlock: %" SCNu32, &i->memory_bytes);
 	if (f)
 		(void)fclose(f);

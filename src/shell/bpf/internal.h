@@ -31,7 +31,7 @@ struct link_row {
 
 /* At most LINKS_MAX; how many, or an errno. */
 int links_list(struct link_row ret[LINKS_MAX]);
-/* Whether this interface is known to take native XDP and lose nothing by it. */
+/* Whether this interface is documented to take native XDP and to keep its segmentation offload. */
 bool link_is_native(const struct link_row *l);
 /* Addresses of this machine, as in struct ebpf_table; how many. */
 unsigned links_addresses(uint64_t ret[EBPF_LOCALS_MAX][2]);

@@ -158,7 +158,7 @@ static char *explain(const uint8_t *bytes, size_t len, int table_fd, const char 
 {
 	CLEANUP_FREE char *log = calloc(1, LOG_SIZE);
 	char ignored[EBPF_WHY_SIZE];
-	struct bpf_object *o;
+	struct bpf_object *o = NULL;
 	char *text;
 
 	if (!log || open_object(bytes, len, table_fd, without, log, &o, ignored) < 0)

@@ -169,7 +169,8 @@ static const struct config_key keys[] = {
 	  "Enforce the policy's connect and ping rules in the kernel as well.", "",
 	  AT(ebpf_enforce) },
 	{ "ebpf.attach", CONFIG_CHOICE, "", "auto", NULL, 0, 3, "auto|xdp|tcx|clsact", false,
-	  "Where the guard hooks in. auto: native XDP on drivers that lose nothing by it, else tc. "
+	  "Where the guard hooks in. auto: native XDP on drivers that keep segmentation with it, "
+	  "else tc. "
 	  "xdp: "
 	  "native or generic XDP everywhere.",
 	  "", AT(ebpf_attach) },
