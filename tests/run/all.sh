@@ -13,7 +13,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 1
 cd "$top" || exit 1
 
 coverage_min_percent=75
-tidy_max_s=300
+tidy_max_s=240
 formatter_version=14 # another clang-format formats otherwise, another clang-tidy knows other checks
 
 usage()
@@ -181,7 +181,8 @@ coverage()
 	chmod -R a+rwX "$GCOV_PREFIX"
 	X0_SIM_SEEDS=3 # more of them reach the same lines
 	export X0_SIM_SEEDS GCOV_PREFIX
-	run_tests coverage --no-suite kat --no-suite ct --no-suite wipe --no-suite qemu --num-processes 1
+	run_tests coverage --no-suite kat --no-suite ct --no-suite wipe --no-suite qemu --no-suite interop \
+		--no-suite load --num-processes 1
 	cp -R "$GCOV_PREFIX$tests_dir/coverage/." "$tests_dir/coverage/"
 	rm -rf "$GCOV_PREFIX"
 	unset X0_SIM_SEEDS GCOV_PREFIX
