@@ -9,6 +9,7 @@
 
 #define IPV6_HEADER_LEN 40
 #define EXTENSION_HEADERS_MAX 8
+#define TCP_PORTS_LEN 4
 #define TCP_FLAGS_OFFSET 13
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
@@ -19,11 +20,14 @@
 #define ICMP_ECHO_REPLY 0
 #define ICMP_ECHO_REQUEST 8
 
-/* Walks hop-by-hop, routing, destination and fragment headers (RFC 8200 section 4). Returns
- * true when what follows is the upper layer's header, whose protocol is then in *protocol. */
-static bool skip_extensions(struct reader *r, uint8_t *protocol)
+/* Walks hop-by-hop, routing, destination and fragment headers (RFC 8200 section 4). 1: what
+ * follows is the upper layer's header, whose protocol is then in *protocol; 0: this is a later
+ * fragment, without one. -EBADMSG: the chain does not end in here, or is too long: who looks for
+ * the ports would be asked about something else than what the receiver makes of it (RFC 7112
+ * section 5). */
+static int skip_extensions(struct reader *r, uint8_t *protocol)
 {
-	for (unsigned i = 0; i < EXTENSION_HEADERS_MAX; i++) {
+	for (unsigned i = 0; i <= EXTENSION_HEADERS_MAX; i++) {
 		uint8_t next;
 		uint8_t len;
 
@@ -40,18 +44,18 @@ static bool skip_extensions(struct reader *r, uint8_t *protocol)
 			(void)read_u8(r);
 			if (read_u16(r) >> 3 != 0) {
 				*protocol = next;
-				return false; /* not the first fragment */
+				return r->overrun ? -EBADMSG : 0;
 			}
 			(void)read_u32(r);
 			break;
 		default:
-			return !r->overrun;
+			return 1;
 		}
 		if (r->overrun)
-			return false;
+			return -EBADMSG;
 		*protocol = next;
 	}
-	return false;
+	return -EBADMSG;
 }
 
 /* Types of ICMP that speak of another packet (RFC 1122 section 3.2.2). */
@@ -82,9 +86,12 @@ static void read_upper(struct reader r, struct inner *i)
 
 	switch (i->protocol) {
 	case IPPROTO_TCP:
-		if (left < 20)
+		if (left < TCP_PORTS_LEN)
 			return;
-		i->is_tcp_syn = (p[TCP_FLAGS_OFFSET] & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+		/* A fragment of eight bytes, or a packet quoted by an error, shows no flags: they
+		 * may be any. */
+		i->is_tcp_syn = left <= TCP_FLAGS_OFFSET ||
+				(p[TCP_FLAGS_OFFSET] & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 		break;
 	case IPPROTO_UDP:
 		if (left < 8)
@@ -114,6 +121,7 @@ static bool is_mapped(const uint8_t address[16])
 static int parse_ipv6(struct span packet, struct inner *i)
 {
 	struct reader r = reader_of(packet);
+	int found;
 
 	if (packet.len < IPV6_HEADER_LEN ||
 	    (size_t)load_u16(packet.at + 4) + IPV6_HEADER_LEN != packet.len)
@@ -125,9 +133,10 @@ static int parse_ipv6(struct span packet, struct inner *i)
 	read_copy(&r, i->destination, 16);
 	if (is_mapped(i->source) || is_mapped(i->destination))
 		return -EBADMSG; /* would be taken for IPv4 */
-	if (skip_extensions(&r, &i->protocol))
+	found = skip_extensions(&r, &i->protocol);
+	if (found > 0)
 		read_upper(r, i);
-	return 0;
+	return found < 0 ? found : 0;
 }
 
 static void map_ipv4(const uint8_t *address, uint8_t ret[16])

@@ -206,6 +206,54 @@ static void a_later_fragment_has_no_ports(void **state)
 	assert_false(i.has_ports);
 }
 
+/* RFC 1858 section 3: the ports are in the first fragment, but not the flags. */
+static void a_tiny_first_fragment_shows_its_ports(void **state)
+{
+	(void)state;
+	uint8_t tcp[8];
+	uint8_t v6[16] = { 6, 0, 0, 1 }; /* a fragment header: the first, more to come */
+	uint8_t packet[60];
+	struct inner i;
+	size_t len;
+
+	store_u16(tcp, 1000);
+	store_u16(tcp + 2, 22);
+	len = make_ipv4(packet, 6, 0, tcp, sizeof(tcp));
+	store_u16(packet + 6, 0x2000);
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_true(i.has_ports && i.is_tcp_syn); /* it may be one */
+	assert_int_equal(i.destination_port, 22);
+	memcpy(v6 + 8, tcp, sizeof(tcp));
+	len = make_packet(packet, 44, v6, sizeof(v6));
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_true(i.has_ports);
+	assert_int_equal(i.destination_port, 22);
+}
+
+/* Policy would be asked about the protocol of an extension header, and allow what is behind it. */
+static void headers_that_hide_what_is_behind_them_are_refused(void **state)
+{
+	(void)state;
+	uint8_t payload[9 * 8 + 20] = { 0 };
+	uint8_t packet[160];
+	struct inner i;
+	size_t len;
+
+	for (unsigned n = 0; n < 9; n++)
+		payload[8 * n] = n < 8 ? 60 : 6;
+	store_u16(payload + 9 * 8 + 2, 22);
+	len = make_packet(packet, 60, payload, sizeof(payload));
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), -EBADMSG);
+	/* eight of them are read */
+	len = make_packet(packet, 60, payload + 8, sizeof(payload) - 8);
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), 0);
+	assert_int_equal(i.destination_port, 22);
+	/* a chain that goes on in another fragment (RFC 7112 section 5) */
+	payload[1] = 20;
+	len = make_packet(packet, 60, payload, sizeof(payload));
+	assert_int_equal(inner_parse(SPAN(packet, len), &i), -EBADMSG);
+}
+
 static void a_packet_of_another_length_than_it_says_is_refused(void **state)
 {
 	(void)state;
@@ -317,6 +365,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ports_are_found_behind_extension_headers),
 		cmocka_unit_test(a_later_fragment_has_no_ports),
+		cmocka_unit_test(a_tiny_first_fragment_shows_its_ports),
+		cmocka_unit_test(headers_that_hide_what_is_behind_them_are_refused),
 		cmocka_unit_test(ipv4_is_read_with_options_and_mapped_addresses),
 		cmocka_unit_test(ipv4_with_lengths_that_do_not_fit_is_refused),
 		cmocka_unit_test(a_later_ipv4_fragment_has_no_ports),
