@@ -126,20 +126,27 @@ static bool send(struct sim *s, size_t node, const uint8_t from[16], const uint8
 	return n_delivered != before && memcmp(delivered, packet, len) == 0;
 }
 
-/* A member that lies: seals a packet for SELF with whatever source. True when it was believed. */
-static bool lies(struct sim *s, size_t node, const uint8_t from[16], const uint8_t to[16])
+/* A member that lies: seals this packet for SELF, whatever it says. True when it was believed. */
+static bool gets_in(struct sim *s, size_t node, struct span packet)
 {
 	struct peer *p = peer_get(sim_node(s, node), sim_id(s, SELF));
-	uint8_t packet[100];
-	size_t len = make_udp(from, to, packet);
 	unsigned before = n_delivered;
 
 	assert_non_null(p);
 	sim_node(s, node)->now_us = sim_node_us(s, node);
-	assert_int_equal(path_send(sim_node(s, node), p, CLASS_BULK, SPAN(packet, len)), 0);
+	assert_int_equal(path_send(sim_node(s, node), p, CLASS_BULK, packet), 0);
 	sim_poke(s, node);
 	run(s, SECONDS(1));
 	return n_delivered != before;
+}
+
+/* The same with whatever source. */
+static bool lies(struct sim *s, size_t node, const uint8_t from[16], const uint8_t to[16])
+{
+	uint8_t packet[100];
+	size_t len = make_udp(from, to, packet);
+
+	return gets_in(s, node, SPAN(packet, len));
 }
 
 static bool sends_to(struct sim *s, size_t node, const char *to)
@@ -275,6 +282,52 @@ static void a_source_in_a_network_of_another_is_dropped_and_counted(void **state
 	sim_free(s);
 }
 
+static void a_source_in_a_network_of_ours_comes_from_nobody_else(void **state)
+{
+	(void)state;
+	offer(SELF, "192.168.5.0/24");
+	offer(FAR, "192.168.0.0/16");
+	let(POLICY_PREFIX, "*", "192.168.*");
+	struct sim *s = mesh();
+	uint8_t own[16];
+
+	assert_true(node_ipv4(sim_node(s, SELF), own));
+	assert_true(lies(s, FAR, prefix("192.168.6.9").ip, own)); /* no lie */
+	assert_false(lies(s, FAR, prefix("192.168.5.9").ip, own));
+	assert_int_equal(counters(s, SELF).spoofed_inner, 1);
+	sim_free(s);
+}
+
+/* Port unreachable from `by`, about a packet of ours to `to`. */
+static bool reports(struct sim *s, size_t by, size_t to)
+{
+	const uint8_t *own = node_overlay_address(sim_node(s, SELF));
+	const uint8_t *other = node_overlay_address(sim_node(s, to));
+	uint8_t quoted[100], error[ICMP_ERROR_MAX];
+	size_t len = make_udp(own, other, quoted);
+
+	len = icmp_error(ICMP_NO_ADDRESS, node_overlay_address(sim_node(s, by)), 0,
+			 SPAN(quoted, len), error);
+	assert_true(len > 0);
+	return gets_in(s, by, SPAN(error, len));
+}
+
+static void an_error_about_a_flow_comes_only_from_where_its_answers_come_from(void **state)
+{
+	(void)state;
+	(void)snprintf(policy[3].resource, sizeof(policy[3].resource), "udp:*"); /* connect */
+	struct sim *s = mesh();
+
+	assert_true(send(s, SELF, node_overlay_address(sim_node(s, SELF)),
+			 node_overlay_address(sim_node(s, FAR))));
+	assert_true(send(s, NEAR, node_overlay_address(sim_node(s, NEAR)),
+			 node_overlay_address(sim_node(s, SELF))));
+	assert_false(reports(s, NEAR, FAR));
+	assert_int_equal(counters(s, SELF).flow_denied, 1);
+	assert_true(reports(s, FAR, FAR));
+	sim_free(s);
+}
+
 static void the_nearer_of_two_is_used_and_the_other_when_it_is_gone(void **state)
 {
 	(void)state;
@@ -325,6 +378,9 @@ static void an_exit_is_used_only_when_chosen_and_passes_on_nothing_private(void 
 	assert_true(node_ipv4(sim_node(s, SELF), own));
 	assert_true(send(s, NEAR, internet.ip, own));
 	assert_false(lies(s, RELAY, internet.ip, own));
+	/* and it speaks for nothing private, which may be our own network */
+	assert_false(lies(s, NEAR, prefix("192.168.1.1").ip, own));
+	assert_false(lies(s, NEAR, prefix("fd99::1").ip, node_overlay_address(sim_node(s, SELF))));
 	node_set_exit(sim_node(s, SELF), NODE_EXIT_NONE, sim_node_us(s, SELF));
 	assert_false(sends_to(s, SELF, "203.0.113.9"));
 	assert_false(lies(s, NEAR, internet.ip, own));
@@ -440,6 +496,9 @@ int main(void)
 		cmocka_unit_test_setup(what_policy_does_not_accept_is_shown_and_not_used, begin),
 		cmocka_unit_test_setup(a_source_in_a_network_of_another_is_dropped_and_counted,
 				       begin),
+		cmocka_unit_test_setup(a_source_in_a_network_of_ours_comes_from_nobody_else, begin),
+		cmocka_unit_test_setup(
+			an_error_about_a_flow_comes_only_from_where_its_answers_come_from, begin),
 		cmocka_unit_test_setup(the_nearer_of_two_is_used_and_the_other_when_it_is_gone,
 				       begin),
 		cmocka_unit_test_setup(

@@ -84,8 +84,10 @@ static int parse_quoted(struct span quoted, bool is_ipv4, struct inner *ret)
 }
 
 /* Whether an ICMP error speaks of a packet of a flow under way from here: it may come in by the
- * right of that flow, as an answer may. */
-bool errors_concern_flow(struct node *n, const struct inner *error, struct span packet)
+ * right of that flow, as an answer may, and from the same peers: another could only guess the
+ * flow and end it. */
+bool errors_concern_flow(struct node *n, const struct peer *p, const struct inner *error,
+			 struct span packet)
 {
 	size_t at = quote_at(error, packet);
 	struct inner i, answer;
@@ -101,5 +103,6 @@ bool errors_concern_flow(struct node *n, const struct inner *error, struct span 
 				 .destination_port = i.source_port };
 	memcpy(answer.source, i.destination, 16);
 	memcpy(answer.destination, i.source, 16);
-	return flows_inbound(n->flows, &answer, n->now_us) == FLOW_KNOWN;
+	return networks_may_come_from(n, p, &answer) &&
+	       flows_inbound(n->flows, &answer, n->now_us) == FLOW_KNOWN;
 }

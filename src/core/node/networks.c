@@ -596,7 +596,7 @@ uint64_t networks_destination(const struct node *n, const struct inner *i)
 bool networks_may_come_from(const struct node *n, const struct peer *p, const struct inner *i)
 {
 	const struct networks *w = n->networks;
-	const struct prefix_entry *e;
+	const struct prefix_entry *e, *own;
 
 	if (memcmp(i->source, p->address, 16) == 0)
 		return true;
@@ -608,7 +608,13 @@ bool networks_may_come_from(const struct node *n, const struct peer *p, const st
 	if (address_is_unroutable(i->source))
 		return false;
 	e = prefix_table_find(w->accepted, i->source);
-	return e && prefix_entry_has(e, p->id);
+	if (!e || !prefix_entry_has(e, p->id))
+		return false;
+	/* What an exit does not pass on to does not answer by it either: it is our own network. */
+	if (prefix_is_default(&e->prefix) && address_is_private(i->source))
+		return false;
+	own = offered(n, i->source);
+	return !own || own->prefix.len < e->prefix.len;
 }
 
 enum networks_target networks_target(const struct node *n, const struct inner *i,

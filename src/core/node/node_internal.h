@@ -325,7 +325,8 @@ static inline bool mtu_is_long(const struct peer *p, size_t datagram_len)
 /* errors.c: what is told about packets that did not get through */
 void errors_tell(struct node *n, enum icmp_reason reason, unsigned mtu, struct span packet);
 void errors_denied(struct node *n, struct peer *p, struct span packet);
-bool errors_concern_flow(struct node *n, const struct inner *error, struct span packet);
+bool errors_concern_flow(struct node *n, const struct peer *p, const struct inner *error,
+			 struct span packet);
 
 /* control.c: what is inside the sessions besides packets */
 void control_input(struct node *n, struct node_session *s, const struct endpoint *from,

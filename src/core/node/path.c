@@ -494,7 +494,7 @@ static void deliver(struct node *n, struct peer *p, struct span packet)
 		n->counters.ttl_expired++;
 		return;
 	}
-	if (!errors_concern_flow(n, &i, packet) &&
+	if (!errors_concern_flow(n, p, &i, packet) &&
 	    !flow_is_allowed(n, p, &i, target == TARGET_BEHIND ? &offer : NULL)) {
 		errors_denied(n, p, packet);
 		return;
