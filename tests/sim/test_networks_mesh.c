@@ -239,6 +239,23 @@ static void a_network_is_reached_through_the_node_that_offers_it(void **state)
 	sim_free(s);
 }
 
+/* The kernel drops IPv4 packets of the tunnel that have an address of its own as source. */
+static void an_error_about_ipv4_does_not_come_from_our_own_address(void **state)
+{
+	(void)state;
+	struct sim *s = mesh();
+	struct prefix nowhere = prefix("192.168.8.9");
+	uint8_t own[16];
+
+	assert_true(node_ipv4(sim_node(s, SELF), own));
+	assert_false(sends_to(s, SELF, "192.168.8.9"));
+	assert_int_equal(counters(s, SELF).icmp_told, 1);
+	assert_int_equal(delivered[9], 1);
+	assert_memory_equal(delivered + 12, nowhere.ip + 12, 4);
+	assert_memory_equal(delivered + 16, own + 12, 4);
+	sim_free(s);
+}
+
 static void what_policy_does_not_accept_is_shown_and_not_used(void **state)
 {
 	(void)state;
@@ -493,6 +510,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(every_pair_reaches_each_other_by_ipv4, begin),
 		cmocka_unit_test_setup(a_network_is_reached_through_the_node_that_offers_it, begin),
+		cmocka_unit_test_setup(an_error_about_ipv4_does_not_come_from_our_own_address,
+				       begin),
 		cmocka_unit_test_setup(what_policy_does_not_accept_is_shown_and_not_used, begin),
 		cmocka_unit_test_setup(a_source_in_a_network_of_another_is_dropped_and_counted,
 				       begin),

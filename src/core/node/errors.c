@@ -11,16 +11,8 @@
 #define ICMP_REDIRECT 5
 #define ICMP_HEADER_LEN 8
 
-/* Who tells: this node by the address of the packet's family, where it has one. */
-static size_t make(const struct node *n, enum icmp_reason reason, unsigned mtu, struct span packet,
-		   uint8_t ret[ICMP_ERROR_MAX])
-{
-	uint8_t ipv4[16];
-	bool is_ipv4 = packet.at[0] >> 4 == 4 && node_ipv4(n, ipv4);
-
-	return icmp_error(reason, is_ipv4 ? ipv4 : n->address, mtu, packet, ret);
-}
-
+/* To this machine, or a host behind it. IPv4 errors have the address that the packet was for as
+ * source: Linux takes nothing from a device that claims to be from an address of its own. */
 void errors_tell(struct node *n, enum icmp_reason reason, unsigned mtu, struct span packet)
 {
 	uint8_t error[ICMP_ERROR_MAX];
@@ -28,11 +20,21 @@ void errors_tell(struct node *n, enum icmp_reason reason, unsigned mtu, struct s
 
 	if (packet.len == 0 || packet.at[0] >> 4 < 4) /* a message of our own */
 		return;
-	len = make(n, reason, mtu, packet, error);
+	len = icmp_error(reason, n->address, mtu, packet, error);
 	if (len == 0 || !icmp_may_tell(&n->icmp_budget, n->now_us))
 		return;
 	if (node_act(n, NODE_DELIVER, SPAN(error, len)))
 		n->counters.icmp_told++;
+}
+
+/* Who tells a peer: this node by the address of the packet's family, where it has one. */
+static size_t make(const struct node *n, enum icmp_reason reason, struct span packet,
+		   uint8_t ret[ICMP_ERROR_MAX])
+{
+	uint8_t ipv4[16];
+	bool is_ipv4 = packet.at[0] >> 4 == 4 && node_ipv4(n, ipv4);
+
+	return icmp_error(reason, is_ipv4 ? ipv4 : n->address, 0, packet, ret);
 }
 
 /* Where the configuration says so, who was denied is told (RFC 4443 section 3.1, code 1). */
@@ -43,7 +45,7 @@ void errors_denied(struct node *n, struct peer *p, struct span packet)
 
 	if (!n->tells_denied)
 		return;
-	len = make(n, ICMP_PROHIBITED, 0, packet, error);
+	len = make(n, ICMP_PROHIBITED, packet, error);
 	if (len == 0 || !icmp_may_tell(&n->icmp_budget, n->now_us))
 		return;
 	if (path_send(n, p, CLASS_INTERACTIVE, SPAN(error, len)) == 0)
