@@ -272,7 +272,7 @@ static int start_server(struct daemon *d, char why[KEEPER_WHY_SIZE])
 	d->names->zone.ttl_s = (uint32_t)c->names_ttl_s;
 	d->names->zone.negative_ttl_s = (uint32_t)min_u64(c->names_ttl_s, NEGATIVE_TTL_S);
 	memcpy(o.own, node_overlay_address(d->node), sizeof(o.own));
-	entropy_fill(&kernel_entropy, (uint8_t *)&o.seed, sizeof(o.seed));
+	o.entropy = kernel_entropy;
 	entropy_fill(&kernel_entropy, o.hash_key, sizeof(o.hash_key));
 	r = keeper_names_listen(d->keeper, &udp_fd, &tcp_fd, why);
 	if (r == 0)

@@ -173,9 +173,11 @@ int dns_failure(struct span message, enum dns_rcode rcode, uint8_t *ret, size_t 
 
 /* ---- passing on, in relay.c ---- */
 
-/* Gives a query another id, and each letter of its question a case by chance where rng is not
- * NULL: a reply has to repeat both, which one who forges replies cannot know. -EBADMSG. */
-int dns_relay_disguise(uint8_t *message, size_t len, uint16_t id, struct rng *rng);
+/* Gives a query an id by chance, and with has_case each letter of its question a case: a reply has
+ * to repeat both, which one who forges replies cannot know. The chance is that of keys: whose
+ * names are asked about sees the cases, and from those of a struct rng could reckon all that
+ * follow. -EBADMSG. */
+int dns_relay_disguise(uint8_t *message, size_t len, bool has_case, const struct entropy *entropy);
 /* Whether a reply belongs to what was sent: id, opcode and question, case included. */
 bool dns_relay_matches(struct span sent, struct span reply);
 /* Gives a reply that matches the id and question of the query that was asked. */

@@ -21,21 +21,22 @@ static size_t question_len(struct span message)
 	return at + 4 - DNS_HEADER_LEN;
 }
 
-int dns_relay_disguise(uint8_t *message, size_t len, uint16_t id, struct rng *rng)
+int dns_relay_disguise(uint8_t *message, size_t len, bool has_case, const struct entropy *entropy)
 {
 	size_t n = question_len(SPAN(message, len));
 	uint8_t *name = message + DNS_HEADER_LEN;
-	uint64_t bits = 0;
+	uint8_t bits[DNS_NAME_MAX / 8 + 1];
 
 	if (n == 0)
 		return -EBADMSG;
-	store_u16(message, id);
-	for (size_t i = 0; rng && i < n - 4; i++) {
+	entropy_fill(entropy, message, 2);
+	if (!has_case)
+		return 0;
+	entropy_fill(entropy, bits, sizeof(bits));
+	for (size_t i = 0; i < n - 4; i++) {
 		bool is_letter = (name[i] | 0x20) >= 'a' && (name[i] | 0x20) <= 'z';
 
-		if (i % 64 == 0)
-			bits = rng_next(rng);
-		if (is_letter && bits >> (i % 64) & 1)
+		if (is_letter && bits[i / 8] >> i % 8 & 1)
 			name[i] ^= 0x20;
 	}
 	return 0;

@@ -189,11 +189,10 @@ static bool try_one(struct forward *f)
 	struct names_server *s = f->server;
 	const struct endpoint *to = &s->upstreams[(f->n_tries - 1) % s->n_upstreams];
 	bool is_tcp = f->asker.connection != NULL;
-	uint16_t id = (uint16_t)rng_next(&s->rng);
 
 	memcpy(f->sent + 2, f->asked, f->len);
 	f->is_disguised = f->n_tries == 1;
-	if (dns_relay_disguise(f->sent + 2, f->len, id, f->is_disguised ? &s->rng : NULL) < 0)
+	if (dns_relay_disguise(f->sent + 2, f->len, f->is_disguised, &s->options.entropy) < 0)
 		return false;
 	f->fd = connect_to(to, is_tcp ? SOCK_STREAM : SOCK_DGRAM);
 	if (f->fd < 0)

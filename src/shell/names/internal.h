@@ -50,7 +50,6 @@ struct names_server {
 	struct loop_fd *udp_watch, *tcp_watch;
 	struct loop_timer *timer;
 	bool is_ticking;
-	struct rng rng;
 	struct dns_rates rates;
 	uint64_t next_serial;
 	struct connection connections[NAMES_CONNECTIONS_MAX];

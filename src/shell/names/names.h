@@ -24,10 +24,10 @@ struct names_options {
 	struct loop *loop;
 	const struct dns_zone *zone; /* borrowed */
 	struct dns_directory directory;
-	uint8_t own[16];      /* the overlay address: whose packets are this host's own */
-	bool is_for_members;  /* others under the prefix may ask too */
-	unsigned prefix_bits; /* of the overlay */
-	uint64_t seed;	      /* from the kernel: ids and cases follow from it */
+	uint8_t own[16];	/* the overlay address: whose packets are this host's own */
+	bool is_for_members;	/* others under the prefix may ask too */
+	unsigned prefix_bits;	/* of the overlay */
+	struct entropy entropy; /* ids and cases of what is passed on */
 	uint8_t hash_key[16];
 };
 

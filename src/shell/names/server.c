@@ -338,7 +338,6 @@ int names_server_new(const struct names_options *options, int udp_fd, int tcp_fd
 	s->udp_fd = udp_fd;
 	s->tcp_fd = tcp_fd;
 	s->next_serial = 1;
-	rng_seed(&s->rng, options->seed);
 	memcpy(s->rates.hash_key, options->hash_key, sizeof(s->rates.hash_key));
 	for (size_t i = 0; i < NAMES_CONNECTIONS_MAX; i++)
 		s->connections[i].fd = -1;
