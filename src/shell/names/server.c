@@ -120,10 +120,21 @@ static void close_connection(struct connection *c)
 	c->fd = -1;
 }
 
+static bool has_query(const struct connection *c)
+{
+	return c->in_len >= 2 && c->in_len >= 2U + load_u16(c->in);
+}
+
+/* A query that has come already makes the socket readable no more: there is a turn for it when
+ * its answer may be written. */
 static void watch_for(struct connection *c)
 {
-	unsigned events = c->out ? LOOP_WRITABLE : c->is_waiting ? 0 : LOOP_READABLE;
+	unsigned events = LOOP_READABLE;
 
+	if (c->is_waiting)
+		events = 0;
+	else if (c->out || has_query(c))
+		events = LOOP_WRITABLE;
 	if (loop_fd_set_events(c->watch, events) < 0)
 		close_connection(c);
 }
@@ -176,9 +187,10 @@ void server_reply(struct names_server *s, const struct asker *asker, struct span
 }
 
 /* Whole queries that have come; one is worked on at a time. */
-static void take_queries(struct connection *c, bool is_own)
+static void take_queries(struct connection *c, const struct sockaddr_in6 *from, uint64_t now_us)
 {
 	struct names_server *s = c->server;
+	bool is_own;
 
 	while (c->fd >= 0 && !c->out && !c->is_waiting && c->in_len >= 2) {
 		struct asker asker = { .connection = c,
@@ -192,8 +204,12 @@ static void take_queries(struct connection *c, bool is_own)
 			close_connection(c);
 			return;
 		}
-		if (c->in_len < 2 + len)
+		if (!has_query(c))
 			return;
+		if (!may_ask(s, from, now_us, &is_own)) {
+			close_connection(c);
+			return;
+		}
 		memcpy(query, c->in + 2, len);
 		c->in_len -= 2 + len;
 		memmove(c->in, c->in + 2 + len, c->in_len);
@@ -208,7 +224,6 @@ static void on_connection(void *arg, unsigned events, uint64_t now_us)
 	struct connection *c = arg;
 	struct sockaddr_in6 from = { 0 };
 	socklen_t from_len = sizeof(from);
-	bool is_own = false;
 	ssize_t n;
 
 	if (events & LOOP_ERROR) {
@@ -227,11 +242,7 @@ static void on_connection(void *arg, unsigned events, uint64_t now_us)
 	}
 	if (c->in_len >= 2) {
 		(void)getpeername(c->fd, (struct sockaddr *)&from, &from_len);
-		if (!may_ask(c->server, &from, now_us, &is_own)) {
-			close_connection(c);
-			return;
-		}
-		take_queries(c, is_own);
+		take_queries(c, &from, now_us);
 	}
 	if (c->fd >= 0)
 		watch_for(c);

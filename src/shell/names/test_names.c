@@ -53,11 +53,14 @@ static int bound(int type, struct sockaddr_in6 *at)
 	int fd = socket(AF_INET6, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	const struct timeval patience = { .tv_sec = 3 };
 	socklen_t len = sizeof(*at);
+	const int on = 1;
 
 	at->sin6_family = AF_INET6;
 	memcpy(&at->sin6_addr, localhost, 16);
 	assert_true(fd >= 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	if (type == SOCK_STREAM) /* the port of a socket of before may linger */
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)at, sizeof(*at)), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)at, &len), 0);
 	if (type == SOCK_STREAM)
@@ -94,9 +97,12 @@ static void fill(void *arg, uint8_t *ret, size_t len)
 	memset(ret, 0x55 ^ last, len);
 }
 
+static bool is_for_members;
+
 static void start(struct world *w, const uint8_t own[16], bool has_upstream)
 {
 	struct names_options o = { .directory = { .host = host, .name = name_of },
+				   .is_for_members = is_for_members,
 				   .prefix_bits = 48,
 				   .entropy = { .fill = fill } };
 	struct sockaddr_in6 up = { 0 };
@@ -376,6 +382,63 @@ static void a_foreign_question_by_tcp_is_passed_on_by_tcp(void **state)
 	assert_int_equal(c.forwarded, 1);
 }
 
+/* As the C library asks for A and AAAA. */
+static void two_foreign_questions_in_one_piece_are_both_answered(void **state)
+{
+	(void)state;
+	struct names_counters c;
+	struct world w;
+	uint8_t m[512], at_upstream[512] = { 0 };
+	size_t len = 2 + question("www.example.org", m + 2);
+	int fd;
+
+	store_u16(m, (uint16_t)(len - 2));
+	memcpy(m + len, m, len);
+	start(&w, localhost, true);
+	rebind_upstream_to_ipv4(&w);
+	fd = client(&w, SOCK_STREAM);
+	assert_int_equal(send(fd, m, 2 * len, 0), (ssize_t)(2 * len));
+	for (unsigned i = 0; i < 2; i++) {
+		int up = accept(w.upstream_tcp_fd, NULL, NULL);
+
+		assert_true(up >= 0);
+		assert_int_equal(receive(up, at_upstream, len), len);
+		at_upstream[4] |= 0x80;
+		assert_int_equal(send(up, at_upstream, len, 0), (ssize_t)len);
+		assert_int_equal(receive(fd, at_upstream, len), len);
+		(void)close(up);
+	}
+	(void)close(fd);
+	stop(&w, &c);
+	assert_int_equal(c.forwarded, 2);
+}
+
+static void each_question_of_a_piece_counts_against_the_rate(void **state)
+{
+	(void)state;
+	static const uint8_t other[16] = { [15] = 2 };
+	struct names_counters c;
+	struct world w;
+	uint8_t m[4096], ignored[16384];
+	size_t len = 2 + question("roof.x0.internal", m + 2);
+	int fd;
+
+	store_u16(m, (uint16_t)(len - 2));
+	for (unsigned i = 1; i < 2 * NAMES_RATE_MEMBER; i++)
+		memcpy(m + i * len, m, len);
+	is_for_members = true;
+	start(&w, other, false);
+	is_for_members = false;
+	fd = client(&w, SOCK_STREAM);
+	assert_int_equal(send(fd, m, 2 * NAMES_RATE_MEMBER * len, 0),
+			 (ssize_t)(2 * NAMES_RATE_MEMBER * len));
+	(void)receive(fd, ignored, 2 * NAMES_RATE_MEMBER * (len + 28)); /* or until it is closed */
+	(void)close(fd);
+	stop(&w, &c);
+	assert_int_equal(c.over_rate, 1);
+	assert_int_equal(c.answered, NAMES_RATE_MEMBER - 1); /* the connection was one */
+}
+
 static void where_nobody_listens_the_asker_is_told_at_once(void **state)
 {
 	(void)state;
@@ -453,6 +516,8 @@ int main(void)
 		cmocka_unit_test(connections_are_bounded_and_end),
 		cmocka_unit_test(a_foreign_question_is_passed_on_and_only_its_reply_counts),
 		cmocka_unit_test(a_foreign_question_by_tcp_is_passed_on_by_tcp),
+		cmocka_unit_test(two_foreign_questions_in_one_piece_are_both_answered),
+		cmocka_unit_test(each_question_of_a_piece_counts_against_the_rate),
 		cmocka_unit_test(where_nobody_listens_the_asker_is_told_at_once),
 		cmocka_unit_test(questions_under_way_are_bounded),
 		cmocka_unit_test(a_question_that_goes_in_a_circle_ends),
