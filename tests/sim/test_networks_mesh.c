@@ -388,19 +388,29 @@ static void an_exit_is_used_only_when_chosen_and_passes_on_nothing_private(void 
 	assert_false(sends_to(s, SELF, "fd99::1"));
 	assert_int_equal(counters(s, NEAR).not_offered, 2);
 	assert_false(sends_to(s, SELF, "127.0.0.1"));
-	/* answers of the internet come in through it alone */
+	/* answers of the internet come in through it alone, and nothing but answers */
 	struct prefix internet = prefix("203.0.113.9");
-	uint8_t own[16];
+	uint8_t own[16], answer[100];
+	size_t len;
 
 	assert_true(node_ipv4(sim_node(s, SELF), own));
-	assert_true(send(s, NEAR, internet.ip, own));
-	assert_false(lies(s, RELAY, internet.ip, own));
+	len = make_udp(internet.ip, own, answer);
+	store_u16(answer + 20, 53);
+	store_u16(answer + 22, 1000);
+	assert_true(gets_in(s, NEAR, SPAN(answer, len)));
+	assert_false(gets_in(s, RELAY, SPAN(answer, len)));
+	assert_int_equal(counters(s, SELF).flow_denied, 0);
+	assert_false(lies(s, NEAR, internet.ip, own));
+	assert_int_equal(counters(s, SELF).flow_denied, 1);
+	store_u16(answer + 6, 1); /* a later fragment of one says nothing of its flow */
+	assert_true(gets_in(s, NEAR, SPAN(answer, len)));
+	store_u16(answer + 6, 0);
 	/* and it speaks for nothing private, which may be our own network */
 	assert_false(lies(s, NEAR, prefix("192.168.1.1").ip, own));
 	assert_false(lies(s, NEAR, prefix("fd99::1").ip, node_overlay_address(sim_node(s, SELF))));
 	node_set_exit(sim_node(s, SELF), NODE_EXIT_NONE, sim_node_us(s, SELF));
 	assert_false(sends_to(s, SELF, "203.0.113.9"));
-	assert_false(lies(s, NEAR, internet.ip, own));
+	assert_false(gets_in(s, NEAR, SPAN(answer, len)));
 	sim_free(s);
 }
 

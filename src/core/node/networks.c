@@ -617,6 +617,16 @@ bool networks_may_come_from(const struct node *n, const struct peer *p, const st
 	return !own || own->prefix.len < e->prefix.len;
 }
 
+bool networks_is_internet(const struct node *n, const uint8_t address[16])
+{
+	const struct prefix_entry *e;
+
+	if (is_inside(n, address))
+		return false;
+	e = prefix_table_find(n->networks->accepted, address);
+	return e && prefix_is_default(&e->prefix);
+}
+
 enum networks_target networks_target(const struct node *n, const struct inner *i,
 				     struct prefix *ret_offer)
 {

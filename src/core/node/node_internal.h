@@ -371,6 +371,8 @@ bool networks_may_send(const struct node *n, const struct inner *i);
 uint64_t networks_destination(const struct node *n, const struct inner *i);
 /* Of a packet from a peer: whether its source is the peer's or in a network accepted from it. */
 bool networks_may_come_from(const struct node *n, const struct peer *p, const struct inner *i);
+/* Whether no network but that of an exit covers the address. */
+bool networks_is_internet(const struct node *n, const uint8_t address[16]);
 enum networks_target {
 	TARGET_NONE,
 	TARGET_SELF,

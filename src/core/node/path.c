@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The way of a packet: sealing and sending, opening, relaying, delivering (docs/packet.md). */
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "base/units.h"
 #include "core/node/node_internal.h"
@@ -419,11 +420,21 @@ static bool policy_allows(struct node *n, const struct peer *p, const struct inn
 			     NULL) == POLICY_ALLOW;
 }
 
+/* A connection from the internet, for which the exit speaks: whoever is beside the exit could
+ * begin one by its rights. What goes on, of which the beginning was forgotten, and later fragments
+ * are no beginning. */
+static bool begins_in_internet(const struct node *n, const struct inner *i)
+{
+	return (i->is_tcp_syn || i->is_echo_request ||
+		(i->protocol == IPPROTO_UDP && i->has_ports)) &&
+	       networks_is_internet(n, i->source);
+}
+
 static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *i,
 			    const struct prefix *offer)
 {
 	struct node_event *e;
-	bool is_allowed;
+	bool is_allowed, is_internet;
 
 	switch (flows_inbound(n->flows, i, n->now_us)) {
 	case FLOW_KNOWN:
@@ -434,7 +445,8 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 	case FLOW_NEW:
 		break;
 	}
-	is_allowed = policy_allows(n, p, i, offer);
+	is_internet = begins_in_internet(n, i);
+	is_allowed = !is_internet && policy_allows(n, p, i, offer);
 	flows_decide(n->flows, i, is_allowed, n->now_us);
 	if (is_allowed) {
 		n->counters.policy_allowed++;
@@ -446,7 +458,8 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 		return false;
 	p->denied_us = n->now_us + EVENT_INTERVAL_US;
 	e = node_event(n, EVENT_FLOW_DENIED, p->id);
-	e->reason = "policy does not allow this inbound flow";
+	e->reason = is_internet ? "from the internet, by an exit, only answers come in"
+				: "policy does not allow this inbound flow";
 	e->sequence = i->destination_port;
 	return false;
 }
