@@ -257,12 +257,10 @@ static void sync_exit(struct daemon *d)
 
 	if (w->is_exit_known && bits == w->exit_bits)
 		return;
-	if (!w->is_exit_known && bits == 0 && keeper_restarts(d->keeper) == 0) {
-		w->is_exit_known = true; /* nothing was ever set */
-		return;
-	}
-	r = keeper_exit_set(d->keeper, bits, why);
+	r = keeper_exit_set(d->keeper, bits, why); /* also 0: an earlier keeper may have set it */
 	w->is_exit_known = r == 0;
+	if (r == 0 && bits == 0 && w->exit_bits == 0 && keeper_restarts(d->keeper) == 0)
+		return;
 	if (r == 0)
 		w->exit_bits = bits;
 	daemon_feature(d, "exit", r == 0, why);

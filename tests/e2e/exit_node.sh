@@ -149,7 +149,12 @@ on c ping -c 5 -i 0.2 -W 1 2001:db8:0:3::1 >/dev/null 2>&1 || :
 [ "$(seen own6)" -eq 0 ] || fail "leaked around the exit over IPv6"
 on g ip link set to-e up
 on g ip addr add 2001:db8:0:2::2/64 dev to-e nodad 2>/dev/null || :
+on c timeout 3 sh -c 'while :; do ping -c 1 -W 0.05 192.0.2.9; done' >/dev/null 2>&1 &
+pings=$! # all the while, and ping ends at once where there is no route
+sleep 0.2
 x c up >/dev/null
+wait $pings || :
+[ "$(seen own4)" -eq 0 ] || fail "leaked while the next keeper started"
 within 30 again || fail "after the restart the exit is not in use: $(x c exit; on c ip rule)"
 [ "$(seen own4)" -eq 0 ] || fail "leaked at the restart"
 

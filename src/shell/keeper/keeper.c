@@ -415,8 +415,11 @@ int keeper_run(const struct keeper_options *options)
 	int r = open_signals(&k);
 
 	/* Without the privilege there is nothing of ours to be found either. */
-	if (r == 0 && ways_left_over(options->tun_name, why) > 0)
+	if (r == 0 && ways_left_over(&k.verbs.ways, options->tun_name, why) > 0)
 		log_notice(k.log, "left_over_removed", log_str("what", why));
+	if (k.verbs.ways.exit)
+		log_notice(k.log, "left_over_kept",
+			   log_str("what", "routing rules that let nothing out but by an exit"));
 	give_back_names(&k);
 	if (r == 0)
 		r = start_child(&k);

@@ -236,6 +236,8 @@ static int do_exit(struct verbs *v, const struct request *q, struct reply *ret)
 	if (q->number && !is_permitted(v, KEEPER_PERMIT_ROUTE, &ways_default_ipv4) &&
 	    !is_permitted(v, KEEPER_PERMIT_ROUTE, &ways_default_ipv6))
 		return refuse(ret, "no rule of the policy allows prefix 0.0.0.0/0 or ::/0");
+	if (!q->number && !v->ways.exit)
+		return 0;
 	return ways_exit(&v->ways, v->options->tun_name, q->number, ret->why);
 }
 

@@ -271,7 +271,7 @@ int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 	return e < 0 ? tell(e, "cannot remove routing rules", why) : r;
 }
 
-int ways_left_over(const char *tun_name, char why[KEEPER_WHY_SIZE])
+int ways_left_over(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
 	/* The program nft is not run for nothing at each start. */
 	bool may_have_nat = sysctl_read(SYSCTL_IPV4) == 1 || sysctl_read(SYSCTL_IPV6) == 1;
@@ -279,7 +279,10 @@ int ways_left_over(const char *tun_name, char why[KEEPER_WHY_SIZE])
 	struct netlink *n = NULL;
 	int r = netlink_new(&n);
 
-	if (r == 0)
+	/* What keeps all in goes only when the daemon says that it may, or with us. */
+	if (r == 0 && netlink_rules_count(n, priority_of(tun_name) + RULE_NOWHERE, 1) > 0)
+		w->exit = KEEPER_EXIT_ONLY;
+	else if (r == 0)
 		r = netlink_rules_delete(n, priority_of(tun_name), N_RULES);
 	netlink_free(n);
 	(void)snprintf(why, KEEPER_WHY_SIZE, "%d routing rules%s", r > 0 ? r : 0,

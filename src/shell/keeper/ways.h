@@ -23,6 +23,7 @@ int ways_look(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]);
 int ways_exit(struct ways *w, const char *tun_name, unsigned bits, char why[KEEPER_WHY_SIZE]);
 int ways_forward(struct ways *w, const char *tun_name, bool is_on, char why[KEEPER_WHY_SIZE]);
 int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]);
-/* Removes what a keeper that was killed left. 1 where there was something, which why tells; 0, or
+/* Removes what a keeper that was killed left; but what let nothing out except by an exit stays, as
+ * if we had set it, and *w says so. 1 where something was removed, which why tells; 0, or
  * an error. */
-int ways_left_over(const char *tun_name, char why[KEEPER_WHY_SIZE]);
+int ways_left_over(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]);

@@ -65,7 +65,9 @@ struct netlink_rule {
 
 #define NETLINK_TABLE_MAIN 254
 int netlink_rule_add(struct netlink *n, const struct netlink_rule *rule); /* 0 where it is there */
-/* All of ours in this range, of both families; tells how many there were. */
+/* How many of ours there are in this range, of both families. */
+int netlink_rules_count(struct netlink *n, uint32_t first_priority, uint32_t n_priorities);
+/* All of them; tells how many there were. */
 int netlink_rules_delete(struct netlink *n, uint32_t first_priority, uint32_t n_priorities);
 
 /* ---- nftables: table inet x0_TUNNEL, one for each tunnel ---- */

@@ -436,13 +436,29 @@ static int list_rules(struct netlink *n, uint8_t family, struct rules *ret)
 	return e == -EAFNOSUPPORT || e == -EOPNOTSUPP ? 0 : e; /* a kernel without IPv6 */
 }
 
+static int list_all_rules(struct netlink *n, uint32_t first_priority, uint32_t n_priorities,
+			  struct rules *ret)
+{
+	int r;
+
+	*ret = (struct rules){ .first = first_priority, .n_priorities = n_priorities };
+	r = list_rules(n, AF_INET, ret);
+	return r == 0 ? list_rules(n, AF_INET6, ret) : r;
+}
+
+int netlink_rules_count(struct netlink *n, uint32_t first_priority, uint32_t n_priorities)
+{
+	struct rules rules;
+	int r = list_all_rules(n, first_priority, n_priorities, &rules);
+
+	return r < 0 ? r : (int)rules.n;
+}
+
 int netlink_rules_delete(struct netlink *n, uint32_t first_priority, uint32_t n_priorities)
 {
-	struct rules rules = { .first = first_priority, .n_priorities = n_priorities };
-	int r = list_rules(n, AF_INET, &rules);
+	struct rules rules;
+	int r = list_all_rules(n, first_priority, n_priorities, &rules);
 
-	if (r == 0)
-		r = list_rules(n, AF_INET6, &rules);
 	for (size_t i = 0; r == 0 && i < rules.n; i++) {
 		_Alignas(struct nlmsghdr) uint8_t buffer[REQUEST_SIZE];
 
