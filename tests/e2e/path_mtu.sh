@@ -22,7 +22,7 @@ PEER_OF_b='peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]'
 settings() {
 	of=$1
 	shift
-	configure "$of" "$(eval "echo \"\$PEER_OF_$of\"")" "$PLAIN" "$TIMES" "$@"
+	configure "$of" 'ipv4: {prefix: 10.86.0.0/16}' "$(eval "echo \"\$PEER_OF_$of\"")" "$PLAIN" "$TIMES" "$@"
 }
 
 # narrow BYTES: the cable from r to b
@@ -82,6 +82,7 @@ x b join "$(invitation a --name b --endpoint '[2001:db8:0:1::1]:26969')" >/dev/n
 within 15 x a ping b -c 1 -W 1 || fail "a does not reach b"
 ADDRESS_a=$(x a status --json | json_value address)
 ADDRESS_b=$(x b status --json | json_value address)
+IPV4_b=$(x b status --json | json_value ipv4)
 "$TOOL" pattern $BYTES >"$WORK/sent"
 
 # 1,450 bytes of ours and 48 around are as much as the default tunnel can use
@@ -112,6 +113,10 @@ full 1344 >/dev/null 2>&1 || :
 on a ip -6 route get "$ADDRESS_b" | grep -q "mtu 1280" ||
 	fail "the kernel did not take it: $(on a ip -6 route get "$ADDRESS_b")"
 [ "$(counter a icmp_told)" -ge 1 ] || fail "icmp_told is 0"
+# the same over IPv4
+on a ping -4 -n -c 1 -W 1 -M "do" -s $((1344 - 28)) "$IPV4_b" >/dev/null 2>&1 || :
+on a ip route get "$IPV4_b" | grep -q "mtu 1280" ||
+	fail "the kernel did not take it over IPv4: $(on a ip route get "$IPV4_b")"
 passes 1280 "1400"
 on a ip -6 route flush cache # a kernel that has not heard of it, or forgot
 on b ip -6 route flush cache
