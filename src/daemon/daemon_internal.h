@@ -73,6 +73,7 @@ struct networks_installed {
 	unsigned exit_bits;	      /* as the keeper has them */
 	bool is_exit_known;
 	bool is_forwarding;
+	bool is_forwarding_known;	/* the keeper was told, be it that there is none */
 	char unmarked[KEEPER_WHY_SIZE]; /* why our sockets have no mark; "" they have */
 };
 

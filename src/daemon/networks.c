@@ -278,9 +278,11 @@ static void sync_forwarding(struct daemon *d)
 	char why[KEEPER_WHY_SIZE] = "";
 	int r;
 
-	if (is_wanted_now == w->is_forwarding)
+	if (w->is_forwarding_known && is_wanted_now == w->is_forwarding)
 		return;
+	/* also off: a daemon before this one may have had it switched on */
 	r = keeper_forward(d->keeper, is_wanted_now, why);
+	w->is_forwarding_known = r == 0 || is_wanted_now;
 	if (r == 0)
 		w->is_forwarding = is_wanted_now;
 	if (is_wanted_now) {

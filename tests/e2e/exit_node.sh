@@ -164,6 +164,14 @@ within 5 back || fail "exit off: $(x c exit; on c ip rule)"
 x c exit | grep -q "No exit is in use" || fail "$(x c exit)"
 x c exit use any >/dev/null || fail "x0 exit use any: $(x c exit use any 2>&1)"
 within 5 again || fail "the nearest exit is not used: $(x c exit)"
+# what a daemon began, the one after it ends where it is offered no longer
+sed -i 's/exit: true/exit: false/' "$WORK/e/x0.yaml"
+kill -9 "$(x e status --json | json_value pid)"
+within 10 x e status || fail "the exit's daemon is not started again"
+forwards_nothing() {
+	[ "$(on e cat /proc/sys/net/ipv4/ip_forward)" = 0 ] && ! on e nft list tables | grep -q x0nat
+}
+within 5 forwards_nothing || fail "the exit still forwards: $(left_over e)"
 x c down >/dev/null
 x e down >/dev/null
 forget
