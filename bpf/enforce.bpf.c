@@ -14,6 +14,7 @@
 #define ROUTING 43
 #define FRAGMENT 44
 #define DESTINATION 60
+#define MALFORMED 0xffffffffU
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -64,19 +65,20 @@ always long load(struct __sk_buff *skb, __u32 at, void *to, __u32 len)
 	return bpf_skb_load_bytes_relative(skb, at, to, len, BPF_HDR_START_NET);
 }
 
-/* Returns where the upper layer's header begins, 0 where there is none that can be read. */
+/* Returns where the upper layer's header begins, 0 for a later fragment, which has none, and
+ * MALFORMED where the chain of headers is too long or does not end inside. */
 always __u32 skip_extensions(struct __sk_buff *skb, __u32 end, __u8 *protocol)
 {
 	__u32 at = IPV6_LEN;
 	__u8 head[4];
 
-	for (int i = 0; i < EXTENSION_HEADERS_MAX; i++) {
+	for (int i = 0; i <= EXTENSION_HEADERS_MAX; i++) {
 		__u8 p = *protocol;
 
 		if (p != HOP_BY_HOP && p != ROUTING && p != DESTINATION && p != FRAGMENT)
 			return at;
 		if (load(skb, at, head, 4) < 0)
-			return 0;
+			return MALFORMED;
 		if (p == FRAGMENT) {
 			if (be16(head + 2) >> 3 != 0) {
 				*protocol = head[0];
@@ -87,10 +89,10 @@ always __u32 skip_extensions(struct __sk_buff *skb, __u32 end, __u8 *protocol)
 			at += 8 + head[1] * 8;
 		}
 		if (at > end) /* the header does not end inside */
-			return 0;
+			return MALFORMED;
 		*protocol = head[0];
 	}
-	return 0;
+	return MALFORMED;
 }
 
 always void read_upper(struct __sk_buff *skb, __u32 at, struct inner *i)
@@ -99,9 +101,10 @@ always void read_upper(struct __sk_buff *skb, __u32 at, struct inner *i)
 
 	switch (i->protocol) {
 	case IPPROTO_TCP:
-		if (load(skb, at, head, 20) < 0)
+		if (load(skb, at, head, 4) < 0)
 			return;
-		i->is_beginning = (head[13] & 0x12) == 0x02;
+		/* a fragment of eight bytes shows no flags: they may be any */
+		i->is_beginning = load(skb, at + 13, head + 13, 1) < 0 || (head[13] & 0x12) == 0x02;
 		break;
 	case IPPROTO_UDP:
 		if (load(skb, at, head, 8) < 0)
@@ -122,22 +125,30 @@ always void read_upper(struct __sk_buff *skb, __u32 at, struct inner *i)
 	i->destination_port = be16(head + 2);
 }
 
-always int parse(struct __sk_buff *skb, struct inner *i)
+enum parsed {
+	NOT_IPV6,
+	PARSED,
+	BAD_CHAIN, /* addresses are there */
+};
+
+always enum parsed parse(struct __sk_buff *skb, struct inner *i)
 {
 	__u8 head[IPV6_LEN];
 	__u32 at;
 
 	if (load(skb, 0, head, IPV6_LEN) < 0 || head[0] >> 4 != 6)
-		return 0;
+		return NOT_IPV6;
 	i->protocol = head[6];
 	i->source[0] = read64(head + 8);
 	i->source[1] = read64(head + 16);
 	i->destination[0] = read64(head + 24);
 	i->destination[1] = read64(head + 32);
 	at = skip_extensions(skb, IPV6_LEN + be16(head + 4), &i->protocol);
+	if (at == MALFORMED)
+		return BAD_CHAIN;
 	if (at > 0)
 		read_upper(skb, at, i);
-	return 1;
+	return PARSED;
 }
 
 #define OVERLAY_MASK bpf_cpu_to_be64(0xffffffffffff0000ULL)
@@ -257,6 +268,7 @@ int x0_enforce_in(struct __sk_buff *skb)
 	struct ebpf_rules *r;
 	struct ebpf_slot *s;
 	struct inner i = {};
+	enum parsed parsed;
 	enum verdict v;
 	__u32 zero = 0;
 
@@ -264,17 +276,18 @@ int x0_enforce_in(struct __sk_buff *skb)
 	if (!t || !r || !r->is_armed)
 		return -1;
 	s = slot(t);
-	if (!parse(skb, &i) || !is_own(t, i.destination) || !is_in_mesh(t, i.source) ||
+	parsed = parse(skb, &i);
+	if (parsed == NOT_IPV6 || !is_own(t, i.destination) || !is_in_mesh(t, i.source) ||
 	    is_own(t, i.source)) {
 		ADD(s->enforce[ENFORCE_NOT_OURS], 1);
 		return -1;
 	}
 	ADD(s->enforce[ENFORCE_SEEN], 1);
-	if (is_answer(&i)) {
+	if (parsed == PARSED && is_answer(&i)) {
 		ADD(s->enforce[ENFORCE_ANSWERS], 1);
 		return -1;
 	}
-	v = by_rules(r, &i);
+	v = parsed == PARSED ? by_rules(r, &i) : DENY;
 	if (v == DENY && i.is_icmp_error)
 		v = LEAVE; /* the daemon looks which flow of ours it speaks of */
 	if (v == LEAVE || v == ALLOW) {
@@ -294,7 +307,7 @@ int x0_enforce_out(struct __sk_buff *skb)
 	struct inner i = {};
 	__u64 now_ns;
 
-	if (!t || !parse(skb, &i) || !is_own(t, i.source))
+	if (!t || parse(skb, &i) != PARSED || !is_own(t, i.source))
 		return -1;
 	now_ns = bpf_ktime_get_ns();
 	outbound_key(&i, 1, &key);

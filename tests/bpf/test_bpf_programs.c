@@ -495,7 +495,8 @@ static bool user_space_allows(const struct world *w, struct flows *flows, struct
 	bool is_icmp;
 	enum policy_effect e;
 
-	assert_int_equal(inner_parse(SPAN(w->frame + 14, w->len - 14), &i), 0);
+	if (inner_parse(SPAN(w->frame + 14, w->len - 14), &i) < 0)
+		return false; /* headers without an end */
 	is_icmp = i.protocol == 58;
 	switch (flows_inbound(is_icmp ? outbound : flows, &i, now_us)) {
 	case FLOW_KNOWN:
@@ -531,9 +532,10 @@ static void compare(struct world *w, const struct policy *p, unsigned n, unsigne
 
 		inner_frame(w, member, is_outbound);
 		if (is_outbound) {
-			assert_int_equal(inner_parse(SPAN(w->frame + 14, w->len - 14), &i), 0);
-			flows_outbound(flows, &i, k);
-			flows_outbound(outbound, &i, k);
+			if (inner_parse(SPAN(w->frame + 14, w->len - 14), &i) == 0) {
+				flows_outbound(flows, &i, k);
+				flows_outbound(outbound, &i, k);
+			}
 			assert_int_equal(run(w, "x0_enforce_out"), ON);
 			continue;
 		}

@@ -291,6 +291,27 @@ static void what_the_configuration_does_not_say_is_refused(void **state)
 	assert_int_equal(status, KEEPER_EXIT_DONE);
 }
 
+/* The device is not there yet: the exit cannot be set, but nothing goes elsewhere meanwhile. */
+static int child_without_a_device(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+
+	(void)arg;
+	(void)begin();
+	CHECK(keeper_exit_set(k, KEEPER_EXIT_ROUTES | KEEPER_EXIT_ONLY, why) < 0);
+	CHECK(shell("ip rule show | grep -q 'all unreachable'") == 0);
+	CHECK(shell("ip route get 203.0.113.9 >/dev/null 2>&1") != 0);
+	CHECK(keeper_exit_set(k, 0, why) == 0);
+	CHECK(shell("ip rule show | grep -q 'unreachable\\|fwmark'") != 0);
+	return KEEPER_EXIT_DONE;
+}
+
+static void an_exit_that_cannot_be_set_lets_nothing_go_elsewhere(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_without_a_device)), KEEPER_EXIT_DONE);
+}
+
 static int child_leads_traffic(void *arg, struct keeper_client *k)
 {
 	char why[KEEPER_WHY_SIZE];
@@ -700,6 +721,7 @@ int main(void)
 		cmocka_unit_test(port_53_of_the_own_address_is_opened_and_no_file_is_touched),
 		cmocka_unit_test(what_lies_outside_its_options_is_refused),
 		cmocka_unit_test(what_the_configuration_does_not_say_is_refused),
+		cmocka_unit_test(an_exit_that_cannot_be_set_lets_nothing_go_elsewhere),
 		cmocka_unit_test(traffic_is_led_and_nothing_is_left_of_it),
 		cmocka_unit_test(forwarding_is_taken_back_by_the_next_keeper_where_one_was_killed),
 		cmocka_unit_test(routes_are_bounded),

@@ -164,6 +164,9 @@ int ways_exit(struct ways *w, const char *tun_name, unsigned bits, char why[KEEP
 		r = set_rules(n, w, tun_name);
 	if (r < 0) {
 		*w = before;
+		/* Fail closed: what may go nowhere else goes nowhere until the exit is there. */
+		if (bits & KEEPER_EXIT_ONLY)
+			w->exit |= bits & ~(unsigned)KEEPER_EXIT_ROUTES;
 		if (n && !before.exit)
 			(void)set_rules(n, w, tun_name);
 	}
