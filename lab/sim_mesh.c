@@ -59,6 +59,9 @@ static json_t *totals_json(const struct mesh_totals *t)
 	set_count(o, "sessions", t->sessions);
 	set_count(o, "packets_sent", t->sent);
 	set_count(o, "packets_delivered", t->delivered);
+	set_count(o, "packet_hops", t->hops);
+	set_count(o, "packet_hops_recorded", t->recorded_hops);
+	set_count(o, "packets_returned", t->returns);
 	set_count(o, "ttl_ended", t->ttl_ended);
 	set_count(o, "link_downs", t->link_downs);
 	set_count(o, "route_changes", t->route_changes);

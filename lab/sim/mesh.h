@@ -113,7 +113,10 @@ struct mesh_totals {
 	uint64_t sessions; /* set up; their handshakes' bytes are not counted */
 	uint64_t lost, queue_drops;
 	uint64_t sent, delivered; /* packets of mesh_send() */
-	uint64_t loops;		  /* undeflected packets that came to a node twice */
+	uint64_t hops;		  /* of packets and their copies */
+	uint64_t recorded_hops;	  /* of those, with a record of the nodes visited */
+	uint64_t returns;	  /* came to a node twice, with such a record */
+	uint64_t loops;		  /* the same without one */
 	uint64_t plain_loops;	  /* of those, the ones that no alternate took on */
 	uint64_t ttl_ended;
 	uint64_t route_changes, checks; /* walked after a change */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/forward/forward.h"
+#include "core/forward/visited.h"
 #include "sim/mesh_world.h"
 
 static struct mesh_flight *flight_of(const struct mesh_datagram *d)
@@ -69,6 +70,7 @@ void mesh_copy_is_lost(struct mesh *m, const struct mesh_datagram *d, size_t nod
 struct asker {
 	const struct mesh *m;
 	size_t node;
+	uint64_t destination;
 };
 
 static enum link_state state_to(void *arg, uint64_t neighbour)
@@ -79,26 +81,38 @@ static enum link_state state_to(void *arg, uint64_t neighbour)
 	return end == MESH_NO_END ? LINK_DOWN : mesh_end_state(&a->m->links[end / 2].ends[end % 2]);
 }
 
-/* Alternates are looked for only where the next hop is not there, as in core/node. */
-static struct forward_plan plan_of(struct mesh *m, size_t node, size_t to, uint64_t from,
-				   struct route *ret)
+static bool next_neighbour(void *arg, size_t *cursor, uint64_t *ret, uint32_t *ret_metric)
 {
-	const struct routes *routes = m->hosts[node].routes;
-	struct asker a = { m, node };
+	const struct asker *a = arg;
+
+	return routes_next_neighbour(a->m->hosts[a->node].routes, cursor, a->destination, ret,
+				     ret_metric);
+}
+
+/* More than the next hop is looked for only where that will not do, as in core/node. */
+static struct forward_plan plan_of(struct asker *a, struct forward_question *q,
+				   const struct wire_hop *hop, struct route *ret)
+{
+	const struct routes *routes = a->m->hosts[a->node].routes;
+	uint64_t next = 0;
 
 	*ret = (struct route){ .metric = ROUTE_METRIC_INFINITY };
-	ret->next_hop = routes_next_hop(routes, mesh_id(to));
-	if (ret->next_hop && ret->next_hop != from && state_to(&a, ret->next_hop) == LINK_UP)
-		return (struct forward_plan){ .next = ret->next_hop };
-	if (!routes_lookup(routes, mesh_id(to), ret))
+	if (!hop->has_options)
+		next = routes_settled_hop(routes, a->destination, FORWARD_SETTLED_US, q->now_us);
+	if (next && next != q->from && state_to(a, next) == LINK_UP) {
+		ret->next_hop = next;
+		return (struct forward_plan){ .way = FORWARD_PRIMARY, .next = next };
+	}
+	if (!routes_lookup(routes, a->destination, ret) && !hop->has_options)
 		return (struct forward_plan){ 0 };
-	return forward_next(ret, from, state_to, &a);
+	return forward_next(q, hop);
 }
 
 static void send_copy(struct mesh *m, size_t node, const struct mesh_flight *f, uint64_t next,
 		      const char *what, uint32_t metric)
 {
 	uint32_t end = mesh_end_to(m, node, mesh_node(next));
+	size_t size = MESH_DATA_LEN + (f->hop.has_options ? HOP_OPTIONS_LEN : 0);
 	struct mesh_end *e = mesh_end(m, end);
 	struct mesh_datagram *d = mesh_datagram(MESH_DATA, sizeof(*f));
 
@@ -107,9 +121,11 @@ static void send_copy(struct mesh *m, size_t node, const struct mesh_flight *f, 
 	d->sequence = link_next_sequence(e->link, 0);
 	if (is_present(m, f))
 		m->packets[f->packet].n_copies++;
+	m->totals.hops++;
+	m->totals.recorded_hops += f->hop.has_options;
 	step(m, f, node, what, mesh_node(next), metric);
-	link_sent(e->link, MESH_DATA_LEN, true, m->now_us);
-	mesh_transmit(m, end, d, MESH_DATA_LEN);
+	link_sent(e->link, size, true, m->now_us);
+	mesh_transmit(m, end, d, size);
 	mesh_arm(m, end);
 }
 
@@ -117,29 +133,45 @@ static const char *reason(const struct forward_plan *plan, const struct route *r
 {
 	if (plan->duplicate)
 		return "to the next hop, which is suspect";
-	if (plan->next == route->next_hop)
-		return "to the next hop";
+	if (plan->way == FORWARD_PRIMARY)
+		return plan->is_recorded ? "to the next hop, with a record of where it was"
+					 : "to the next hop";
+	if (plan->way == FORWARD_BACK)
+		return "back: there is no other way";
+	if (plan->way == FORWARD_DEFLECTED)
+		return "deflected to the nearest that it was not at";
 	if (!route->next_hop)
 		return "to an alternate: there is no route";
 	if (route->next_hop == from)
 		return "to an alternate: it came from the next hop";
-	return "to an alternate: the link to the next hop is down";
+	return "to an alternate: the next hop is down, or it was there";
 }
 
 static void route_on(struct mesh *m, size_t node, struct mesh_flight *f, uint64_t from)
 {
 	struct route route;
-	struct forward_plan plan = plan_of(m, node, f->to, from, &route);
+	struct asker a = { m, node, mesh_id(f->to) };
+	struct forward_question q = { .self = mesh_id(node),
+				      .from = from,
+				      .now_us = m->now_us,
+				      .route = &route,
+				      .state = state_to,
+				      .neighbour = next_neighbour,
+				      .arg = &a };
+	struct forward_plan plan = plan_of(&a, &q, &f->hop, &route);
 
 	if (!plan.next) {
 		step(m, f, node, "lost: there is no way on", MESH_NONE, ROUTE_METRIC_INFINITY);
 		return;
 	}
-	f->was_repaired |= plan.next != route.next_hop;
+	f->was_repaired |= plan.way != FORWARD_PRIMARY;
+	if (plan.is_recorded)
+		forward_record(&q, &f->hop);
 	send_copy(m, node, f, plan.next, reason(&plan, &route, from), route.metric);
-	if (plan.duplicate && !f->is_duplicate) {
-		f->is_duplicate = true;
+	if (plan.duplicate && !f->hop.is_duplicate) {
+		f->hop.is_duplicate = true;
 		f->was_repaired = true;
+		forward_record(&q, &f->hop);
 		send_copy(m, node, f, plan.duplicate, "a copy to an alternate", route.metric);
 	}
 }
@@ -171,7 +203,7 @@ static void tell_loop(struct mesh *m, const struct mesh_flight *f, size_t node)
 	mesh_fail(m, "a packet to node %u came to node %zu twice:%s", f->to, node, way);
 }
 
-/* A deflected packet may come back; one that is not has been led in a circle. */
+/* A packet with a record of where it was may come back; another has been led in a circle. */
 static void visit(struct mesh *m, struct mesh_flight *f, size_t node)
 {
 	bool has_liar = false;
@@ -184,8 +216,12 @@ static void visit(struct mesh *m, struct mesh_flight *f, size_t node)
 		has_liar |= liar && liar->how & MESH_LIAR_METRIC;
 	}
 	f->visited[f->n_visited++] = (uint16_t)node;
-	if (!was_here || f->is_deflected)
+	if (!was_here)
 		return;
+	if (f->hop.has_options) {
+		m->totals.returns++;
+		return;
+	}
 	step(m, f, node, "it was here before: a loop", MESH_NONE, ROUTE_METRIC_INFINITY);
 	m->totals.liar_loops += has_liar;
 	m->totals.loops += !has_liar;
@@ -201,11 +237,13 @@ void mesh_packet_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
 	const struct mesh_liar *liar = m->hosts[node].liar;
 
 	visit(m, f, node);
+	if (visited_check(&f->hop) < 0)
+		mesh_fail(m, "node %zu was sent a record of visited nodes that it refuses", node);
 	if (node == f->to) {
 		delivered(m, f, node);
 	} else if (liar && liar->how & MESH_LIAR_DROPS) {
 		step(m, f, node, "lost: the liar drops it", MESH_NONE, ROUTE_METRIC_INFINITY);
-	} else if (--f->ttl == 0) {
+	} else if (--f->hop.ttl == 0) {
 		m->totals.ttl_ended++;
 		step(m, f, node, "lost: its TTL ended", MESH_NONE, ROUTE_METRIC_INFINITY);
 	} else {
@@ -233,7 +271,10 @@ static size_t send_packet(struct mesh *m, size_t from, size_t to, bool is_traced
 {
 	struct mesh_flight f = { .generation = m->generation,
 				 .to = (uint32_t)to,
-				 .ttl = HOP_TTL_MAX };
+				 .hop = { .ttl = HOP_TTL_MAX,
+					  .flow_hash = (uint16_t)(from * 31 + to),
+					  .destination = mesh_id(to),
+					  .source = mesh_id(from) } };
 
 	f.packet = (uint32_t)add_packet(m, from, to, is_traced);
 	m->totals.sent++;

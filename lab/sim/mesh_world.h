@@ -37,10 +37,8 @@ struct mesh_flight {
 	uint32_t packet; /* its number */
 	uint32_t generation;
 	uint32_t to;
-	uint8_t ttl;
-	bool is_duplicate;
-	bool is_deflected;
-	bool was_repaired; /* an alternate took it on, somewhere */
+	struct wire_hop hop; /* a packet with options is a deflected one */
+	bool was_repaired;   /* an alternate took it on, somewhere */
 	uint16_t n_visited;
 	uint16_t visited[HOP_TTL_MAX + 1];
 };

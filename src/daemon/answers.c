@@ -181,6 +181,7 @@ static json_t *counters(const struct daemon *d)
 		{ "pieces_refused", c.pieces_refused },
 		{ "mss_clamped", c.mss_clamped },
 		{ "duplicates_sent", c.duplicates_sent },
+		{ "deflected", c.deflected },
 		{ "ecn_marked", c.ecn_marked },
 		{ "ecn_dropped", c.ecn_dropped },
 		{ "actions_dropped", c.actions_dropped },

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "core/link/link.h"
 #include "core/route/route.h"
+#include "core/wire/wire.h"
 
 #define FORWARD_OVERHEAD 106	 /* around an inner packet, in a datagram */
 #define FORWARD_MTU_DEFAULT 1344 /* of an inner packet: 1,500 less IPv6, UDP and our 106 */
@@ -71,15 +72,45 @@ size_t flows_count(const struct flows *f);
 void inner_resource(const struct inner *i, char ret[FLOW_RESOURCE_SIZE]);
 
 /* Where a packet goes next. */
+#define FORWARD_SETTLED_US 2000000  /* a next hop this old leads the packets that were before it */
+#define FORWARD_DEFLECTS_US 1000000 /* so long after its route was lost a packet is deflected */
+#define FORWARD_WANDERS_MAX 64	    /* hops after which a packet goes back no more by chance */
+
+struct forward_question {
+	uint64_t self;
+	uint64_t from; /* the neighbour it came from, 0 for our own */
+	uint64_t now_us;
+	const struct route *route; /* of the destination; all zeros but it where there is none */
+	/* The link to a neighbour, and all neighbours with the last finite metric through them
+	 * (ROUTE_METRIC_INFINITY for none), in an order that stays; start with *cursor = 0. */
+	enum link_state (*state)(void *arg, uint64_t neighbour);
+	bool (*neighbour)(void *arg, size_t *cursor, uint64_t *ret, uint32_t *ret_metric);
+	void *arg;
+};
+
+enum forward_way {
+	FORWARD_NOWHERE,
+	FORWARD_PRIMARY,   /* the next hop */
+	FORWARD_ALTERNATE, /* feasible or loop-free by what was last heard */
+	FORWARD_DEFLECTED, /* the nearest neighbour that it has not been at */
+	FORWARD_BACK,	   /* where it has been */
+};
+
 struct forward_plan {
+	enum forward_way way;
 	uint64_t next;	    /* neighbour; 0: nowhere */
 	uint64_t duplicate; /* a second neighbour to send a copy to, while next is suspect; 0: none
 			     */
+	bool is_recorded;   /* with the nodes it visited: forward_record() before it is sent */
 };
 
-/* route: of the destination; from: the neighbour it came from, 0 for our own; state: asks for
- * the link to a neighbour. Takes the primary if its link is up, with a copy on the first usable
- * alternate while it is suspect, else the first alternate that is up; never back to from. */
-struct forward_plan forward_next(const struct route *route, uint64_t from,
-				 enum link_state (*state)(void *arg, uint64_t neighbour),
-				 void *arg);
+/* Takes the primary if its link is up, with a copy on the first usable alternate while it is
+ * suspect, else the first alternate that is up, else the nearest other neighbour, else back; never
+ * where the packet has been, but back, and never to from.
+ *
+ * Only a packet whose every next hop had been that for FORWARD_SETTLED_US goes without a record of
+ * where it was: for such ones the next hops of one instant are the way, and they form no circle.
+ * The copy is always recorded. */
+struct forward_plan forward_next(const struct forward_question *q, const struct wire_hop *hop);
+/* Writes down where the packet was: here, and at the first time also whence it came. */
+void forward_record(const struct forward_question *q, struct wire_hop *hop);

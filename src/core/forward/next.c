@@ -1,39 +1,171 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a packet goes next: the primary while its link is up, else a loop-free alternate. */
+/* Where a packet goes next: the primary while its link is up, else an alternate, else wherever it
+ * has not been, else back. */
+#include "base/units.h"
 #include "core/forward/forward.h"
+#include "core/forward/visited.h"
 
-static uint64_t first_alternate(const struct route *route, uint64_t from, bool suspect_too,
-				enum link_state (*state)(void *arg, uint64_t neighbour), void *arg)
+static uint64_t unchanged_us(const struct forward_question *q)
 {
+	return q->now_us > q->route->since_us ? q->now_us - q->route->since_us : 0;
+}
+
+static bool is_open(const struct forward_question *q, const struct wire_hop *hop, uint64_t node)
+{
+	return node != 0 && node != q->from && node != q->self && !visited_has(hop, node);
+}
+
+static uint64_t first_alternate(const struct forward_question *q, const struct wire_hop *hop,
+				bool suspect_too)
+{
+	const struct route *route = q->route;
+
 	for (size_t i = 0; i < route->n_alternates; i++) {
 		uint64_t a = route->alternates[i];
-		enum link_state s = a == from || a == route->next_hop ? LINK_DOWN : state(arg, a);
+		enum link_state s = LINK_DOWN;
 
+		if (a != route->next_hop && is_open(q, hop, a))
+			s = q->state(q->arg, a);
 		if (s == LINK_UP || (suspect_too && s == LINK_SUSPECT))
 			return a;
 	}
 	return 0;
 }
 
-struct forward_plan forward_next(const struct route *route, uint64_t from,
-				 enum link_state (*state)(void *arg, uint64_t neighbour), void *arg)
+/* The neighbour with the smallest metric; nothing says that its way does not lead back here. */
+static uint64_t nearest_open(const struct forward_question *q, const struct wire_hop *hop)
 {
-	struct forward_plan plan = { 0 };
-	enum link_state primary = LINK_DOWN;
+	uint32_t best_metric = ROUTE_METRIC_INFINITY;
+	uint64_t best = 0, id;
+	size_t cursor = 0;
+	uint32_t metric;
 
-	if (route->next_hop && route->next_hop != from)
-		primary = state(arg, route->next_hop);
-	switch (primary) {
-	case LINK_UP:
-		plan.next = route->next_hop;
-		break;
-	case LINK_SUSPECT:
-		plan.next = route->next_hop;
-		plan.duplicate = first_alternate(route, from, false, state, arg);
-		break;
-	case LINK_DOWN:
-		plan.next = first_alternate(route, from, true, state, arg);
-		break;
+	while (q->neighbour(q->arg, &cursor, &id, &metric)) {
+		if (metric >= best_metric || !is_open(q, hop, id) ||
+		    q->state(q->arg, id) == LINK_DOWN)
+			continue;
+		best = id;
+		best_metric = metric;
 	}
+	return best;
+}
+
+/* The nearest earlier one in the list that is a neighbour: no node keeps what the packet tells. */
+static uint64_t back_by_list(const struct forward_question *q, const struct wire_hop *hop)
+{
+	int here = visited_place(hop, q->self);
+	int best_place = -1;
+	uint64_t best = 0, id;
+	size_t cursor = 0;
+	uint32_t metric;
+
+	if (here < 0) /* comes to the end */
+		here = VISITED_TAGS_MAX;
+	while (q->neighbour(q->arg, &cursor, &id, &metric)) {
+		int place = visited_place(hop, id);
+
+		if (place <= best_place || place >= here || q->state(q->arg, id) == LINK_DOWN)
+			continue;
+		best = id;
+		best_place = place;
+	}
+	return best;
+}
+
+static bool may_wander_to(const struct forward_question *q, uint64_t id)
+{
+	return id != q->from && q->state(q->arg, id) != LINK_DOWN;
+}
+
+/* A filter has no order, so by chance: the TTL differs each time the packet is here. An
+ * unreachable destination's packets would wander until it ends, thus the bound. */
+static uint64_t back_by_chance(const struct forward_question *q, const struct wire_hop *hop)
+{
+	uint32_t metric;
+	size_t cursor = 0;
+	size_t n = 0;
+	uint64_t id;
+
+	if (hop->ttl + FORWARD_WANDERS_MAX <= HOP_TTL_MAX)
+		return 0;
+	while (q->neighbour(q->arg, &cursor, &id, &metric))
+		n += may_wander_to(q, id);
+	if (n == 0)
+		return 0;
+	n = (hop->flow_hash * 31U + hop->ttl * 7U + (unsigned)(q->self & 0xffff)) % n;
+	cursor = 0;
+	while (q->neighbour(q->arg, &cursor, &id, &metric))
+		if (may_wander_to(q, id) && n-- == 0)
+			return id;
+	return 0;
+}
+
+/* What was sent on without a record knows only whence it came. */
+static uint64_t back(const struct forward_question *q, const struct wire_hop *hop)
+{
+	if (!hop->has_options)
+		return q->from && q->state(q->arg, q->from) != LINK_DOWN ? q->from : 0;
+	return hop->is_filter ? back_by_chance(q, hop) : back_by_list(q, hop);
+}
+
+/* A destination that is gone is looked for no longer: its route would have come back by then. */
+static bool may_deflect(const struct forward_question *q)
+{
+	return q->route->next_hop || unchanged_us(q) < FORWARD_DEFLECTS_US;
+}
+
+static bool is_settled(const struct forward_question *q)
+{
+	return unchanged_us(q) >= FORWARD_SETTLED_US;
+}
+
+static struct forward_plan deflect(const struct forward_question *q, const struct wire_hop *hop)
+{
+	struct forward_plan plan = { .is_recorded = true };
+
+	plan.next = first_alternate(q, hop, true);
+	plan.way = FORWARD_ALTERNATE;
+	if (!plan.next && may_deflect(q)) {
+		plan.next = nearest_open(q, hop);
+		plan.way = FORWARD_DEFLECTED;
+	}
+	if (!plan.next && (hop->has_options || may_deflect(q))) {
+		plan.next = back(q, hop);
+		plan.way = FORWARD_BACK;
+	}
+	if (!plan.next)
+		plan.way = FORWARD_NOWHERE;
 	return plan;
+}
+
+/* A filter of a long way takes many a node for a visited one, and the next hops alone form no
+ * circle that lasts: there it is asked only by nodes that have to leave them. */
+static enum link_state primary_state(const struct forward_question *q, const struct wire_hop *hop)
+{
+	uint64_t primary = q->route->next_hop;
+
+	if (!primary || primary == q->from || (!hop->is_filter && visited_has(hop, primary)))
+		return LINK_DOWN;
+	return q->state(q->arg, primary);
+}
+
+struct forward_plan forward_next(const struct forward_question *q, const struct wire_hop *hop)
+{
+	uint64_t primary = q->route->next_hop;
+	enum link_state state = primary_state(q, hop);
+	struct forward_plan plan = { .way = FORWARD_PRIMARY, .next = primary };
+
+	if (state == LINK_DOWN)
+		return deflect(q, hop);
+	if (state == LINK_SUSPECT)
+		plan.duplicate = first_alternate(q, hop, false);
+	plan.is_recorded = hop->has_options || !is_settled(q);
+	return plan;
+}
+
+void forward_record(const struct forward_question *q, struct wire_hop *hop)
+{
+	if (!hop->has_options && q->from)
+		visited_add(hop, q->from);
+	visited_add(hop, q->self);
 }

@@ -328,38 +328,6 @@ static void a_full_table_forgets_the_flow_longest_idle(void **state)
 	flows_free(f);
 }
 
-static enum link_state states[8];
-
-static enum link_state state_of(void *arg, uint64_t neighbour)
-{
-	(void)arg;
-	return states[neighbour];
-}
-
-static void a_suspect_primary_gets_a_copy_on_the_alternate_and_a_dead_one_is_passed_by(void **state)
-{
-	(void)state;
-	struct route r = { .next_hop = 1, .n_alternates = 2, .alternates = { 2, 3 } };
-	struct forward_plan p;
-
-	states[1] = states[2] = states[3] = LINK_UP;
-	p = forward_next(&r, 0, state_of, NULL);
-	assert_int_equal(p.next, 1);
-	assert_int_equal(p.duplicate, 0);
-	states[1] = LINK_SUSPECT;
-	p = forward_next(&r, 0, state_of, NULL);
-	assert_int_equal(p.next, 1);
-	assert_int_equal(p.duplicate, 2);
-	states[1] = LINK_DOWN;
-	assert_int_equal(forward_next(&r, 0, state_of, NULL).next, 2);
-	assert_int_equal(forward_next(&r, 2, state_of, NULL).next, 3); /* never back */
-	states[2] = LINK_DOWN;
-	states[3] = LINK_SUSPECT;
-	assert_int_equal(forward_next(&r, 0, state_of, NULL).next, 3);
-	states[3] = LINK_DOWN;
-	assert_int_equal(forward_next(&r, 0, state_of, NULL).next, 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,8 +345,6 @@ int main(void)
 		cmocka_unit_test(answers_pass_and_new_connections_are_asked_about),
 		cmocka_unit_test(an_outbound_flow_opens_no_door_for_a_connection_back),
 		cmocka_unit_test(a_full_table_forgets_the_flow_longest_idle),
-		cmocka_unit_test(
-			a_suspect_primary_gets_a_copy_on_the_alternate_and_a_dead_one_is_passed_by),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include "base/units.h"
+#include "core/forward/visited.h"
 #include "core/node/node_internal.h"
 
 #define E2E_AD_LEN 12 /* e2e index 4, counter 8 */
@@ -235,32 +236,67 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
 	return true;
 }
 
-/* The alternates are looked for only where the next hop is not there. */
-static struct forward_plan plan_of(struct node *n, uint64_t destination, uint64_t from)
-{
-	uint64_t next = routes_next_hop(n->routes, destination);
-	struct route route;
+struct asker {
+	struct node *n;
+	uint64_t destination;
+};
 
-	if (next && next != from && neighbour_state(n, next) == LINK_UP)
-		return (struct forward_plan){ .next = next };
-	if (!routes_lookup(n->routes, destination, &route))
+static enum link_state asked_state(void *arg, uint64_t neighbour)
+{
+	const struct asker *a = arg;
+
+	return neighbour_state(a->n, neighbour);
+}
+
+static bool asked_neighbour(void *arg, size_t *cursor, uint64_t *ret, uint32_t *ret_metric)
+{
+	const struct asker *a = arg;
+
+	return routes_next_neighbour(a->n->routes, cursor, a->destination, ret, ret_metric);
+}
+
+/* More than the next hop is looked for only where that will not do. */
+static struct forward_plan plan_of(struct node *n, const struct wire_hop *hop,
+				   struct forward_question *q, struct route *ret)
+{
+	uint64_t next = 0;
+
+	if (!hop->has_options)
+		next = routes_settled_hop(n->routes, hop->destination, FORWARD_SETTLED_US,
+					  n->now_us);
+	if (next && next != q->from && neighbour_state(n, next) == LINK_UP)
+		return (struct forward_plan){ .way = FORWARD_PRIMARY, .next = next };
+	if (!routes_lookup(n->routes, hop->destination, ret) && !hop->has_options)
 		return (struct forward_plan){ 0 };
-	return forward_next(&route, from, neighbour_state, n);
+	return forward_next(q, hop);
 }
 
 /* Sends the relayed form where the routing table says. -ENETUNREACH, -EAGAIN. */
 static int send_routed(struct node *n, struct wire_hop *hop, struct treatment treatment,
 		       uint64_t from, struct span payload)
 {
-	struct forward_plan plan = plan_of(n, hop->destination, from);
+	struct asker a = { n, hop->destination };
+	struct route route = { 0 };
+	struct forward_question q = { .self = n->self,
+				      .from = from,
+				      .now_us = n->now_us,
+				      .route = &route,
+				      .state = asked_state,
+				      .neighbour = asked_neighbour,
+				      .arg = &a };
+	struct forward_plan plan = plan_of(n, hop, &q, &route);
 	bool is_sent;
 
 	if (!plan.next)
 		return -ENETUNREACH;
+	if (plan.is_recorded)
+		forward_record(&q, hop);
+	n->counters.deflected += plan.way == FORWARD_DEFLECTED || plan.way == FORWARD_BACK;
 	is_sent = send_hop(n, plan.next, *hop, treatment, payload);
 	if (plan.duplicate && !hop->is_duplicate) { /* a copy is not copied again at each hop */
 		hop->is_duplicate = true;
 		n->counters.duplicates_sent++;
+		forward_record(&q, hop);
 		is_sent |= send_hop(n, plan.duplicate, *hop, treatment, payload);
 	}
 	return is_sent ? 0 : -EAGAIN;
@@ -337,6 +373,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	struct inner i;
 	uint16_t hash = 0;
 	bool is_near = peer_is_direct(p) && session_can_send(p->direct->keys, n->now_us);
+	int r;
 
 	if (plaintext.len > INNER_MTU_MIN && mtu_check(n, p, next, plaintext.len) < 0)
 		return -EMSGSIZE;
@@ -346,17 +383,20 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	    send_short(n, p->direct, WIRE_TRANSPORT, lane_of(class), &p->neighbour->roam.current,
 		       plaintext, treatment))
 		return 0;
-	if (!next) {
+	if (!next && !p->e2e) {
 		n->counters.no_route++;
-		return p->e2e ? -ENETUNREACH : -EAGAIN;
+		return -EAGAIN;
 	}
+	/* Without a route there may still be an alternate, or a neighbour that has one. */
 	if (!p->e2e || !session_can_send(p->e2e->keys, n->now_us)) {
 		greet_peer(n, p);
 		return -EAGAIN;
 	}
 	if (inner_parse(plaintext, &i) == 0)
 		hash = inner_flow_hash(&i, n->flow_key);
-	return send_relayed(n, p->e2e, treatment, hash, plaintext);
+	r = send_relayed(n, p->e2e, treatment, hash, plaintext);
+	n->counters.no_route += r == -ENETUNREACH;
+	return r;
 }
 
 static const struct endpoint *direct_endpoint(struct node *n, const struct node_session *s)
@@ -618,7 +658,9 @@ static void relayed_input(struct node *n, struct peer *from, struct span sealed_
 {
 	struct wire_hop hop;
 
-	if (wire_hop_decode(sealed_part, &hop) < 0 || hop.source == n->self ||
+	/* To its source comes back only what finds no other way. */
+	if (wire_hop_decode(sealed_part, &hop) < 0 || visited_check(&hop) < 0 ||
+	    (hop.source == n->self && (!hop.has_options || hop.destination == n->self)) ||
 	    hop.destination == 0 || hop.source == 0) {
 		n->counters.malformed++;
 		return;

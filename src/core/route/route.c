@@ -372,6 +372,17 @@ uint64_t routes_next_hop(const struct routes *t, uint64_t destination)
 	return t->destinations[slot].next >= 0 ? t->neighbours[t->destinations[slot].next].id : 0;
 }
 
+uint64_t routes_settled_hop(const struct routes *t, uint64_t destination, uint64_t for_us,
+			    uint64_t now_us)
+{
+	int slot = destination ? table_find(t, destination) : NO_SLOT;
+	const struct destination *d = slot < 0 ? NULL : &t->destinations[slot];
+
+	if (!d || d->next < 0 || d->since_us + for_us > now_us)
+		return 0;
+	return t->neighbours[d->next].id;
+}
+
 bool routes_next(const struct routes *t, size_t *cursor, struct route *ret)
 {
 	for (size_t slot = *cursor + 1; slot < t->n_destinations; slot++) {
@@ -463,6 +474,26 @@ uint32_t routes_last_metric(const struct routes *t, uint64_t neighbour, uint64_t
 	if (n < 0 || slot < 0)
 		return ROUTE_METRIC_INFINITY;
 	return t->neighbours[n].heard[slot].last_metric;
+}
+
+bool routes_next_neighbour(const struct routes *t, size_t *cursor, uint64_t destination,
+			   uint64_t *ret, uint32_t *ret_metric)
+{
+	int slot = destination ? table_find(t, destination) : NO_SLOT;
+
+	for (size_t i = *cursor; i < t->n_neighbours; i++) {
+		const struct neighbour *n = &t->neighbours[i];
+
+		if (!n->is_up)
+			continue;
+		*cursor = i + 1;
+		*ret = n->id;
+		*ret_metric = ROUTE_METRIC_INFINITY;
+		if (slot >= 0)
+			*ret_metric = metric_add(n->heard[slot].last_metric, n->metric);
+		return true;
+	}
+	return false;
 }
 
 bool routes_feasibility(const struct routes *t, uint64_t destination, uint32_t *ret_epoch,

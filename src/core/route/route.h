@@ -106,6 +106,9 @@ struct route {
 bool routes_lookup(const struct routes *t, uint64_t destination, struct route *ret);
 /* Of that nothing but next_hop, for each packet; 0 where there is none. */
 uint64_t routes_next_hop(const struct routes *t, uint64_t destination);
+/* The same where it has been that for at least so long, else 0. */
+uint64_t routes_settled_hop(const struct routes *t, uint64_t destination, uint64_t for_us,
+			    uint64_t now_us);
 /* Walks in order of first sight, oneself left out; start with *cursor = 0. A forgotten
  * destination's place in the order goes to the next new one. */
 bool routes_next(const struct routes *t, size_t *cursor, struct route *ret);
@@ -113,6 +116,10 @@ size_t routes_count_reachable(const struct routes *t); /* oneself not counted */
 /* The last finite metric the neighbour announced, withdrawn or not, its link not included;
  * ROUTE_METRIC_INFINITY for none. For deflection only: nothing says it is free of loops. */
 uint32_t routes_last_metric(const struct routes *t, uint64_t neighbour, uint64_t destination);
+/* All neighbours that are up, each with that metric and its link's; in an order that stays while
+ * none goes. Start with *cursor = 0. */
+bool routes_next_neighbour(const struct routes *t, size_t *cursor, uint64_t destination,
+			   uint64_t *ret, uint32_t *ret_metric);
 
 /* For invariant checks: what this node has advertised at best, (epoch, seqno, metric). */
 bool routes_feasibility(const struct routes *t, uint64_t destination, uint32_t *ret_epoch,

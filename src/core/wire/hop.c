@@ -13,11 +13,13 @@
 static uint8_t flags_of(const struct wire_hop *h)
 {
 	return (uint8_t)((h->class & CLASS_MASK) | (h->has_options ? HOP_FLAG_OPTIONS : 0) |
+			 (h->has_options && h->is_filter ? HOP_FLAG_FILTER : 0) |
 			 (h->is_duplicate ? HOP_FLAG_DUPLICATE : 0) |
 			 (h->kind & KIND_MASK) << KIND_SHIFT);
 }
 
-/* -EPROTO for bits that have no meaning yet: the fourth class, the fourth kind, bits 6 and 7. */
+/* -EPROTO for bits that have no meaning yet: the fourth class, the fourth kind, bit 7, and a filter
+ * without options. */
 static int flags_read(uint8_t flags, struct wire_hop *ret)
 {
 	unsigned class = flags & CLASS_MASK;
@@ -25,9 +27,12 @@ static int flags_read(uint8_t flags, struct wire_hop *ret)
 
 	if (flags & ~HOP_FLAGS_KNOWN || class > CLASS_CRITICAL || kind > KIND_CONTROL)
 		return -EPROTO;
+	if (flags & HOP_FLAG_FILTER && !(flags & HOP_FLAG_OPTIONS))
+		return -EPROTO;
 	ret->class = (enum wire_class) class;
 	ret->kind = (enum wire_kind)kind;
 	ret->has_options = flags & HOP_FLAG_OPTIONS;
+	ret->is_filter = flags & HOP_FLAG_FILTER;
 	ret->is_duplicate = flags & HOP_FLAG_DUPLICATE;
 	return 0;
 }
@@ -89,7 +94,7 @@ void wire_hop_encode_short(const struct wire_hop *h, uint8_t ret[HOP_SHORT_LEN])
 {
 	store_u16(ret, h->link_sequence);
 	ret[2] = h->ttl;
-	ret[3] = (uint8_t)(flags_of(h) & ~HOP_FLAG_OPTIONS);
+	ret[3] = (uint8_t)(flags_of(h) & ~(HOP_FLAG_OPTIONS | HOP_FLAG_FILTER));
 	store_u16(ret + 4, h->flow_hash);
 }
 

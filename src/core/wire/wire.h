@@ -96,10 +96,11 @@ enum wire_kind {
 	KIND_CONTROL = 2,
 };
 
-/* Bits of the flags byte: class 0-1, options 2, duplicate 3, kind 4-5; 6 and 7 are zero. */
+/* Bits of the flags byte: class 0-1, options 2, duplicate 3, kind 4-5, filter 6; 7 is zero. */
 #define HOP_FLAG_OPTIONS 0x04
 #define HOP_FLAG_DUPLICATE 0x08
-#define HOP_FLAGS_KNOWN 0x3f
+#define HOP_FLAG_FILTER 0x40 /* with options only: they are a filter, and not a list */
+#define HOP_FLAGS_KNOWN 0x7f
 
 #define HOP_SHORT_LEN 6	   /* "ends here": without ids */
 #define HOP_LEN 34	   /* relayed */
@@ -111,7 +112,8 @@ struct wire_hop {
 	uint8_t ttl;
 	enum wire_class class;
 	enum wire_kind kind;
-	bool has_options;
+	bool has_options; /* the nodes visited: core/forward/visited.h */
+	bool is_filter;
 	bool is_duplicate;
 	uint16_t flow_hash;
 	/* not in the short form: */
