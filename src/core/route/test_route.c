@@ -446,6 +446,53 @@ static void the_last_finite_metric_is_kept_for_deflection(void **state)
 	bed_done(&b);
 }
 
+static void neighbours_are_told_with_their_last_metric_and_their_links(void **state)
+{
+	(void)state;
+	struct bed b;
+	size_t cursor = 0;
+	uint32_t metric;
+	uint64_t id;
+
+	bed_init(&b, 2);
+	assert_int_equal(offer(&b, 2, D, 1, 50), 0);
+	assert_int_equal(offer(&b, 2, D, 1, ROUTE_METRIC_INFINITY), 0);
+	assert_true(routes_next_neighbour(b.t, &cursor, D, &id, &metric));
+	assert_int_equal(id, 1);
+	assert_int_equal(metric, ROUTE_METRIC_INFINITY);
+	assert_true(routes_next_neighbour(b.t, &cursor, D, &id, &metric));
+	assert_int_equal(id, 2);
+	assert_in_range(metric, 51, ROUTE_METRIC_INFINITY - 1);
+	assert_false(routes_next_neighbour(b.t, &cursor, D, &id, &metric));
+	routes_neighbour_down(b.t, 1, b.now_us);
+	cursor = 0;
+	assert_true(routes_next_neighbour(b.t, &cursor, D + 1, &id, &metric));
+	assert_int_equal(id, 2);
+	assert_int_equal(metric, ROUTE_METRIC_INFINITY); /* nothing is known of that one */
+	assert_false(routes_next_neighbour(b.t, &cursor, D, &id, &metric));
+	bed_done(&b);
+}
+
+static void a_next_hop_is_settled_when_it_has_been_one_for_long_enough(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b, 2);
+	assert_int_equal(routes_settled_hop(b.t, D, 0, b.now_us), 0);
+	assert_int_equal(offer(&b, 1, D, 1, 50), 0);
+	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us), 0);
+	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us + MS(10)), 1);
+	b.now_us += MS(10);
+	assert_int_equal(offer(&b, 1, D, 1, 60), 0); /* dearer, and still the same */
+	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us), 1);
+	assert_int_equal(offer(&b, 2, D, 1, 10), 0);
+	assert_int_equal(routes_next_hop(b.t, D), 2);
+	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us), 0);
+	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us + MS(10)), 2);
+	bed_done(&b);
+}
+
 static void updates_wait_five_milliseconds_for_company(void **state)
 {
 	(void)state;
@@ -937,6 +984,8 @@ int main(void)
 		cmocka_unit_test(
 			a_request_floods_where_there_is_no_route_until_its_hops_are_used_up),
 		cmocka_unit_test(the_last_finite_metric_is_kept_for_deflection),
+		cmocka_unit_test(neighbours_are_told_with_their_last_metric_and_their_links),
+		cmocka_unit_test(a_next_hop_is_settled_when_it_has_been_one_for_long_enough),
 		cmocka_unit_test(updates_wait_five_milliseconds_for_company),
 		cmocka_unit_test(unknown_attributes_are_relayed_untouched),
 		cmocka_unit_test(own_seqno_is_refreshed_every_minute_or_so),
