@@ -94,17 +94,12 @@ static struct forward_plan plan_of(struct asker *a, struct forward_question *q,
 				   const struct wire_hop *hop, struct route *ret)
 {
 	const struct routes *routes = a->m->hosts[a->node].routes;
-	uint64_t next = 0;
+	struct forward_plan plan = { 0 };
 
 	*ret = (struct route){ .metric = ROUTE_METRIC_INFINITY };
-	if (!hop->has_options)
-		next = routes_settled_hop(routes, a->destination, FORWARD_SETTLED_US, q->now_us);
-	if (next && next != q->from && state_to(a, next) == LINK_UP) {
-		ret->next_hop = next;
-		return (struct forward_plan){ .way = FORWARD_PRIMARY, .next = next };
-	}
-	if (!routes_lookup(routes, a->destination, ret) && !hop->has_options)
-		return (struct forward_plan){ 0 };
+	ret->next_hop = routes_next_hop_since(routes, a->destination, &ret->since_us);
+	if (forward_straight(q, hop, &plan) || !routes_lookup(routes, a->destination, ret))
+		return plan;
 	return forward_next(q, hop);
 }
 

@@ -80,7 +80,7 @@ struct forward_question {
 	uint64_t self;
 	uint64_t from; /* the neighbour it came from, 0 for our own */
 	uint64_t now_us;
-	const struct route *route; /* of the destination; all zeros but it where there is none */
+	const struct route *route; /* of the destination */
 	/* The link to a neighbour, and all neighbours with the last finite metric through them
 	 * (ROUTE_METRIC_INFINITY for none), in an order that stays; start with *cursor = 0. */
 	enum link_state (*state)(void *arg, uint64_t neighbour);
@@ -104,6 +104,10 @@ struct forward_plan {
 	bool is_recorded;   /* with the nodes it visited: forward_record() before it is sent */
 };
 
+/* The plan where the next hop will do and no copy is due; of the route only next_hop and since_us
+ * are asked, so that for most packets no more of it need be looked up. Else false. */
+bool forward_straight(const struct forward_question *q, const struct wire_hop *hop,
+		      struct forward_plan *ret);
 /* Takes the primary if its link is up, with a copy on the first usable alternate while it is
  * suspect, else the first alternate that is up, else the nearest other neighbour, else back; never
  * where the packet has been, but back, and never to from.

@@ -77,8 +77,8 @@ static bool may_wander_to(const struct forward_question *q, uint64_t id)
 	return id != q->from && q->state(q->arg, id) != LINK_DOWN;
 }
 
-/* A filter has no order, so by chance: the TTL differs each time the packet is here. An
- * unreachable destination's packets would wander until it ends, thus the bound. */
+/* A filter has no order, so by chance: the TTL differs each time the packet is here. Packets to
+ * where nobody is would wander until it ends, thus the bound. */
 static uint64_t back_by_chance(const struct forward_question *q, const struct wire_hop *hop)
 {
 	uint32_t metric;
@@ -129,7 +129,7 @@ static struct forward_plan deflect(const struct forward_question *q, const struc
 		plan.next = nearest_open(q, hop);
 		plan.way = FORWARD_DEFLECTED;
 	}
-	if (!plan.next && (hop->has_options || may_deflect(q))) {
+	if (!plan.next && (may_deflect(q) || (hop->has_options && !hop->is_filter))) {
 		plan.next = back(q, hop);
 		plan.way = FORWARD_BACK;
 	}
@@ -149,17 +149,32 @@ static enum link_state primary_state(const struct forward_question *q, const str
 	return q->state(q->arg, primary);
 }
 
+static struct forward_plan to_primary(const struct forward_question *q, const struct wire_hop *hop)
+{
+	return (struct forward_plan){ .way = FORWARD_PRIMARY,
+				      .next = q->route->next_hop,
+				      .is_recorded = hop->has_options || !is_settled(q) };
+}
+
+bool forward_straight(const struct forward_question *q, const struct wire_hop *hop,
+		      struct forward_plan *ret)
+{
+	if (primary_state(q, hop) != LINK_UP)
+		return false;
+	*ret = to_primary(q, hop);
+	return true;
+}
+
 struct forward_plan forward_next(const struct forward_question *q, const struct wire_hop *hop)
 {
-	uint64_t primary = q->route->next_hop;
 	enum link_state state = primary_state(q, hop);
-	struct forward_plan plan = { .way = FORWARD_PRIMARY, .next = primary };
+	struct forward_plan plan;
 
 	if (state == LINK_DOWN)
 		return deflect(q, hop);
+	plan = to_primary(q, hop);
 	if (state == LINK_SUSPECT)
 		plan.duplicate = first_alternate(q, hop, false);
-	plan.is_recorded = hop->has_options || !is_settled(q);
 	return plan;
 }
 

@@ -211,7 +211,7 @@ static void with_a_filter_the_next_hop_is_taken_all_the_same(void **state)
 static void with_a_filter_back_is_another_neighbour_each_time_and_ends_after_its_hops(void **state)
 {
 	(void)state;
-	struct route r = { .next_hop = 0 };
+	struct route r = { .next_hop = 0, .since_us = SECONDS(100) };
 	struct forward_question q = asking(&r, 3);
 	struct wire_hop hop = filtered();
 	bool was[N] = { false };
@@ -227,6 +227,32 @@ static void with_a_filter_back_is_another_neighbour_each_time_and_ends_after_its
 	for (unsigned i = 1; i < N; i++)
 		assert_int_equal(was[i], i != 3 && i != 5);
 	assert_int_equal(forward_next(&q, &hop).next, 0);
+	hop.ttl = HOP_TTL_MAX;
+	r.since_us = q.now_us - FORWARD_DEFLECTS_US; /* nor when the route was lost long ago */
+	assert_int_equal(forward_next(&q, &hop).next, 0);
+}
+
+static void a_packet_goes_straight_on_without_a_look_at_alternates(void **state)
+{
+	(void)state;
+	struct route r = { .next_hop = 1 };
+	struct forward_question q = asking(&r, 2);
+	struct wire_hop hop = fresh;
+	struct forward_plan p;
+
+	assert_true(forward_straight(&q, &hop, &p));
+	assert_int_equal(p.way, FORWARD_PRIMARY);
+	assert_int_equal(p.next, 1);
+	assert_false(p.is_recorded);
+	r.since_us = q.now_us;
+	assert_true(forward_straight(&q, &hop, &p));
+	assert_true(p.is_recorded);
+	visited_add(&hop, 1);
+	assert_false(forward_straight(&q, &hop, &p));
+	states[1] = LINK_SUSPECT; /* a copy is due */
+	assert_false(forward_straight(&q, &fresh, &p));
+	r.next_hop = 0;
+	assert_false(forward_straight(&q, &fresh, &p));
 }
 
 int main(void)
@@ -248,6 +274,8 @@ int main(void)
 		cmocka_unit_test_setup(
 			back_is_the_nearest_earlier_one_in_the_list_that_is_a_live_neighbour,
 			all_up),
+		cmocka_unit_test_setup(a_packet_goes_straight_on_without_a_look_at_alternates,
+				       all_up),
 		cmocka_unit_test_setup(with_a_filter_the_next_hop_is_taken_all_the_same, all_up),
 		cmocka_unit_test_setup(
 			with_a_filter_back_is_another_neighbour_each_time_and_ends_after_its_hops,

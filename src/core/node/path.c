@@ -259,15 +259,11 @@ static bool asked_neighbour(void *arg, size_t *cursor, uint64_t *ret, uint32_t *
 static struct forward_plan plan_of(struct node *n, const struct wire_hop *hop,
 				   struct forward_question *q, struct route *ret)
 {
-	uint64_t next = 0;
+	struct forward_plan plan = { 0 };
 
-	if (!hop->has_options)
-		next = routes_settled_hop(n->routes, hop->destination, FORWARD_SETTLED_US,
-					  n->now_us);
-	if (next && next != q->from && neighbour_state(n, next) == LINK_UP)
-		return (struct forward_plan){ .way = FORWARD_PRIMARY, .next = next };
-	if (!routes_lookup(n->routes, hop->destination, ret) && !hop->has_options)
-		return (struct forward_plan){ 0 };
+	ret->next_hop = routes_next_hop_since(n->routes, hop->destination, &ret->since_us);
+	if (forward_straight(q, hop, &plan) || !routes_lookup(n->routes, hop->destination, ret))
+		return plan;
 	return forward_next(q, hop);
 }
 

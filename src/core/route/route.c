@@ -372,15 +372,14 @@ uint64_t routes_next_hop(const struct routes *t, uint64_t destination)
 	return t->destinations[slot].next >= 0 ? t->neighbours[t->destinations[slot].next].id : 0;
 }
 
-uint64_t routes_settled_hop(const struct routes *t, uint64_t destination, uint64_t for_us,
-			    uint64_t now_us)
+uint64_t routes_next_hop_since(const struct routes *t, uint64_t destination, uint64_t *ret_since_us)
 {
 	int slot = destination ? table_find(t, destination) : NO_SLOT;
-	const struct destination *d = slot < 0 ? NULL : &t->destinations[slot];
 
-	if (!d || d->next < 0 || d->since_us + for_us > now_us)
+	if (slot <= SELF || t->destinations[slot].next < 0)
 		return 0;
-	return t->neighbours[d->next].id;
+	*ret_since_us = t->destinations[slot].since_us;
+	return t->neighbours[t->destinations[slot].next].id;
 }
 
 bool routes_next(const struct routes *t, size_t *cursor, struct route *ret)

@@ -106,9 +106,9 @@ struct route {
 bool routes_lookup(const struct routes *t, uint64_t destination, struct route *ret);
 /* Of that nothing but next_hop, for each packet; 0 where there is none. */
 uint64_t routes_next_hop(const struct routes *t, uint64_t destination);
-/* The same where it has been that for at least so long, else 0. */
-uint64_t routes_settled_hop(const struct routes *t, uint64_t destination, uint64_t for_us,
-			    uint64_t now_us);
+/* The same, and since when; ret_since_us is untouched where there is none. */
+uint64_t routes_next_hop_since(const struct routes *t, uint64_t destination,
+			       uint64_t *ret_since_us);
 /* Walks in order of first sight, oneself left out; start with *cursor = 0. A forgotten
  * destination's place in the order goes to the next new one. */
 bool routes_next(const struct routes *t, size_t *cursor, struct route *ret);

@@ -473,23 +473,26 @@ static void neighbours_are_told_with_their_last_metric_and_their_links(void **st
 	bed_done(&b);
 }
 
-static void a_next_hop_is_settled_when_it_has_been_one_for_long_enough(void **state)
+static void a_next_hop_tells_since_when_it_is_one(void **state)
 {
 	(void)state;
 	struct bed b;
+	uint64_t since_us = 7;
 
 	bed_init(&b, 2);
-	assert_int_equal(routes_settled_hop(b.t, D, 0, b.now_us), 0);
+	assert_int_equal(routes_next_hop_since(b.t, D, &since_us), 0);
+	assert_int_equal(since_us, 7);
 	assert_int_equal(offer(&b, 1, D, 1, 50), 0);
-	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us), 0);
-	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us + MS(10)), 1);
+	assert_int_equal(routes_next_hop_since(b.t, D, &since_us), 1);
+	uint64_t first_us = since_us;
+
 	b.now_us += MS(10);
 	assert_int_equal(offer(&b, 1, D, 1, 60), 0); /* dearer, and still the same */
-	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us), 1);
+	assert_int_equal(routes_next_hop_since(b.t, D, &since_us), 1);
+	assert_int_equal(since_us, first_us);
 	assert_int_equal(offer(&b, 2, D, 1, 10), 0);
-	assert_int_equal(routes_next_hop(b.t, D), 2);
-	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us), 0);
-	assert_int_equal(routes_settled_hop(b.t, D, MS(10), b.now_us + MS(10)), 2);
+	assert_int_equal(routes_next_hop_since(b.t, D, &since_us), 2);
+	assert_in_range(since_us, first_us + MS(10), b.now_us);
 	bed_done(&b);
 }
 
@@ -985,7 +988,7 @@ int main(void)
 			a_request_floods_where_there_is_no_route_until_its_hops_are_used_up),
 		cmocka_unit_test(the_last_finite_metric_is_kept_for_deflection),
 		cmocka_unit_test(neighbours_are_told_with_their_last_metric_and_their_links),
-		cmocka_unit_test(a_next_hop_is_settled_when_it_has_been_one_for_long_enough),
+		cmocka_unit_test(a_next_hop_tells_since_when_it_is_one),
 		cmocka_unit_test(updates_wait_five_milliseconds_for_company),
 		cmocka_unit_test(unknown_attributes_are_relayed_untouched),
 		cmocka_unit_test(own_seqno_is_refreshed_every_minute_or_so),
