@@ -116,7 +116,7 @@ struct mesh_totals {
 	uint64_t hops;		  /* of packets and their copies */
 	uint64_t recorded_hops;	  /* of those, with a record of the nodes visited */
 	uint64_t returns;	  /* came to a node twice, with such a record */
-	uint64_t loops;		  /* the same without one */
+	uint64_t loops;		  /* the same without one, or although the list names the node */
 	uint64_t plain_loops;	  /* of those, the ones that no alternate took on */
 	uint64_t ttl_ended;
 	uint64_t route_changes, checks; /* walked after a change */

@@ -160,11 +160,13 @@ static void route_on(struct mesh *m, size_t node, struct mesh_flight *f, uint64_
 		return;
 	}
 	f->was_repaired |= plan.way != FORWARD_PRIMARY;
+	f->was_sent_back = plan.way == FORWARD_BACK;
 	if (plan.is_recorded)
 		forward_record(&q, &f->hop);
 	send_copy(m, node, f, plan.next, reason(&plan, &route, from), route.metric);
 	if (plan.duplicate && !f->hop.is_duplicate) {
 		f->hop.is_duplicate = true;
+		f->was_sent_back = false;
 		f->was_repaired = true;
 		forward_record(&q, &f->hop);
 		send_copy(m, node, f, plan.duplicate, "a copy to an alternate", route.metric);
@@ -198,7 +200,14 @@ static void tell_loop(struct mesh *m, const struct mesh_flight *f, size_t node)
 	mesh_fail(m, "a packet to node %u came to node %zu twice:%s", f->to, node, way);
 }
 
-/* A packet with a record of where it was may come back; another has been led in a circle. */
+/* A packet with a record of where it was may come back to nodes that are not in it, by a filter to
+ * any, and otherwise where it is sent back; another has been led in a circle. */
+static bool may_return(const struct mesh_flight *f, size_t node)
+{
+	return f->hop.has_options &&
+	       (f->hop.is_filter || f->was_sent_back || visited_place(&f->hop, mesh_id(node)) < 0);
+}
+
 static void visit(struct mesh *m, struct mesh_flight *f, size_t node)
 {
 	bool has_liar = false;
@@ -213,7 +222,7 @@ static void visit(struct mesh *m, struct mesh_flight *f, size_t node)
 	f->visited[f->n_visited++] = (uint16_t)node;
 	if (!was_here)
 		return;
-	if (f->hop.has_options) {
+	if (may_return(f, node)) {
 		m->totals.returns++;
 		return;
 	}

@@ -37,7 +37,8 @@ struct mesh_flight {
 	uint32_t packet; /* its number */
 	uint32_t generation;
 	uint32_t to;
-	struct wire_hop hop; /* a packet with options is a deflected one */
+	struct wire_hop hop; /* with options: with a record of where it was */
+	bool was_sent_back;  /* by the last node */
 	bool was_repaired;   /* an alternate took it on, somewhere */
 	uint16_t n_visited;
 	uint16_t visited[HOP_TTL_MAX + 1];

@@ -95,6 +95,37 @@ static void a_killed_relay_is_passed_by_in_less_than_a_second(void **state)
 	sim_free(s);
 }
 
+/* 0-1-2-3, or the longer way 0-4-5-3. Beside the cut nobody has an alternate: 2 sends back to 1,
+ * and 1 to 0, from where the packet came. */
+static void before_routes_follow_packets_find_the_other_way_by_going_back(void **state)
+{
+	(void)state;
+	static const size_t ends[][2] = {
+		{ 0, 1 }, { 1, 2 }, { 2, 3 }, { 0, 4 }, { 4, 5 }, { 5, 3 }
+	};
+	struct sim_link_quality slow = lan;
+	struct sim *s = make_sim(6, true);
+	struct node_counters at[3];
+	uint64_t silence;
+
+	slow.delay_us *= 4;
+	for (size_t i = 0; i < 6; i++)
+		(void)sim_link(s, ends[i][0], ends[i][1], i < 3 ? &lan : &slow, false);
+	boot_all(s, 6);
+	run(s, SECONDS(3));
+	(void)longest_silence(s, 0, 3, SECONDS(3));
+	sim_link_cut(s, 2, true);
+	silence = longest_silence(s, 0, 3, SECONDS(3));
+	print_message("outage before routes follow: %llu ms\n", (unsigned long long)silence / 1000);
+	assert_true(silence < SECONDS(1));
+	for (size_t i = 0; i < 3; i++)
+		node_counters(sim_node(s, i), &at[i]);
+	assert_true(at[2].deflected > 0);
+	assert_true(at[1].deflected > 0);
+	assert_true(at[0].relayed > 0); /* what it sent itself, come back */
+	sim_free(s);
+}
+
 static void a_restarted_node_is_met_again_with_nothing_of_the_old_sessions(void **state)
 {
 	(void)state;
@@ -728,6 +759,7 @@ int main(void)
 		cmocka_unit_test(a_packet_crosses_relays_that_cannot_read_it),
 		cmocka_unit_test(a_silent_cut_is_repaired_in_less_than_a_second),
 		cmocka_unit_test(a_killed_relay_is_passed_by_in_less_than_a_second),
+		cmocka_unit_test(before_routes_follow_packets_find_the_other_way_by_going_back),
 		cmocka_unit_test(a_restarted_node_is_met_again_with_nothing_of_the_old_sessions),
 		cmocka_unit_test(sessions_are_rekeyed_and_nothing_is_lost),
 		cmocka_unit_test(a_session_of_age_is_replaced_and_nothing_is_lost),
