@@ -327,8 +327,8 @@ struct node_counters {
 	uint64_t packets_from_tun, packets_to_tun, relayed;
 	uint64_t unknown_index, forged, replayed, malformed;
 	uint64_t spoofed_inner, spoofed_tun, no_route, ttl_expired, queue_full, flow_denied,
-		too_big, duplicates_sent, deflected, not_offered, ecn_marked, ecn_dropped, actions_dropped,
-		policy_allowed, policy_denied;
+		too_big, duplicates_sent, deflected, not_offered, ecn_marked, ecn_dropped,
+		actions_dropped, policy_allowed, policy_denied;
 	uint64_t too_big_told; /* to sources, of packets that a link of ours cannot carry */
 	uint64_t icmp_told;
 	uint64_t datagrams_cut, datagrams_joined, pieces_refused;
