@@ -227,6 +227,48 @@ uint64_t contacts_deadline_us(const struct node *n)
 	return at;
 }
 
+/* ---- meeting whom discovery has heard ---- */
+
+bool node_is_linked(const struct node *n, uint64_t node_id, uint32_t boot_epoch)
+{
+	const struct peer *p = map_get(n->peers, &node_id);
+
+	if (!p || (uint32_t)p->boot_epoch < boot_epoch)
+		return p && p->attempt;
+	if (p->attempt || peer_is_direct(p))
+		return true;
+	return p->direct && p->neighbour &&
+	       n->now_us < max_u64(p->neighbour->down_us, p->direct->made_us) + MEET_SOON_US;
+}
+
+int node_meet(struct node *n, const struct endpoint *endpoint, uint64_t node_id, uint64_t now_us)
+{
+	struct hs_path path = { .remote = *endpoint };
+	struct hs_expect expect = { .node_id = node_id };
+	struct peer *p = peer_get(n, node_id);
+	int r;
+
+	n->now_us = now_us;
+	if (node_id == n->self || node_id == 0)
+		return -EINVAL;
+	if (node_is_revoked(n, node_id))
+		return -EPERM;
+	if (p && (p->attempt || peer_is_direct(p)))
+		return -EEXIST;
+	if (p && now_us < p->retry_us)
+		return -EAGAIN;
+	p = peer_make(n, node_id);
+	if (!p)
+		return -ENOBUFS;
+	p->seen_us = now_us;
+	p->retry_us = now_us + PEER_RETRY_US;
+	r = handshakes_start(n->handshakes, n->next_attempt, &path, &expect, now_us);
+	if (r == 0)
+		p->attempt = n->next_attempt++;
+	node_pump(n);
+	return r;
+}
+
 /* ---- finishing ---- */
 
 void greet_failed(struct node *n, const struct hs_action *a)

@@ -187,6 +187,13 @@ int node_add_contact(struct node *n, const struct endpoint *endpoint, const char
 		     uint64_t now_us);
 void node_remove_contact(struct node *n, const struct endpoint *endpoint);
 
+/* Somebody says that this node is there: one handshake with it, and no more if nobody answers. It
+ * proves who it is as always. -EEXIST: there is a link with it, or a handshake under way; -EINVAL:
+ * it is this node; -EPERM: it was revoked; -EAGAIN: one has just failed; -ENOBUFS. */
+int node_meet(struct node *n, const struct endpoint *endpoint, uint64_t node_id, uint64_t now_us);
+/* Whether there is a link with it in this boot of it or a later one, or soon will be. */
+bool node_is_linked(const struct node *n, uint64_t node_id, uint32_t boot_epoch);
+
 /* An echo request, answered by EVENT_ECHO_REPLY with the same id and sequence. The first one
  * to a node without a session waits for the handshake. -ENETUNREACH: no route. */
 int node_ping(struct node *n, uint64_t node_id, uint32_t id, uint32_t sequence, uint64_t now_us);

@@ -33,6 +33,7 @@
 #define CONTACT_RETRY_MAX_US SECONDS(10)
 #define CONTACT_DOWN_US SECONDS(1) /* a link down this long: try a new handshake */
 #define PEER_RETRY_US SECONDS(1)
+#define MEET_SOON_US SECONDS(3)	 /* a link made or lost this short ago may yet come up by itself */
 #define PEER_DEAD_US SECONDS(60) /* silent this long: pruned */
 #define UNANSWERED_US SECONDS(5) /* sent and heard nothing: a new handshake beside it */
 #define KEEPALIVE_US SECONDS(3)	 /* heard and sent nothing: say that we are here */

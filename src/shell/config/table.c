@@ -153,6 +153,15 @@ static const struct config_key keys[] = {
 	{ "routes.exit_lan", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", true,
 	  "While an exit is in use: whether the networks this machine is in stay reachable.", "",
 	  AT(exit_lan) },
+	{ "discovery.lan", CONFIG_CHOICE, "", "on", NULL, 0, 1, "off|on", false,
+	  "Whether nodes on the same Ethernet find each other by themselves: beacons that only "
+	  "members can read, UDP 7777.",
+	  "off", AT(discovery_lan) },
+	{ "discovery.interfaces", CONFIG_STRING, "", "\"\"", NULL, 0, 200,
+	  "a-z A-Z 0-9 . _ : @ , -", false,
+	  "Interfaces that beacons are sent and heard on, with commas between; empty for all "
+	  "Ethernets, but never the tunnel.",
+	  "eth0,wlan0", AT(discovery_interfaces) },
 	{ "ebpf.guard", CONFIG_CHOICE, "", "auto", NULL, 0, 2, "auto|on|off", false,
 	  "Drop junk at the port in the kernel (eBPF). auto: where the kernel allows it; on: do "
 	  "not "
