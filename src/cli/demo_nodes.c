@@ -70,7 +70,8 @@ int nodes_configure(struct demo *d)
 		(void)fprintf(f,
 			      "domain: " DEMO_DOMAIN "\nname: %s\nlisten: [\"[::]:%u\"]\n"
 			      "state_dir: %s/state\nrun_dir: %s/run\ntun:\n  name: x0\n"
-			      "log:\n  level: info\n  format: text\npeers:\n",
+			      "log:\n  level: info\n  format: text\n"
+			      "discovery:\n  lan: off\npeers:\n", /* the links are those drawn */
 			      n->name, DEMO_PORT, n->dir, n->dir);
 		write_peers(d, i, f);
 		if (fclose(f) != 0)

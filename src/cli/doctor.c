@@ -456,6 +456,39 @@ static void check_names(struct doctor *d)
 		     resolver);
 }
 
+static void check_discovery(struct doctor *d)
+{
+	const json_t *discovery = json_object_get(d->status, "discovery");
+	const json_t *interfaces = json_object_get(discovery, "interfaces");
+	const json_t *counters = json_object_get(discovery, "counters");
+	char names[LINE_SIZE / 2] = "";
+	const json_t *name;
+	size_t i;
+
+	if (!discovery)
+		return; /* it does not run, or is older */
+	json_array_foreach(interfaces, i, name)
+	{
+		size_t len = strlen(names);
+
+		(void)snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "",
+			       json_string_value(name));
+	}
+	if (!json_flag(discovery, "is_on"))
+		tell(d, HEALTH_OK, "discovery", "", "off: %s", json_text(discovery, "why"));
+	else if (names[0] == '\0')
+		tell(d, HEALTH_OK, "discovery", "", "on, but there is no Ethernet that is up%s",
+		     d->config->discovery_interfaces[0] ? " among discovery.interfaces" : "");
+	else if (json_number(counters, "seconds_flooded") > 0)
+		tell(d, HEALTH_WARNING, "discovery", "tcpdump -ni any udp port 7777",
+		     "somebody floods UDP port 7777 (%s): new nodes may not be found; links "
+		     "that are there go on",
+		     names);
+	else
+		tell(d, HEALTH_OK, "discovery", "", "on, %zu nodes heard on %s",
+		     json_array_size(json_object_get(discovery, "nodes")), names);
+}
+
 static void check_boot(struct doctor *d)
 {
 	char why[CLI_TEXT_SIZE];
@@ -479,6 +512,7 @@ int verb_doctor(struct cli *c)
 		check_daemon(&d);
 		check_features(&d);
 		check_names(&d);
+		check_discovery(&d);
 		check_ports(&d);
 		check_user(&d);
 	}

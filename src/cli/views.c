@@ -183,6 +183,28 @@ static void names_line(struct cli *c, const json_t *status)
 	line(c, "names", text);
 }
 
+/* Where others on the same Ethernet are looked for, and how many there are. */
+static void discovery_line(struct cli *c, const json_t *status)
+{
+	const json_t *discovery = json_object_get(status, "discovery");
+	size_t n_left_out = (size_t)json_number(discovery, "interfaces_left_out");
+	size_t n = json_array_size(json_object_get(discovery, "nodes"));
+	char names[LIST_SIZE];
+	char text[2 * LIST_SIZE];
+
+	if (!discovery)
+		return;
+	join_words(json_object_get(discovery, "interfaces"), names, sizeof(names));
+	if (!json_flag(discovery, "is_on"))
+		(void)snprintf(text, sizeof(text), "off: %s", json_text(discovery, "why"));
+	else if (names[0] == '\0')
+		(void)snprintf(text, sizeof(text), "on, but there is no Ethernet that is up");
+	else
+		(void)snprintf(text, sizeof(text), "%zu node%s heard on %s%s", n, n == 1 ? "" : "s",
+			       names, n_left_out ? "; further interfaces are left out" : "");
+	line(c, "discovery", text);
+}
+
 static void mesh_line(struct cli *c, const json_t *status)
 {
 	long long neighbours = json_number(status, "neighbours");
@@ -205,6 +227,7 @@ void view_status(struct cli *c, const json_t *status)
 	identity_lines(c, status);
 	names_line(c, status);
 	mesh_line(c, status);
+	discovery_line(c, status);
 	traffic_line(c, json_object_get(status, "counters"));
 	join_words(json_object_get(status, "listen"), text, sizeof(text));
 	line(c, "listens on", text);

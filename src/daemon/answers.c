@@ -315,6 +315,7 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set(j, "certificate", certificate(d));
 	set(j, "crypto", crypto());
 	set(j, "names", names_status(d));
+	set(j, "discovery", discovery_json(d));
 	set(j, "features", features(d));
 	set(j, "guard", guard);
 	set(j, "ebpf", ebpf_json(d));

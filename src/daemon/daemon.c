@@ -146,6 +146,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	networks_retry(d);
 	names_tick(d);
 	ebpf_tick(d);
+	discovery_tick(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -320,6 +321,8 @@ static int open_sockets(struct daemon *d)
 		d->n_udp++;
 	}
 	packets_offload(d);
+	if (discovery_open(d) < 0)
+		return daemon_fatal(d, "cannot_start", "out of memory");
 
 	char control_why[CONTROL_WHY_SIZE];
 
@@ -555,7 +558,7 @@ static int start(struct daemon *d)
 		return daemon_fatal(d, "cannot_start",
 				    "an eBPF program that the configuration asks for is off");
 	if (control_server_new(d->listen_fd, &control, &d->control) < 0 || watch(d) < 0 ||
-	    names_start(d) < 0)
+	    names_start(d) < 0 || discovery_start(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
 	return 0;
 }
@@ -571,6 +574,7 @@ static void end(struct daemon *d)
 		loop_free(d->loop);
 	loop_end_threads();
 	ebpf_end(d);
+	discovery_end(d);
 	node_free(d->node);
 	policy_free(d->policy);
 	passphrase_done(&d->passphrase);

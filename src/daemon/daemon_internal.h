@@ -28,6 +28,7 @@
 struct daemon;
 struct names;
 struct ebpf;
+struct discovery;
 
 struct feature {
 	const char *name;
@@ -104,6 +105,7 @@ struct daemon {
 	struct loop_fd *tun_watch;
 	bool is_tun_lost; /* it was there, and is to be made again */
 	struct ebpf *ebpf;
+	struct discovery *discovery;
 	int listen_fd;
 	struct control_server *control;
 	struct loop_timer *node_timer, *beat_timer, *clock_timer, *keep_timer;
@@ -179,6 +181,14 @@ void ebpf_tick(struct daemon *d); /* once a second */
 void ebpf_policy_changed(struct daemon *d);
 json_t *ebpf_json(const struct daemon *d);
 void ebpf_features(const struct daemon *d, json_t *list);
+
+/* discovery.c: nodes on the same Ethernet */
+int discovery_open(struct daemon *d); /* the sockets, while there are privileges; -ENOMEM */
+int discovery_start(struct daemon *d);
+void discovery_tick(struct daemon *d); /* once a second */
+void discovery_link_lost(struct daemon *d);
+void discovery_end(struct daemon *d);
+json_t *discovery_json(const struct daemon *d);
 
 /* jobs.c */
 unsigned jobs_workers(void);

@@ -36,6 +36,8 @@ void events_handle(struct daemon *d, const struct node_event *e)
 		pings_event(d, e);
 	if (e->type == EVENT_NETWORKS)
 		networks_sync(d);
+	if (e->type == EVENT_LINK_DOWN || e->type == EVENT_PEER_DOWN)
+		discovery_link_lost(d);
 	node_id_text(e->node_id, id);
 	if (!endpoint_is_null(&e->endpoint))
 		endpoint_format(&e->endpoint, endpoint);

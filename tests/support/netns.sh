@@ -102,7 +102,8 @@ x() {
 	on "$host_name" timeout 30 "$X0" "$verb" --config "$WORK/$host_name/x0.yaml" "$@"
 }
 
-# configure NAME [LINE...]: its configuration; more lines as given.
+# configure NAME [LINE...]: its configuration; more lines as given. Nodes do not find each other by
+# themselves but where a line of `discovery` says so: most tests are about the way that they set.
 configure() {
 	name=$1
 	shift
@@ -114,6 +115,10 @@ configure() {
 		for line in "$@"; do
 			echo "$line"
 		done
+		case "$*" in
+		*discovery:*) ;;
+		*) echo "discovery: {lan: off}" ;;
+		esac
 	} >"$WORK/$name/x0.yaml"
 }
 
