@@ -563,6 +563,66 @@ static void a_node_restored_from_a_backup_is_met_and_reported(void **state)
 	sim_free(s);
 }
 
+static bool endpoint_of(struct sim *s, size_t node, size_t peer, struct endpoint *ret)
+{
+	struct node_peer_view v;
+	size_t cursor = 0;
+
+	while (node_next_peer(sim_node(s, node), &cursor, sim_node_us(s, node), &v)) {
+		if (v.node_id != sim_id(s, peer) || !v.is_neighbour)
+			continue;
+		*ret = v.endpoint;
+		return true;
+	}
+	return false;
+}
+
+static void a_node_is_met_where_somebody_says_that_it_is_and_proves_who_it_is(void **state)
+{
+	(void)state;
+	static const uint8_t any[SERIAL_LEN];
+	struct sim *s = make_sim(3, true);
+	size_t link = sim_link(s, 0, 1, &lan, false); /* 0 is the authority */
+	struct endpoint there = { 0 };
+	unsigned n_up;
+	struct node *n;
+
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	n = sim_node(s, 0);
+	assert_true(endpoint_of(s, 0, 1, &there));
+	assert_true(node_is_linked(n, sim_id(s, 1), 0));
+	assert_false(node_is_linked(n, sim_id(s, 1), UINT32_MAX)); /* a boot after this */
+	assert_int_equal(node_meet(n, &there, sim_id(s, 1), sim_node_us(s, 0)), -EEXIST);
+	assert_int_equal(node_meet(n, &there, sim_id(s, 0), sim_node_us(s, 0)), -EINVAL);
+	node_remove_contact(n, &there);
+	sim_link_cut(s, link, true);
+	run(s, SECONDS(150));
+	sim_link_cut(s, link, false);
+	run(s, SECONDS(5)); /* nobody tries */
+	assert_false(node_is_linked(n, sim_id(s, 1), 0));
+	assert_false(reaches(s, 0, 1, SECONDS(2)));
+
+	n_up = n_events[0][EVENT_PEER_UP];
+	assert_int_equal(node_meet(n, &there, sim_id(s, 2), sim_node_us(s, 0)), 0);
+	sim_poke(s, 0);
+	run(s, SECONDS(20)); /* it is another than was said */
+	assert_int_equal(n_events[0][EVENT_PEER_UP], n_up);
+	assert_int_equal(node_meet(n, &there, sim_id(s, 1), sim_node_us(s, 0)), 0);
+	assert_int_equal(node_meet(n, &there, sim_id(s, 1), sim_node_us(s, 0)), -EEXIST);
+	sim_poke(s, 0);
+	run(s, SECONDS(2));
+	assert_true(node_is_linked(n, sim_id(s, 1), 0));
+	assert_true(reaches(s, 0, 1, SECONDS(1)));
+	assert_true(reaches(s, 1, 0, SECONDS(1)));
+
+	assert_int_equal(node_revoke(n, sim_id(s, 1), any, sim_now_us(s)), 0);
+	sim_poke(s, 0);
+	run(s, SECONDS(5));
+	assert_int_equal(node_meet(n, &there, sim_id(s, 1), sim_node_us(s, 0)), -EPERM);
+	sim_free(s);
+}
+
 /* ---- renewal ---- */
 
 static uint8_t renewal_answer[9000];
@@ -760,6 +820,7 @@ int main(void)
 		cmocka_unit_test(a_silent_cut_is_repaired_in_less_than_a_second),
 		cmocka_unit_test(a_killed_relay_is_passed_by_in_less_than_a_second),
 		cmocka_unit_test(before_routes_follow_packets_find_the_other_way_by_going_back),
+		cmocka_unit_test(a_node_is_met_where_somebody_says_that_it_is_and_proves_who_it_is),
 		cmocka_unit_test(a_restarted_node_is_met_again_with_nothing_of_the_old_sessions),
 		cmocka_unit_test(sessions_are_rekeyed_and_nothing_is_lost),
 		cmocka_unit_test(a_session_of_age_is_replaced_and_nothing_is_lost),

@@ -437,8 +437,8 @@ static bool may_come_from(uint32_t interface, const struct endpoint *from)
 	return endpoint_is_link_local(from) && from->scope == interface;
 }
 
-static int open(struct discover *d, struct span datagram, uint64_t now_us, struct beacon *ret,
-		size_t *ret_key)
+static int open_beacon(struct discover *d, struct span datagram, uint64_t now_us,
+		       struct beacon *ret, size_t *ret_key)
 {
 	for (size_t k = 0; k < d->n_keys; k++) {
 		if (!beacon_is_plausible(&d->keys[k], datagram))
@@ -462,7 +462,7 @@ void discover_input(struct discover *d, uint32_t interface, const struct endpoin
 
 	if (!i)
 		return; /* it has just gone */
-	r = open(d, datagram, now_us, &b, &key);
+	r = open_beacon(d, datagram, now_us, &b, &key);
 	if (r < 0) {
 		d->counters.limited += r == -ENOBUFS;
 		d->counters.malformed += r == -EPROTO;

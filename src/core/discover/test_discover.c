@@ -18,7 +18,7 @@
 #define START_US SECONDS(1000)
 #define PORT 26969
 
-static const uint8_t KEYS[3][NETWORK_KEY_LEN] = { { 1 }, { 2 }, { 3 } };
+static const uint8_t network_keys[3][NETWORK_KEY_LEN] = { { 1 }, { 2 }, { 3 } };
 
 struct host {
 	struct discover *d;
@@ -105,7 +105,7 @@ static struct world *world_new(size_t n)
 	rng_seed(&w->rng, 1);
 	w->now_us = START_US;
 	for (size_t i = 0; i < n; i++)
-		add_host(w, KEYS, 1);
+		add_host(w, network_keys, 1);
 	return w;
 }
 
@@ -257,7 +257,7 @@ static void a_node_without_the_network_key_learns_nothing_and_is_not_heard(void 
 	struct world *w = world_new(2);
 
 	(void)state;
-	add_host(w, &KEYS[2], 1);
+	add_host(w, &network_keys[2], 1);
 	run(w, SECONDS(20));
 	assert_true(w->links[0][1]);
 	assert_false(w->links[0][2] || w->links[1][2]);
@@ -291,8 +291,8 @@ static void an_older_network_key_is_answered_with_itself(void **state)
 	struct world *w = world_new(0);
 
 	(void)state;
-	add_host(w, &KEYS[0], 2); /* the new one and the old one */
-	add_host(w, &KEYS[1], 1); /* was off when the key was changed */
+	add_host(w, &network_keys[0], 2); /* the new one and the old one */
+	add_host(w, &network_keys[1], 1); /* was off when the key was changed */
 	run(w, SECONDS(10));
 	assert_int_equal(w->hosts[0].n_met, 0); /* its own hellos are noise to the other */
 	assert_true(w->hosts[1].n_met > 0);
@@ -306,12 +306,12 @@ static void a_key_that_is_taken_away_is_not_heard_any_more(void **state)
 	struct beacon b = { .type = BEACON_HELLO, .port = PORT, .node_id = 9, .counter = 1 };
 
 	(void)state;
-	discover_set_keys(w->hosts[0].d, &KEYS[1], 1);
-	inject(w, 0, KEYS[0], &b);
+	discover_set_keys(w->hosts[0].d, &network_keys[1], 1);
+	inject(w, 0, network_keys[0], &b);
 	assert_int_equal(count(w, 0)->forged, 1);
-	inject(w, 0, KEYS[1], &b);
+	inject(w, 0, network_keys[1], &b);
 	assert_int_equal(count(w, 0)->heard, 1);
-	discover_set_keys(w->hosts[0].d, KEYS, 0);
+	discover_set_keys(w->hosts[0].d, network_keys, 0);
 	assert_true(discover_deadline_us(w->hosts[0].d) == NEVER_US);
 	world_free(w);
 }
@@ -352,7 +352,7 @@ static void a_node_that_has_forgotten_them_answers_replays_and_does_no_more(void
 	run(w, SECONDS(2));
 	hello = w->tape[0];
 	w->n_tape = 0;
-	add_host(w, KEYS, 1); /* has never heard the recorded hello */
+	add_host(w, network_keys, 1); /* has never heard the recorded hello */
 	for (unsigned i = 0; i < 1000; i++) {
 		struct endpoint from = address_of(66);
 
@@ -375,16 +375,16 @@ static void a_challenge_is_good_for_seconds_only(void **state)
 
 	(void)state;
 	run(w, SECONDS(1));
-	beacon_keys_derive(sim_null_ops(), KEYS[0], &keys);
+	beacon_keys_derive(sim_null_ops(), network_keys[0], &keys);
 	assert_int_equal(beacon_open(sim_null_ops(), &keys, SPAN_OF(w->tape[0].data), &hello), 0);
 	memcpy(b.challenge, hello.challenge, sizeof(b.challenge));
 	w->now_us += DISCOVER_CHALLENGE_US + SECONDS(1);
-	inject(w, 0, KEYS[0], &b);
+	inject(w, 0, network_keys[0], &b);
 	assert_int_equal(count(w, 0)->met, 0);
 	assert_int_equal(count(w, 0)->replayed, 1);
 	w->now_us -= DISCOVER_CHALLENGE_US + SECONDS(1);
 	b.counter++;
-	inject(w, 0, KEYS[0], &b);
+	inject(w, 0, network_keys[0], &b);
 	assert_int_equal(count(w, 0)->met, 1);
 	world_free(w);
 }
@@ -416,7 +416,7 @@ static void a_changed_bit_anywhere_is_refused(void **state)
 	struct beacon ret;
 
 	(void)state;
-	beacon_keys_derive(sim_null_ops(), KEYS[0], &keys);
+	beacon_keys_derive(sim_null_ops(), network_keys[0], &keys);
 	assert_int_equal(beacon_seal(sim_null_ops(), &keys, salt, &b, bytes), 0);
 	assert_int_equal(beacon_open(sim_null_ops(), &keys, SPAN_OF(bytes), &ret), 0);
 	assert_memory_equal(&ret.challenge, &b.challenge, sizeof(b.challenge));
@@ -464,7 +464,7 @@ static void what_can_not_come_from_this_network_is_dropped(void **state)
 	from[1].port = 53;
 	from[2].ip[0] = 0x20;
 	from[3].ip[12] = 127;
-	beacon_keys_derive(sim_null_ops(), KEYS[0], &keys);
+	beacon_keys_derive(sim_null_ops(), network_keys[0], &keys);
 	for (size_t i = 0; i < N_ELEMENTS(from); i++) {
 		const struct beacon b = {
 			.type = BEACON_HELLO, .port = 1, .node_id = 9, .counter = (uint32_t)i
@@ -490,7 +490,7 @@ static void a_member_that_invents_nodes_fills_tables_up_to_their_bounds(void **s
 	w->links[0][1] = true;
 	w->is_deaf = true;
 	run(w, SECONDS(1));
-	beacon_keys_derive(sim_null_ops(), KEYS[0], &keys);
+	beacon_keys_derive(sim_null_ops(), network_keys[0], &keys);
 	assert_int_equal(beacon_open(sim_null_ops(), &keys, SPAN_OF(w->tape[0].data), &hello), 0);
 	for (unsigned i = 0; i < 5000; i++) {
 		struct beacon b = { .type = i % 2 ? BEACON_HELLO : BEACON_ANSWER,
@@ -499,7 +499,7 @@ static void a_member_that_invents_nodes_fills_tables_up_to_their_bounds(void **s
 				    .counter = 1 };
 
 		memcpy(b.challenge, hello.challenge, sizeof(b.challenge));
-		inject(w, 0, KEYS[0], &b);
+		inject(w, 0, network_keys[0], &b);
 		w->now_us += US_PER_MS / 10;
 	}
 	assert_true(count(w, 0)->met <= 3 * DISCOVER_MEETS_PER_S);
@@ -526,7 +526,7 @@ static void of_a_full_table_neighbours_stay(void **state)
 			.type = BEACON_HELLO, .port = PORT, .node_id = 100 + i, .counter = 1
 		};
 
-		inject(w, 0, KEYS[0], &b);
+		inject(w, 0, network_keys[0], &b);
 		w->now_us += MS(10);
 	}
 	while (discover_next_heard(w->hosts[0].d, &cursor, &heard))
