@@ -32,6 +32,11 @@ all_beside() {
 		is_beside c b
 }
 
+# is_alone HOST: no link of it is up
+is_alone() {
+	! x "$1" peers --json | tr -d ' \n' | grep -qi '"state":"up"'
+}
+
 # of HOST KEY: a number in what discovery says
 of() {
 	x "$1" status --json | json_value "$2"
@@ -76,9 +81,16 @@ echo "ok: one that was started again"
 
 # an interface goes, and another comes in its place
 on b ip link del eth0
+within 10 is_alone b || fail "links without an interface: $(x b peers)"
+on b sh -c 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6' 2>/dev/null || :
 plug b 12
 within 15 all_beside || fail "not found on a new interface: $(x b status --json)"
-echo "ok: another interface"
+if [ "$(on b cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6)" = 1 ]; then
+	x b peers --json | grep -q fe80 && fail "IPv6 on an interface without it: $(x b peers)"
+	echo "ok: another interface, with IPv4 alone"
+else
+	echo "ok: another interface"
+fi
 
 # the outsider saw beacons of one length, and nothing in them that it could know
 within 20 sh -c "[ \$(wc -c <'$WORK/tape') -ge 624 ]" || fail "the outsider has heard nothing: $(cat "$WORK/recorder")"
