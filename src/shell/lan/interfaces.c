@@ -85,6 +85,27 @@ static int on_link(const struct nlmsghdr *h, void *arg)
 	return MNL_CB_OK;
 }
 
+static int on_ipv4(const struct nlattr *a, void *arg)
+{
+	const uint8_t **local = arg;
+
+	if (mnl_attr_get_type(a) == IFA_LOCAL && mnl_attr_get_payload_len(a) == 4)
+		*local = mnl_attr_get_payload(a);
+	return MNL_CB_OK;
+}
+
+static void add_ipv4(const struct nlmsghdr *h, const struct ifaddrmsg *info,
+		     struct lan_interface *i)
+{
+	const uint8_t *local = NULL;
+
+	(void)mnl_attr_parse(h, sizeof(*info), on_ipv4, &local);
+	if (!local || info->ifa_prefixlen > 32 || i->n_ipv4 == LAN_PREFIXES_MAX)
+		return;
+	i->has_ipv4 = true;
+	i->ipv4[i->n_ipv4++] = (struct lan_prefix){ load_u32(local), info->ifa_prefixlen };
+}
+
 /* An address that is not usable yet comes again, when it is. */
 static int on_address(const struct nlmsghdr *h, void *arg)
 {
@@ -96,7 +117,8 @@ static int on_address(const struct nlmsghdr *h, void *arg)
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->found[i].index != info->ifa_index)
 			continue;
-		l->found[i].has_ipv4 |= info->ifa_family == AF_INET;
+		if (info->ifa_family == AF_INET)
+			add_ipv4(h, info, &l->found[i]);
 		l->found[i].has_ipv6 |=
 			info->ifa_family == AF_INET6 && info->ifa_scope == RT_SCOPE_LINK;
 	}

@@ -192,12 +192,12 @@ static void join(struct lan *l, struct lan_interface *i, bool is_joining)
 		i->has_ipv4 = false;
 }
 
-static bool is_among(const struct lan_interface *list, size_t n, uint32_t index)
+static const struct lan_interface *find(const struct lan_interface *list, size_t n, uint32_t index)
 {
 	for (size_t i = 0; i < n; i++)
 		if (list[i].index == index)
-			return true;
-	return false;
+			return &list[i];
+	return NULL;
 }
 
 /* Joining once more is refused and changes nothing; one whose kernel lost it is joined again. */
@@ -210,7 +210,7 @@ int lan_refresh(struct lan *l)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < l->n; i++)
-		if (!is_among(now, n, l->interfaces[i].index))
+		if (!find(now, n, l->interfaces[i].index))
 			join(l, &l->interfaces[i], false);
 	for (size_t i = 0; i < n; i++)
 		join(l, &now[i], true);
@@ -269,6 +269,21 @@ static struct endpoint endpoint_of(const union address *a)
 	return e;
 }
 
+static bool is_of_network(const struct lan_interface *i, const struct endpoint *from)
+{
+	uint32_t ip = load_u32(from->ip + IPV4_AT);
+
+	if (!endpoint_is_ipv4(from))
+		return endpoint_is_link_local(from) && from->scope == i->index;
+	for (size_t k = 0; k < i->n_ipv4; k++) {
+		unsigned bits = i->ipv4[k].bits;
+
+		if (bits == 0 || (ip ^ i->ipv4[k].ip) >> (32 - bits) == 0)
+			return true;
+	}
+	return false;
+}
+
 static unsigned receive(struct lan *l, int fd, lan_handler *handler, void *arg)
 {
 	unsigned n = 0;
@@ -287,15 +302,15 @@ static unsigned receive(struct lan *l, int fd, lan_handler *handler, void *arg)
 			.msg_controllen = sizeof(control),
 		};
 		ssize_t len = recvmsg(fd, &h, 0);
+		const struct lan_interface *i;
 		struct endpoint e;
-		uint32_t interface;
 
 		if (len < 0)
 			break;
-		interface = interface_of(&h);
+		i = find(l->interfaces, l->n, interface_of(&h));
 		e = endpoint_of(&from);
-		if (is_among(l->interfaces, l->n, interface))
-			handler(arg, interface, &e, SPAN(bytes, (size_t)len));
+		if (i && is_of_network(i, &e))
+			handler(arg, i->index, &e, SPAN(bytes, (size_t)len));
 	}
 	return n;
 }

@@ -14,6 +14,7 @@
 #define LAN_GROUP_IPV4 "239.255.77.77"
 #define LAN_INTERFACES_MAX 16
 #define LAN_NAME_SIZE 16
+#define LAN_PREFIXES_MAX 8   /* of IPv4, of one interface; further ones are not heard from */
 #define LAN_DATAGRAM_MAX 512 /* longer ones are cut, and so of no use */
 #define LAN_RECEIVE_MAX 64   /* handed over at one call, of each family */
 #define LAN_RECEIVE_BUFFER_BYTES (128 << 10)
@@ -28,11 +29,18 @@ struct lan_options {
 	const char *only; /* names with commas between: no others; "" for all */
 };
 
+struct lan_prefix {
+	uint32_t ip; /* in the order of the machine, as load_u32() gives it */
+	unsigned bits;
+};
+
 struct lan_interface {
 	uint32_t index;
 	char name[LAN_NAME_SIZE];
 	bool has_ipv6; /* a link-local address */
 	bool has_ipv4;
+	struct lan_prefix ipv4[LAN_PREFIXES_MAX];
+	size_t n_ipv4;
 };
 
 /* Options are copied. A family that this kernel lacks is left out; why says so where neither is
@@ -53,7 +61,8 @@ size_t lan_left_out(const struct lan *l);
 
 typedef void lan_handler(void *arg, uint32_t interface, const struct endpoint *from,
 			 struct span datagram);
-/* Tells how many datagrams there were. */
+/* Tells how many datagrams there were. Handed over is what comes from an address of that very
+ * network: link-local by IPv6, within a prefix of the interface by IPv4. */
 unsigned lan_receive(struct lan *l, lan_handler *handler, void *arg);
 
 /* A negative errno is as if the network had lost it. */

@@ -180,6 +180,29 @@ static void what_is_sent_to_all_arrives_with_its_interface_in_both_families(void
 	lan_free(b);
 }
 
+static void what_comes_from_another_network_is_not_heard(void **state)
+{
+	struct lan *a = open_lan(NULL, "e0");
+	struct lan_interface e0 = { 0 };
+	struct heard h = { 0 };
+
+	(void)state;
+	assert_true(comes(a, "e0", &e0));
+	assert_int_equal(e0.n_ipv4, 1);
+	assert_int_equal(e0.ipv4[0].bits, 24);
+	assert_int_equal(lan_send_all(a, e0.index, true, SPAN_STR("own")), 0);
+	assert_int_equal(listen_to(a).n, 1);
+	run("ip addr add 198.51.100.1/24 dev e0 && ip addr del 192.0.2.1/24 dev e0");
+	assert_int_equal(lan_send_all(a, e0.index, true, SPAN_STR("two")), 0);
+	(void)poll(NULL, 0, 50);
+	assert_int_equal(lan_receive(a, on_datagram, &h), 1);
+	assert_int_equal(h.n, 0); /* it was read, and comes from nobody near as far as known */
+	assert_int_equal(lan_refresh(a), 0);
+	assert_int_equal(lan_send_all(a, e0.index, true, SPAN_STR("six")), 0);
+	assert_int_equal(listen_to(a).n, 1);
+	lan_free(a);
+}
+
 static void interfaces_that_come_and_go_are_told_joined_and_left(void **state)
 {
 	struct lan *l = open_lan(NULL, "");
@@ -232,6 +255,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_is_sent_to_all_arrives_with_its_interface_in_both_families, make_cable,
 			remove_cable),
+		cmocka_unit_test_setup_teardown(what_comes_from_another_network_is_not_heard,
+						make_cable, remove_cable),
 		cmocka_unit_test_setup_teardown(
 			interfaces_that_come_and_go_are_told_joined_and_left, make_cable,
 			remove_cable),
