@@ -143,6 +143,8 @@ static void send_elp(struct batnode *n)
 
 	memcpy(elp.originator, own_address(n), 6);
 	for (size_t i = 0; i < n->config.n_interfaces; i++) {
+		if (n->is_down[i])
+			continue;
 		if (frame_begin(n, i, broadcast, &w) < 0)
 			return;
 		batwire_elp_write(&w, &elp);
@@ -166,6 +168,8 @@ static void send_ogm(struct batnode *n)
 	ogm.tvlvs = SPAN(tvlvs, t.len);
 	memcpy(ogm.originator, own_address(n), 6);
 	for (size_t i = 0; i < n->config.n_interfaces; i++) {
+		if (n->is_down[i])
+			continue;
 		if (frame_begin(n, i, broadcast, &w) < 0)
 			return;
 		batwire_ogm_write(&w, &ogm);
@@ -195,6 +199,18 @@ void batnode_tick(struct batnode *n, uint64_t now_us)
 uint64_t batnode_deadline_us(const struct batnode *n)
 {
 	return min_u64(n->purge_us, min_u64(n->elp_us, n->ogm_us));
+}
+
+void batnode_set_link(struct batnode *n, size_t interface, bool is_up, uint64_t now_us)
+{
+	if (interface >= n->config.n_interfaces || n->is_down[interface] == !is_up)
+		return;
+	n->now_us = now_us;
+	n->is_down[interface] = !is_up;
+	if (!is_up)
+		interface_forget(n, interface);
+	else
+		n->elp_us = n->ogm_us = now_us; /* let itself be known at once */
 }
 
 /* ---- in ---- */
@@ -307,6 +323,8 @@ int batnode_input(struct batnode *n, size_t interface, struct span frame, uint64
 	n->now_us = now_us;
 	if (interface >= n->config.n_interfaces)
 		return -EINVAL;
+	if (n->is_down[interface])
+		return -ENETDOWN;
 	if (frame.len < ETHERNET_LEN || load_u16(frame.at + 12) != BATWIRE_ETHERTYPE)
 		return -EBADMSG;
 	from = frame.at + 6;
@@ -338,6 +356,8 @@ static int send_broadcast(struct batnode *n, struct span frame)
 
 	memcpy(data.from, own_address(n), 6);
 	for (size_t i = 0; r == 0 && i < n->config.n_interfaces; i++) {
+		if (n->is_down[i])
+			continue;
 		r = frame_begin(n, i, broadcast, &w);
 		if (r < 0)
 			return r;

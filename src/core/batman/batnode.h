@@ -55,6 +55,10 @@ struct batnode_action {
 	struct span frame; /* valid until the next call of any but this one */
 };
 
+/* Whether an interface is there: from the beginning all are. On one that is not, nothing is sent
+ * and nobody is a neighbour. */
+void batnode_set_link(struct batnode *n, size_t interface, bool is_up, uint64_t now_us);
+
 bool batnode_next_action(struct batnode *n, struct batnode_action *ret); /* false once drained */
 
 /* ---- what it knows ---- */

@@ -88,6 +88,7 @@ struct queued {
 
 struct batnode {
 	struct batnode_config config;
+	bool is_down[BATNODE_INTERFACES_MAX];
 	struct rng *rng;
 	uint64_t now_us;
 	uint64_t elp_us, ogm_us, purge_us; /* when next */
@@ -130,6 +131,7 @@ int elp_input(struct batnode *n, size_t interface, const uint8_t from[6], struct
 int ogm_input(struct batnode *n, size_t interface, const uint8_t from[6], struct span packet);
 struct originator *originator_find(const struct batnode *n, const uint8_t address[6]);
 void routes_purge(struct batnode *n);
+void interface_forget(struct batnode *n, size_t interface);
 
 /* ---- clients.c ---- */
 

@@ -243,6 +243,16 @@ void routes_purge(struct batnode *n)
 	}
 }
 
+void interface_forget(struct batnode *n, size_t interface)
+{
+	for (size_t i = 0; i < BATNODE_NEIGHBOURS_MAX; i++)
+		if (n->neighbours[i].interface == interface)
+			n->neighbours[i].is_used = false;
+	for (size_t i = 0; i < BATNODE_ORIGINATORS_MAX; i++)
+		if (n->originators[i].is_used)
+			ways_purge(n, &n->originators[i]);
+}
+
 /* ---- what is known ---- */
 
 bool batnode_next_neighbour(const struct batnode *n, size_t *cursor, struct batnode_neighbour *ret)

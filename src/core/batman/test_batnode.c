@@ -460,6 +460,45 @@ static void a_configuration_out_of_range_is_refused(void **state)
 	assert_int_equal(batnode_new(&config, &w->rng, 0, &n), -EINVAL); /* a group's address */
 }
 
+static void an_interface_that_goes_takes_its_neighbours_along(void **state)
+{
+	struct world *w = *state;
+	struct batnode_originator o;
+	struct batnode_neighbour b;
+	uint8_t frame[64], client[6], from[6];
+	size_t cursor = 0, len;
+	unsigned n_sent;
+
+	pass(w, SECONDS(3));
+	address_of(1, true, client);
+	address_of(0, true, from);
+	len = frame_of(frame, client, from, "one");
+	assert_int_equal(batnode_output(w->nodes[0], SPAN(frame, len), w->now_us), 0);
+	batnode_set_link(w->nodes[0], 0, false, w->now_us);
+	batnode_set_link(w->nodes[0], 7, false, w->now_us); /* none of its own */
+	pump(w);
+	assert_false(batnode_next_neighbour(w->nodes[0], &cursor, &b));
+	cursor = 0;
+	assert_true(batnode_next_originator(w->nodes[0], &cursor, &o));
+	assert_int_equal(o.throughput, 0);
+	assert_int_equal(batnode_output(w->nodes[0], SPAN(frame, len), w->now_us), -EHOSTUNREACH);
+	assert_int_equal(batnode_input(w->nodes[0], 0, SPAN(frame, len), w->now_us), -ENETDOWN);
+	batnode_free(w->nodes[1]); /* so that what is sent is of the first alone */
+	w->nodes[1] = new_node(w, 1);
+	batnode_set_link(w->nodes[1], 0, false, w->now_us);
+	n_sent = w->n_sent;
+	memset(frame, 0xff, 6);
+	assert_int_equal(batnode_output(w->nodes[0], SPAN(frame, len), w->now_us), 0);
+	pass(w, SECONDS(3));
+	assert_int_equal(w->n_sent, n_sent);
+
+	batnode_set_link(w->nodes[0], 0, true, w->now_us);
+	batnode_set_link(w->nodes[1], 0, true, w->now_us);
+	pass(w, SECONDS(5));
+	memcpy(frame, client, 6);
+	assert_int_equal(batnode_output(w->nodes[0], SPAN(frame, len), w->now_us), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -483,6 +522,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(frames_that_are_none_are_refused, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(an_interface_that_goes_takes_its_neighbours_along,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_configuration_out_of_range_is_refused, set_up,
 						tear_down),
 	};
