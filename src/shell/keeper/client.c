@@ -348,6 +348,33 @@ int keeper_ebpf_fd(struct keeper_client *k, enum ebpf_descriptor which, int *ret
 	return 0;
 }
 
+static int call_ether(struct keeper_client *k, struct request request, struct keeper_ether *ret,
+		      char why[KEEPER_WHY_SIZE])
+{
+	struct reply reply = { .fd = -1 };
+	int r = call(k, &request, &reply, why);
+
+	if (r < 0)
+		return r;
+	if (reply.fd < 0)
+		return fail(-EBADMSG, why);
+	*ret = (struct keeper_ether){ .fd = reply.fd, .mtu_bytes = reply.number };
+	memcpy(ret->address, reply.address, sizeof(ret->address));
+	return 0;
+}
+
+int keeper_batman_socket(struct keeper_client *k, unsigned which, struct keeper_ether *ret,
+			 char why[KEEPER_WHY_SIZE])
+{
+	return call_ether(k, (struct request){ .verb = VERB_BATMAN_SOCKET, .number = which }, ret,
+			  why);
+}
+
+int keeper_batman_tap(struct keeper_client *k, struct keeper_ether *ret, char why[KEEPER_WHY_SIZE])
+{
+	return call_ether(k, (struct request){ .verb = VERB_BATMAN_TAP }, ret, why);
+}
+
 static int send_silent(struct keeper_client *k, enum verb verb)
 {
 	struct request request = { .verb = verb };

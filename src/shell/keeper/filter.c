@@ -5,6 +5,7 @@
  * never has a reason for ends the process at once: it is the mark of code that is not ours. The
  * rest fails with EPERM, so that a library that tries something new falls back and lives. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
@@ -50,9 +51,9 @@ static const char *const allowed[] = {
 	"truncate", "truncate64", "ftruncate", "ftruncate64", "fallocate", "fsync", "fdatasync",
 	"sync_file_range", "flock", "getdents", "getdents64", "chmod", "fchmod", "fchmodat",
 	"umask", "getcwd", "chdir", "utimensat", "fadvise64", "copy_file_range", "sendfile",
-	/* sockets, but for socket() itself */
+	/* sockets, but for socket() and setsockopt() */
 	"socketpair", "bind", "connect", "listen", "accept", "accept4", "getsockname",
-	"getpeername", "getsockopt", "setsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg",
+	"getpeername", "getsockopt", "sendto", "recvfrom", "sendmsg", "recvmsg",
 	"sendmmsg", "recvmmsg", "shutdown",
 	/* memory, but for mmap() and mprotect() */
 	"munmap", "mremap", "madvise", "brk", "mlock", "mlock2", "munlock", "mincore",
@@ -96,6 +97,13 @@ static const struct {
 	{ "socket", 0, AF_INET },
 	{ "socket", 0, AF_INET6 },
 	{ "socket", 0, AF_NETLINK }, /* getifaddrs(), getaddrinfo() */
+	/* not SOL_PACKET: what packet sockets can beside being read and written is large */
+	{ "setsockopt", 1, SOL_SOCKET },
+	{ "setsockopt", 1, IPPROTO_IP },
+	{ "setsockopt", 1, IPPROTO_IPV6 },
+	{ "setsockopt", 1, IPPROTO_TCP },
+	{ "setsockopt", 1, IPPROTO_UDP },
+	{ "setsockopt", 1, SOL_NETLINK },
 	{ "ioctl", 1, FIONBIO },
 	{ "ioctl", 1, FIONREAD },
 	{ "ioctl", 1, FIOCLEX },

@@ -229,14 +229,20 @@ static void send_reply(struct keeper *k, const struct reply *reply)
 	(void)sendmsg(k->socket, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* What is not loaded, or not there at present, is told by the daemon, once. */
+static bool is_told_elsewhere(enum verb verb, int result)
+{
+	return verb == VERB_EBPF_FD ||
+	       (verb == VERB_BATMAN_SOCKET && (result == -ENODEV || result == -ENETDOWN));
+}
+
 static int do_verb(struct keeper *k, const struct request *request)
 {
 	struct reply reply;
 	int r;
 
 	verbs_do(&k->verbs, request, &reply);
-	/* what is not loaded is told by the daemon, once */
-	if (reply.result < 0 && request->verb != VERB_EBPF_FD &&
+	if (reply.result < 0 && !is_told_elsewhere(request->verb, reply.result) &&
 	    k->n_refusals++ < REFUSALS_TOLD_MAX)
 		log_warning(k->log, "keeper_verb_failed", log_u64("verb", request->verb),
 			    log_str("reason", reply.why));

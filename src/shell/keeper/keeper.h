@@ -84,6 +84,21 @@ enum keeper_names {
 	KEEPER_N_NAMES,
 };
 
+#define KEEPER_BATMAN_MAX 4	      /* interfaces, and addresses */
+#define KEEPER_BATMAN_PROTOCOL 0x4305 /* of batman-adv's frames */
+/* What batman-adv puts before a packet inside its frames, at most: 14 bytes of its own, an Ethernet
+ * header, a VLAN tag. */
+#define KEEPER_BATMAN_OVERHEAD 32
+
+/* The gateway to batman-adv: where its frames are, and the device that is our end of its mesh. */
+struct keeper_batman {
+	const char *interfaces[KEEPER_BATMAN_MAX];
+	size_t n_interfaces;
+	const char *tap;
+	struct netlink_prefix addresses[KEEPER_BATMAN_MAX]; /* of the device */
+	size_t n_addresses;
+};
+
 struct keeper_options {
 	const char
 		*names_owner;	/* run_dir: which daemon /etc/resolv.conf was changed by; or NULL */
@@ -98,7 +113,8 @@ struct keeper_options {
 	bool is_guarded;	    /* nftables may be asked for */
 	/* NULL: neither. prefix is NULL for what has none. */
 	bool (*permits)(void *arg, enum keeper_permit what, const struct netlink_prefix *prefix);
-	const struct ebpf_options *ebpf; /* NULL: no eBPF program is wanted */
+	const struct ebpf_options *ebpf;    /* NULL: no eBPF program is wanted */
+	const struct keeper_batman *batman; /* NULL: no gateway */
 	keeper_child *child;
 	void *arg;
 	struct log *log;
@@ -148,6 +164,21 @@ int keeper_names_apply(struct keeper_client *k, bool is_again, enum keeper_names
 /* SCHED_FIFO for a thread of the child (gettid()). */
 int keeper_realtime(struct keeper_client *k, pid_t thread, unsigned priority,
 		    char why[KEEPER_WHY_SIZE]);
+
+struct keeper_ether {
+	int fd;
+	uint8_t address[6];
+	unsigned mtu_bytes;
+};
+
+/* A packet socket for batman-adv's frames at one of the interfaces in the options. -ENODEV,
+ * -ENETDOWN: it is not there now; -EBUSY: it is part of another device; -EMSGSIZE: its MTU is
+ * too small. */
+int keeper_batman_socket(struct keeper_client *k, unsigned which, struct keeper_ether *ret,
+			 char why[KEEPER_WHY_SIZE]);
+/* The TAP device, raised, with its addresses and an MTU that fits the interfaces of all sockets so
+ * far; there has to be one. On success why may hold a remark. */
+int keeper_batman_tap(struct keeper_client *k, struct keeper_ether *ret, char why[KEEPER_WHY_SIZE]);
 
 /* Asks for the eBPF programs to be loaded and attached, or, later, for interfaces to be looked at
  * again. Without an answer: it takes tens of milliseconds. */

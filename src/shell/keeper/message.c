@@ -45,6 +45,7 @@ void reply_encode(const struct reply *r, uint8_t ret[REPLY_SIZE])
 	write_u32(&w, r->sequence);
 	write_u32(&w, (uint32_t)-r->result);
 	write_u32(&w, r->number);
+	write_bytes(&w, r->address, sizeof(r->address));
 	write_u64(&w, r->counters.source_packets);
 	write_u64(&w, r->counters.source_bytes);
 	write_u64(&w, r->counters.destination_packets);
@@ -65,6 +66,7 @@ int reply_decode(struct span bytes, struct reply *ret)
 	a.sequence = read_u32(&r);
 	error = read_u32(&r);
 	a.number = read_u32(&r);
+	read_copy(&r, a.address, sizeof(a.address));
 	a.counters.source_packets = read_u64(&r);
 	a.counters.source_bytes = read_u64(&r);
 	a.counters.destination_packets = read_u64(&r);

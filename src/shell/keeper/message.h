@@ -6,7 +6,7 @@
 #include "shell/keeper/keeper.h"
 
 #define REQUEST_SIZE 32
-#define REPLY_SIZE (44 + KEEPER_WHY_SIZE)
+#define REPLY_SIZE (50 + KEEPER_WHY_SIZE)
 
 enum verb {
 	VERB_HEARTBEAT, /* without a reply */
@@ -27,6 +27,8 @@ enum verb {
 	VERB_NAMES_APPLY,  /* number 1: anew; the reply's number is an enum keeper_names */
 	VERB_EBPF_REFRESH, /* without a reply */
 	VERB_EBPF_FD,
+	VERB_BATMAN_SOCKET, /* of which interface; the descriptor comes with the reply */
+	VERB_BATMAN_TAP,    /* the same */
 	N_VERBS,
 };
 
@@ -41,7 +43,8 @@ struct request {
 struct reply {
 	uint32_t sequence;
 	int result;
-	uint32_t number; /* offloads of the device, or what the verb says */
+	uint32_t number;    /* offloads of the device, its MTU, or what the verb says */
+	uint8_t address[6]; /* of the Ethernet device */
 	struct nft_counters counters;
 	char why[KEEPER_WHY_SIZE];
 	int fd; /* -1 for none */

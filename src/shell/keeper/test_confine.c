@@ -156,6 +156,7 @@ static int is_refused(void)
 
 	CHECK(confine(&p) == 0);
 	CHECK(socket(AF_PACKET, SOCK_RAW, 0) < 0 && errno == EPERM);
+	CHECK(setsockopt(0, 263 /* SOL_PACKET */, 0, "", 0) < 0 && errno == EPERM);
 	CHECK(mmap(NULL, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
 		      MAP_FAILED &&
 	      errno == EPERM);

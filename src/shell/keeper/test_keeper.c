@@ -2,6 +2,7 @@
 /* The keeper and real children, in a network namespace of our own. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -89,6 +90,16 @@ static void sleep_ms(long ms)
 
 static int child_serves_names(void *arg, struct keeper_client *k);
 
+static const struct keeper_batman batman = {
+	.interfaces = { "bat-a", "bat-none", "bat-part" },
+	.n_interfaces = 3,
+	.tap = "x0bat",
+	.addresses = { { .ip = { 0xfd, 0x12, [7] = 7, [15] = 1 }, .len = 64 },
+		       { .ip = { [10] = 0xff, [11] = 0xff, 192, 168, 9, 1 }, .len = 120 } },
+	.n_addresses = 2,
+};
+static bool has_batman;
+
 /* A keeper in a process of its own, so that a signal to it is no signal to the test. */
 static pid_t start(keeper_child *child)
 {
@@ -110,6 +121,7 @@ static pid_t start(keeper_child *child)
 			.child = child,
 			.names_zone = child == child_serves_names ? "x0.internal" : NULL,
 			.names_reverse_zone = "d.f.ip6.arpa",
+			.batman = has_batman ? &batman : NULL,
 		};
 		struct log *log = NULL;
 
@@ -249,6 +261,9 @@ static int child_asks_for_too_much(void *arg, struct keeper_client *k)
 	enum keeper_names names;
 	CHECK(keeper_names_listen(k, &tun, &tun, why) == -EPROTO); /* not among the options */
 	CHECK(keeper_names_apply(k, true, &names, why) == -EPROTO);
+	struct keeper_ether ether;
+	CHECK(keeper_batman_socket(k, 0, &ether, why) == -EPROTO); /* nor is this */
+	CHECK(keeper_batman_tap(k, &ether, why) == -EPROTO);
 	CHECK(keeper_realtime(k, getppid(), 1, why) == -EPROTO);
 	CHECK(keeper_realtime(k, 1, 1, why) == -EPROTO);
 	CHECK(keeper_realtime(k, 0, 1, why) == -EPROTO);
@@ -261,6 +276,66 @@ static void what_lies_outside_its_options_is_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(finish(start(child_asks_for_too_much)), KEEPER_EXIT_DONE);
+}
+
+static int child_opens_batman(void *arg, struct keeper_client *k)
+{
+	struct keeper_ether socket, again, tap;
+	struct keeper_protections p;
+	struct keeper_user user;
+	char why[KEEPER_WHY_SIZE];
+	int version = 2;
+
+	(void)arg;
+	(void)begin();
+	CHECK(keeper_batman_tap(k, &tap, why) == -EPROTO); /* no socket yet */
+	CHECK(keeper_batman_socket(k, 3, &socket, why) == -EPROTO);
+	CHECK(keeper_batman_socket(k, UINT32_MAX, &socket, why) == -EPROTO);
+	CHECK(keeper_batman_socket(k, 1, &socket, why) == -ENODEV && strstr(why, "bat-none"));
+	CHECK(keeper_batman_socket(k, 2, &socket, why) == -EBUSY && strstr(why, "part of"));
+	CHECK(shell("ip link set dev bat-a mtu 1300") == 0);
+	CHECK(keeper_batman_socket(k, 0, &socket, why) == -EMSGSIZE && strstr(why, "1312"));
+	CHECK(shell("ip link set dev bat-a mtu 1500") == 0);
+	CHECK(keeper_batman_socket(k, 0, &socket, why) == 0 && socket.mtu_bytes == 1500);
+	CHECK(fcntl(socket.fd, F_GETFD) & FD_CLOEXEC);
+	CHECK(keeper_batman_tap(k, &tap, why) == 0 && tap.mtu_bytes == 1468);
+	CHECK(memcmp(tap.address, socket.address, 6) != 0 && tap.address[0] == 2);
+	CHECK(shell("ip -6 addr show dev x0bat | grep -q 'fd12:0:0:7::1/64'") == 0);
+	CHECK(shell("ip -4 addr show dev x0bat | grep -q '192.168.9.1/24'") == 0);
+	CHECK(shell("ip link show dev x0bat | grep -q 'UP.*mtu 1468'") == 0);
+	CHECK(why[0] || shell("test \"$(cat /proc/sys/net/ipv6/conf/x0bat/accept_ra)\" = 0") == 0);
+	/* an interface that carries less came later */
+	CHECK(shell("ip link set dev bat-a mtu 1400") == 0);
+	CHECK(keeper_batman_socket(k, 0, &again, why) == 0);
+	CHECK(shell("ip link show dev x0bat | grep -q 'mtu 1368'") == 0);
+	keeper_user_find("nobody", &user);
+	CHECK(keeper_confine(&user, &p) == 0);
+	CHECK(keeper_batman_socket(k, 0, &again, why) == 0);
+	if (p.of[KEEPER_SECCOMP].is_on) {
+		CHECK(setsockopt(socket.fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) <
+		      0);
+		CHECK(errno == EPERM);
+	}
+	return KEEPER_EXIT_DONE;
+}
+
+static void batman_is_opened_at_its_interfaces_alone(void **state)
+{
+	int status;
+
+	(void)state;
+	assert_int_equal(shell("ip link add name bat-a type veth peer name bat-b && "
+			       "ip link set dev bat-a up && ip link set dev bat-b up && "
+			       "ip link add name bat-br type bridge && "
+			       "ip link add name bat-part type veth peer name bat-c && "
+			       "ip link set dev bat-part up master bat-br"),
+			 0);
+	has_batman = true;
+	status = finish(start(child_opens_batman));
+	has_batman = false;
+	assert_int_equal(status, KEEPER_EXIT_DONE);
+	assert_int_not_equal(shell("ip link show dev x0bat 2>/dev/null | grep -q x0bat"), 0);
+	(void)shell("ip link del dev bat-a; ip link del dev bat-part; ip link del dev bat-br");
 }
 
 static int child_that_nothing_is_permitted(void *arg, struct keeper_client *k)
@@ -720,6 +795,7 @@ int main(void)
 		cmocka_unit_test(the_tunnel_is_set_up_for_the_child),
 		cmocka_unit_test(port_53_of_the_own_address_is_opened_and_no_file_is_touched),
 		cmocka_unit_test(what_lies_outside_its_options_is_refused),
+		cmocka_unit_test(batman_is_opened_at_its_interfaces_alone),
 		cmocka_unit_test(what_the_configuration_does_not_say_is_refused),
 		cmocka_unit_test(an_exit_that_cannot_be_set_lets_nothing_go_elsewhere),
 		cmocka_unit_test(traffic_is_led_and_nothing_is_left_of_it),

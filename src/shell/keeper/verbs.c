@@ -358,6 +358,29 @@ static int do_ebpf_fd(struct verbs *v, const struct request *q, struct reply *re
 	return ret->fd < 0 ? told(ret, "the descriptor cannot be passed", -errno) : 0;
 }
 
+/* ---- batman-adv ---- */
+
+static int do_batman_socket(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	if (!v->options->batman || q->number >= v->options->batman->n_interfaces)
+		return refuse(ret, "no interface of batman.interfaces");
+	return batman_socket(v, q->number, ret);
+}
+
+static int do_batman_tap(struct verbs *v, const struct request *q, struct reply *ret)
+{
+	const struct keeper_batman *b = v->options->batman;
+
+	(void)q;
+	if (!b || v->batman_mtu == 0)
+		return refuse(ret, "no interface of batman.interfaces is open");
+	for (size_t i = 0; i < b->n_addresses; i++)
+		if (is_of_tunnel(v, &b->addresses[i]))
+			return refuse(ret, "an address of batman.addresses is inside the overlay, "
+					   "whose addresses belong to its nodes");
+	return told(ret, "cannot set up the device of batman.tap", batman_tap(v, ret));
+}
+
 void verbs_do(struct verbs *v, const struct request *request, struct reply *ret)
 {
 	static int (*const table[N_VERBS])(struct verbs *, const struct request *,
@@ -378,6 +401,8 @@ void verbs_do(struct verbs *v, const struct request *request, struct reply *ret)
 		[VERB_NAMES_LISTEN] = names_listen,
 		[VERB_NAMES_APPLY] = names_apply,
 		[VERB_EBPF_FD] = do_ebpf_fd,
+		[VERB_BATMAN_SOCKET] = do_batman_socket,
+		[VERB_BATMAN_TAP] = do_batman_tap,
 	};
 
 	*ret = (struct reply){ .sequence = request->sequence, .fd = -1 };

@@ -17,6 +17,8 @@ struct verbs {
 	enum keeper_names names;
 	pid_t names_pid; /* of the process that tells systemd-resolved; 0: none */
 	char names_why[KEEPER_WHY_SIZE];
+	unsigned batman_mtu;		/* that fits the interfaces opened so far; 0: none is */
+	uint8_t batman_address[6];	/* of the TAP device: made of the first one's */
 	struct ebpf_host *ebpf;		/* outlives a child */
 	char ebpf_why[KEEPER_WHY_SIZE]; /* why it could not be made */
 };
@@ -26,6 +28,10 @@ int names_listen(struct verbs *v, const struct request *q, struct reply *ret);
 int names_apply(struct verbs *v, const struct request *q, struct reply *ret);
 void names_reap(struct verbs *v);				/* after SIGCHLD */
 void names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE]); /* "" where all is well */
+
+/* In batman.c, for the gateway that there is in the options, once verbs.c has looked at them. */
+int batman_socket(struct verbs *v, unsigned which, struct reply *ret);
+int batman_tap(const struct verbs *v, struct reply *ret); /* one socket is open already */
 
 /* Those without a reply. */
 bool verbs_do_silent(struct verbs *v, const struct request *request);

@@ -22,6 +22,7 @@ void netlink_free(struct netlink *n);
 struct netlink_link {
 	unsigned index;
 	unsigned mtu_bytes;
+	unsigned master; /* index of the bridge, bond or the like that it is part of; 0: none */
 	bool is_up;
 };
 

@@ -127,6 +127,8 @@ static int on_link(const struct nlmsghdr *h, void *arg)
 	link->is_up = info->ifi_flags & IFF_UP;
 	if (all.of[IFLA_MTU])
 		link->mtu_bytes = mnl_attr_get_u32(all.of[IFLA_MTU]);
+	if (all.of[IFLA_MASTER])
+		link->master = mnl_attr_get_u32(all.of[IFLA_MASTER]);
 	return MNL_CB_OK;
 }
 
