@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `x0 batman`: the kernel's batman-adv, shown and set. It asks the kernel and no daemon. */
+/* `x0 batman`: the kernel's batman-adv, shown and set. It asks the kernel and no daemon, but for
+ * `x0 batman gateway`. */
 #include "shell/batman/batman.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/gateway.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -674,14 +676,17 @@ int verb_batman(struct cli *c)
 	const char *action = c->n_args > 0 ? c->args[0] : "show";
 	CLEANUP(batman_freep) struct batman *b = NULL;
 	const struct view *view = view_of(action);
+	bool is_gateway = strcmp(action, "gateway") == 0;
 	size_t at = 0;
 	int r;
 
 	while (at < N_ELEMENTS(actions) && strcmp(actions[at].name, action) != 0)
 		at++;
-	if (!view && at == N_ELEMENTS(actions))
+	if (!view && !is_gateway && at == N_ELEMENTS(actions))
 		return cli_usage(c, "there is no \"%.64s\"", action);
 	r = check_words(c, action);
+	if (r == 0 && is_gateway)
+		return gateway_show(c);
 	if (r == 0)
 		r = open_kernel(c, &b);
 	if (r != 0)

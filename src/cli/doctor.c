@@ -377,6 +377,8 @@ static void check_features(struct doctor *d)
 		const char *name = json_text(feature, "name");
 		const char *why = json_text(feature, "why");
 
+		if (strcmp(name, "batman") == 0 && json_flag(feature, "is_on"))
+			continue; /* check_batman() */
 		if (json_flag(feature, "is_on"))
 			tell(d, HEALTH_OK, name, "", "on%s%s", why[0] ? ": " : "", why);
 		else if (strncmp(name, "offload.", 8) == 0) /* slower, and nothing worse */
@@ -489,6 +491,29 @@ static void check_discovery(struct doctor *d)
 		     json_array_size(json_object_get(discovery, "nodes")), names);
 }
 
+static void check_batman(struct doctor *d)
+{
+	const json_t *b = json_object_get(d->status, "batman");
+	const json_t *interface;
+	size_t i;
+
+	if (!json_is_object(b) || !json_flag(b, "is_on"))
+		return; /* that it is off is told as a feature */
+	json_array_foreach(json_object_get(b, "interfaces"), i, interface)
+	{
+		if (!json_flag(interface, "is_open"))
+			tell(d, HEALTH_WARNING, "batman", "ip link", "%s",
+			     json_text(interface, "why"));
+	}
+	tell(d, HEALTH_OK, "batman", "", "%s: %lld neighbours%s%s", json_text(b, "device"),
+	     (long long)json_number(b, "neighbours"), json_text(b, "why")[0] ? "; " : "",
+	     json_text(b, "why"));
+	if (d->config->n_batman_addresses == 0 || d->config->n_offers == 0)
+		tell(d, HEALTH_WARNING, "batman",
+		     "batman.addresses and routes.offer in the configuration",
+		     "its network is not offered: the overlay does not reach it");
+}
+
 static void check_boot(struct doctor *d)
 {
 	char why[CLI_TEXT_SIZE];
@@ -513,6 +538,7 @@ int verb_doctor(struct cli *c)
 		check_features(&d);
 		check_names(&d);
 		check_discovery(&d);
+		check_batman(&d);
 		check_ports(&d);
 		check_user(&d);
 	}

@@ -346,7 +346,7 @@ static void values_out_of_range_are_a_wrong_use(void **state)
 		{ "batman", "set", "frob", "1" },    { "batman", "set", "hop_penalty", "256" },
 		{ "batman", "set", "gw_mode", "x" }, { "batman", "set", "elp_interval", "100" },
 		{ "batman", "add", "", "" },	     { "batman", "show", "--interface", "x" },
-		{ "batman", "show", "x", "" },
+		{ "batman", "show", "x", "" },	     { "batman", "gateway", "x", "" },
 	};
 
 	(void)state;

@@ -396,14 +396,17 @@ const struct cli_verb cli_verbs[] = {
 		.line = "the kernel's batman-adv: show it, set it, make a mesh interface",
 		.arguments =
 			"[show | neighbours | originators | gateways | local | global | claims "
-			"| backbones | create [INTERFACE...] | add INTERFACE... | remove "
+			"| backbones | gateway | create [INTERFACE...] | add INTERFACE... | remove "
 			"INTERFACE... | set KEY VALUE | destroy]",
 		.args_max = 17,
 		.actions = "show neighbours originators gateways local global claims backbones "
-			   "create add "
+			   "gateway create add "
 			   "remove set destroy",
 		.options = batman_options,
-		.text = "Asks the kernel, and needs no daemon. show lists all settings by the "
+		.text = "Asks the kernel, and needs no daemon; gateway alone asks the daemon: it "
+			"shows "
+			"who is in the mesh that the daemon itself is in (batman.interfaces in the "
+			"configuration). show lists all settings by the "
 			"names that "
 			"set takes. local and global are the translation tables, claims and "
 			"backbones "

@@ -205,6 +205,30 @@ static void discovery_line(struct cli *c, const json_t *status)
 	line(c, "discovery", text);
 }
 
+/* The gateway to batman-adv, where there is one. */
+static void batman_line(struct cli *c, const json_t *status)
+{
+	const json_t *b = json_object_get(status, "batman");
+	const json_t *interface;
+	char text[LIST_SIZE];
+	size_t i;
+
+	if (!json_is_object(b))
+		return;
+	(void)snprintf(text, sizeof(text),
+		       "gateway on %s: %lld neighbours, %lld originators, %lld clients",
+		       json_text(b, "device"), (long long)json_number(b, "neighbours"),
+		       (long long)json_number(b, "originators"),
+		       (long long)json_number(b, "clients"));
+	if (json_flag(b, "is_on"))
+		line(c, "batman-adv", text);
+	json_array_foreach(json_object_get(b, "interfaces"), i, interface)
+	{
+		if (json_flag(b, "is_on") && !json_flag(interface, "is_open"))
+			line(c, "batman-adv", json_text(interface, "why"));
+	}
+}
+
 static void mesh_line(struct cli *c, const json_t *status)
 {
 	long long neighbours = json_number(status, "neighbours");
@@ -228,6 +252,7 @@ void view_status(struct cli *c, const json_t *status)
 	names_line(c, status);
 	mesh_line(c, status);
 	discovery_line(c, status);
+	batman_line(c, status);
 	traffic_line(c, json_object_get(status, "counters"));
 	join_words(json_object_get(status, "listen"), text, sizeof(text));
 	line(c, "listens on", text);

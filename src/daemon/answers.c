@@ -319,6 +319,7 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set(j, "features", features(d));
 	set(j, "guard", guard);
 	set(j, "ebpf", ebpf_json(d));
+	set(j, "batman", batman_status(d));
 	set(j, "counters", counters(d));
 	return j;
 }
@@ -701,6 +702,7 @@ static const struct {
 	{ "routes.offered", networks_offered },
 	{ "exit", networks_exit },
 	{ "ebpf", ebpf_json },
+	{ "batman", batman_gateway },
 };
 
 /* In brief it is for whoever waits for the daemon to answer: what the kernel's guard has counted

@@ -147,6 +147,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	names_tick(d);
 	ebpf_tick(d);
 	discovery_tick(d);
+	batman_tick(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -558,7 +559,7 @@ static int start(struct daemon *d)
 		return daemon_fatal(d, "cannot_start",
 				    "an eBPF program that the configuration asks for is off");
 	if (control_server_new(d->listen_fd, &control, &d->control) < 0 || watch(d) < 0 ||
-	    names_start(d) < 0 || discovery_start(d) < 0)
+	    names_start(d) < 0 || discovery_start(d) < 0 || batman_start(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
 	return 0;
 }
@@ -573,6 +574,7 @@ static void end(struct daemon *d)
 	if (d->loop)
 		loop_free(d->loop);
 	loop_end_threads();
+	batman_end(d);
 	ebpf_end(d);
 	discovery_end(d);
 	node_free(d->node);
@@ -662,6 +664,7 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 		.log = options->log,
 	};
 	static struct ebpf_options ebpf; /* large, and for as long as we live */
+	struct keeper_batman batman = { 0 };
 	const struct crypto_ops *ops;
 	const char *crypto_error = "";
 	struct keeper_user user;
@@ -709,6 +712,8 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	memcpy(ebpf.overlay, keeper.overlay.ip, sizeof(ebpf.overlay));
 	if (ebpf_options_fill(c, options->log, &ebpf))
 		keeper.ebpf = &ebpf;
+	if (batman_options_fill(c, &batman))
+		keeper.batman = &batman;
 	int status = keeper_run(&keeper);
 
 	(void)control_unlisten(c->socket); /* last of all: x0 down waits for it */

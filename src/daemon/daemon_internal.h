@@ -29,6 +29,7 @@ struct daemon;
 struct names;
 struct ebpf;
 struct discovery;
+struct batman;
 
 struct feature {
 	const char *name;
@@ -106,6 +107,7 @@ struct daemon {
 	bool is_tun_lost; /* it was there, and is to be made again */
 	struct ebpf *ebpf;
 	struct discovery *discovery;
+	struct batman *batman; /* NULL: switched off */
 	int listen_fd;
 	struct control_server *control;
 	struct loop_timer *node_timer, *beat_timer, *clock_timer, *keep_timer;
@@ -189,6 +191,14 @@ void discovery_tick(struct daemon *d); /* once a second */
 void discovery_link_lost(struct daemon *d);
 void discovery_end(struct daemon *d);
 json_t *discovery_json(const struct daemon *d);
+
+/* batman.c: the gateway to batman-adv */
+bool batman_options_fill(const struct config *c, struct keeper_batman *ret);
+int batman_start(struct daemon *d); /* once the loop is there; -ENOMEM */
+void batman_tick(struct daemon *d); /* once a second */
+void batman_end(struct daemon *d);  /* once the loop is gone */
+json_t *batman_status(const struct daemon *d);
+json_t *batman_gateway(const struct daemon *d);
 
 /* jobs.c */
 unsigned jobs_workers(void);

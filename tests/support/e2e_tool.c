@@ -13,7 +13,8 @@
  *	stream ADDRESS PORT PPS N  sends N numbered datagrams, so many a second, until SIGTERM
  *	sink ADDRESS PORT          until SIGTERM: what arrives of them, and the longest gap
  *	send ADDRESS PORT HEX N    sends N datagrams of these bytes
- *	inject INTERFACE HEX N     the same bytes as packets, out of a device such as a tunnel */
+ *	inject INTERFACE HEX N     the same bytes as packets, out of a device such as a tunnel
+ *	noise INTERFACE N          N frames that are batman-adv's by their first bytes alone */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -381,6 +382,8 @@ int main(int argc, char **argv)
 		return send_bytes(argv[2], argv[3], argv[4], argv[5]);
 	if (strcmp(verb, "inject") == 0 && argc == 5)
 		return inject(argv[2], argv[3], argv[4]);
+	if (strcmp(verb, "noise") == 0 && argc == 4)
+		return noise(argv[2], argv[3]);
 	(void)fprintf(stderr, "usage: see the first lines of e2e_tool.c\n");
 	return 2;
 }

@@ -19,3 +19,4 @@ int stream(const char *ip, const char *port, const char *per_second, const char 
 int sink(const char *ip, const char *port);
 int send_bytes(const char *ip, const char *port, const char *hex, const char *count);
 int inject(const char *interface, const char *hex, const char *count);
+int noise(const char *interface, const char *count);

@@ -297,3 +297,43 @@ int inject(const char *interface, const char *hex, const char *count)
 			return fail(interface);
 	return 0;
 }
+
+/* Bytes that are the same in each run (SplitMix64). */
+static uint64_t next_noise(uint64_t *state)
+{
+	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
+/* Type and version are right, so that all of the rest is looked at. */
+int noise(const char *interface, const char *count)
+{
+	static const uint8_t types[] = { 0x01, 0x03, 0x04, 0x40, 0x41, 0x42, 0x43, 0x44 };
+	uint64_t state = 1;
+	uint8_t frame[1514];
+	int fd = packet_socket(interface);
+
+	if (fd < 0)
+		return fail(interface);
+	for (long n = strtol(count, NULL, 10); n > 0; n--) {
+		uint64_t r = next_noise(&state);
+		size_t len = 16 + (r & 1 ? r >> 8 & 63 : (r >> 8) % (sizeof(frame) - 16));
+
+		for (size_t i = 0; i < sizeof(frame); i++)
+			frame[i] = (uint8_t)(next_noise(&state) >> 32);
+		memset(frame, 0xff, 6);
+		frame[6] = 2;
+		frame[7] &= 7; /* of few senders, so that they become neighbours */
+		memset(frame + 8, 0, 4);
+		frame[12] = 0x43;
+		frame[13] = 0x05;
+		frame[14] = types[r >> 32 & 7];
+		frame[15] = 15;
+		if (send(fd, frame, len, 0) < 0 && errno != ENOBUFS)
+			return fail(interface);
+	}
+	return 0;
+}

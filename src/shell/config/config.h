@@ -24,6 +24,8 @@
 #define CONFIG_PROBLEMS_MAX 32	/* told; more are only counted */
 #define CONFIG_TEXT_SIZE 256	/* one string value and NUL */
 #define CONFIG_BLOCK_MAX 256	/* prefixes whose datagrams are dropped */
+#define CONFIG_BATMAN_MAX 4	/* interfaces, as core/batman has; and addresses */
+#define CONFIG_DEVICE_SIZE 16	/* IFNAMSIZ */
 #define CONFIG_HOSTPORT_SIZE 272
 #define CONFIG_PORT_DEFAULT 26969
 
@@ -95,6 +97,12 @@ struct config {
 	uint64_t ebpf_attach;					  /* enum config_ebpf_attach */
 	struct config_prefix ebpf_block[CONFIG_BLOCK_MAX];
 	size_t n_ebpf_block;
+	char batman_interfaces[CONFIG_BATMAN_MAX][CONFIG_DEVICE_SIZE]; /* none: no gateway */
+	size_t n_batman_interfaces;
+	char batman_tap[CONFIG_TEXT_SIZE];
+	struct config_prefix batman_addresses[CONFIG_BATMAN_MAX]; /* with the host's bits */
+	size_t n_batman_addresses;
+	uint64_t batman_throughput_mbps;
 };
 
 enum config_names_clients {
@@ -186,6 +194,8 @@ enum config_type {
 	CONFIG_HOSTPORTS, /* list of host:port */
 	CONFIG_PREFIXES,  /* list of networks that may be offered */
 	CONFIG_SOURCES,	  /* list of address/length, of any kind */
+	CONFIG_HOSTS,	  /* list of address/length of interfaces: with the host's bits */
+	CONFIG_DEVICES,	  /* list of names of interfaces */
 	CONFIG_PEERS,	  /* list of { endpoint, name } */
 	CONFIG_RULES,	  /* list of { allow | forbid, from, to } */
 };

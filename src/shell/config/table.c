@@ -186,6 +186,18 @@ static const struct config_key keys[] = {
 	{ "ebpf.block", CONFIG_SOURCES, "", "[]", NULL, 0, CONFIG_BLOCK_MAX, "", false,
 	  "Whose datagrams to the port the guard drops.",
 	  "[\"198.51.100.0/24\", \"2001:db8:bad::/48\"]", LIST(ebpf_block) },
+	{ "batman.interfaces", CONFIG_DEVICES, "", "[]", NULL, 0, CONFIG_BATMAN_MAX, "", false,
+	  "Interfaces with a mesh of the kernel's batman-adv (B.A.T.M.A.N. V) that this node is a "
+	  "gateway to; none: it is off.",
+	  "[eth1]", LIST(batman_interfaces) },
+	{ "batman.tap", CONFIG_STRING, "", "x0bat", NULL, 1, 15, "a-z A-Z 0-9 . - _", false,
+	  "Name of the device that is this machine's end of that mesh.", "", AT(batman_tap) },
+	{ "batman.addresses", CONFIG_HOSTS, "", "[]", NULL, 0, CONFIG_BATMAN_MAX, "", false,
+	  "Its addresses. To let the overlay reach the mesh, offer their network in routes.offer.",
+	  "[\"fd12:0:0:7::1/64\", 192.168.7.1/24]", LIST(batman_addresses) },
+	{ "batman.throughput", CONFIG_INTEGER, "Mbit/s", "100", NULL, 1, 100000, "", false,
+	  "What the links of these interfaces are taken to carry, where ways are compared.", "",
+	  AT(batman_throughput_mbps) },
 	{ "policy", CONFIG_RULES, "", POLICY_DEFAULT, NULL, 0, POLICY_RULES_MAX, "", true,
 	  "Who may do what. A forbid that matches wins over every allow; what no rule allows is "
 	  "denied.",

@@ -565,9 +565,37 @@ static void prefixes_to_block_are_read_and_printed(void **state)
 	config_free(c);
 }
 
+static void the_gateway_to_batman_is_off_until_interfaces_are_named(void **state)
+{
+	struct config *c = parse("");
+
+	(void)state;
+	assert_int_equal(c->n_batman_interfaces, 0);
+	assert_string_equal(c->batman_tap, "x0bat");
+	config_free(c);
+	c = parse("batman: {interfaces: [eth1, br-lan.7], "
+		  "addresses: [\"fd12::1/64\", 192.168.7.1/24]}\n");
+	assert_int_equal(c->n_batman_interfaces, 2);
+	assert_string_equal(c->batman_interfaces[1], "br-lan.7");
+	assert_int_equal(c->n_batman_addresses, 2);
+	assert_int_equal(c->batman_addresses[0].len, 64);
+	assert_int_equal(c->batman_addresses[0].ip[15], 1);
+	assert_int_equal(c->batman_addresses[1].len, 120);
+	config_free(c);
+	assert_refused("batman: {interfaces: [eth1, eth1]}", "eth1 is there twice");
+	assert_refused("batman: {interfaces: [\"../eth1\"]}", "is no name of an interface");
+	assert_refused("batman: {interfaces: [a2345678901234567]}", "is no name of an interface");
+	assert_refused("batman: {interfaces: [a, b, c, d, e]}", "has too many entries");
+	assert_refused("batman: {addresses: [\"fd12::/64\"]}", "none that an interface may have");
+	assert_refused("batman: {addresses: [\"::1/64\"]}", "none that an interface may have");
+	assert_refused("batman: {addresses: [224.0.0.1/24]}", "none that an interface may have");
+	assert_refused("batman: {addresses: [192.168.7.1]}", "no address with a prefix length");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_gateway_to_batman_is_off_until_interfaces_are_named),
 		cmocka_unit_test(prefixes_to_block_are_read_and_printed),
 		cmocka_unit_test(with_mistakes_elsewhere_the_socket_is_known_all_the_same),
 		cmocka_unit_test(every_default_passes_its_own_checks),

@@ -75,6 +75,19 @@ void value_print_allowed(const struct config_key *key, char *ret, size_t size)
 			       " prefixes, such as 198.51.100.0/24 or \"2001:db8::/32\"",
 			       key->max);
 		break;
+	case CONFIG_HOSTS:
+		(void)snprintf(ret, size,
+			       "a list of at most %" PRIu64
+			       " addresses with their prefix length, such as 192.168.7.1/24 or "
+			       "\"fd12::1/64\"",
+			       key->max);
+		break;
+	case CONFIG_DEVICES:
+		(void)snprintf(ret, size,
+			       "a list of at most %" PRIu64
+			       " names of 1 to 15 characters of a-z A-Z 0-9 . - _",
+			       key->max);
+		break;
 	case CONFIG_PEERS:
 		(void)snprintf(ret, size,
 			       "a list of at most %" PRIu64
@@ -287,8 +300,8 @@ static int set_hostports(struct config *c, const struct config_key *key, const s
 	return r;
 }
 
-/* "192.0.2.0/24" or "2001:db8::/32", without bits behind the prefix. */
-static bool source_parse(const char *text, struct config_prefix *ret)
+/* "192.0.2.7/24" or "2001:db8::7/32". */
+static bool host_parse(const char *text, struct config_prefix *ret)
 {
 	struct config_prefix p = { .ip = { [10] = 0xff, [11] = 0xff } };
 	const char *slash = strchr(text, '/');
@@ -306,6 +319,17 @@ static bool source_parse(const char *text, struct config_prefix *ret)
 	    (!is_four && inet_pton(AF_INET6, address, p.ip) != 1))
 		return false;
 	p.len = (unsigned)bits + (is_four ? 96 : 0);
+	*ret = p;
+	return true;
+}
+
+/* The same without bits behind the prefix. */
+static bool source_parse(const char *text, struct config_prefix *ret)
+{
+	struct config_prefix p;
+
+	if (!host_parse(text, &p))
+		return false;
 	for (unsigned i = p.len; i < 128; i++)
 		if (p.ip[i / 8] & 0x80 >> i % 8)
 			return false;
@@ -342,6 +366,72 @@ static int set_sources(struct config *c, const struct config_key *key, const str
 	return r;
 }
 
+/* One that an interface may have: no network as a whole, no loopback, no group. */
+static bool is_of_an_interface(const struct config_prefix *p)
+{
+	struct prefix alone = { .len = 128 };
+	bool has_host = p->len == 128;
+
+	memcpy(alone.ip, p->ip, sizeof(alone.ip));
+	for (unsigned i = p->len; i < 128; i++)
+		has_host |= (p->ip[i / 8] & 0x80 >> i % 8) != 0;
+	return has_host && p->len > 0 && p->len != PREFIX_IPV4_LEN && !prefix_fault(&alone);
+}
+
+static int set_hosts(struct config *c, const struct config_key *key, const struct tree *t,
+		     struct config_report *report)
+{
+	struct config_prefix *list = field(c, key->offset);
+	size_t n = 0;
+	int r = 0;
+
+	for (const struct tree *i = t->first; i; i = i->next) {
+		if (i->kind != TREE_SCALAR)
+			return refuse(key, i, kind_text(i), report);
+		if (!host_parse(i->text, &list[n]))
+			r = refuse(key, i, " is no address with a prefix length", report);
+		else if (!is_of_an_interface(&list[n]))
+			r = refuse(key, i, " is none that an interface may have", report);
+		n++;
+	}
+	*(size_t *)field(c, key->offset_n) = n;
+	return r;
+}
+
+static bool device_is_valid(const char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789.-_";
+	size_t len = strlen(name);
+
+	return len > 0 && len < CONFIG_DEVICE_SIZE && strspn(name, allowed) == len;
+}
+
+static int set_devices(struct config *c, const struct config_key *key, const struct tree *t,
+		       struct config_report *report)
+{
+	char(*list)[CONFIG_DEVICE_SIZE] = field(c, key->offset);
+	size_t n = 0;
+	int r = 0;
+
+	for (const struct tree *i = t->first; i; i = i->next) {
+		bool is_new = true;
+
+		if (i->kind != TREE_SCALAR)
+			return refuse(key, i, kind_text(i), report);
+		for (size_t k = 0; k < n; k++)
+			is_new &= strcmp(list[k], i->text) != 0;
+		if (!device_is_valid(i->text))
+			r = refuse(key, i, " is no name of an interface", report);
+		else if (!is_new)
+			r = refuse(key, i, " is there twice", report);
+		else
+			(void)snprintf(list[n++], CONFIG_DEVICE_SIZE, "%s", i->text);
+	}
+	*(size_t *)field(c, key->offset_n) = n;
+	return r;
+}
+
 static int set_list(struct config *c, const struct config_key *key, const struct tree *t,
 		    struct config_report *report)
 {
@@ -361,6 +451,10 @@ static int set_list(struct config *c, const struct config_key *key, const struct
 		return set_prefixes(c, key, t, report);
 	case CONFIG_SOURCES:
 		return set_sources(c, key, t, report);
+	case CONFIG_HOSTS:
+		return set_hosts(c, key, t, report);
+	case CONFIG_DEVICES:
+		return set_devices(c, key, t, report);
 	case CONFIG_PEERS:
 		return peers_set(c, t, report);
 	default:
@@ -452,6 +546,12 @@ static void print_item(const struct config *c, const struct config_key *key, siz
 		break;
 	case CONFIG_SOURCES:
 		source_print((struct config_prefix *)field(c, key->offset) + i, to);
+		break;
+	case CONFIG_HOSTS:
+		source_print((struct config_prefix *)field(c, key->offset) + i, to);
+		break;
+	case CONFIG_DEVICES:
+		print_quoted(((char(*)[CONFIG_DEVICE_SIZE])field(c, key->offset))[i], to);
 		break;
 	case CONFIG_PEERS:
 		peer_print(&c->peers[i], to);
