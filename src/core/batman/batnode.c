@@ -41,8 +41,10 @@ int batnode_new(const struct batnode_config *config, struct rng *rng, uint64_t n
 	n->now_us = now_us;
 	n->elp_us = n->ogm_us = n->purge_us = now_us;
 	n->elp_seqno = (uint32_t)rng_next(rng);
-	n->ogm_seqno = (uint32_t)rng_next(rng);
-	n->bcast_seqno = (uint32_t)rng_next(rng);
+	/* A node that starts anew goes on where its clock says that it was, or a little ahead: the
+	 * others believe one that falls back or leaps, but not twice in half a minute. */
+	n->ogm_seqno = (uint32_t)(now_us / MS(config->ogm_interval_ms));
+	n->bcast_seqno = (uint32_t)(now_us / BCAST_PACE_US);
 	store_u64(key, rng_next(rng));
 	store_u64(key + 8, rng_next(rng));
 	r = map_new(6, BATNODE_ORIGINATORS_MAX, key, &n->by_address);

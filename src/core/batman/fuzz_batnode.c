@@ -61,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct span packet = read_span(&r, read_u16(&r));
 
 		now_us += MS(100) << who % 8;
+		batnode_set_link(n, 0, !(who & 0x40), now_us);
 		batnode_tick(n, now_us);
 		drain(n);
 		put(n, who, packet, now_us);

@@ -11,6 +11,7 @@
 #define OGM_MAX_LAG 5			  /* a way this many messages behind is not used */
 #define OGM_MAX_AGE 64			  /* further back than this the originator started anew */
 #define RESTART_PROTECTION_US SECONDS(30) /* and it does so at most this often */
+#define BCAST_PACE_US MS(10) /* we send fewer broadcasts than one in this time, in the long run */
 #define NEIGHBOUR_SILENCE_US SECONDS(10)
 #define ORIGINATOR_SILENCE_US SECONDS(60)
 #define TT_REQUEST_WAIT_US SECONDS(3) /* between two requests to one originator */

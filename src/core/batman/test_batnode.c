@@ -294,6 +294,30 @@ static void a_restart_is_believed_once_in_a_while(void **state)
 	assert_int_equal(count_originators(w->nodes[0]), 2);
 }
 
+static void who_restarts_again_and_again_is_heard_each_time(void **state)
+{
+	struct world *w = *state;
+	uint8_t frame[64], to[6], from[6];
+	size_t len;
+
+	address_of(0, true, to);
+	address_of(1, true, from);
+	len = frame_of(frame, to, from, "to all");
+	memset(frame, 0xff, 6);
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t began_us = w->now_us;
+		unsigned n_delivered = w->n_delivered[0];
+
+		pass(w, SECONDS(3));
+		assert_true(last_heard_us(w, 1) > began_us + SECONDS(1));
+		assert_int_equal(batnode_output(w->nodes[1], SPAN(frame, len), w->now_us), 0);
+		pump(w);
+		assert_int_equal(w->n_delivered[0], n_delivered + 1);
+		batnode_free(w->nodes[1]);
+		w->nodes[1] = new_node(w, 1);
+	}
+}
+
 static void full_tables_drop_what_is_new(void **state)
 {
 	struct world *w = *state;
@@ -512,6 +536,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_restart_is_believed_once_in_a_while, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(who_restarts_again_and_again_is_heard_each_time,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(full_tables_drop_what_is_new, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(neighbours_beyond_the_limit_are_dropped, set_up,
 						tear_down),
