@@ -4,7 +4,8 @@
 # programs of this machine. Sourced; what is missing ends in skip().
 
 # Of the kernel: what is loaded in the guest, with what they depend on.
-GUEST_MODULES='batman-adv veth tun dummy af_packet'
+GUEST_MODULES='batman-adv veth tun dummy af_packet nf_tables nft_fib_inet nft_ct nft_chain_nat nft_masq
+	nft_objref'
 
 find_program() # name, Debian package
 {
@@ -31,7 +32,7 @@ kernel_package()
 # Only what the guest needs of the packages is kept: DIR/kernel, DIR/modules, DIR/root.
 fetch_packages() # directory
 {
-	[ ! -f "$1/complete" ] || return 0
+	[ "$(cat "$1/complete" 2>/dev/null)" != "$GUEST_MODULES" ] || return 0
 	_package=$(kernel_package)
 	[ -n "$_package" ] || skip "apt knows no linux-image-amd64; Debian's has the batman-adv that is tested"
 	rm -rf "$1"
@@ -45,7 +46,7 @@ fetch_packages() # directory
 	done
 	keep_of_packages "$1"
 	rm -rf "$1/debs" "$1/all"
-	: >"$1/complete"
+	echo "$GUEST_MODULES" >"$1/complete"
 }
 
 keep_of_packages() # directory
@@ -96,7 +97,7 @@ make_initramfs() # directory of the packages, of the image, x0, guest script, mo
 	shift 4
 	rm -rf "$_dir/root"
 	mkdir -p "$_dir/root/proc" "$_dir/root/sys" "$_dir/root/dev" "$_dir/root/tmp" "$_dir/root/etc" \
-		"$_dir/root/run" "$_dir/root/var/lib" "$_dir/root/modules"
+		"$_dir/root/run" "$_dir/root/var/lib" "$_dir/root/usr" "$_dir/root/modules"
 	cp -a "$_packages/root/." "$_dir/root/"
 	cp "$_packages"/modules/* "$_dir/root/modules/"
 	add_libraries "$_dir/root" "$_packages/root/bin/batctl"
@@ -104,6 +105,7 @@ make_initramfs() # directory of the packages, of the image, x0, guest script, mo
 	strip "$_dir/root/bin/x0" 2>/dev/null || :
 	printf "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n" >"$_dir/root/etc/passwd"
 	printf "root:x:0:\nnogroup:x:65534:\n" >"$_dir/root/etc/group"
+	ln -s ../bin "$_dir/root/usr/sbin" # where x0 looks for nft
 	cp "$here/guest_init.sh" "$_dir/root/init"
 	cp "$here/guest_lib.sh" "$_dir/root/lib.sh"
 	cp "$_script" "$_dir/root/test.sh"
