@@ -44,10 +44,10 @@ struct config_peer {
 	unsigned line;
 };
 
-/* A prefix, IPv4 as ::ffff:0:0/96 and longer. */
-struct config_prefix {
-	uint8_t ip[16]; /* zeros behind the prefix */
-	unsigned len;	/* bits of the 16 bytes */
+/* An interface's address and the length of its prefix, IPv4 as ::ffff:0:0/96 and longer. */
+struct config_host {
+	uint8_t ip[16]; /* with the host's bits */
+	unsigned len;	/* of the prefix, in bits of the 16 bytes */
 };
 
 /* All values, checked. Owned by config_free(). */
@@ -95,12 +95,12 @@ struct config {
 	char discovery_interfaces[CONFIG_TEXT_SIZE]; /* names, commas between; "" for all */
 	uint64_t ebpf_guard, ebpf_meter, ebpf_flow, ebpf_enforce; /* enum config_ebpf */
 	uint64_t ebpf_attach;					  /* enum config_ebpf_attach */
-	struct config_prefix ebpf_block[CONFIG_BLOCK_MAX];
+	struct prefix ebpf_block[CONFIG_BLOCK_MAX];
 	size_t n_ebpf_block;
 	char batman_interfaces[CONFIG_BATMAN_MAX][CONFIG_DEVICE_SIZE]; /* none: no gateway */
 	size_t n_batman_interfaces;
 	char batman_tap[CONFIG_TEXT_SIZE];
-	struct config_prefix batman_addresses[CONFIG_BATMAN_MAX]; /* with the host's bits */
+	struct config_host batman_addresses[CONFIG_BATMAN_MAX];
 	size_t n_batman_addresses;
 	uint64_t batman_throughput_mbps;
 };

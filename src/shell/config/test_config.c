@@ -562,7 +562,12 @@ static void prefixes_to_block_are_read_and_printed(void **state)
 	assert_memory_equal(c->ebpf_block[0].ip, four, 16);
 	assert_int_equal(c->ebpf_block[1].len, 48);
 	assert_int_equal(c->ebpf_block[2].len, 0);
+	CLEANUP_FREE char *text = printed(config_print, c);
+
+	assert_non_null(strstr(text, "\"198.51.100.0/24\", \"2001:db8:bad::/48\", \"::/0\""));
 	config_free(c);
+	assert_refused("ebpf: {block: [192.0.2.1/24]}", "has bits behind its length");
+	assert_refused("ebpf: {block: [example.org]}", "is no network");
 }
 
 static void the_gateway_to_batman_is_off_until_interfaces_are_named(void **state)

@@ -232,78 +232,71 @@ static int set_prefix(struct config *c, const struct config_key *key, const stru
 
 /* ---- lists ---- */
 
-static int set_prefixes(struct config *c, const struct config_key *key, const struct tree *t,
-			struct config_report *report)
+/* Puts a text into the list, which has n entries so far. NULL, or what is wrong with it. */
+typedef const char *(*take_entry)(void *list, size_t n, const char *text);
+
+static int set_entries(struct config *c, const struct config_key *key, const struct tree *t,
+		       take_entry take, struct config_report *report)
 {
-	struct prefix *list = field(c, key->offset);
-	size_t n = 0;
+	size_t *n = field(c, key->offset_n);
 	int r = 0;
 
+	*n = 0;
 	for (const struct tree *i = t->first; i; i = i->next) {
+		const char *fault;
 		char what[128];
 
 		if (i->kind != TREE_SCALAR)
 			return refuse(key, i, kind_text(i), report);
-		if (prefix_parse(i->text, &list[n]) < 0) {
-			r = refuse(key, i, " is no network, or has bits behind its length", report);
+		fault = take(field(c, key->offset), *n, i->text);
+		if (!fault) {
+			++*n;
 			continue;
 		}
-		if (prefix_is_default(&list[n])) {
-			r = refuse(key, i, " is what routes.exit offers", report);
-			continue;
-		}
-		if (prefix_fault(&list[n])) {
-			(void)snprintf(what, sizeof(what), " %s", prefix_fault(&list[n]));
-			r = refuse(key, i, what, report);
-			continue;
-		}
-		n++;
+		(void)snprintf(what, sizeof(what), " %s", fault);
+		r = refuse(key, i, what, report);
 	}
-	*(size_t *)field(c, key->offset_n) = n;
 	return r;
 }
 
-static int set_addresses(struct config *c, const struct config_key *key, const struct tree *t,
-			 struct config_report *report)
+static const char *take_source(void *list, size_t n, const char *text)
 {
-	struct endpoint *list = field(c, key->offset);
-	size_t n = 0;
-	int r = 0;
+	struct prefix *to = (struct prefix *)list + n;
 
-	for (const struct tree *i = t->first; i; i = i->next) {
-		if (i->kind != TREE_SCALAR)
-			return refuse(key, i, kind_text(i), report);
-		if (endpoint_parse(i->text, CONFIG_PORT_DEFAULT, &list[n]) < 0)
-			r = refuse(key, i, " is no address", report);
-		n++;
-	}
-	*(size_t *)field(c, key->offset_n) = n;
-	return r;
+	return prefix_parse(text, to) < 0 ? "is no network, or has bits behind its length" : NULL;
 }
 
-static int set_hostports(struct config *c, const struct config_key *key, const struct tree *t,
-			 struct config_report *report)
+static const char *take_prefix(void *list, size_t n, const char *text)
 {
-	char(*list)[CONFIG_HOSTPORT_SIZE] = field(c, key->offset);
-	size_t n = 0;
-	int r = 0;
+	const struct prefix *p = (struct prefix *)list + n;
+	const char *fault = take_source(list, n, text);
 
-	for (const struct tree *i = t->first; i; i = i->next) {
-		if (i->kind != TREE_SCALAR)
-			return refuse(key, i, kind_text(i), report);
-		if (!hostport_is_valid(i->text))
-			r = refuse(key, i, " is no host:port", report);
-		else
-			(void)snprintf(list[n++], CONFIG_HOSTPORT_SIZE, "%s", i->text);
-	}
-	*(size_t *)field(c, key->offset_n) = n;
-	return r;
+	if (fault)
+		return fault;
+	return prefix_is_default(p) ? "is what routes.exit offers" : prefix_fault(p);
+}
+
+static const char *take_address(void *list, size_t n, const char *text)
+{
+	struct endpoint *to = (struct endpoint *)list + n;
+
+	return endpoint_parse(text, CONFIG_PORT_DEFAULT, to) < 0 ? "is no address" : NULL;
+}
+
+static const char *take_hostport(void *list, size_t n, const char *text)
+{
+	char(*to)[CONFIG_HOSTPORT_SIZE] = list;
+
+	if (!hostport_is_valid(text))
+		return "is no host:port";
+	(void)snprintf(to[n], CONFIG_HOSTPORT_SIZE, "%s", text);
+	return NULL;
 }
 
 /* "192.0.2.7/24" or "2001:db8::7/32". */
-static bool host_parse(const char *text, struct config_prefix *ret)
+static bool host_parse(const char *text, struct config_host *ret)
 {
-	struct config_prefix p = { .ip = { [10] = 0xff, [11] = 0xff } };
+	struct config_host p = { .ip = { [10] = 0xff, [11] = 0xff } };
 	const char *slash = strchr(text, '/');
 	char address[INET6_ADDRSTRLEN];
 	unsigned long bits;
@@ -323,21 +316,7 @@ static bool host_parse(const char *text, struct config_prefix *ret)
 	return true;
 }
 
-/* The same without bits behind the prefix. */
-static bool source_parse(const char *text, struct config_prefix *ret)
-{
-	struct config_prefix p;
-
-	if (!host_parse(text, &p))
-		return false;
-	for (unsigned i = p.len; i < 128; i++)
-		if (p.ip[i / 8] & 0x80 >> i % 8)
-			return false;
-	*ret = p;
-	return true;
-}
-
-static void source_print(const struct config_prefix *p, FILE *to)
+static void host_print(const struct config_host *p, FILE *to)
 {
 	static const uint8_t four[12] = { [10] = 0xff, [11] = 0xff };
 	bool is_four = p->len >= 96 && memcmp(p->ip, four, sizeof(four)) == 0;
@@ -348,26 +327,8 @@ static void source_print(const struct config_prefix *p, FILE *to)
 	(void)fprintf(to, "\"%s/%u\"", text, p->len - (is_four ? 96 : 0));
 }
 
-static int set_sources(struct config *c, const struct config_key *key, const struct tree *t,
-		       struct config_report *report)
-{
-	struct config_prefix *list = field(c, key->offset);
-	size_t n = 0;
-	int r = 0;
-
-	for (const struct tree *i = t->first; i; i = i->next) {
-		if (i->kind != TREE_SCALAR)
-			return refuse(key, i, kind_text(i), report);
-		if (!source_parse(i->text, &list[n]))
-			r = refuse(key, i, " is no prefix, or has bits behind its length", report);
-		n++;
-	}
-	*(size_t *)field(c, key->offset_n) = n;
-	return r;
-}
-
 /* One that an interface may have: no network as a whole, no loopback, no group. */
-static bool is_of_an_interface(const struct config_prefix *p)
+static bool is_of_an_interface(const struct config_host *p)
 {
 	struct prefix alone = { .len = 128 };
 	bool has_host = p->len == 128;
@@ -378,24 +339,13 @@ static bool is_of_an_interface(const struct config_prefix *p)
 	return has_host && p->len > 0 && p->len != PREFIX_IPV4_LEN && !prefix_fault(&alone);
 }
 
-static int set_hosts(struct config *c, const struct config_key *key, const struct tree *t,
-		     struct config_report *report)
+static const char *take_host(void *list, size_t n, const char *text)
 {
-	struct config_prefix *list = field(c, key->offset);
-	size_t n = 0;
-	int r = 0;
+	struct config_host *to = (struct config_host *)list + n;
 
-	for (const struct tree *i = t->first; i; i = i->next) {
-		if (i->kind != TREE_SCALAR)
-			return refuse(key, i, kind_text(i), report);
-		if (!host_parse(i->text, &list[n]))
-			r = refuse(key, i, " is no address with a prefix length", report);
-		else if (!is_of_an_interface(&list[n]))
-			r = refuse(key, i, " is none that an interface may have", report);
-		n++;
-	}
-	*(size_t *)field(c, key->offset_n) = n;
-	return r;
+	if (!host_parse(text, to))
+		return "is no address with a prefix length";
+	return is_of_an_interface(to) ? NULL : "is none that an interface may have";
 }
 
 static bool device_is_valid(const char *name)
@@ -407,29 +357,17 @@ static bool device_is_valid(const char *name)
 	return len > 0 && len < CONFIG_DEVICE_SIZE && strspn(name, allowed) == len;
 }
 
-static int set_devices(struct config *c, const struct config_key *key, const struct tree *t,
-		       struct config_report *report)
+static const char *take_device(void *list, size_t n, const char *text)
 {
-	char(*list)[CONFIG_DEVICE_SIZE] = field(c, key->offset);
-	size_t n = 0;
-	int r = 0;
+	char(*to)[CONFIG_DEVICE_SIZE] = list;
 
-	for (const struct tree *i = t->first; i; i = i->next) {
-		bool is_new = true;
-
-		if (i->kind != TREE_SCALAR)
-			return refuse(key, i, kind_text(i), report);
-		for (size_t k = 0; k < n; k++)
-			is_new &= strcmp(list[k], i->text) != 0;
-		if (!device_is_valid(i->text))
-			r = refuse(key, i, " is no name of an interface", report);
-		else if (!is_new)
-			r = refuse(key, i, " is there twice", report);
-		else
-			(void)snprintf(list[n++], CONFIG_DEVICE_SIZE, "%s", i->text);
-	}
-	*(size_t *)field(c, key->offset_n) = n;
-	return r;
+	if (!device_is_valid(text))
+		return "is no name of an interface";
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(to[i], text) == 0)
+			return "is there twice";
+	(void)snprintf(to[n], CONFIG_DEVICE_SIZE, "%s", text);
+	return NULL;
 }
 
 static int set_list(struct config *c, const struct config_key *key, const struct tree *t,
@@ -444,17 +382,17 @@ static int set_list(struct config *c, const struct config_key *key, const struct
 			      report);
 	switch (key->type) {
 	case CONFIG_ADDRESSES:
-		return set_addresses(c, key, t, report);
+		return set_entries(c, key, t, take_address, report);
 	case CONFIG_HOSTPORTS:
-		return set_hostports(c, key, t, report);
+		return set_entries(c, key, t, take_hostport, report);
 	case CONFIG_PREFIXES:
-		return set_prefixes(c, key, t, report);
+		return set_entries(c, key, t, take_prefix, report);
 	case CONFIG_SOURCES:
-		return set_sources(c, key, t, report);
+		return set_entries(c, key, t, take_source, report);
 	case CONFIG_HOSTS:
-		return set_hosts(c, key, t, report);
+		return set_entries(c, key, t, take_host, report);
 	case CONFIG_DEVICES:
-		return set_devices(c, key, t, report);
+		return set_entries(c, key, t, take_device, report);
 	case CONFIG_PEERS:
 		return peers_set(c, t, report);
 	default:
@@ -519,6 +457,7 @@ static void print_prefix(const struct prefix *p, FILE *to)
 static void print_item(const struct config *c, const struct config_key *key, size_t i, FILE *to)
 {
 	char text[ENDPOINT_TEXT_SIZE];
+	char prefix[PREFIX_TEXT_SIZE];
 
 	switch (key->type) {
 	case CONFIG_STRING:
@@ -545,10 +484,11 @@ static void print_item(const struct config *c, const struct config_key *key, siz
 		print_quoted(((char(*)[CONFIG_HOSTPORT_SIZE])field(c, key->offset))[i], to);
 		break;
 	case CONFIG_SOURCES:
-		source_print((struct config_prefix *)field(c, key->offset) + i, to);
+		prefix_format((struct prefix *)field(c, key->offset) + i, prefix);
+		print_quoted(prefix, to);
 		break;
 	case CONFIG_HOSTS:
-		source_print((struct config_prefix *)field(c, key->offset) + i, to);
+		host_print((struct config_host *)field(c, key->offset) + i, to);
 		break;
 	case CONFIG_DEVICES:
 		print_quoted(((char(*)[CONFIG_DEVICE_SIZE])field(c, key->offset))[i], to);
