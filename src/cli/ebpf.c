@@ -364,7 +364,7 @@ static void tell_profile(struct cli *c, json_t *all, uint32_t id, const struct s
 
 static int profile(struct cli *c, const uint32_t *ids, unsigned n)
 {
-	struct sample before[EBPF_IDS_MAX], after[EBPF_IDS_MAX];
+	struct sample before[EBPF_IDS_MAX] = { 0 }, after[EBPF_IDS_MAX] = { 0 };
 	uint64_t ms = SECONDS_DEFAULT_MS;
 	struct timespec wait;
 	json_t *all;
