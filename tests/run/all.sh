@@ -90,11 +90,11 @@ tests_with_address_sanitizer()
 	run_under=
 }
 
-# Only shells have threads.
+# Only shells have threads, and what of the cores they share (tests/threads).
 tests_with_thread_sanitizer()
 {
 	meson test -C "$tests_dir/gcc" --no-rebuild --list >"$tests_dir/list" 2>/dev/null
-	_found=$(find src/shell src/daemon -name 'test_*.c' -exec basename {} .c \; |
+	_found=$(find src/shell src/daemon tests/threads -name 'test_*.c' -exec basename {} .c \; |
 		grep -wo -F -f - "$tests_dir/list" | sort -u)
 	if [ -z "$_found" ]; then
 		skipped "thread sanitizer" "there are no shell tests in this tree"
