@@ -78,8 +78,10 @@ void epoch_free(const struct crypto_ops *ops, struct epoch *e)
 		aead_drop(ops, &e->send[use].aead);
 		aead_drop(ops, &e->receive[use].aead);
 		for (unsigned lane = 0; lane < SESSION_LANES_MAX; lane++)
-			free(e->receive[use].windows[lane]);
+			if (!e->share || !share_has_lane(e->share, (uint8_t)lane))
+				free(e->receive[use].windows[lane]);
 	}
+	share_unref(e->share);
 	bytes_wipe(e, sizeof(*e));
 	free(e);
 }
@@ -120,8 +122,11 @@ uint64_t send_key_packets_max(const struct send_key *k, enum aead_algorithm aead
 int send_key_reserve(struct send_key *k, enum aead_algorithm aead, unsigned lane, size_t text_len,
 		     const struct session_limits *limits, uint64_t *ret)
 {
-	if (k->packets >= send_key_packets_max(k, aead, text_len, limits) ||
-	    k->next[lane] > SEQUENCE_MAX)
+	uint64_t max = send_key_packets_max(k, aead, text_len, limits);
+
+	/* With threads none is large: their part was set aside from the higher limit. */
+	if (max <= k->set_aside || k->packets >= max - k->set_aside ||
+	    (k->set_aside && text_len > LARGE_PACKET_BYTES) || k->next[lane] > SEQUENCE_MAX)
 		return -EAGAIN;
 	if (text_len > LARGE_PACKET_BYTES)
 		k->is_large = true;
@@ -130,12 +135,13 @@ int send_key_reserve(struct send_key *k, enum aead_algorithm aead, unsigned lane
 	return 0;
 }
 
-bool receive_key_forged(const struct crypto_ops *ops, struct receive_key *k,
+bool receive_key_forged(const struct crypto_ops *ops, struct receive_key *k, uint64_t n,
 			enum aead_algorithm aead, const struct session_limits *limits)
 {
 	uint64_t max = aead == AEAD_AES_256_GCM ? limits->gcm_forgeries : limits->chacha_forgeries;
 
-	if (++k->forgeries < max)
+	k->forgeries += n;
+	if (k->forgeries < max)
 		return false;
 	aead_drop(ops, &k->aead);
 	return true;

@@ -8,6 +8,7 @@
 
 #include "core/crypto/crypto.h"
 #include "core/session/session.h"
+#include "core/session/share.h"
 #include "core/session/window.h"
 
 #define SESSION_ROOT_LEN SHA256_LEN
@@ -17,8 +18,9 @@
 struct send_key {
 	struct aead *aead;
 	uint8_t iv[AEAD_NONCE_LEN];
-	bool is_large;	  /* a packet over LARGE_PACKET_BYTES was reserved for */
-	uint64_t packets; /* in all lanes */
+	bool is_large;	    /* a packet over LARGE_PACKET_BYTES was reserved for */
+	uint64_t packets;   /* in all lanes of the owner's */
+	uint64_t set_aside; /* of those it may seal, for packet threads */
 	uint64_t next[SESSION_LANES_MAX];
 };
 
@@ -40,6 +42,7 @@ struct epoch {
 	bool is_used;  /* ... or went, after the rekey that began it was over */
 	struct send_key send[SESSION_N_USES];
 	struct receive_key receive[SESSION_N_USES];
+	struct share *share; /* for packet threads; NULL: none. Windows of its lanes are its */
 };
 
 /* The four keys of an epoch out of S_j. -ENOMEM. */
@@ -69,6 +72,6 @@ uint64_t send_key_packets_max(const struct send_key *k, enum aead_algorithm aead
  */
 int send_key_reserve(struct send_key *k, enum aead_algorithm aead, unsigned lane, size_t text_len,
 		     const struct session_limits *limits, uint64_t *ret);
-/* True: this forgery was the last one the key survives, and it is closed now. */
-bool receive_key_forged(const struct crypto_ops *ops, struct receive_key *k,
+/* True: these n forgeries were the last that the key survives, and it is closed now. */
+bool receive_key_forged(const struct crypto_ops *ops, struct receive_key *k, uint64_t n,
 			enum aead_algorithm aead, const struct session_limits *limits);

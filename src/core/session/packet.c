@@ -12,7 +12,7 @@ bool session_can_send(const struct session *s, uint64_t now_us)
 }
 
 /* A rekey's own packets go within the first seconds of an epoch; what comes later is use. */
-static void note_use(const struct session *s, struct epoch *e, uint64_t now_us)
+void session_note_use(const struct session *s, struct epoch *e, uint64_t now_us)
 {
 	if (elapsed_us(e->began_us, now_us) > s->config.limits.old_epoch_us)
 		e->is_used = true;
@@ -27,7 +27,8 @@ int session_reserve(struct session *s, enum session_use use, unsigned lane, size
 
 	if (!s->cur || now_us >= s->ends_us)
 		return -EPIPE;
-	if (use >= SESSION_N_USES || lane >= s->lanes_local)
+	if (use >= SESSION_N_USES || lane >= s->lanes_local ||
+	    (s->config.n_threads > 0 && lane >= s->config.first_thread_lane))
 		return -EINVAL;
 	if (!session_can_send(s, now_us))
 		return -EAGAIN;
@@ -35,7 +36,7 @@ int session_reserve(struct session *s, enum session_use use, unsigned lane, size
 	r = send_key_reserve(k, s->aead, lane, text_len, &s->config.limits, &sequence);
 	if (r < 0)
 		return r;
-	note_use(s, s->cur, now_us);
+	session_note_use(s, s->cur, now_us);
 	*ret = (struct session_ticket){
 		.remote_index = s->cur->remote_index,
 		.lane = (uint8_t)lane,
@@ -94,7 +95,7 @@ static struct epoch *epoch_of_index(const struct session *s, uint32_t local_inde
 static enum session_verdict forged(struct session *s, const struct epoch *e, struct receive_key *k)
 {
 	s->counters.forged++;
-	if (receive_key_forged(s->config.ops, k, s->aead, &s->config.limits) && e != s->old)
+	if (receive_key_forged(s->config.ops, k, 1, s->aead, &s->config.limits) && e != s->old)
 		session_tell_handshake(s); /* nothing comes in any more */
 	return SESSION_FORGED;
 }
@@ -102,7 +103,7 @@ static enum session_verdict forged(struct session *s, const struct epoch *e, str
 /* The peer has this epoch: that is what a state may have waited for. */
 static void heard(struct session *s, struct epoch *e, uint64_t now_us)
 {
-	note_use(s, e, now_us);
+	session_note_use(s, e, now_us);
 	if (e->is_heard && e != s->next)
 		return;
 	e->is_heard = true;
@@ -157,6 +158,8 @@ enum session_verdict session_open(struct session *s, enum session_use use, uint3
 	if (r < 0)
 		return SESSION_UNKNOWN;
 	verdict = judge(s, k, lane, sequence, &is_newest);
+	if (verdict == SESSION_OPENED && e->share && share_has_lane(e->share, lane))
+		share_note_received(e->share, use, lane, text.len);
 	if (verdict != SESSION_OPENED) {
 		bytes_wipe(ret, text.len - AEAD_TAG_LEN);
 		return verdict;

@@ -50,6 +50,10 @@ struct session_config {
 	/* For new receiver indices at a rekey. */
 	bool (*index_is_free)(void *arg, uint32_t index);
 	void *index_arg;
+	/* Packet threads (share.h), SHARE_THREADS_MAX at most; 0: none. Then lanes from
+	 * first_thread_lane on are theirs, one each, and the peer's. */
+	unsigned n_threads;
+	unsigned first_thread_lane;
 };
 
 struct session_secret {

@@ -66,6 +66,11 @@ void session_set_state(struct session *s, enum session_state state);
 void session_add_event(struct session *s, enum session_action_type type, uint32_t index);
 /* Forgets an epoch and its receiver index; a NULL epoch is fine. */
 void session_retire(struct session *s, struct epoch **e);
+void session_note_use(const struct session *s, struct epoch *e, uint64_t now_us);
+/* share.c */
+void share_note_received(struct share *s, enum session_use use, uint8_t lane, size_t len);
+uint64_t share_sealed(const struct share *s, enum session_use use);	 /* by all threads */
+uint64_t share_sealed_most(const struct share *s, enum session_use use); /* by the busiest */
 /* Numbers an epoch and gives it its times. */
 void session_epoch_begin(struct session *s, struct epoch *e, uint32_t number, uint32_t local_index,
 			 uint32_t remote_index, uint64_t began_us);

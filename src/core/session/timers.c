@@ -188,7 +188,12 @@ static bool is_sealed_enough(const struct session *s)
 		uint64_t max = send_key_packets_max(k, s->aead, 0, &s->config.limits);
 
 		/* Half of what the key bears: the rest is for the rekey's own way. */
-		if (k->packets >= min_u64(s->config.limits.rekey_after_packets, max / 2))
+		const struct share *share = s->cur->share;
+		uint64_t by_threads = share ? share_sealed(share, use) : 0;
+
+		if (k->packets + by_threads >=
+			    min_u64(s->config.limits.rekey_after_packets, max / 2) ||
+		    (share && share_sealed_most(share, use) >= share->quota / 2))
 			return true;
 	}
 	return false;
