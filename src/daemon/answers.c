@@ -10,6 +10,7 @@
 
 #include "base/units.h"
 #include "daemon/daemon_internal.h"
+#include "daemon/threads.h"
 
 #ifndef X0_VERSION
 #define X0_VERSION "unknown"
@@ -151,6 +152,8 @@ static json_t *counters(const struct daemon *d)
 			udp.dropped[k] += u->dropped[k];
 		udp.failed += u->no_buffers + u->unreachable + u->refused + u->failed;
 	}
+	threads_counters(d->threads, &c, &tun, &udp);
+
 	const struct {
 		const char *name;
 		uint64_t value;
@@ -218,6 +221,25 @@ static json_t *counters(const struct daemon *d)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		set_u64(j, rows[i].name, rows[i].value);
 	return j;
+}
+
+/* One object for each; none where the loop does it all. */
+static json_t *threads(const struct daemon *d)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < threads_count(d->threads); i++) {
+		json_t *j = json_object();
+		struct thread_view v;
+
+		threads_view(d->threads, i, &v);
+		set_u64(j, "packets_from_tun", v.packets_from_tun);
+		set_u64(j, "packets_to_tun", v.packets_to_tun);
+		set_u64(j, "left_to_loop", v.handed_over);
+		set_u64(j, "dropped", v.dropped);
+		(void)json_array_append_new(list, j);
+	}
+	return list;
 }
 
 static json_t *certificate(const struct daemon *d)
@@ -321,6 +343,7 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set(j, "ebpf", ebpf_json(d));
 	set(j, "batman", batman_status(d));
 	set(j, "counters", counters(d));
+	set(j, "threads", threads(d));
 	return j;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "daemon/threads.h"
 
 #ifndef X0_BUILD_UNIX_S
 #define X0_BUILD_UNIX_S 0
@@ -96,6 +97,7 @@ void daemon_act(struct daemon *d)
 void daemon_drain(struct daemon *d)
 {
 	daemon_act(d);
+	threads_sync(d->threads);
 	if (d->node_timer)
 		loop_timer_arm(d->node_timer, node_deadline_us(d->node));
 }
@@ -446,6 +448,7 @@ static int make_node(struct daemon *d)
 		.network_keys = d->member->is.keys,
 		.n_network_keys = d->member->is.n_keys,
 		.n_workers = jobs_workers(),
+		.n_threads = threads_count(d->threads),
 	};
 
 	if (policy_new(d->config->rules, d->config->n_rules, &d->policy) < 0)
@@ -571,12 +574,15 @@ static void end(struct daemon *d)
 	d->is_stopping = true;
 	control_server_free(d->control);
 	names_end(d);
+	if (d->threads)
+		threads_stop(d->threads);
 	if (d->loop)
 		loop_free(d->loop);
 	loop_end_threads();
 	batman_end(d);
 	ebpf_end(d);
 	discovery_end(d);
+	threads_free(d->threads);
 	node_free(d->node);
 	policy_free(d->policy);
 	passphrase_done(&d->passphrase);

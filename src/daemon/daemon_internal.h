@@ -30,6 +30,7 @@ struct names;
 struct ebpf;
 struct discovery;
 struct batman;
+struct threads;
 
 struct feature {
 	const char *name;
@@ -102,7 +103,9 @@ struct daemon {
 	struct loop_fd *udp_watch[CONFIG_LISTEN_MAX];
 	bool is_udp_blocked[CONFIG_LISTEN_MAX]; /* it is watched for writing too */
 	size_t n_udp;
-	struct tun *tun; /* NULL: none */
+	struct tun *tun;	 /* NULL: none */
+	struct threads *threads; /* packet threads; NULL: the loop does it all */
+	bool has_queues;	 /* the tunnel has one for each of them */
 	struct loop_fd *tun_watch;
 	bool is_tun_lost; /* it was there, and is to be made again */
 	struct ebpf *ebpf;
@@ -144,6 +147,9 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE]);
 /* packets.c */
 bool packets_take(struct daemon *d, const struct node_action *a); /* false: not of its kinds */
 void packets_flush(struct daemon *d);
+/* Of several sockets the first of the right family; [::] takes both. NULL: none. */
+struct udp *packets_socket_for(struct udp *const *list, size_t n, const struct endpoint *to);
+void packets_lose_tunnel(struct daemon *d);
 int packets_watch_udp(struct daemon *d);
 void packets_offload(struct daemon *d); /* of sockets just opened */
 int packets_open_tunnel(struct daemon *d, char why[KEEPER_WHY_SIZE]);

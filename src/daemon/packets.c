@@ -3,6 +3,7 @@
  * leads to is sent before the next is looked at, and each socket has its turn after a bounded
  * amount of bytes of another. */
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -12,21 +13,22 @@
 
 #include "base/units.h"
 #include "daemon/daemon_internal.h"
+#include "daemon/threads.h"
 
 /* ---- out of the node ---- */
 
 /* Of several sockets the first of the right family; [::] takes both. */
-static struct udp *socket_for(const struct daemon *d, const struct endpoint *to)
+struct udp *packets_socket_for(struct udp *const *list, size_t n, const struct endpoint *to)
 {
-	for (size_t i = 0; i < d->n_udp; i++) {
-		struct endpoint local = *udp_bound(d->udp[i]);
+	for (size_t i = 0; i < n; i++) {
+		struct endpoint local = *udp_bound(list[i]);
 
 		if (endpoint_is_ipv4(to) == endpoint_is_ipv4(&local))
-			return d->udp[i];
+			return list[i];
 		local.port = 0;
 		local.scope = 0;
 		if (endpoint_is_null(&local))
-			return d->udp[i];
+			return list[i];
 	}
 	return NULL;
 }
@@ -48,7 +50,7 @@ bool packets_take(struct daemon *d, const struct node_action *a)
 
 	switch (a->type) {
 	case NODE_SEND:
-		u = socket_for(d, &a->endpoint);
+		u = packets_socket_for(d->udp, d->n_udp, &a->endpoint);
 		if (u && a->dont_fragment)
 			path_probe_send(d, u, a);
 		else if (u) /* the room counts what fails */
@@ -144,8 +146,10 @@ int packets_watch_udp(struct daemon *d)
 }
 
 /* Somebody deleted the device. */
-static void lose_tunnel(struct daemon *d)
+void packets_lose_tunnel(struct daemon *d)
 {
+	if (d->threads)
+		threads_stop(d->threads);
 	loop_fd_free(d->tun_watch);
 	d->tun_watch = NULL;
 	tun_free(d->tun);
@@ -174,7 +178,7 @@ static void on_tun(void *arg, unsigned events, uint64_t now_us)
 	}
 	daemon_drain(d);
 	if (r == -EBADFD)
-		lose_tunnel(d);
+		packets_lose_tunnel(d);
 }
 
 /* ---- the tunnel and its offloads ---- */
@@ -183,6 +187,8 @@ int packets_watch_tunnel(struct daemon *d)
 {
 	if (!d->tun)
 		return 0;
+	if (d->has_queues)
+		return threads_start(d->threads);
 	return loop_fd_new(d->loop, tun_fd(d->tun), LOOP_READABLE, on_tun, d, &d->tun_watch);
 }
 
@@ -259,16 +265,59 @@ static unsigned udp_wanted(const struct config *c)
 
 void packets_offload(struct daemon *d)
 {
+	const char *why;
+	unsigned n = threads_wanted(d->config, &why);
+
 	for (size_t i = 0; i < d->n_udp; i++)
 		udp_offload(d->udp[i], udp_wanted(d->config));
+	if (n > 0 && threads_new(d, n, udp_wanted(d->config), &d->threads) < 0)
+		why = "this kernel cannot share a port between sockets (Linux 4.5)";
+	if (why[0])
+		daemon_feature(d, "threads", false, why);
+}
+
+/* A queue for each thread; the loop writes to the first one's. Without queues it reads too. */
+static int open_queues(struct daemon *d, int *ret_fd, unsigned *ret_offloads,
+		       char why[KEEPER_WHY_SIZE])
+{
+	unsigned wanted = tun_wanted(d->options->config) | TUN_MANY_QUEUES;
+	int r = 0;
+
+	*ret_fd = -1;
+	for (unsigned i = 0; r == 0 && i < threads_count(d->threads); i++) {
+		int fd;
+
+		r = keeper_tun_open(d->keeper, wanted, &fd, ret_offloads, why);
+		if (r == 0 && i == 0)
+			*ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+		if (r == 0 && threads_add_queue(d->threads, fd, *ret_offloads) < 0) {
+			(void)close(fd);
+			r = -ENOMEM;
+		}
+	}
+	if (r == 0 && *ret_fd < 0)
+		r = -EMFILE;
+	if (r == 0)
+		return 0;
+	if (*ret_fd >= 0)
+		(void)close(*ret_fd);
+	threads_drop_queues(d->threads);
+	return r;
 }
 
 int packets_open_tunnel(struct daemon *d, char why[KEEPER_WHY_SIZE])
 {
 	unsigned offloads;
 	int fd;
-	int r = keeper_tun_open(d->keeper, tun_wanted(d->options->config), &fd, &offloads, why);
+	int r = -ENOTSUP;
 
+	if (d->threads)
+		r = open_queues(d, &fd, &offloads, why);
+	d->has_queues = r == 0;
+	if (d->threads)
+		daemon_feature(d, "threads", r == 0, r == 0 ? "" : why);
+	if (r < 0)
+		r = keeper_tun_open(d->keeper, tun_wanted(d->options->config), &fd, &offloads, why);
 	if (r < 0)
 		return r;
 	r = tun_new(fd, offloads, &d->tun);

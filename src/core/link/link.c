@@ -291,6 +291,18 @@ bool link_received(struct link *l, unsigned lane, uint16_t sequence, size_t len,
 	return update_state(l, now_us);
 }
 
+bool link_carried(struct link *l, uint64_t n_expected, uint64_t n_received, uint64_t bytes,
+		  bool is_payload, uint64_t now_us)
+{
+	if (n_received > 0)
+		quality_carried(&l->quality, n_expected, n_received, bytes, l->state != LINK_DOWN,
+				now_us);
+	hear(l, now_us);
+	if (is_payload)
+		note_payload(l, now_us);
+	return update_state(l, now_us);
+}
+
 bool link_force_down(struct link *l, uint64_t now_us)
 {
 	lose(l, now_us);

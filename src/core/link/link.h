@@ -57,6 +57,11 @@ void link_sent(struct link *l, size_t len, bool is_payload, uint64_t now_us);
 bool link_received(struct link *l, unsigned lane, uint16_t sequence, size_t len, bool is_payload,
 		   uint64_t now_us);
 
+/* Of packets that others count (packet threads): so many came since the last call, of so many by
+ * their sequence numbers. All zeros: one came, and is counted elsewhere. As link_received(). */
+bool link_carried(struct link *l, uint64_t n_expected, uint64_t n_received, uint64_t bytes,
+		  bool is_payload, uint64_t now_us);
+
 /* Body of a probe (type 18), sealed as the inner part of an "ends here" packet:
  * flags 1 (1 ready, 2 answer, 4 echo) | 0 3 | interval_us 4 | probe id 4 | timestamp_us 8 |
  * echoed id 4 | echoed timestamp_us 8 | held_us 4 | loss_ppm 4. docs/link.md has the rules.

@@ -171,6 +171,17 @@ void quality_received(struct quality *q, unsigned lane, uint16_t sequence, size_
 		come_from_afar(t, &q->totals, sequence, counts_gaps);
 }
 
+void quality_carried(struct quality *q, uint64_t n_expected, uint64_t n_received, uint64_t bytes,
+		     bool counts_gaps, uint64_t now_us)
+{
+	window_advance(&q->second, &q->totals, now_us);
+	window_advance(&q->half_minute, &q->totals, now_us);
+	window_advance(&q->ten_minutes, &q->totals, now_us);
+	q->totals.bytes += bytes;
+	q->totals.received += n_received;
+	q->totals.expected += counts_gaps ? n_expected : n_received;
+}
+
 void quality_rtt(struct quality *q, uint32_t rtt_us)
 {
 	uint32_t *slot = &q->rtt_min_us[q->n_windows / 5 % QUALITY_RTT_SLOTS];

@@ -66,6 +66,9 @@ void quality_restart(struct quality *q);
 /* A packet came; while the link is down gaps are outage, not loss, and are not counted. */
 void quality_received(struct quality *q, unsigned lane, uint16_t sequence, size_t len,
 		      bool counts_gaps, uint64_t now_us);
+/* The same of many, counted elsewhere. What is late makes n_expected less than n_received. */
+void quality_carried(struct quality *q, uint64_t n_expected, uint64_t n_received, uint64_t bytes,
+		     bool counts_gaps, uint64_t now_us);
 void quality_rtt(struct quality *q, uint32_t rtt_us);
 /* Closes windows that ended. True when a 1 s window ended, and the class was judged if the
  * link is up. */

@@ -304,6 +304,8 @@ static struct node_session *session_make(struct node *n, const struct hs_done *d
 		.limits = n->limits,
 		.index_is_free = judge_index_is_free,
 		.index_arg = n,
+		.n_threads = n->n_threads,
+		.first_thread_lane = NODE_LANES,
 	};
 	struct session_secret secret = {
 		.root = d->root,

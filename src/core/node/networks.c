@@ -648,7 +648,7 @@ void node_set_offers(struct node *n, const struct prefix *offers, size_t n_offer
 	n->now_us = now_us;
 	if (take_offers(n->networks, offers, n_offers) < 0)
 		return;
-	flows_forget(n->flows); /* those to what is no longer offered too */
+	carried_forget_flows(n); /* those to what is no longer offered too */
 	announce(n);
 	networks_dirty(n);
 	node_pump(n);

@@ -224,7 +224,7 @@ static int make_parts(struct node *n, const struct node_config *config)
 		.judge = &node_judge,
 		.judge_arg = n,
 		.aead_offer = config->aead_offer,
-		.lanes = NODE_LANES,
+		.lanes = (uint8_t)(NODE_LANES + config->n_threads),
 		.accept_joins = n->is_authority,
 		.n_workers = config->n_workers,
 	};
@@ -248,6 +248,9 @@ static int make_parts(struct node *n, const struct node_config *config)
 	if (r < 0)
 		return r;
 	r = routes_new(&rc, n->now_us, &n->routes);
+	if (r < 0)
+		return r;
+	r = carried_begin(n, config->n_threads, hash_key);
 	if (r < 0)
 		return r;
 	r = networks_new(&config->networks, &n->networks);
@@ -345,6 +348,7 @@ void node_free(struct node *n)
 	handshakes_free(n->handshakes);
 	routes_free(n->routes);
 	flows_free(n->flows);
+	carried_end(n);
 	networks_free(n->networks);
 	map_free(n->peers);
 	map_free(n->indices);
@@ -490,7 +494,7 @@ void node_pump(struct node *n)
 }
 
 /* Packets hardly ever lead to anything but themselves. */
-static void pump_later(struct node *n)
+void node_pump_later(struct node *n)
 {
 	n->is_pump_due = true;
 	n->deadline_is_known = false;
@@ -508,7 +512,7 @@ static void input(struct node *n, const struct endpoint *from, uint8_t traffic_c
 	n->is_data = false;
 	path_input(n, from, datagram);
 	if (n->is_data)
-		pump_later(n);
+		node_pump_later(n);
 	else
 		node_pump(n);
 }
@@ -619,7 +623,8 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 	}
 	flows_outbound(n->flows, &i, now_us);
 	if (send_or_tell(n, p, class_of_packet(packet, &i), packet) == 0) {
-		pump_later(n);
+		carried_mark(n, MARK_OUT, &i);
+		node_pump_later(n);
 		return;
 	}
 	node_pump(n);
@@ -693,7 +698,7 @@ void node_set_root_key(struct node *n, const struct signing_key *key)
 void node_set_policy(struct node *n, const struct policy *policy)
 {
 	n->policy = policy;
-	flows_forget(n->flows);
+	carried_forget_flows(n);
 	networks_dirty(n);
 	n->deadline_is_known = false;
 }

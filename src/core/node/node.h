@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/endpoint.h"
 #include "base/rng.h"
+#include "core/carry/carry.h"
 #include "core/crypto/crypto.h"
 #include "core/handshake/handshake.h"
 #include "core/identity/identity.h"
@@ -70,6 +71,9 @@ struct node_config {
 	bool copies_dscp;   /* inner codepoints are shown on the outside too (RFC 2983) */
 	unsigned n_workers; /* jobs given out at once, HS_WORKERS_MAX at most; 0: run at once */
 	struct node_networks networks;
+	/* Packet threads beside this one, CARRY_THREADS_MAX at most; with them mtu_bytes may not
+	 * be so long that a datagram is over SHARE_PACKET_MAX (-EMSGSIZE). 0: none. */
+	unsigned n_threads;
 	/* The domain's authority only: */
 	const struct signing_key *root_key; /* ML-DSA root, borrowed */
 	bool is_authority;		    /* also while root_key is locked, and so NULL */
@@ -179,6 +183,20 @@ bool node_next_action(struct node *n, struct node_action *ret);
 struct hs_job *node_next_job(struct node *n);
 void node_job_done(struct node *n, struct hs_job *job, uint64_t now_us); /* takes it */
 unsigned node_jobs_out(const struct node *n);
+
+/* ---- packet threads (core/carry), where there are some; all called by the node's own ---- */
+
+/* How things stand for them. -EALREADY: as the table before says; -ENOMEM. Ask after each call on
+ * the node, or at the latest some milliseconds later; where node_sessions_version() has changed at
+ * once. It is freed, by carry_table_free(), before the node is and when no thread uses it. */
+int node_carry_table(struct node *n, const struct carry_table *before, uint64_t now_us,
+		     struct carry_table **ret);
+/* Reads what they did, and does what follows from it. Within 10 ms of it, so that links and
+ * sessions are not thought silent. False: they did nothing since. */
+bool node_carry_collect(struct node *n, uint64_t now_us);
+/* What they opened and leave to the node: CARRY_OPENED. The bytes are lent. */
+void node_input_opened(struct node *n, const struct endpoint *from, uint8_t traffic_class,
+		       uint32_t index, bool is_newest, uint8_t *inner, size_t len, uint64_t now_us);
 
 /* ---- commands ---- */
 

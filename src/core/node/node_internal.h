@@ -23,9 +23,9 @@
 #define LANE_PACKETS 0	     /* bulk */
 #define LANE_PROBES 1
 #define LANE_URGENT WIRE_LANE_URGENT /* all that must not wait behind bulk at the receiver */
-#define NODE_LANES 3
-#define SUPERSEDED_US SECONDS(10) /* an older session still receives this long */
-#define CROSSING_US SECONDS(10)	  /* two handshakes this close together have crossed */
+#define NODE_LANES 3		     /* and one more for each packet thread */
+#define SUPERSEDED_US SECONDS(10)    /* an older session still receives this long */
+#define CROSSING_US SECONDS(10)	     /* two handshakes this close together have crossed */
 #define INDEX_QUARANTINE_US SECONDS(180)
 #define RETIRED_INDICES_MAX 4096
 #define PACKET_WAIT_US SECONDS(8) /* a packet waits this long for a session */
@@ -199,6 +199,9 @@ struct node {
 	struct handshakes *handshakes;
 	struct routes *routes;
 	struct flows *flows;
+	unsigned n_threads;
+	struct marks *marks;	/* flows that packet threads carry; NULL without them */
+	struct carry_way *ways; /* NODE_PEERS_MAX, while a table is made */
 	struct networks *networks;
 	struct map *peers;   /* node id -> struct peer */
 	struct map *indices; /* receiver index -> struct node_session */
@@ -251,6 +254,7 @@ int64_t node_unix_s(const struct node *n);
 /* Of the mesh itself: handshakes. */
 void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram);
 void node_pump(struct node *n);
+void node_pump_later(struct node *n); /* with the next action */
 
 /* peers.c */
 struct peer *peer_get(struct node *n, uint64_t id);
@@ -294,6 +298,8 @@ void path_send_challenges(struct node *n, struct node_session *s);
 void path_send_probe(struct node *n, struct peer *p, struct span probe);
 void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kind, uint8_t ttl,
 			struct span payload);
+void path_opened(struct node *n, struct node_session *s, const struct endpoint *from,
+		 struct span inner, bool is_newest);
 void path_input(struct node *n, const struct endpoint *from, struct span datagram);
 
 /* mtu.c: how long packets may be, on each link and to each peer */
@@ -337,6 +343,18 @@ void control_stream(struct node *n, struct node_session *s);
 void control_tell_neighbour(struct node *n, struct peer *p);
 int control_push_blob(struct node *n, struct node_session *s, enum record_type type,
 		      struct span bytes);
+
+/* carried.c: packet threads */
+int carried_begin(struct node *n, unsigned n_threads, const uint8_t hash_key[16]);
+void carried_end(struct node *n);
+void carried_mark(struct node *n, enum mark_direction d, const struct inner *i);
+void carried_forget_flows(struct node *n);
+
+/* Whether packets of this lane are counted with what threads did, if the session is theirs. */
+static inline bool is_carried(const struct node *n, unsigned lane)
+{
+	return n->n_threads > 0 && lane >= NODE_LANES;
+}
 
 /* trace.c: payloads of packets of kind "control" */
 #define TRACE_REQUEST 1

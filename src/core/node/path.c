@@ -474,6 +474,8 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 
 	switch (flows_inbound(n->flows, i, n->now_us)) {
 	case FLOW_KNOWN:
+		if (!offer)
+			carried_mark(n, MARK_IN, i);
 		return true;
 	case FLOW_DENIED:
 		n->counters.flow_denied++;
@@ -485,6 +487,8 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 	is_allowed = !is_internet && policy_allows(n, p, i, offer);
 	flows_decide(n->flows, i, is_allowed, n->now_us);
 	if (is_allowed) {
+		if (!offer)
+			carried_mark(n, MARK_IN, i);
 		n->counters.policy_allowed++;
 		return true;
 	}
@@ -709,12 +713,19 @@ static void link_heard(struct node *n, struct node_session *s, const struct endp
 		       bool is_newest)
 {
 	struct peer *p = s->peer;
+	bool has_changed;
 
-	p->received_bytes += len;
-	p->received_packets++;
+	if (!is_carried(n, lane)) {
+		p->received_bytes += len;
+		p->received_packets++;
+	}
 	if (roam_received(&p->neighbour->roam, from, len, is_newest, &n->entropy, n->now_us))
 		path_send_challenges(n, s);
-	if (link_received(p->neighbour->link, lane, sequence, len, is_payload, n->now_us))
+	has_changed = is_carried(n, lane)
+			      ? link_carried(p->neighbour->link, 0, 0, 0, is_payload, n->now_us)
+			      : link_received(p->neighbour->link, lane, sequence, len, is_payload,
+					      n->now_us);
+	if (has_changed)
 		neighbour_changed(n, p);
 }
 
@@ -750,6 +761,16 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 		mtu_piece(n, s, from, inner);
 		return;
 	}
+	plaintext_input(n, s, from, inner, 1);
+}
+
+/* What a packet thread has opened in the short form and leaves to us; it is counted already. */
+void path_opened(struct node *n, struct node_session *s, const struct endpoint *from,
+		 struct span inner, bool is_newest)
+{
+	if (roam_received(&s->peer->neighbour->roam, from, inner.len, is_newest, &n->entropy,
+			  n->now_us))
+		path_send_challenges(n, s);
 	plaintext_input(n, s, from, inner, 1);
 }
 

@@ -128,6 +128,10 @@ static const struct config_key keys[] = {
 	{ "offload.urgent", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", false,
 	  "A second socket at the same port for what must not queue behind bulk.", "",
 	  AT(offload_urgent) },
+	{ "threads", CONFIG_INTEGER, "", "1", NULL, 1, 4, "", false,
+	  "Packet threads, each with a queue of the tunnel and a socket; 1: packets go by the main "
+	  "loop.",
+	  "2", AT(n_threads) },
 	{ "qos.scheduling", CONFIG_CHOICE, "", "normal", NULL, 0, 1, "normal|realtime", false,
 	  "realtime: packets go before all other programs of this machine, as long as they take.",
 	  "realtime", AT(scheduling) },

@@ -129,7 +129,7 @@ int keeper_run(const struct keeper_options *options);
 
 /* Each waits for the answer. On failure why is a sentence. -EPERM: the keeper is not allowed;
  * -EPROTO: it refuses, outside its options; -ETIMEDOUT, -EPIPE: the keeper is gone. */
-/* wanted and ret_offloads are bits of enum tun_offload. */
+/* wanted and ret_offloads are bits of enum tun_offload; wanted also TUN_MANY_QUEUES. */
 int keeper_tun_open(struct keeper_client *k, unsigned wanted, int *ret_fd, unsigned *ret_offloads,
 		    char why[KEEPER_WHY_SIZE]);
 int keeper_mtu(struct keeper_client *k, unsigned mtu_bytes, char why[KEEPER_WHY_SIZE]);

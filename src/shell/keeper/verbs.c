@@ -90,7 +90,7 @@ static int do_tun_open(struct verbs *v, const struct request *q, struct reply *r
 {
 	unsigned got;
 
-	if (q->number & ~(unsigned)TUN_OFFLOADS_ALL)
+	if (q->number & ~(unsigned)(TUN_OFFLOADS_ALL | TUN_MANY_QUEUES))
 		return refuse(ret, "no such offload of the tunnel");
 	ret->fd = tun_open_offload(v->options->tun_name, q->number, &got, ret->why);
 	ret->number = got;

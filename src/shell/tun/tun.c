@@ -94,11 +94,14 @@ int tun_open_offload(const char *name, unsigned wanted, unsigned *ret_got, char 
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return fail(errno, name, explain_open(errno), why);
-	r = attach(fd, name, wanted & TUN_OFFLOAD_HEADER ? IFF_VNET_HDR : 0);
+	r = attach(fd, name,
+		   (short)((wanted & TUN_OFFLOAD_HEADER ? IFF_VNET_HDR : 0) |
+			   (wanted & TUN_MANY_QUEUES ? IFF_MULTI_QUEUE : 0)));
 	if (r < 0) {
 		(void)close(fd);
 		return fail(-r, name, explain_attach(-r), why);
 	}
+	wanted &= TUN_OFFLOADS_ALL;
 	if (wanted & TUN_OFFLOAD_HEADER)
 		*ret_got = ask_for_offloads(fd, wanted);
 	return fd;

@@ -24,6 +24,9 @@ enum tun_offload {
 	TUN_OFFLOAD_TCP = 2,	/* super-packets of TCP, both ways */
 	TUN_OFFLOAD_UDP = 4,	/* super-packets of UDP, both ways (Linux 6.2) */
 };
+/* Beside the offloads: the device has several queues. Opened again with the same name and offloads
+ * it gives another queue of the same device, each with a share of the flows. */
+#define TUN_MANY_QUEUES 8
 #define TUN_OFFLOADS_ALL (TUN_OFFLOAD_HEADER | TUN_OFFLOAD_TCP | TUN_OFFLOAD_UDP)
 
 /* Opens a new device, non-blocking and close-on-exec, with those of the offloads wanted that the

@@ -60,5 +60,7 @@ struct sockaddr_in6 udp_sockaddr(const struct endpoint *e);
 struct endpoint udp_endpoint(const struct sockaddr_in6 *a);
 int udp_set_options(int fd);
 
-/* urgent.c: 0, or a negative errno. */
+/* udp.c: a socket that is not bound yet. */
+int udp_new(struct udp **ret);
+/* group.c: 0, or a negative errno. */
 int udp_open_urgent(struct udp *u);

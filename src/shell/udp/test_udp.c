@@ -471,6 +471,63 @@ static void what_is_urgent_comes_by_the_second_socket(void **state)
 	udp_free(b);
 }
 
+static void what_threads_sent_comes_by_the_sockets_of_threads(void **state)
+{
+	(void)state;
+	for (unsigned urgent = 0; urgent < 2; urgent++) {
+		struct udp *a = open_at("[::1]"), *b = open_at("[::1]"), *of_threads[2];
+		unsigned wanted = ALL_OFFLOADS | urgent << UDP_OFFLOAD_URGENT;
+		struct inbox in = { 0 };
+		struct endpoint to;
+
+		udp_offload(b, wanted);
+		if (udp_open_threads(b, 2, wanted, of_threads) < 0) {
+			print_message("this kernel cannot share a port between sockets\n");
+			skip();
+		}
+		udp_local(b, &to);
+		for (unsigned round = 0; round < 3; round++) {
+			bool is_on = round == 1;
+
+			assert_int_equal(udp_steer(b, is_on ? 2 : 0), 0);
+			for (unsigned index = 0; index < 4; index++) {
+				for (unsigned lane = 0; lane < 8; lane++) {
+					uint8_t datagram[40] = {
+						16, [7] = (uint8_t)index, [8] = (uint8_t)lane
+					};
+					bool is_thread = is_on && lane >= 3;
+
+					in.n = 0;
+					assert_int_equal(udp_send(a, &to, SPAN_OF(datagram)), 0);
+					assert_int_equal(
+						receive(is_thread ? of_threads[(index + lane) % 2]
+								  : b,
+							&in),
+						1);
+					assert_memory_equal(in.last, datagram, sizeof(datagram));
+				}
+			}
+			for (uint8_t type = 0; type < 20; type++) { /* all others are the loop's */
+				uint8_t other[40] = { type, [8] = 4 };
+
+				if (is_on && (type == 16 || type == 17))
+					continue;
+				in.n = 0;
+				assert_int_equal(udp_send(a, &to, SPAN_OF(other)), 0);
+				assert_int_equal(receive(b, &in), 1);
+			}
+		}
+		assert_int_equal(udp_send(of_threads[1], &to, SPAN_STR("x")), 0);
+		in.n = 0;
+		assert_int_equal(receive(b, &in), 1);
+		assert_true(endpoint_equal(&in.from, &to)); /* from the same port */
+		udp_free(of_threads[0]);
+		udp_free(of_threads[1]);
+		udp_free(a);
+		udp_free(b);
+	}
+}
+
 static void what_the_socket_has_no_room_for_waits_in_its_class(void **state)
 {
 	(void)state;
@@ -593,6 +650,7 @@ int main(void)
 		cmocka_unit_test(a_run_that_cannot_be_sent_is_counted_by_the_datagram),
 		cmocka_unit_test(marks_go_with_their_datagrams_in_both_families),
 		cmocka_unit_test(what_is_urgent_comes_by_the_second_socket),
+		cmocka_unit_test(what_threads_sent_comes_by_the_sockets_of_threads),
 		cmocka_unit_test(what_the_socket_has_no_room_for_waits_in_its_class),
 		cmocka_unit_test(a_full_backlog_drops_its_own_class_only),
 		cmocka_unit_test(shares_are_kept_and_nobody_starves),

@@ -83,6 +83,34 @@ int udp_set_options(int fd)
 	return 0;
 }
 
+static int make_room(struct udp *u)
+{
+	u->buffer_size = UDP_DATAGRAM_MAX;
+	u->main.buffers = malloc((size_t)UDP_BATCH * UDP_DATAGRAM_MAX);
+	if (!u->main.buffers || backlog_init(&u->backlog) < 0)
+		return -ENOMEM;
+	for (unsigned o = 0; o < UDP_N_OFFLOADS; o++)
+		u->why_off[o] = "not asked for";
+	return 0;
+}
+
+int udp_new(struct udp **ret)
+{
+	CLEANUP(udp_freep) struct udp *u = calloc(1, sizeof(*u));
+	int r;
+
+	if (!u)
+		return -ENOMEM;
+	u->urgent.fd = -1;
+	u->main.fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (u->main.fd < 0)
+		return -errno;
+	r = make_room(u);
+	if (r == 0)
+		*ret = TAKE(u);
+	return r;
+}
+
 int udp_open(const struct endpoint *local, struct udp **ret, char why[UDP_WHY_SIZE])
 {
 	CLEANUP(udp_freep) struct udp *u = calloc(1, sizeof(*u));
@@ -108,12 +136,8 @@ int udp_open(const struct endpoint *local, struct udp **ret, char why[UDP_WHY_SI
 	}
 	if (bind(u->main.fd, (struct sockaddr *)&a, sizeof(a)) < 0)
 		return explain_bind(errno, local, why);
-	u->buffer_size = UDP_DATAGRAM_MAX;
-	u->main.buffers = malloc((size_t)UDP_BATCH * UDP_DATAGRAM_MAX);
-	if (!u->main.buffers || backlog_init(&u->backlog) < 0)
+	if (make_room(u) < 0)
 		return -ENOMEM;
-	for (unsigned o = 0; o < UDP_N_OFFLOADS; o++)
-		u->why_off[o] = "not asked for";
 	udp_local(u, &u->local);
 	why[0] = '\0';
 	*ret = TAKE(u);

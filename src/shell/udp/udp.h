@@ -61,6 +61,15 @@ struct udp_counters {
 int udp_open(const struct endpoint *local, struct udp **ret, char why[UDP_WHY_SIZE]);
 void udp_free(struct udp *u);
 
+/* Sockets for n packet threads, at the same port as u and with its offloads but UDP_OFFLOAD_URGENT;
+ * nothing arrives by them before udp_steer(). Each is for one thread, and freed by udp_free().
+ * After udp_offload(). On failure there is none. */
+#define UDP_THREADS_MAX 4
+int udp_open_threads(struct udp *u, unsigned n, unsigned offloads, struct udp *ret[]);
+/* Whether what the peers' packet threads send arrives by the sockets of udp_open_threads(), n of
+ * them, spread by receiver index and lane; 0: by u's own again. */
+int udp_steer(struct udp *u, unsigned n_threads);
+
 int udp_fd(const struct udp *u);	/* to watch for reading, and for writing while blocked */
 int udp_urgent_fd(const struct udp *u); /* to watch for reading; -1: there is none */
 void udp_local(const struct udp *u, struct endpoint *ret); /* with the port really bound */
