@@ -57,7 +57,9 @@ bool packets_take(struct daemon *d, const struct node_action *a)
 			udp_queue(u, &a->endpoint, class_of(a), a->traffic_class, a->data);
 		return true;
 	case NODE_DELIVER:
-		if (d->tun)
+		if (d->has_queues && d->tun)
+			threads_deliver(d->threads, a->data);
+		else if (d->tun)
 			tun_send(d->tun, a->data);
 		else
 			d->tun_missing++;
@@ -84,7 +86,9 @@ void packets_flush(struct daemon *d)
 		udp_flush(d->udp[i]);
 		watch_blocked(d, i);
 	}
-	if (d->tun)
+	if (d->has_queues && d->tun)
+		threads_flush(d->threads);
+	else if (d->tun)
 		tun_flush(d->tun);
 }
 
@@ -276,7 +280,8 @@ void packets_offload(struct daemon *d)
 		daemon_feature(d, "threads", false, why);
 }
 
-/* A queue for each thread; the loop writes to the first one's. Without queues it reads too. */
+/* A queue for each thread, to which the loop writes too; d->tun, the first one again, is to know
+ * the device by. Without queues the loop reads as well. */
 static int open_queues(struct daemon *d, int *ret_fd, unsigned *ret_offloads,
 		       char why[KEEPER_WHY_SIZE])
 {

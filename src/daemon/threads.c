@@ -3,6 +3,7 @@
 #include "daemon/threads.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -58,6 +59,7 @@ struct worker {
 	pthread_t thread;
 	int wake; /* eventfd: something is to be looked at, such as is_stopping */
 	struct tun *tun;
+	struct tun *loops; /* the same queue, for the loop to write to */
 	struct udp *udp[CONFIG_LISTEN_MAX];
 	struct ring *left;
 	/* the thread's own */
@@ -350,6 +352,32 @@ static void on_collect(void *arg, uint64_t now_us)
 	daemon_drain(t->d);
 }
 
+/* The kernel remembers of each flow by which queue it was last written to, and hands over its
+ * answers there. Both directions have the same hash. */
+static unsigned queue_of(const struct threads *t, struct span packet)
+{
+	uint32_t hash = 0;
+	struct inner i;
+
+	if (inner_parse(packet, &i) < 0)
+		return 0;
+	for (unsigned at = 0; at < 16; at += 4)
+		hash ^= load_u32(i.source + at) ^ load_u32(i.destination + at);
+	hash ^= (uint32_t)(i.source_port ^ i.destination_port) << 8 ^ i.protocol;
+	return (unsigned)((hash * UINT32_C(0x9e3779b9)) >> 16) % t->n;
+}
+
+void threads_deliver(struct threads *t, struct span packet)
+{
+	tun_send(t->workers[queue_of(t, packet)].loops, packet);
+}
+
+void threads_flush(struct threads *t)
+{
+	for (unsigned i = 0; i < t->n; i++)
+		tun_flush(t->workers[i].loops);
+}
+
 /* ---- the loop: tables ---- */
 
 static void free_retired(struct threads *t, bool is_all)
@@ -494,14 +522,25 @@ bool threads_are_running(const struct threads *t)
 
 int threads_add_queue(struct threads *t, int fd, unsigned offloads)
 {
-	int r;
+	struct worker *w = &t->workers[t->n_queues];
+	int again;
 
 	if (t->n_queues == t->n)
 		return -ENOBUFS;
-	r = tun_new(fd, offloads, &t->workers[t->n_queues].tun);
-	if (r == 0)
-		t->n_queues++;
-	return r;
+	again = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (again < 0)
+		return -errno;
+	if (tun_new(again, offloads, &w->loops) < 0) {
+		(void)close(again);
+		return -ENOMEM;
+	}
+	if (tun_new(fd, offloads, &w->tun) < 0) {
+		tun_free(w->loops);
+		w->loops = NULL;
+		return -ENOMEM;
+	}
+	t->n_queues++;
+	return 0;
 }
 
 static int prepare(struct threads *t)
@@ -560,7 +599,8 @@ void threads_drop_queues(struct threads *t)
 {
 	for (unsigned i = 0; i < t->n; i++) {
 		tun_free(t->workers[i].tun);
-		t->workers[i].tun = NULL;
+		tun_free(t->workers[i].loops);
+		t->workers[i].tun = t->workers[i].loops = NULL;
 	}
 	t->n_queues = 0;
 }
@@ -658,6 +698,13 @@ void threads_counters(const struct threads *t, struct node_counters *node, struc
 
 		add_carried(&w->carry.counters, node);
 		node->queue_full += read_counter(&w->n_dropped);
+		if (w->loops) {
+			struct tun_counters own;
+
+			tun_counters(w->loops, &own);
+			tun->writes += own.writes;
+			tun->dropped += own.dropped;
+		}
 		tun->reads += read_counter(&w->told[TOLD_TUN_READS]);
 		tun->writes += read_counter(&w->told[TOLD_TUN_WRITES]);
 		tun->dropped += read_counter(&w->told[TOLD_TUN_DROPPED]);

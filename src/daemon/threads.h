@@ -8,8 +8,9 @@
 #include "core/carry/carry.h"
 #include "daemon/daemon_internal.h"
 
-#define THREADS_RING_BYTES (1 << 20) /* what a thread leaves to the loop and it has not yet taken \
-				      */
+#define THREADS_RING_BYTES                                                     \
+	(1 << 20) /* what a thread leaves to the loop and it has not yet taken \
+		   */
 
 struct threads;
 
@@ -31,6 +32,11 @@ int threads_start(struct threads *t);
 /* The tunnel's queues are closed, and packets go by the loop until they are started again. */
 void threads_stop(struct threads *t);
 bool threads_are_running(const struct threads *t);
+
+/* What the loop writes to the tunnel: by the queue that this flow's packets shall come from. Bytes
+ * are borrowed until threads_flush(). */
+void threads_deliver(struct threads *t, struct span packet);
+void threads_flush(struct threads *t);
 
 /* After each call on the node: tells them how things stand. */
 void threads_sync(struct threads *t);

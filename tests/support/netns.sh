@@ -104,6 +104,7 @@ x() {
 
 # configure NAME [LINE...]: its configuration; more lines as given. Nodes do not find each other by
 # themselves but where a line of `discovery` says so: most tests are about the way that they set.
+# With X0_THREADS=N every daemon of the test has N packet threads, but where a line says how many.
 configure() {
 	name=$1
 	shift
@@ -118,6 +119,10 @@ configure() {
 		case "$*" in
 		*discovery:*) ;;
 		*) echo "discovery: {lan: off}" ;;
+		esac
+		case "${X0_THREADS:-} $*" in
+		" "* | *threads:*) ;;
+		*) echo "threads: $X0_THREADS" ;;
 		esac
 	} >"$WORK/$name/x0.yaml"
 }

@@ -30,7 +30,6 @@ enum wire_type {
 #define WIRE_LANE_URGENT 2
 /* This and those behind it are packet threads', for packets of class bulk alone. */
 #define WIRE_LANE_THREADS 3
-#define WIRE_INDEX_AT 4 /* in the header of transport datagrams: the receiver index, 4 bytes */
 #define WIRE_MAC_LEN 16 /* each of mac1 and mac2 */
 #define WIRE_DATAGRAM_MAX 1500
 #define WIRE_HS_VERSION 1

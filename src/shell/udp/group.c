@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Further sockets at the same port: one for what must not queue behind bulk, and one for each
- * packet thread. The kernel tells datagrams apart by type, lane and receiver index, which are not
- * sealed (SO_REUSEPORT with a classic BPF program, Linux 4.5). */
+ * packet thread. The kernel tells datagrams apart by type and lane, which are not sealed
+ * (SO_REUSEPORT with a classic BPF program, Linux 4.5). */
 #include <errno.h>
 #include <linux/filter.h>
 #include <sys/socket.h>
@@ -14,22 +14,24 @@
 #define RETURN(socket) BPF_STMT(BPF_RET | BPF_K, socket)
 
 /* Offsets are those of the UDP payload. A load beyond the end returns 0: the main socket. Without
- * threads no lane is as high as the one asked for, as a byte. */
+ * threads no lane is as high as the one asked for, as a byte.
+ *
+ * By the lane alone: what the first thread of a peer sends, the first of ours receives. It writes
+ * to its queue of the tunnel, from which the kernel then hands it the answers: so a flow stays on
+ * one thread at both ends. */
 int udp_steer(struct udp *u, unsigned n_threads)
 {
 	unsigned urgent = u->urgent.fd >= 0 ? 1 : MAIN_SOCKET;
 	unsigned lane = n_threads > 0 ? WIRE_LANE_THREADS : UINT8_MAX + 1;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, WIRE_PROBE, 11, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, WIRE_PROBE, 9, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, WIRE_TRANSPORT, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, WIRE_LINK_FRAGMENT, 0, 10),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, WIRE_LINK_FRAGMENT, 0, 8),
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, WIRE_LANE_AT),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, WIRE_LANE_URGENT, 7, 0),
-		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, lane, 0, 7),
-		BPF_STMT(BPF_MISC | BPF_TAX, 0),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, WIRE_INDEX_AT),
-		BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, WIRE_LANE_URGENT, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, lane, 0, 5),
+		BPF_STMT(BPF_ALU | BPF_SUB | BPF_K, WIRE_LANE_THREADS),
 		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, n_threads > 0 ? n_threads : 1),
 		BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, urgent + 1),
 		BPF_STMT(BPF_RET | BPF_A, 0),

@@ -67,7 +67,7 @@ void udp_free(struct udp *u);
 #define UDP_THREADS_MAX 4
 int udp_open_threads(struct udp *u, unsigned n, unsigned offloads, struct udp *ret[]);
 /* Whether what the peers' packet threads send arrives by the sockets of udp_open_threads(), n of
- * them, spread by receiver index and lane; 0: by u's own again. */
+ * them, spread by lane; 0: by u's own again. */
 int udp_steer(struct udp *u, unsigned n_threads);
 
 int udp_fd(const struct udp *u);	/* to watch for reading, and for writing while blocked */

@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Packet threads: many transfers at once each way, while keys are replaced every second; both threads
+# of both nodes carry them, no nonce comes twice, and all arrive as they were. Then between nodes of
+# which one has threads, and after the tunnel was deleted.
+# shellcheck source=tests/support/netns.sh
+. "$(dirname "$0")/../support/netns.sh"
+
+BYTES=8388608
+FLOWS=12
+LEAST=500 # packets that each thread must have carried, of some 100,000
+
+# threads HOST KEY: of each thread, a word each
+threads() {
+	x "$1" status --json | tr -d ' \n' | sed -n 's/.*"threads":\[\([^]]*\)\].*/\1/p' |
+		tr '{' '\n' | sed -n 's/.*"'"$2"'":\([0-9]*\).*/\1/p'
+}
+
+# all_carry HOST KEY: each of two threads has enough of it
+all_carry() {
+	n=0
+	for count in $(threads "$1" "$2"); do
+		[ "$count" -ge $LEAST ] || fail "a thread of $1 has $2 $count only: $(x "$1" status --json)"
+		n=$((n + 1))
+	done
+	[ $n = 2 ] || fail "$1 has $n threads: $(x "$1" doctor 2>&1)"
+}
+
+# many WHAT: FLOWS transfers each way at once
+many() {
+	servers=
+	fetchers=
+	for flow in $(seq $FLOWS); do
+		spawn a "$TOOL" serve "$ADDRESS_a" $((8000 + flow)) "$WORK/sent"
+		servers="$servers $SPAWNED"
+		spawn b "$TOOL" serve "$ADDRESS_b" $((8000 + flow)) "$WORK/sent"
+		servers="$servers $SPAWNED"
+	done
+	sleep 0.5
+	for flow in $(seq $FLOWS); do
+		spawn b timeout 90 "$TOOL" fetch "$ADDRESS_a" $((8000 + flow)) >"$WORK/at-b-$flow"
+		fetchers="$fetchers $SPAWNED"
+		spawn a timeout 90 "$TOOL" fetch "$ADDRESS_b" $((8000 + flow)) >"$WORK/at-a-$flow"
+		fetchers="$fetchers $SPAWNED"
+	done
+	for process in $fetchers $servers; do
+		wait "$process" || fail "$1: a transfer failed"
+	done
+	for flow in $(seq $FLOWS); do
+		cmp -s "$WORK/sent" "$WORK/at-a-$flow" || fail "$1: another file arrived at a"
+		cmp -s "$WORK/sent" "$WORK/at-b-$flow" || fail "$1: another file arrived at b"
+	done
+	echo "ok: $1"
+}
+
+two_nodes cable 'threads: 2' 'limits: {rekey_after: 1}'
+"$TOOL" pattern $BYTES >"$WORK/sent"
+nonces_start a to-b
+many "two threads at both"
+nonces_check 10000
+epoch=$(x a peers --json | json_value key_epoch)
+[ "$epoch" -ge 1 ] || fail "no rekey meanwhile"
+for host in a b; do
+	all_carry $host packets_from_tun
+	all_carry $host packets_to_tun
+	echo "$host: from the tunnel" $(threads $host packets_from_tun), "to it" \
+		$(threads $host packets_to_tun), "left to the loop" $(threads $host left_to_loop), \
+		"dropped" $(threads $host dropped)
+done
+for key in forged malformed spoofed_inner unknown_index; do
+	[ "$(counter a $key)" = 0 ] || fail "$key: $(counter a $key)"
+done
+
+configure b 'peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]' 'threads: 1'
+x b down >/dev/null 2>&1
+x b up >/dev/null 2>&1
+within 15 x a ping b -c 1 -W 1 || fail "a does not reach b"
+transfer b a "$ADDRESS_b" 60 && transfer a b "$ADDRESS_a" 60 || fail "one end without: no transfer"
+[ -z "$(threads b packets_to_tun)" ] || fail "b has threads"
+echo "ok: one end without"
+
+on a ip link del dev x0
+within 5 on a ip -6 addr show dev x0 || fail "the tunnel did not come back"
+within 5 on a ip route get "$ADDRESS_b" from "$ADDRESS_a" || fail "without its address"
+transfer b a "$ADDRESS_b" 60 && transfer a b "$ADDRESS_a" 60 || fail "no transfer after it was deleted"
+echo "ok: deleted and made again"
+alive a b
