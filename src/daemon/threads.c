@@ -18,8 +18,8 @@
 #include "shell/thread/ring.h"
 
 #define COLLECT_US MS(10) /* how often the loop reads what they did, while they do something */
-#define TABLE_US MS(5)	  /* how often it looks for changes, but for sessions: these at once */
-#define TURN_RECORDS 512  /* that the loop takes from a thread at once */
+#define TABLE_US MS(5)	 /* how often it looks for changes, but for what the node tells of itself */
+#define TURN_RECORDS 512 /* that the loop takes from a thread at once */
 #define ROOMS PACKETS_BATCH
 
 /* What a thread leaves to the loop. */
@@ -91,7 +91,7 @@ struct threads {
 	struct loop_wake *on_left, *on_activity;
 	_Atomic bool is_active; /* told, and the loop will look */
 	struct loop_timer *collect_timer, *table_timer;
-	uint64_t sessions_version, looked_us;
+	uint64_t version, looked_us;
 };
 
 /* ---- a thread: to the loop ---- */
@@ -420,12 +420,12 @@ void threads_sync(struct threads *t)
 	if (!t || !t->is_running)
 		return;
 	now_us = loop_now_us();
-	version = node_sessions_version(t->d->node);
-	if (version == t->sessions_version && now_us < t->looked_us + TABLE_US) {
+	version = node_carry_version(t->d->node);
+	if (version == t->version && now_us < t->looked_us + TABLE_US) {
 		loop_timer_arm(t->table_timer, t->looked_us + TABLE_US);
 		return;
 	}
-	t->sessions_version = version;
+	t->version = version;
 	t->looked_us = now_us;
 	publish(t, now_us);
 	free_retired(t, false);

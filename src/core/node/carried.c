@@ -83,6 +83,11 @@ int node_carry_table(struct node *n, const struct carry_table *before, uint64_t 
 	return r;
 }
 
+uint64_t node_carry_version(const struct node *n)
+{
+	return n->sessions_version + n->ways_version;
+}
+
 /* ---- what they did ---- */
 
 /* What was sent first, so that what came answers it. */

@@ -29,6 +29,7 @@ static void path_echo(struct node *n, struct node_session *s, const struct endpo
 	if (body.len != ROAM_CHALLENGE_LEN || !from || !p || !p->neighbour)
 		return;
 	if (roam_echo(&p->neighbour->roam, from, body.at, n->now_us)) {
+		n->ways_version++;
 		node_event(n, EVENT_PEER_MOVED, p->id)->endpoint = *from;
 		mtu_link_changed(n, p, true);
 	}

@@ -393,6 +393,7 @@ static int attach_neighbour(struct node *n, struct peer *p, const struct endpoin
 
 	if (p->neighbour) {
 		roam_init(&p->neighbour->roam, remote);
+		n->ways_version++;
 		return 0;
 	}
 	nb = calloc(1, sizeof(*nb));

@@ -443,6 +443,7 @@ static void route_changed(struct node *n, uint64_t destination)
 		drop_sessions_of_earlier_boots(n, p, route.epoch);
 	if (p)
 		p->told_mtu = 0; /* the new way may carry more */
+	n->ways_version++;
 	e = node_event(n, EVENT_ROUTE_CHANGED, destination);
 	e->via = route.next_hop;
 	e->metric = route.metric;

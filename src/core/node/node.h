@@ -186,9 +186,11 @@ unsigned node_jobs_out(const struct node *n);
 
 /* ---- packet threads (core/carry), where there are some; all called by the node's own ---- */
 
-/* How things stand for them. -EALREADY: as the table before says; -ENOMEM. Ask after each call on
- * the node, or at the latest some milliseconds later; where node_sessions_version() has changed at
- * once. It is freed, by carry_table_free(), before the node is and when no thread uses it. */
+/* Grows when sessions, links, routes or addresses of neighbours may have changed: then a table is
+ * to be asked for at once, else some milliseconds after each call on the node. */
+uint64_t node_carry_version(const struct node *n);
+/* How things stand for them. -EALREADY: as the table before says; -ENOMEM. It is freed, by
+ * carry_table_free(), before the node is and when no thread uses it. */
 int node_carry_table(struct node *n, const struct carry_table *before, uint64_t now_us,
 		     struct carry_table **ret);
 /* Reads what they did, and does what follows from it. Within 10 ms of it, so that links and

@@ -202,6 +202,7 @@ struct node {
 	unsigned n_threads;
 	struct marks *marks;	/* flows that packet threads carry; NULL without them */
 	struct carry_way *ways; /* NODE_PEERS_MAX, while a table is made */
+	uint64_t ways_version;
 	struct networks *networks;
 	struct map *peers;   /* node id -> struct peer */
 	struct map *indices; /* receiver index -> struct node_session */

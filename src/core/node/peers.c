@@ -159,6 +159,7 @@ void neighbour_changed(struct node *n, struct peer *p)
 	if (state == nb->told)
 		return;
 	nb->told = state;
+	n->ways_version++;
 	e = node_event(n, event[state], p->id);
 	e->endpoint = nb->roam.current;
 	e->metric = link_metric(nb->link);
@@ -264,6 +265,8 @@ static void choose(struct node *n, struct peer *p)
 		if (!e2e || is_better(s, e2e))
 			e2e = s;
 	}
+	if (p->direct != direct)
+		n->ways_version++;
 	p->direct = direct;
 	p->e2e = e2e;
 	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
@@ -332,6 +335,7 @@ void session_pump(struct node *n, struct node_session *s)
 
 	if (s->peer && session_epoch(s->keys) != s->epoch) {
 		s->epoch = session_epoch(s->keys);
+		n->ways_version++;
 		node_event(n, EVENT_REKEYED, s->peer->id)->sequence = s->epoch;
 	}
 	while (session_next_action(s->keys, &a)) {
