@@ -471,6 +471,18 @@ static void what_is_urgent_comes_by_the_second_socket(void **state)
 	udp_free(b);
 }
 
+/* By whichever of its sockets. */
+static int receive_soon(struct udp *u, struct inbox *in)
+{
+	int n = udp_receive(u, on_datagram, NULL, in);
+
+	for (unsigned i = 0; n == 0 && i < 1000; i++) {
+		(void)usleep(1000);
+		n = udp_receive(u, on_datagram, NULL, in);
+	}
+	return n;
+}
+
 static void what_threads_sent_comes_by_the_sockets_of_threads(void **state)
 {
 	(void)state;
@@ -500,8 +512,9 @@ static void what_threads_sent_comes_by_the_sockets_of_threads(void **state)
 					in.n = 0;
 					assert_int_equal(udp_send(a, &to, SPAN_OF(datagram)), 0);
 					assert_int_equal(
-						receive(is_thread ? of_threads[(lane - 3) % 2] : b,
-							&in),
+						receive_soon(is_thread ? of_threads[(lane - 3) % 2]
+								       : b,
+							     &in),
 						1);
 					assert_memory_equal(in.last, datagram, sizeof(datagram));
 				}
@@ -513,12 +526,12 @@ static void what_threads_sent_comes_by_the_sockets_of_threads(void **state)
 					continue;
 				in.n = 0;
 				assert_int_equal(udp_send(a, &to, SPAN_OF(other)), 0);
-				assert_int_equal(receive(b, &in), 1);
+				assert_int_equal(receive_soon(b, &in), 1);
 			}
 		}
 		assert_int_equal(udp_send(of_threads[1], &to, SPAN_STR("x")), 0);
 		in.n = 0;
-		assert_int_equal(receive(b, &in), 1);
+		assert_int_equal(receive_soon(b, &in), 1);
 		assert_true(endpoint_equal(&in.from, &to)); /* from the same port */
 		udp_free(of_threads[0]);
 		udp_free(of_threads[1]);
