@@ -54,7 +54,7 @@ enum told {
 };
 
 struct worker {
-	struct threads *all;
+	_Alignas(64) struct threads *all;
 	struct carry carry;
 	pthread_t thread;
 	int wake; /* eventfd: something is to be looked at, such as is_stopping */
