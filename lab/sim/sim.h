@@ -40,7 +40,8 @@ struct sim_config {
 	struct session_limits limits; /* zero fields: the defaults */
 	unsigned mtu_bytes;	      /* of the tunnels; 0 for the default */
 	bool tells_denied;
-	bool allow_all; /* policy: true lets every member reach every other; false denies all */
+	unsigned n_threads; /* packet threads; they do nothing but what a test does with them */
+	bool allow_all;	    /* policy: true lets every member reach every other; false denies all */
 	const struct policy_rule *rules; /* instead of that; NULL: as allow_all says */
 	size_t n_rules;
 	const struct node_networks *networks; /* one for each node, or NULL; kept by the caller */

@@ -4,6 +4,8 @@
 
 #include "fixture.h"
 
+#include "carried.h"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAS_SANITIZER 1
 #elif defined(__has_feature)
@@ -153,9 +155,44 @@ static void a_relayed_packet_asks_for_no_memory(void **state)
 	sim_free(s);
 }
 
+static bool take(void *arg, size_t node, struct span packet)
+{
+	(void)arg;
+	(void)node;
+	(void)packet;
+	return true;
+}
+
+static void a_packet_that_threads_carry_asks_for_no_memory(void **state)
+{
+	(void)state;
+	skip_uncounted();
+	uint8_t packet[CARRIED_LEN], room[CARRY_DATAGRAM_MAX];
+	struct carry_result sent, got;
+	unsigned before;
+	struct pair p;
+
+	deliver_tap = take;
+	begin_pair(&p, true);
+	write_udp(&p, 0, 5, packet);
+	node_input_packet(sim_node(p.s, 0), SPAN_OF(packet), sim_node_us(p.s, 0));
+	sim_poke(p.s, 0);
+	run(p.s, MS(20));
+	before = n_allocations;
+	for (unsigned i = 0; i < 1000; i++) {
+		assert_int_equal(thread_out(&p, 0, i % 2, packet, room, &sent), CARRY_SEND);
+		assert_int_equal(thread_in(&p, 1, i % 2, sent.bytes, sent.len, &got),
+				 CARRY_DELIVER);
+	}
+	assert_int_equal(n_allocations, before);
+	end_pair(&p);
+	deliver_tap = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_packet_that_threads_carry_asks_for_no_memory),
 		cmocka_unit_test(a_packet_to_a_neighbour_asks_for_no_memory),
 		cmocka_unit_test(a_relayed_packet_asks_for_no_memory),
 	};
