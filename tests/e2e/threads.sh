@@ -85,3 +85,14 @@ within 5 on a ip route get "$ADDRESS_b" from "$ADDRESS_a" || fail "without its a
 transfer b a "$ADDRESS_b" 60 && transfer a b "$ADDRESS_a" 60 || fail "no transfer after it was deleted"
 echo "ok: deleted and made again"
 alive a b
+
+# a device that was there before and has one queue: the loop does it all, and says so
+x b down >/dev/null 2>&1
+on b ip tuntap add dev x0 mode tun || fail "no persistent device"
+configure b 'peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]' 'threads: 2'
+x b up >/dev/null 2>&1
+within 15 x a ping b -c 1 -W 1 || fail "a does not reach b"
+x b doctor 2>&1 | grep -q "threads.*off" || fail "doctor does not say that threads are off: $(x b doctor 2>&1)"
+transfer b a "$ADDRESS_b" 60 && transfer a b "$ADDRESS_a" 60 || fail "one queue: no transfer"
+echo "ok: one queue"
+alive a b

@@ -71,7 +71,7 @@ enum carry_verdict carry_out(struct carry *c, const struct carry_table *t, struc
 	header.receiver_index = ticket.remote_index;
 	header.lane = ticket.lane;
 	header.sequence = ticket.sequence;
-	hop.link_sequence = (uint16_t)ticket.sequence;
+	hop.link_sequence = share_link_sequence(w->shares[0], c->thread, &ticket);
 	wire_transport_encode(&header, room);
 	wire_hop_encode_short(&hop, part);
 	memcpy(part + HOP_SHORT_LEN, packet.at, packet.len);

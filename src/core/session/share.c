@@ -95,6 +95,15 @@ static int take_windows(struct share *s, struct epoch *e)
 	return 0;
 }
 
+/* What the threads send meanwhile under the old keys has numbers that come again: as late ones. */
+static void go_on(struct share *s, const struct share *before)
+{
+	for (unsigned i = 0; before && i < s->n_threads; i++)
+		s->threads[i].link_base =
+			(uint16_t)(before->threads[i].link_base +
+				   read_counter(&before->threads[i].next[SESSION_LINK]));
+}
+
 static bool may_share(const struct session *s, const struct epoch *e)
 {
 	uint64_t half = s->config.limits.gcm_packets / 2;
@@ -129,6 +138,7 @@ static int make(struct session *s, struct epoch *e)
 			(unsigned)min_u64(s->lanes_peer - share->first_lane, SHARE_THREADS_MAX);
 	share->quota = s->aead == AEAD_AES_256_GCM ? s->config.limits.gcm_packets / SHARE_PART
 						   : SEQUENCE_MAX;
+	go_on(share, s->old ? s->old->share : NULL);
 	r = make_contexts(share, s);
 	if (r == 0)
 		r = take_windows(share, e);

@@ -29,6 +29,7 @@ struct share_thread {
 	_Alignas(64) struct aead *seal[SESSION_N_USES];
 	struct aead *open[SESSION_N_USES];
 	_Atomic uint64_t next[SESSION_N_USES]; /* sequence number in its lane */
+	uint16_t link_base; /* of its link sequence numbers, which go on over a rekey */
 	_Atomic uint64_t forged[SESSION_N_USES];
 	_Atomic uint64_t replayed;
 	_Atomic uint64_t sent_bytes; /* link use */
@@ -87,6 +88,13 @@ void session_collect(struct session *s, uint64_t now_us, struct share_report *re
  * the ticket's aead, no more than SHARE_PACKET_MAX bytes. */
 int share_reserve(struct share *s, unsigned thread, enum session_use use, uint64_t now_us,
 		  struct session_ticket *ret);
+/* The link sequence number that goes with a ticket of link use. */
+static inline uint16_t share_link_sequence(const struct share *s, unsigned thread,
+					   const struct session_ticket *ticket)
+{
+	return (uint16_t)(s->threads[thread].link_base + ticket->sequence);
+}
+
 void share_sent(struct share *s, unsigned thread, size_t len, bool is_long);
 
 /* Whether packets of this lane may be opened here: those that the peer's threads send. */

@@ -239,7 +239,9 @@ static void a_thread_that_used_half_its_part_has_the_session_rekey(void **state)
 	assert_non_null(next);
 	assert_ptr_not_equal(next, s);
 	assert_int_equal(thread_seal(&p, next, 1, "x", &packet), 0);
-	assert_int_equal(packet.sequence, 0); /* another key, which counts from 0 */
+	assert_int_equal(packet.sequence, 0);		 /* another key, which counts from 0 */
+	assert_int_equal(next->threads[1].link_base, 4); /* the link goes on */
+	assert_int_equal(next->threads[0].link_base, 0);
 	share_unref(s);
 	share_unref(next);
 	pair_done(&p);
