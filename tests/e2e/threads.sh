@@ -16,6 +16,17 @@ threads() {
 		tr '{' '\n' | sed -n 's/.*"'"$2"'":\([0-9]*\).*/\1/p'
 }
 
+# told HOST KEY: the same on one line
+told() {
+	threads "$1" "$2" | tr '\n' ' '
+}
+
+# both_ways WHAT: a file each way
+both_ways() {
+	transfer b a "$ADDRESS_b" 60 || fail "$1: the file did not arrive at a as it was"
+	transfer a b "$ADDRESS_a" 60 || fail "$1: the file did not arrive at b as it was"
+}
+
 # all_carry HOST KEY: each of two threads has enough of it
 all_carry() {
 	n=0
@@ -63,9 +74,8 @@ epoch=$(x a peers --json | json_value key_epoch)
 for host in a b; do
 	all_carry $host packets_from_tun
 	all_carry $host packets_to_tun
-	echo "$host: from the tunnel" $(threads $host packets_from_tun), "to it" \
-		$(threads $host packets_to_tun), "left to the loop" $(threads $host left_to_loop), \
-		"dropped" $(threads $host dropped)
+	echo "$host: from the tunnel $(told $host packets_from_tun), to it $(told $host packets_to_tun)," \
+		"left to the loop $(told $host left_to_loop), dropped $(told $host dropped)"
 done
 for key in forged malformed spoofed_inner unknown_index; do
 	[ "$(counter a $key)" = 0 ] || fail "$key: $(counter a $key)"
@@ -75,14 +85,14 @@ configure b 'peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]' 'threads: 1'
 x b down >/dev/null 2>&1
 x b up >/dev/null 2>&1
 within 15 x a ping b -c 1 -W 1 || fail "a does not reach b"
-transfer b a "$ADDRESS_b" 60 && transfer a b "$ADDRESS_a" 60 || fail "one end without: no transfer"
+both_ways "one end without"
 [ -z "$(threads b packets_to_tun)" ] || fail "b has threads"
 echo "ok: one end without"
 
 on a ip link del dev x0
 within 5 on a ip -6 addr show dev x0 || fail "the tunnel did not come back"
 within 5 on a ip route get "$ADDRESS_b" from "$ADDRESS_a" || fail "without its address"
-transfer b a "$ADDRESS_b" 60 && transfer a b "$ADDRESS_a" 60 || fail "no transfer after it was deleted"
+both_ways "deleted and made again"
 echo "ok: deleted and made again"
 alive a b
 
@@ -93,6 +103,6 @@ configure b 'peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]' 'threads: 2'
 x b up >/dev/null 2>&1
 within 15 x a ping b -c 1 -W 1 || fail "a does not reach b"
 x b doctor 2>&1 | grep -q "threads.*off" || fail "doctor does not say that threads are off: $(x b doctor 2>&1)"
-transfer b a "$ADDRESS_b" 60 && transfer a b "$ADDRESS_a" 60 || fail "one queue: no transfer"
+both_ways "one queue"
 echo "ok: one queue"
 alive a b
