@@ -254,7 +254,7 @@ static void keys_are_replaced_by_what_threads_sealed(void **state)
 	/* The simulation's cryptography stops the run where a nonce comes twice. */
 	assert_true(peer_of(&p, 0).epoch >= 1);
 	assert_true(n_sent > 15000);
-	assert_true(n_got > n_sent * 9 / 10);
+	assert_true(n_got > n_sent * 99 / 100); /* late ones are opened, and new ones at once */
 	end_pair(&p);
 }
 

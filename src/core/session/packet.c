@@ -101,7 +101,7 @@ static enum session_verdict forged(struct session *s, const struct epoch *e, str
 }
 
 /* The peer has this epoch: that is what a state may have waited for. */
-static void heard(struct session *s, struct epoch *e, uint64_t now_us)
+void session_heard_under(struct session *s, struct epoch *e, uint64_t now_us)
 {
 	session_note_use(s, e, now_us);
 	if (e->is_heard && e != s->next)
@@ -164,7 +164,7 @@ enum session_verdict session_open(struct session *s, enum session_use use, uint3
 		bytes_wipe(ret, text.len - AEAD_TAG_LEN);
 		return verdict;
 	}
-	heard(s, e, now_us);
+	session_heard_under(s, e, now_us);
 	*ret_is_newest = is_newest && e == s->cur;
 	return SESSION_OPENED;
 }

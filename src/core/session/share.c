@@ -52,19 +52,20 @@ void share_unref(struct share *s)
 		free_share(s);
 }
 
-/* A context for each thread out of the root, which is still that of the epoch. */
-static int make_contexts(struct share *s, const struct session *of)
+/* A context for each thread out of the root of the epoch. */
+static int make_contexts(struct share *s, const struct session *of,
+			 const uint8_t root[SESSION_ROOT_LEN])
 {
 	uint8_t key[AEAD_KEY_LEN];
 	bool is_made = true;
 
 	for (enum session_use use = 0; use < SESSION_N_USES; use++) {
-		epoch_derive_key(s->ops, of->root, use, of->is_initiator, key, s->send_iv[use]);
+		epoch_derive_key(s->ops, root, use, of->is_initiator, key, s->send_iv[use]);
 		for (unsigned i = 0; i < s->n_threads; i++) {
 			s->threads[i].seal[use] = s->ops->aead_new(of->aead, key);
 			is_made = is_made && s->threads[i].seal[use];
 		}
-		epoch_derive_key(s->ops, of->root, use, !of->is_initiator, key, s->receive_iv[use]);
+		epoch_derive_key(s->ops, root, use, !of->is_initiator, key, s->receive_iv[use]);
 		for (unsigned i = 0; i < s->n_threads; i++) {
 			s->threads[i].open[use] = s->ops->aead_new(of->aead, key);
 			is_made = is_made && s->threads[i].open[use];
@@ -108,8 +109,6 @@ static bool may_share(const struct session *s, const struct epoch *e)
 {
 	uint64_t half = s->config.limits.gcm_packets / 2;
 
-	if (!e->may_send || !e->is_heard)
-		return false;
 	for (unsigned use = 0; use < SESSION_N_USES; use++)
 		if (e->send[use].is_large || !e->receive[use].aead ||
 		    (s->aead == AEAD_AES_256_GCM && e->send[use].packets > half))
@@ -117,7 +116,7 @@ static bool may_share(const struct session *s, const struct epoch *e)
 	return true;
 }
 
-static int make(struct session *s, struct epoch *e)
+static int make(struct session *s, struct epoch *e, const uint8_t root[SESSION_ROOT_LEN])
 {
 	struct share *share = aligned_alloc(64, sizeof(*share));
 	int r;
@@ -138,8 +137,7 @@ static int make(struct session *s, struct epoch *e)
 			(unsigned)min_u64(s->lanes_peer - share->first_lane, SHARE_THREADS_MAX);
 	share->quota = s->aead == AEAD_AES_256_GCM ? s->config.limits.gcm_packets / SHARE_PART
 						   : SEQUENCE_MAX;
-	go_on(share, s->old ? s->old->share : NULL);
-	r = make_contexts(share, s);
+	r = make_contexts(share, s, root);
 	if (r == 0)
 		r = take_windows(share, e);
 	if (r < 0) {
@@ -153,19 +151,39 @@ static int make(struct session *s, struct epoch *e)
 	return 0;
 }
 
-bool session_share(struct session *s, uint64_t now_us, struct share **ret_current,
-		   struct share **ret_old)
+/* Of the current epoch, once the session may send under it. */
+static struct share *share_current(struct session *s)
 {
-	*ret_current = *ret_old = NULL;
+	struct share *share;
+
+	if (!s->cur->may_send)
+		return NULL;
+	if (!s->cur->share && may_share(s, s->cur))
+		(void)make(s, s->cur, s->root);
+	share = s->cur->share;
+	if (!share || !s->cur->receive[SESSION_LINK].aead)
+		return NULL;
+	if (!share->is_sending)
+		go_on(share, s->old ? s->old->share : NULL);
+	share->is_sending = true;
+	return share_ref(share);
+}
+
+bool session_share(struct session *s, uint64_t now_us, struct share **ret_current,
+		   struct share **ret_other)
+{
+	*ret_current = *ret_other = NULL;
 	if (s->config.n_threads == 0 || !s->cur || now_us >= s->ends_us)
 		return false;
-	if (!s->cur->share && may_share(s, s->cur))
-		(void)make(s, s->cur);
-	if (s->cur->share && s->cur->receive[SESSION_LINK].aead)
-		*ret_current = share_ref(s->cur->share);
-	if (s->old && s->old->share && now_us < s->old_until_us)
-		*ret_old = share_ref(s->old->share);
-	return *ret_current || *ret_old;
+	*ret_current = share_current(s);
+	/* Never both: the old one goes before the next is prepared. */
+	if (s->next && !s->next->share && may_share(s, s->next))
+		(void)make(s, s->next, s->answer->next_root);
+	if (s->next && s->next->share)
+		*ret_other = share_ref(s->next->share);
+	else if (s->old && s->old->share && now_us < s->old_until_us)
+		*ret_other = share_ref(s->old->share);
+	return *ret_current || *ret_other;
 }
 
 /* ---- threads ---- */
@@ -296,6 +314,7 @@ static void collect_inlets(struct share *s, struct share_report *ret)
 		/* Received is read first: a number is counted after its window moved. */
 		ret->received +=
 			since(&in->told_received, read_counter(&in->received[SESSION_LINK]));
+		ret->e2e_received += since(&in->told_e2e, read_counter(&in->received[SESSION_E2E]));
 		ret->received_bytes += since(&in->told_bytes, read_counter(&in->received_bytes));
 		ret->expected +=
 			since(&in->told_next, read_counter(&in->windows[SESSION_LINK]->next));
@@ -325,11 +344,14 @@ static void collect(struct session *s, struct epoch *e, uint64_t now_us, struct 
 	s->counters.sealed += ret->sent - was.sent + ret->e2e_sent - was.e2e_sent;
 	s->counters.opened += ret->received - was.received;
 	s->counters.replayed += ret->replayed - was.replayed;
+	if (ret->received != was.received || ret->e2e_received != was.e2e_received)
+		session_heard_under(s, e, now_us);
 }
 
 void session_collect(struct session *s, uint64_t now_us, struct share_report *ret)
 {
 	*ret = (struct share_report){ 0 };
-	collect(s, s->cur, now_us, ret);
 	collect(s, s->old, now_us, ret);
+	collect(s, s->cur, now_us, ret);
+	collect(s, s->next, now_us, ret); /* last: it may become the current one by it */
 }

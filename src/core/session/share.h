@@ -41,7 +41,7 @@ struct share_inlet {
 	_Alignas(64) struct window *windows[SESSION_N_USES];
 	_Atomic uint64_t received[SESSION_N_USES]; /* accepted, by whichever thread */
 	_Atomic uint64_t received_bytes;	   /* link use */
-	uint64_t told_next, told_received, told_bytes;
+	uint64_t told_next, told_received, told_e2e, told_bytes;
 };
 
 struct share {
@@ -49,7 +49,8 @@ struct share {
 	const struct crypto_ops *ops;
 	uint32_t local_index, remote_index;
 	uint64_t send_until_us, open_until_us;
-	uint64_t quota; /* packets that a thread may seal for one use */
+	bool is_sending; /* it was told as the current one */
+	uint64_t quota;	 /* packets that a thread may seal for one use */
 	uint8_t first_lane;
 	unsigned n_threads, n_inlets;
 	uint8_t send_iv[SESSION_N_USES][AEAD_NONCE_LEN];
@@ -62,11 +63,12 @@ struct share {
 
 /* ---- the owner ---- */
 
-/* What of a session threads may use now: the current epoch once the peer has been heard under it,
- * and the one before for as long as it opens. Each is NULL where there is none, or holds a
- * reference for the caller. False: none of them. */
+/* What of a session threads may use now: the current epoch, to seal and to open, where the session
+ * may send under it; and one to open alone, the one before for as long as it opens, or the next one
+ * where the peer may begin it. Each is NULL where there is none, or holds a reference for the
+ * caller. False: none of them. */
 bool session_share(struct session *s, uint64_t now_us, struct share **ret_current,
-		   struct share **ret_old);
+		   struct share **ret_other);
 struct share *share_ref(struct share *s);
 void share_unref(struct share *s); /* the last one wipes the keys; NULL is fine */
 
@@ -79,7 +81,8 @@ struct share_report {
 	bool has_sent_long;
 };
 
-/* Also takes into account what it means for the session: rekeying, forgeries, being in use. */
+/* Also takes into account what it means for the session: that the peer has an epoch, rekeying,
+ * forgeries, being in use. */
 void session_collect(struct session *s, uint64_t now_us, struct share_report *ret);
 
 /* ---- a packet thread: thread is its number from 0 ---- */

@@ -67,6 +67,8 @@ void session_add_event(struct session *s, enum session_action_type type, uint32_
 /* Forgets an epoch and its receiver index; a NULL epoch is fine. */
 void session_retire(struct session *s, struct epoch **e);
 void session_note_use(const struct session *s, struct epoch *e, uint64_t now_us);
+/* Something authentic came under this epoch. */
+void session_heard_under(struct session *s, struct epoch *e, uint64_t now_us);
 /* share.c */
 void share_note_received(struct share *s, enum session_use use, uint8_t lane, size_t len);
 uint64_t share_sealed(const struct share *s, enum session_use use);	 /* by all threads */
