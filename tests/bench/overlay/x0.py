@@ -118,5 +118,7 @@ OFF = "offload: {tun: false, udp_gso: false, udp_gro: false, batch: false, urgen
 ADAPTERS = {
     "x0": X0Mesh,
     "x0-nooffload": lambda: X0Mesh("x0-nooffload", [OFF]),
+    "x0-threads": lambda: X0Mesh("x0-threads", ["threads: 2"]),
+    "x0-noebpf": lambda: X0Mesh("x0-noebpf", ["ebpf: {guard: off, meter: off, flow: off, enforce: off}"]),
     "x0-chacha": lambda: X0Mesh("x0-chacha", ["aead: chacha20-poly1305"]),
 }
