@@ -81,6 +81,7 @@ void epoch_free(const struct crypto_ops *ops, struct epoch *e)
 			if (!e->share || !share_has_lane(e->share, (uint8_t)lane))
 				free(e->receive[use].windows[lane]);
 	}
+	share_end(e->share);
 	share_unref(e->share);
 	bytes_wipe(e, sizeof(*e));
 	free(e);

@@ -95,8 +95,11 @@ static struct epoch *epoch_of_index(const struct session *s, uint32_t local_inde
 static enum session_verdict forged(struct session *s, const struct epoch *e, struct receive_key *k)
 {
 	s->counters.forged++;
-	if (receive_key_forged(s->config.ops, k, 1, s->aead, &s->config.limits) && e != s->old)
-		session_tell_handshake(s); /* nothing comes in any more */
+	if (receive_key_forged(s->config.ops, k, 1, s->aead, &s->config.limits)) {
+		share_end(e->share);
+		if (e != s->old)
+			session_tell_handshake(s); /* nothing comes in any more */
+	}
 	return SESSION_FORGED;
 }
 
@@ -128,7 +131,6 @@ static enum session_verdict judge(struct session *s, struct receive_key *k, uint
 		s->counters.replayed++;
 		return SESSION_REPLAYED;
 	}
-	s->counters.opened++;
 	return SESSION_OPENED;
 }
 
@@ -158,12 +160,14 @@ enum session_verdict session_open(struct session *s, enum session_use use, uint3
 	if (r < 0)
 		return SESSION_UNKNOWN;
 	verdict = judge(s, k, lane, sequence, &is_newest);
-	if (verdict == SESSION_OPENED && e->share && share_has_lane(e->share, lane))
-		share_note_received(e->share, use, lane, text.len);
 	if (verdict != SESSION_OPENED) {
 		bytes_wipe(ret, text.len - AEAD_TAG_LEN);
 		return verdict;
 	}
+	if (e->share && share_has_lane(e->share, lane))
+		share_note_received(e->share, use, lane, text.len); /* and counted with theirs */
+	else
+		s->counters.opened++;
 	session_heard_under(s, e, now_us);
 	*ret_is_newest = is_newest && e == s->cur;
 	return SESSION_OPENED;

@@ -52,6 +52,18 @@ void share_unref(struct share *s)
 		free_share(s);
 }
 
+/* It comes before the table without it does, which may take a while or fail for want of memory. */
+void share_end(struct share *s)
+{
+	if (s)
+		atomic_store_explicit(&s->is_over, true, memory_order_relaxed);
+}
+
+static bool is_over(const struct share *s)
+{
+	return atomic_load_explicit(&s->is_over, memory_order_relaxed);
+}
+
 /* A context for each thread out of the root of the epoch. */
 static int make_contexts(struct share *s, const struct session *of,
 			 const uint8_t root[SESSION_ROOT_LEN])
@@ -161,7 +173,7 @@ static struct share *share_current(struct session *s)
 	if (!s->cur->share && may_share(s, s->cur))
 		(void)make(s, s->cur, s->root);
 	share = s->cur->share;
-	if (!share || !s->cur->receive[SESSION_LINK].aead)
+	if (!share || is_over(share))
 		return NULL;
 	if (!share->is_sending)
 		go_on(share, s->old ? s->old->share : NULL);
@@ -181,7 +193,7 @@ bool session_share(struct session *s, uint64_t now_us, struct share **ret_curren
 		(void)make(s, s->next, s->answer->next_root);
 	if (s->next && s->next->share)
 		*ret_other = share_ref(s->next->share);
-	else if (s->old && s->old->share && now_us < s->old_until_us)
+	else if (s->old && s->old->share && !is_over(s->old->share) && now_us < s->old_until_us)
 		*ret_other = share_ref(s->old->share);
 	return *ret_current || *ret_other;
 }
@@ -194,7 +206,7 @@ int share_reserve(struct share *s, unsigned thread, enum session_use use, uint64
 	struct share_thread *t = &s->threads[thread];
 	uint64_t sequence = read_counter(&t->next[use]);
 
-	if (now_us >= s->send_until_us || sequence >= s->quota)
+	if (now_us >= s->send_until_us || sequence >= s->quota || is_over(s))
 		return -EAGAIN;
 	atomic_store_explicit(&t->next[use], sequence + 1, memory_order_relaxed);
 	*ret = (struct session_ticket){
@@ -224,7 +236,8 @@ enum session_verdict share_open(struct share *s, unsigned thread, enum session_u
 	struct share_inlet *in;
 	int r;
 
-	if (!share_has_lane(s, lane) || sequence > SEQUENCE_MAX || now_us >= s->open_until_us)
+	if (!share_has_lane(s, lane) || sequence > SEQUENCE_MAX || now_us >= s->open_until_us ||
+	    is_over(s))
 		return SESSION_UNKNOWN;
 	if (text.len < AEAD_TAG_LEN)
 		return SESSION_FORGED; /* no key was tried on it */
@@ -333,16 +346,18 @@ static void collect(struct session *s, struct epoch *e, uint64_t now_us, struct 
 	for (unsigned use = 0; use < SESSION_N_USES; use++) {
 		s->counters.forged += forged[use];
 		ret->forged += forged[use];
-		if (forged[use] && e->receive[use].aead &&
-		    receive_key_forged(s->config.ops, &e->receive[use], forged[use], s->aead,
-				       &s->config.limits) &&
-		    e != s->old)
+		if (!forged[use] || !e->receive[use].aead ||
+		    !receive_key_forged(s->config.ops, &e->receive[use], forged[use], s->aead,
+					&s->config.limits))
+			continue;
+		share_end(e->share);
+		if (e != s->old)
 			session_tell_handshake(s);
 	}
 	if (ret->sent != was.sent || ret->received != was.received)
 		session_note_use(s, e, now_us);
 	s->counters.sealed += ret->sent - was.sent + ret->e2e_sent - was.e2e_sent;
-	s->counters.opened += ret->received - was.received;
+	s->counters.opened += ret->received - was.received + ret->e2e_received - was.e2e_received;
 	s->counters.replayed += ret->replayed - was.replayed;
 	if (ret->received != was.received || ret->e2e_received != was.e2e_received)
 		session_heard_under(s, e, now_us);

@@ -49,8 +49,9 @@ struct share {
 	const struct crypto_ops *ops;
 	uint32_t local_index, remote_index;
 	uint64_t send_until_us, open_until_us;
-	bool is_sending; /* it was told as the current one */
-	uint64_t quota;	 /* packets that a thread may seal for one use */
+	bool is_sending;      /* it was told as the current one */
+	_Atomic bool is_over; /* the session gave the epoch up: no thread uses it from then on */
+	uint64_t quota;	      /* packets that a thread may seal for one use */
 	uint8_t first_lane;
 	unsigned n_threads, n_inlets;
 	uint8_t send_iv[SESSION_N_USES][AEAD_NONCE_LEN];
@@ -71,6 +72,8 @@ bool session_share(struct session *s, uint64_t now_us, struct share **ret_curren
 		   struct share **ret_other);
 struct share *share_ref(struct share *s);
 void share_unref(struct share *s); /* the last one wipes the keys; NULL is fine */
+/* Threads that still have it neither seal nor open under it any more. NULL is fine. */
+void share_end(struct share *s);
 
 /* What threads did since the last call. */
 struct share_report {

@@ -162,6 +162,7 @@ static void what_the_owner_opened_in_a_lane_its_threads_have_seen(void **state)
 	struct share *a, *b;
 	struct packet first, second;
 	struct share_report report;
+	struct session_counters counters;
 
 	begin(&p, NULL);
 	pair_greet(&p);
@@ -176,6 +177,8 @@ static void what_the_owner_opened_in_a_lane_its_threads_have_seen(void **state)
 	session_collect(p.s[1], p.now_us, &report);
 	assert_int_equal(report.received, 1); /* by the owner, after there was a share */
 	assert_int_equal(report.expected, 1);
+	session_counters(p.s[1], &counters);
+	assert_int_equal(counters.opened, 2 + 1); /* and the greeting; each once */
 	share_unref(a);
 	share_unref(b);
 	pair_done(&p);
@@ -284,19 +287,39 @@ static void keys_live_as_long_as_somebody_holds_them(void **state)
 {
 	(void)state;
 	struct pair p;
-	struct packet packet;
 	struct share *s;
 
 	begin(&p, NULL);
 	pair_greet(&p);
 	s = share_of(&p, 0);
-	session_close(p.s[0]);
-	assert_null(share_of(&p, 0));
-	assert_int_equal(thread_seal(&p, s, 0, "x", &packet), 0); /* until the owner says so */
 	session_free(p.s[0]);
 	session_free(p.s[1]);
 	assert_true(test_ops_aeads() > 0);
 	share_unref(s);
+	assert_int_equal(test_ops_aeads(), 0);
+}
+
+/* Whoever holds them, and however late the table without them comes. */
+static void keys_that_the_session_gave_up_are_used_no_more(void **state)
+{
+	(void)state;
+	struct pair p;
+	struct packet before, after;
+	struct share *a, *b;
+
+	begin(&p, NULL);
+	pair_greet(&p);
+	a = share_of(&p, 0);
+	b = share_of(&p, 1);
+	assert_int_equal(thread_seal(&p, a, 0, "x", &before), 0);
+	session_close(p.s[0]);
+	assert_null(share_of(&p, 0));
+	assert_int_equal(thread_seal(&p, a, 0, "x", &after), -EAGAIN);
+	session_free(p.s[1]);
+	assert_int_equal(thread_open(&p, b, 0, &before), SESSION_UNKNOWN);
+	session_free(p.s[0]);
+	share_unref(a);
+	share_unref(b);
 	assert_int_equal(test_ops_aeads(), 0);
 }
 
@@ -340,8 +363,9 @@ static void forgeries_seen_by_threads_count_for_the_key(void **state)
 	assert_int_equal(thread_open(&p, b, 1, &packet), SESSION_FORGED);
 	session_collect(p.s[1], p.now_us, &report);
 	assert_int_equal(report.forged, 2);
+	assert_int_equal(thread_open(&p, b, 0, &packet), SESSION_UNKNOWN); /* the key is closed */
 	share_unref(b);
-	assert_null(share_of(&p, 1)); /* the key is closed */
+	assert_null(share_of(&p, 1));
 	share_unref(a);
 	pair_done(&p);
 }
@@ -357,6 +381,7 @@ int main(void)
 		cmocka_unit_test(a_thread_that_used_half_its_part_has_the_session_rekey),
 		cmocka_unit_test(what_is_late_opens_under_the_old_epoch_until_it_ends),
 		cmocka_unit_test(keys_live_as_long_as_somebody_holds_them),
+		cmocka_unit_test(keys_that_the_session_gave_up_are_used_no_more),
 		cmocka_unit_test(nothing_is_sealed_or_opened_under_a_key_of_age),
 		cmocka_unit_test(forgeries_seen_by_threads_count_for_the_key),
 	};
