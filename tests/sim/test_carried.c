@@ -258,6 +258,45 @@ static void keys_are_replaced_by_what_threads_sealed(void **state)
 	end_pair(&p);
 }
 
+/* As where the node opens it itself: what was held back on the way is no sign of a peer that moved.
+ */
+static void nobody_is_followed_for_a_packet_of_the_epoch_before(void **state)
+{
+	(void)state;
+	const struct endpoint elsewhere = { .ip = { 0x20, 1, 0xd, 0xb8, [15] = 9 }, .port = 9 };
+	uint8_t packet[CARRIED_LEN], room[2][CARRY_DATAGRAM_MAX];
+	struct carry_result sent[2], got;
+	struct session *keys;
+	struct peer *peer;
+	struct pair p;
+
+	begin_pair(&p, true);
+	write_udp(&p, 0, 5, packet);
+	owner_sends(&p, 0, packet);
+	peer = peer_get(sim_node(p.s, 1), node_id(sim_node(p.s, 0)));
+	keys = peer_get(sim_node(p.s, 0), node_id(sim_node(p.s, 1)))->direct->keys;
+	assert_int_equal(thread_out(&p, 0, 0, packet, room[0], &sent[0]), CARRY_SEND);
+	session_want_rekey(keys, sim_node_us(p.s, 0));
+	node_pump(sim_node(p.s, 0));
+	sim_poke(p.s, 0);
+	run(p.s, SECONDS(4));
+	assert_int_equal(session_epoch(peer->direct->keys), 1);
+	for (unsigned i = 0; i < 2; i++)
+		(void)take_table(&p, i);
+	assert_int_equal(thread_out(&p, 0, 0, packet, room[1], &sent[1]), CARRY_SEND);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(carry_in(&p.threads[1][0], p.tables[1], &elsewhere, 0,
+					  sent[i].bytes, sent[i].len, sim_node_us(p.s, 1), &got),
+				 CARRY_OPENED);
+		assert_true(got.is_newest); /* of its lane, under its key */
+		node_input_opened(sim_node(p.s, 1), &elsewhere, 0, got.index, got.is_newest,
+				  got.bytes, got.len, sim_node_us(p.s, 1));
+		assert_int_equal(endpoint_equal(&peer->neighbour->roam.candidate, &elsewhere),
+				 i == 1);
+	}
+	end_pair(&p);
+}
+
 static void threads_are_refused_where_packets_may_be_too_long(void **state)
 {
 	(void)state;
@@ -288,6 +327,8 @@ int main(void)
 			a_peer_that_is_forgotten_is_in_the_next_table_no_more, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keys_are_replaced_by_what_threads_sealed, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(nobody_is_followed_for_a_packet_of_the_epoch_before,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(threads_are_refused_where_packets_may_be_too_long,
 						set_up, tear_down),
 	};

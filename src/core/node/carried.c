@@ -151,7 +151,8 @@ void node_input_opened(struct node *n, const struct endpoint *from, uint8_t traf
 	n->is_data = false;
 	n->loan = inner;
 	n->loan_len = len;
-	path_opened(n, s, from, SPAN(inner, len), is_newest);
+	path_opened(n, s, from, SPAN(inner, len),
+		    is_newest && session_index_is_current(s->keys, index));
 	n->loan = NULL;
 	if (n->is_data)
 		node_pump_later(n);

@@ -205,6 +205,11 @@ uint32_t session_epoch(const struct session *s)
 	return s->cur ? s->cur->number : 0;
 }
 
+bool session_index_is_current(const struct session *s, uint32_t local_index)
+{
+	return s->cur && s->cur->local_index == local_index;
+}
+
 uint64_t session_age_us(const struct session *s, uint64_t now_us)
 {
 	return elapsed_us(s->began_us, now_us);

@@ -111,6 +111,8 @@ bool session_can_send(const struct session *s, uint64_t now_us);
 bool session_is_closed(const struct session *s);
 bool session_is_initiator(const struct session *s);
 uint32_t session_epoch(const struct session *s); /* j in use for sending */
+/* Whether what comes under this receiver index comes under the newest keys. */
+bool session_index_is_current(const struct session *s, uint32_t local_index);
 uint64_t session_age_us(const struct session *s, uint64_t now_us);
 
 /* The smoothed round trip to the peer; 0 for unknown (100 ms then). It spaces repeats. */
