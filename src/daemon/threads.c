@@ -684,6 +684,7 @@ static void add_carried(const struct carry_counters *c, struct node_counters *n)
 	n->bytes_in += read_counter(&c->bytes_in);
 	n->bytes_out += read_counter(&c->bytes_out);
 	n->malformed += read_counter(&c->malformed);
+	n->unknown_index += read_counter(&c->unknown_index);
 	n->replayed += read_counter(&c->replayed);
 	n->forged += read_counter(&c->forged);
 	n->ecn_marked += read_counter(&c->ecn_marked);

@@ -14,6 +14,7 @@
 
 #define FIRST_LANE 3
 #define MTU 1344
+#define DATAGRAM_MAX (MTU + 106)
 
 static const uint8_t key[16] = { 9 };
 static const struct endpoint places[2] = {
@@ -72,6 +73,15 @@ static void hear(unsigned from, unsigned to)
 			 SESSION_OPENED);
 }
 
+static int new_table(const struct carry_way *ways, size_t n, const uint8_t address[16],
+		     struct marks *marks, struct carry_table **ret)
+{
+	struct carry_self self = { .prefix_len = 8, .datagram_max = DATAGRAM_MAX, .marks = marks };
+
+	memcpy(self.address, address, sizeof(self.address));
+	return carry_table_new(ways, n, &self, ret);
+}
+
 static void make_table(unsigned i, unsigned packet_max)
 {
 	struct carry_way way = { .id = 2 - i, .at = places[1 - i], .packet_max = packet_max };
@@ -79,8 +89,7 @@ static void make_table(unsigned i, unsigned packet_max)
 	memcpy(way.address, addresses[1 - i], 16);
 	(void)session_share(ends[i].session, now_us, &way.shares[0], &way.shares[1]);
 	carry_table_free(ends[i].table);
-	assert_int_equal(
-		carry_table_new(&way, 1, addresses[i], 8, false, ends[i].marks, &ends[i].table), 0);
+	assert_int_equal(new_table(&way, 1, addresses[i], ends[i].marks, &ends[i].table), 0);
 	assert_true(carry_table_is_of(ends[i].table, &way, 1));
 	way.packet_max++;
 	assert_false(carry_table_is_of(ends[i].table, &way, 1));
@@ -160,6 +169,34 @@ static enum carry_verdict in(unsigned to, unsigned thread, const struct carry_re
 	memcpy(room, sent->bytes, sent->len);
 	return carry_in(&ends[to].threads[thread], ends[to].table, &places[1 - to], 0, room,
 			sent->len, now_us, ret);
+}
+
+/* What a peer's thread may send though ours would not. */
+static int seal(unsigned from, const uint8_t *packet, size_t len, uint8_t *room,
+		struct carry_result *ret)
+{
+	struct wire_transport h = { .type = WIRE_TRANSPORT };
+	struct wire_hop hop = { .ttl = 1 };
+	uint8_t *part = room + WIRE_HEADER_LEN;
+	struct session_ticket ticket;
+	struct share *s, *old;
+	int r;
+
+	(void)session_share(ends[from].session, now_us, &s, &old);
+	r = share_reserve(s, 0, SESSION_LINK, now_us, &ticket);
+	assert_int_equal(r, 0);
+	h.receiver_index = ticket.remote_index;
+	h.lane = ticket.lane;
+	h.sequence = ticket.sequence;
+	wire_transport_encode(&h, room);
+	wire_hop_encode_short(&hop, part);
+	memcpy(part + HOP_SHORT_LEN, packet, len);
+	r = test_ops.aead_seal(ticket.aead, ticket.nonce, SPAN(room, WIRE_HEADER_LEN),
+			       SPAN(part, HOP_SHORT_LEN + len), part);
+	*ret = (struct carry_result){ .bytes = room,
+				      .len = WIRE_HEADER_LEN + HOP_SHORT_LEN + len + AEAD_TAG_LEN };
+	share_unref(s);
+	return r;
 }
 
 static void a_packet_goes_from_tunnel_to_tunnel(void **state)
@@ -278,7 +315,7 @@ static void a_peers_packet_with_another_source_is_not_delivered(void **state)
 	mark(0, MARK_OUT, packet, len);
 	mark(1, MARK_IN, packet, len); /* some other peer's flow */
 	(void)session_share(ends[0].session, now_us, &way.shares[0], &way.shares[1]);
-	assert_int_equal(carry_table_new(&way, 1, lie, 8, false, ends[0].marks, &ends[0].table), 0);
+	assert_int_equal(new_table(&way, 1, lie, ends[0].marks, &ends[0].table), 0);
 	assert_int_equal(out(0, 0, packet, len, room, &sent), CARRY_SEND);
 	assert_int_equal(in(1, 0, &sent, arrived, &got), CARRY_OPENED);
 	share_unref(way.shares[0]);
@@ -308,6 +345,51 @@ static void datagrams_that_are_no_packets_of_a_way_are_the_owners_untouched(void
 	for (size_t n = 0; n < 38; n++) {
 		sent.len = n;
 		assert_int_equal(in(1, 0, &sent, arrived, &got), CARRY_OWNER);
+	}
+}
+
+/* A SYN, or the answer to one, whose MSS the owner may lower: in a flow let through already. */
+static void what_begins_a_connection_is_the_owners(void **state)
+{
+	(void)state;
+	static const struct {
+		uint8_t flags;
+		bool is_owners;
+	} cases[] = { { 0x10, false }, { 0x02, true }, { 0x12, true }, { 0x11, false } };
+	uint8_t packet[MTU], room[CARRY_DATAGRAM_MAX], arrived[CARRY_DATAGRAM_MAX];
+	struct carry_result sent, got;
+
+	for (unsigned i = 0; i < 4; i++) {
+		size_t len = udp(0, 7, 200, packet);
+
+		packet[6] = 6;
+		packet[40 + 12] = 5 << 4;
+		packet[40 + 13] = 0x10;
+		mark(0, MARK_OUT, packet, len);
+		mark(1, MARK_IN, packet, len);
+		packet[40 + 13] = cases[i].flags;
+		assert_int_equal(out(0, 0, packet, len, room, &sent),
+				 cases[i].is_owners ? CARRY_OWNER : CARRY_SEND);
+		if (cases[i].is_owners)
+			assert_int_equal(seal(0, packet, len, room, &sent), 0);
+		assert_int_equal(in(1, 0, &sent, arrived, &got),
+				 cases[i].is_owners ? CARRY_OPENED : CARRY_DELIVER);
+	}
+}
+
+static void a_datagram_longer_than_this_nodes_are_is_the_owners(void **state)
+{
+	(void)state;
+	uint8_t packet[2000], room[CARRY_DATAGRAM_MAX + 1], arrived[CARRY_DATAGRAM_MAX + 1];
+	struct carry_result sent, got;
+
+	for (size_t longer = 0; longer < 2; longer++) {
+		size_t len = udp(0, 7, DATAGRAM_MAX - 38 + longer, packet);
+
+		mark(1, MARK_IN, packet, len);
+		assert_int_equal(seal(0, packet, len, room, &sent), 0);
+		assert_int_equal(in(1, 0, &sent, arrived, &got),
+				 longer ? CARRY_OWNER : CARRY_DELIVER);
 	}
 }
 
@@ -367,7 +449,7 @@ static void a_table_of_many_finds_each(void **state)
 		ways[i].at.port = (uint16_t)i;
 		ways[i].shares[0] = share;
 	}
-	assert_int_equal(carry_table_new(ways, 1000, addresses[0], 8, false, ends[0].marks, &t), 0);
+	assert_int_equal(new_table(ways, 1000, addresses[0], ends[0].marks, &t), 0);
 	for (unsigned i = 0; i < 1000; i++) {
 		size_t len = udp(0, 7, 100, packet);
 
@@ -398,6 +480,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			datagrams_that_are_no_packets_of_a_way_are_the_owners_untouched, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(what_begins_a_connection_is_the_owners, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_datagram_longer_than_this_nodes_are_is_the_owners,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_forgery_is_counted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(congestion_on_the_way_is_told_inside, set_up,
 						tear_down),

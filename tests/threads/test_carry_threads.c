@@ -111,10 +111,16 @@ static struct carry_table *make_table(unsigned i)
 {
 	struct carry_way way = { .id = 2 - i, .at = places[1 - i], .packet_max = 1300 };
 	struct carry_table *t;
+	struct carry_self self = {
+		.prefix_len = 8,
+		.datagram_max = CARRY_DATAGRAM_MAX,
+		.marks = ends[i].marks,
+	};
 
 	memcpy(way.address, ends[1 - i].address, 16);
 	(void)session_share(ends[i].session, now_us, &way.shares[0], &way.shares[1]);
-	assert_int_equal(carry_table_new(&way, 1, ends[i].address, 8, false, ends[i].marks, &t), 0);
+	memcpy(self.address, ends[i].address, sizeof(self.address));
+	assert_int_equal(carry_table_new(&way, 1, &self, &t), 0);
 	share_unref(way.shares[0]);
 	share_unref(way.shares[1]);
 	return t;

@@ -5,6 +5,7 @@
 
 #include "core/carry/table.h"
 #include "core/forward/class.h"
+#include "core/forward/mss.h"
 #include "core/wire/wire.h"
 
 #define AROUND (WIRE_HEADER_LEN + HOP_SHORT_LEN + AEAD_TAG_LEN)
@@ -21,11 +22,12 @@ static void count(_Atomic uint64_t *counter)
 	count_n(counter, 1);
 }
 
-/* What begins a flow, or is about others, is looked at by the owner. */
-static bool is_plain(const struct inner *i)
+/* What begins a flow, also its first answer, whose MSS may be lowered, or is about others, is
+ * looked at by the owner. */
+static bool is_plain(struct span packet, const struct inner *i)
 {
 	return !i->is_ipv4 && i->hop_limit > 0 && !i->is_tcp_syn && !i->is_icmp_error &&
-	       i->protocol != IPPROTO_ICMPV6 && i->has_ports;
+	       i->protocol != IPPROTO_ICMPV6 && i->has_ports && !mss_is_syn(packet);
 }
 
 static enum carry_verdict owner(struct carry *c)
@@ -43,14 +45,14 @@ static const struct carry_way *way_of(const struct carry_table *t, struct span p
 	const struct carry_way *w;
 	struct inner i;
 
-	if (inner_parse(packet, &i) < 0 || !is_plain(&i) ||
-	    memcmp(i.source, t->address, sizeof(i.source)) != 0 ||
-	    memcmp(i.destination, t->address, t->prefix_len) != 0 ||
+	if (inner_parse(packet, &i) < 0 || !is_plain(packet, &i) ||
+	    memcmp(i.source, t->self.address, sizeof(i.source)) != 0 ||
+	    memcmp(i.destination, t->self.address, t->self.prefix_len) != 0 ||
 	    class_of_packet(packet, &i) != CLASS_BULK)
 		return NULL;
-	w = carry_way_to(t, load_u64(i.destination + t->prefix_len));
+	w = carry_way_to(t, load_u64(i.destination + t->self.prefix_len));
 	if (!w || !w->shares[0] || packet.len > w->packet_max ||
-	    !marks_has(t->marks, MARK_OUT, &i, now_us))
+	    !marks_has(t->self.marks, MARK_OUT, &i, now_us))
 		return NULL;
 	return w;
 }
@@ -82,7 +84,7 @@ enum carry_verdict carry_out(struct carry *c, const struct carry_table *t, struc
 		.bytes = room,
 		.len = packet.len + AROUND,
 		.to = &w->at,
-		.traffic_class = t->copies_dscp ? inner_class : inner_class & ECN_MASK,
+		.traffic_class = t->self.copies_dscp ? inner_class : inner_class & ECN_MASK,
 	};
 	share_sent(w->shares[0], c->thread, ret->len, ret->len > LONG_DATAGRAM);
 	count(&c->counters.packets_from_tun);
@@ -98,10 +100,10 @@ static bool may_deliver(const struct carry_table *t, const struct carry_way *w, 
 {
 	struct inner i;
 
-	return inner_parse(packet, &i) == 0 && is_plain(&i) &&
+	return inner_parse(packet, &i) == 0 && is_plain(packet, &i) &&
 	       memcmp(i.source, w->address, sizeof(i.source)) == 0 &&
-	       memcmp(i.destination, t->address, sizeof(i.destination)) == 0 &&
-	       marks_has(t->marks, MARK_IN, &i, now_us);
+	       memcmp(i.destination, t->self.address, sizeof(i.destination)) == 0 &&
+	       marks_has(t->self.marks, MARK_IN, &i, now_us);
 }
 
 /* RFC 6040 section 4.2, as in node/path.c. */
@@ -132,6 +134,8 @@ static enum carry_verdict refused(struct carry *c, enum session_verdict v)
 		count(&c->counters.forged);
 		break;
 	case SESSION_UNKNOWN:
+		count(&c->counters.unknown_index);
+		break;
 	case SESSION_OPENED:
 		break;
 	}
@@ -151,8 +155,9 @@ enum carry_verdict carry_in(struct carry *c, const struct carry_table *t,
 	struct wire_hop hop;
 	struct span inner;
 
-	if (len < AROUND || wire_transport_decode(SPAN(datagram, len), &h) < 0 ||
-	    h.type != WIRE_TRANSPORT || h.flags != 0 || h.seal_len != 0)
+	if (len < AROUND || len > t->self.datagram_max ||
+	    wire_transport_decode(SPAN(datagram, len), &h) < 0 || h.type != WIRE_TRANSPORT ||
+	    h.flags != 0 || h.seal_len != 0)
 		return owner(c);
 	w = carry_way_at(t, h.receiver_index, &share);
 	if (!w || !share_has_lane(share, h.lane) || now_us >= share->open_until_us)

@@ -32,10 +32,18 @@ struct carry_way {
 
 struct carry_table;
 
-/* Holds a reference to each share for itself. marks are borrowed. address: of this node; packets
- * to others that begin with the same prefix_len bytes name a node by the eight behind them. */
-int carry_table_new(const struct carry_way *ways, size_t n, const uint8_t address[16],
-		    size_t prefix_len, bool copies_dscp, struct marks *marks,
+/* What never changes while a node lives. */
+struct carry_self {
+	uint8_t address[16];
+	size_t prefix_len;   /* to others that begin with as many of its bytes: they name a node
+			      * by the eight behind them */
+	size_t datagram_max; /* longer ones are no datagrams of the mesh to it */
+	bool copies_dscp;
+	struct marks *marks; /* borrowed */
+};
+
+/* Holds a reference to each share for itself. */
+int carry_table_new(const struct carry_way *ways, size_t n, const struct carry_self *self,
 		    struct carry_table **ret);
 void carry_table_free(struct carry_table *t); /* by the shares' owner */
 /* Whether another one made of these would say the same. */
@@ -46,7 +54,7 @@ struct carry_counters {
 	_Atomic uint64_t packets_from_tun, packets_to_tun;
 	_Atomic uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
 	_Atomic uint64_t handed_over; /* to the owner, for it to decide */
-	_Atomic uint64_t malformed, replayed, forged, ecn_marked, ecn_dropped;
+	_Atomic uint64_t malformed, unknown_index, replayed, forged, ecn_marked, ecn_dropped;
 };
 
 struct carry {

@@ -53,8 +53,7 @@ static void fill(struct carry_table *t, const struct carry_way *ways)
 	}
 }
 
-int carry_table_new(const struct carry_way *ways, size_t n, const uint8_t address[16],
-		    size_t prefix_len, bool copies_dscp, struct marks *marks,
+int carry_table_new(const struct carry_way *ways, size_t n, const struct carry_self *self,
 		    struct carry_table **ret)
 {
 	CLEANUP(carry_table_freep) struct carry_table *t = calloc(1, sizeof(*t));
@@ -70,10 +69,7 @@ int carry_table_new(const struct carry_way *ways, size_t n, const uint8_t addres
 	t->by_index = calloc(n_slots, sizeof(*t->by_index));
 	if (!t->ways || !t->by_id || !t->by_index)
 		return -ENOMEM;
-	memcpy(t->address, address, sizeof(t->address));
-	t->prefix_len = prefix_len;
-	t->copies_dscp = copies_dscp;
-	t->marks = marks;
+	t->self = *self;
 	t->n = n;
 	fill(t, ways);
 	*ret = TAKE(t);

@@ -13,10 +13,7 @@ struct carry_slot {
 };
 
 struct carry_table {
-	uint8_t address[16];
-	size_t prefix_len;
-	bool copies_dscp;
-	struct marks *marks;
+	struct carry_self self;
 	size_t n;
 	struct carry_way *ways;
 	size_t mask;		     /* slots are a power of two */

@@ -69,14 +69,20 @@ static size_t fill_ways(struct node *n)
 int node_carry_table(struct node *n, const struct carry_table *before, uint64_t now_us,
 		     struct carry_table **ret)
 {
+	struct carry_self self = {
+		.prefix_len = OVERLAY_PREFIX_LEN,
+		.datagram_max = n->datagram_max,
+		.copies_dscp = n->copies_dscp,
+		.marks = n->marks,
+	};
 	size_t n_ways;
 	int r = -EALREADY;
 
 	n->now_us = now_us;
+	memcpy(self.address, n->address, sizeof(self.address));
 	n_ways = fill_ways(n);
 	if (!before || !carry_table_is_of(before, n->ways, n_ways))
-		r = carry_table_new(n->ways, n_ways, n->address, OVERLAY_PREFIX_LEN, n->copies_dscp,
-				    n->marks, ret);
+		r = carry_table_new(n->ways, n_ways, &self, ret);
 	for (size_t i = 0; i < n_ways; i++)
 		for (unsigned s = 0; s < 2; s++)
 			share_unref(n->ways[i].shares[s]);
