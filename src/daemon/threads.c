@@ -20,6 +20,8 @@
 #define COLLECT_US MS(10) /* how often the loop reads what they did, while they do something */
 #define TABLE_US MS(5)	 /* how often it looks for changes, but for what the node tells of itself */
 #define TURN_RECORDS 512 /* that the loop takes from a thread at once */
+#define RETIRED_MAX 16 /* tables that a thread may still use: it looks for the new one in some ms \
+			*/
 #define ROOMS PACKETS_BATCH
 
 /* What a thread leaves to the loop. */
@@ -88,6 +90,7 @@ struct threads {
 	_Atomic(struct carry_table *) table;
 	struct grace grace;
 	struct retired *retired; /* not free yet, newest first */
+	unsigned n_retired;
 	struct loop_wake *on_left, *on_activity;
 	_Atomic bool is_active; /* told, and the loop will look */
 	struct loop_timer *collect_timer, *table_timer;
@@ -96,9 +99,13 @@ struct threads {
 
 /* ---- a thread: to the loop ---- */
 
+/* What nobody has opened may be anybody's: a flood of it shall not keep the tunnel's packets, nor
+ * what peers sent, from the loop. */
 static void leave(struct worker *w, const struct left *what, struct span bytes)
 {
-	struct left *room = ring_room(w->left, sizeof(*room) + bytes.len);
+	size_t len = sizeof(*what) + bytes.len;
+	struct left *room = what->kind == LEFT_DATAGRAM ? ring_room_in_half(w->left, len)
+							: ring_room(w->left, len);
 
 	if (!room) {
 		atomic_fetch_add_explicit(&w->n_dropped, 1, memory_order_relaxed);
@@ -347,7 +354,8 @@ static void on_collect(void *arg, uint64_t now_us)
 {
 	struct threads *t = arg;
 
-	atomic_store(&t->is_active, false);
+	/* Reads it too, and so sees what was counted by whoever found it set. */
+	(void)atomic_exchange(&t->is_active, false);
 	(void)node_carry_collect(t->d->node, now_us);
 	daemon_drain(t->d);
 }
@@ -392,6 +400,7 @@ static void free_retired(struct threads *t, bool is_all)
 			continue;
 		}
 		*at = r->next;
+		t->n_retired--;
 		carry_table_free(r->table);
 		free(r);
 	}
@@ -411,6 +420,7 @@ static void publish(struct threads *t, uint64_t now_us)
 	atomic_store(&t->table, table);
 	*r = (struct retired){ before, grace_begin(&t->grace), t->retired };
 	t->retired = r;
+	t->n_retired++;
 }
 
 void threads_sync(struct threads *t)
@@ -425,10 +435,13 @@ void threads_sync(struct threads *t)
 		loop_timer_arm(t->table_timer, t->looked_us + TABLE_US);
 		return;
 	}
-	t->version = version;
-	t->looked_us = now_us;
-	publish(t, now_us);
 	free_retired(t, false);
+	/* Keys that were given up are used no more in any table (share_end()), so it may wait. */
+	if (t->n_retired < RETIRED_MAX) {
+		t->version = version;
+		t->looked_us = now_us;
+		publish(t, now_us);
+	}
 	if (t->retired)
 		loop_timer_arm(t->table_timer, now_us + TABLE_US);
 }
@@ -633,6 +646,13 @@ int threads_start(struct threads *t)
 	return 0;
 }
 
+/* Nobody uses it; its keys shall not stay longer than the sessions'. */
+static void free_table(struct threads *t)
+{
+	free_retired(t, true);
+	carry_table_free(atomic_exchange(&t->table, NULL));
+}
+
 void threads_stop(struct threads *t)
 {
 	if (!t->is_running)
@@ -641,7 +661,7 @@ void threads_stop(struct threads *t)
 	end_threads(t, t->n);
 	t->is_running = false;
 	threads_drop_queues(t);
-	free_retired(t, true);
+	free_table(t);
 }
 
 void threads_free(struct threads *t)
@@ -662,8 +682,7 @@ void threads_free(struct threads *t)
 				(void)close(w->wake);
 		}
 	}
-	free_retired(t, true);
-	carry_table_free(atomic_load(&t->table));
+	free_table(t);
 	free(t->workers);
 	free(t);
 }

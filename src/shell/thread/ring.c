@@ -56,21 +56,21 @@ static uint64_t *header_at(const struct ring *r, size_t at)
 	return (uint64_t *)(void *)(r->bytes + (at & (r->size - 1)));
 }
 
-static bool has_room(struct ring *r, size_t end)
+static bool has_room(struct ring *r, size_t end, size_t size)
 {
-	if (end - r->seen_released <= r->size)
+	if (end - r->seen_released <= size)
 		return true;
 	r->seen_released = atomic_load_explicit(&r->released, memory_order_acquire);
-	return end - r->seen_released <= r->size;
+	return end - r->seen_released <= size;
 }
 
-void *ring_room(struct ring *r, size_t len)
+static void *room_within(struct ring *r, size_t len, size_t size)
 {
 	size_t at = atomic_load_explicit(&r->written, memory_order_relaxed);
 	size_t left = r->size - (at & (r->size - 1)); /* before the end; 8 at least */
 	size_t skipped = left < space_of(len) ? left : 0;
 
-	if (len > r->size / 2 - HEADER || !has_room(r, at + skipped + space_of(len)))
+	if (len > r->size / 2 - HEADER || !has_room(r, at + skipped + space_of(len), size))
 		return NULL;
 	if (skipped)
 		*header_at(r, at) = SKIP;
@@ -78,6 +78,16 @@ void *ring_room(struct ring *r, size_t len)
 	*header_at(r, at) = len;
 	r->pending = at + space_of(len);
 	return header_at(r, at) + 1;
+}
+
+void *ring_room(struct ring *r, size_t len)
+{
+	return room_within(r, len, r->size);
+}
+
+void *ring_room_in_half(struct ring *r, size_t len)
+{
+	return room_within(r, len, r->size / 2);
 }
 
 void ring_commit(struct ring *r)
