@@ -498,7 +498,7 @@ static bool user_space_allows(const struct world *w, struct flows *flows, struct
 	if (inner_parse(SPAN(w->frame + 14, w->len - 14), &i) < 0)
 		return false; /* headers without an end */
 	is_icmp = i.protocol == 58;
-	switch (flows_inbound(is_icmp ? outbound : flows, &i, now_us)) {
+	switch (flows_inbound(is_icmp ? outbound : flows, 1, &i, now_us)) {
 	case FLOW_KNOWN:
 		return true;
 	case FLOW_DENIED:
@@ -510,7 +510,7 @@ static bool user_space_allows(const struct world *w, struct flows *flows, struct
 	e = policy_decide(p, names[member - 1], i.is_echo_request ? POLICY_PING : POLICY_CONNECT,
 			  resource, NULL);
 	if (!is_icmp)
-		flows_decide(flows, &i, e == POLICY_ALLOW, now_us);
+		flows_decide(flows, 1, &i, e == POLICY_ALLOW, now_us);
 	return e == POLICY_ALLOW;
 }
 

@@ -42,8 +42,10 @@ int inner_parse(struct span packet, struct inner *ret);
 uint16_t inner_flow_hash(const struct inner *i, const uint8_t key[16]);
 
 /* Which flows are under way, so that answers to what went out are let in, and each new inbound
- * flow is asked of policy once. */
+ * flow is asked of policy once, for the node that it comes from. */
 #define FLOWS_MAX 4096
+/* Where the table is full, who began so many loses one of his own for each that he begins. */
+#define FLOWS_BEGUN_MAX (FLOWS_MAX / 4)
 #define FLOW_IDLE_US 180000000
 
 struct flows;
@@ -59,10 +61,16 @@ enum flow_verdict {
 
 /* An outbound packet: whatever answers it may come in. */
 void flows_outbound(struct flows *f, const struct inner *i, uint64_t now_us);
-enum flow_verdict flows_inbound(struct flows *f, const struct inner *i, uint64_t now_us);
-/* Remembers the answer: an allowed flow until idle, a denial for a second. When the table is
- * full the flow longest idle is forgotten. */
-void flows_decide(struct flows *f, const struct inner *i, bool is_allowed, uint64_t now_us);
+/* An inbound one of this peer, by its node id. */
+enum flow_verdict flows_inbound(struct flows *f, uint64_t peer, const struct inner *i,
+				uint64_t now_us);
+/* Remembers the answer for this peer: an allowed flow until idle, a denial for a second. When the
+ * table is full the oldest denial is forgotten, else the flow longest idle. */
+void flows_decide(struct flows *f, uint64_t peer, const struct inner *i, bool is_allowed,
+		  uint64_t now_us);
+/* Flows that packet threads carry under these marks are in use. Borrowed; NULL for none. */
+struct marks;
+void flows_watch(struct flows *f, struct marks *marks);
 /* Forgets all verdicts (the policy changed); outbound flows stay. */
 void flows_forget(struct flows *f);
 size_t flows_count(const struct flows *f);

@@ -15,6 +15,7 @@
 struct bucket {
 	_Atomic uint64_t hashes[BUCKET]; /* 0: free */
 	_Atomic uint32_t put_s[BUCKET];
+	_Atomic uint32_t used_s[BUCKET];
 };
 
 struct marks {
@@ -66,15 +67,50 @@ static uint32_t age_s(const struct bucket *b, unsigned at, uint32_t now_s)
 	return (int32_t)(now_s - put_s) < 0 ? 0 : now_s - put_s; /* the owner's clock is ahead */
 }
 
-bool marks_has(const struct marks *m, enum mark_direction d, const struct inner *i, uint64_t now_us)
+/* BUCKET: it is not there. */
+static unsigned find(const struct bucket *b, uint64_t hash)
+{
+	unsigned at = 0;
+
+	while (at < BUCKET && atomic_load_explicit(&b->hashes[at], memory_order_acquire) != hash)
+		at++;
+	return at;
+}
+
+bool marks_has(struct marks *m, enum mark_direction d, const struct inner *i, uint64_t now_us)
+{
+	uint64_t hash = hash_of(m, d, i);
+	struct bucket *b = &m->buckets[hash % N_BUCKETS];
+	uint32_t now_s = second_of(now_us);
+	unsigned at = find(b, hash);
+
+	if (at == BUCKET || age_s(b, at, now_s) >= MARK_US / US_PER_S)
+		return false;
+	/* Once a second: threads would take the line from each other for each packet. */
+	if (atomic_load_explicit(&b->used_s[at], memory_order_relaxed) != now_s)
+		atomic_store_explicit(&b->used_s[at], now_s, memory_order_relaxed);
+	return true;
+}
+
+bool marks_used_since(const struct marks *m, enum mark_direction d, const struct inner *i,
+		      uint64_t since_us)
 {
 	uint64_t hash = hash_of(m, d, i);
 	const struct bucket *b = &m->buckets[hash % N_BUCKETS];
+	unsigned at = find(b, hash);
 
-	for (unsigned at = 0; at < BUCKET; at++)
-		if (atomic_load_explicit(&b->hashes[at], memory_order_acquire) == hash)
-			return age_s(b, at, second_of(now_us)) < MARK_US / US_PER_S;
-	return false;
+	return at < BUCKET && (int32_t)(atomic_load_explicit(&b->used_s[at], memory_order_relaxed) -
+					second_of(since_us)) > 0;
+}
+
+void marks_drop(struct marks *m, enum mark_direction d, const struct inner *i)
+{
+	uint64_t hash = hash_of(m, d, i);
+	struct bucket *b = &m->buckets[hash % N_BUCKETS];
+	unsigned at = find(b, hash);
+
+	if (at < BUCKET)
+		atomic_store_explicit(&b->hashes[at], 0, memory_order_release);
 }
 
 void marks_put(struct marks *m, enum mark_direction d, const struct inner *i, uint64_t now_us)
@@ -98,6 +134,7 @@ void marks_put(struct marks *m, enum mark_direction d, const struct inner *i, ui
 		}
 	}
 	atomic_store_explicit(&b->put_s[best], now_s, memory_order_relaxed);
+	atomic_store_explicit(&b->used_s[best], now_s, memory_order_relaxed);
 	atomic_store_explicit(&b->hashes[best], hash, memory_order_release);
 }
 

@@ -28,11 +28,15 @@ void marks_free(struct marks *m);
 
 /* ---- the owner ---- */
 
+void marks_drop(struct marks *m, enum mark_direction d, const struct inner *i);
+/* Whether a thread found it in a later second than this one. */
+bool marks_used_since(const struct marks *m, enum mark_direction d, const struct inner *i,
+		      uint64_t since_us);
 /* For MARK_US from now on. Of a full bucket the oldest is forgotten. */
 void marks_put(struct marks *m, enum mark_direction d, const struct inner *i, uint64_t now_us);
 void marks_clear(struct marks *m);
 
 /* ---- any thread ---- */
 
-bool marks_has(const struct marks *m, enum mark_direction d, const struct inner *i,
-	       uint64_t now_us);
+/* It is in use from then on. */
+bool marks_has(struct marks *m, enum mark_direction d, const struct inner *i, uint64_t now_us);

@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "core/forward/forward.h"
+#include "core/forward/marks.h"
 
 static const uint8_t key[16] = { 7 };
 
@@ -186,10 +187,10 @@ static void a_flow_to_one_address_here_is_not_one_to_another(void **state)
 	struct flows *f;
 
 	assert_int_equal(flows_new(key, &f), 0);
-	flows_decide(f, &i, true, 1);
-	assert_int_equal(flows_inbound(f, &i, 2), FLOW_KNOWN);
+	flows_decide(f, 1, &i, true, 1);
+	assert_int_equal(flows_inbound(f, 1, &i, 2), FLOW_KNOWN);
 	i.destination[15] ^= 1;
-	assert_int_equal(flows_inbound(f, &i, 3), FLOW_NEW);
+	assert_int_equal(flows_inbound(f, 1, &i, 3), FLOW_NEW);
 	flows_free(f);
 }
 
@@ -279,18 +280,18 @@ static void answers_pass_and_new_connections_are_asked_about(void **state)
 	assert_int_equal(flows_new(key, &f), 0);
 	flows_outbound(f, &out, 0);
 	answer.is_tcp_syn = false;
-	assert_int_equal(flows_inbound(f, &answer, 1), FLOW_KNOWN);
-	assert_int_equal(flows_inbound(f, &in, 1), FLOW_NEW);
-	flows_decide(f, &in, false, 1);
-	assert_int_equal(flows_inbound(f, &in, 2), FLOW_DENIED);
-	assert_int_equal(flows_inbound(f, &in, SECONDS(2)), FLOW_NEW); /* may ask again */
-	flows_decide(f, &in, true, SECONDS(2));
-	assert_int_equal(flows_inbound(f, &in, SECONDS(3)), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 1, &answer, 1), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 1, &in, 1), FLOW_NEW);
+	flows_decide(f, 1, &in, false, 1);
+	assert_int_equal(flows_inbound(f, 1, &in, 2), FLOW_DENIED);
+	assert_int_equal(flows_inbound(f, 1, &in, SECONDS(2)), FLOW_NEW); /* may ask again */
+	flows_decide(f, 1, &in, true, SECONDS(2));
+	assert_int_equal(flows_inbound(f, 1, &in, SECONDS(3)), FLOW_KNOWN);
 	flows_forget(f);
-	assert_int_equal(flows_inbound(f, &in, SECONDS(3)), FLOW_NEW);
-	assert_int_equal(flows_inbound(f, &answer, SECONDS(3)), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 1, &in, SECONDS(3)), FLOW_NEW);
+	assert_int_equal(flows_inbound(f, 1, &answer, SECONDS(3)), FLOW_KNOWN);
 	/* and idle flows are forgotten */
-	assert_int_equal(flows_inbound(f, &answer, SECONDS(4) + FLOW_IDLE_US), FLOW_NEW);
+	assert_int_equal(flows_inbound(f, 1, &answer, SECONDS(4) + FLOW_IDLE_US), FLOW_NEW);
 	flows_free(f);
 }
 
@@ -304,7 +305,7 @@ static void an_outbound_flow_opens_no_door_for_a_connection_back(void **state)
 	assert_int_equal(flows_new(key, &f), 0);
 	flows_outbound(f, &out, 0);
 	back.is_tcp_syn = true;
-	assert_int_equal(flows_inbound(f, &back, 1), FLOW_NEW);
+	assert_int_equal(flows_inbound(f, 1, &back, 1), FLOW_NEW);
 	flows_free(f);
 }
 
@@ -317,15 +318,119 @@ static void a_full_table_forgets_the_flow_longest_idle(void **state)
 	for (unsigned i = 0; i < FLOWS_MAX + 1; i++) {
 		struct inner in = tcp_packet((uint16_t)(i + 1), (uint16_t)(80 + i / 65000), 0x02);
 
-		flows_decide(f, &in, true, i);
+		flows_decide(f, 1, &in, true, i);
 	}
 	struct inner first = tcp_packet(1, 80, 0x02);
 	struct inner second = tcp_packet(2, 80, 0x02);
 
 	assert_int_equal(flows_count(f), FLOWS_MAX);
-	assert_int_equal(flows_inbound(f, &first, FLOWS_MAX + 1), FLOW_NEW);
-	assert_int_equal(flows_inbound(f, &second, FLOWS_MAX + 1), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 1, &first, FLOWS_MAX + 1), FLOW_NEW);
+	assert_int_equal(flows_inbound(f, 1, &second, FLOWS_MAX + 1), FLOW_KNOWN);
 	flows_free(f);
+}
+
+/* Two nodes of one offered network: what one may, the other has to be allowed too. */
+static void a_verdict_is_of_the_peer_that_it_was_made_for(void **state)
+{
+	(void)state;
+	struct flows *f;
+	struct inner in = tcp_packet(1000, 22, 0x10);
+	struct inner syn = tcp_packet(1000, 22, 0x02);
+	struct inner out;
+
+	assert_int_equal(flows_new(key, &f), 0);
+	flows_decide(f, 1, &in, true, 1);
+	assert_int_equal(flows_inbound(f, 1, &in, 2), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 2, &in, 2), FLOW_NEW);
+	flows_decide(f, 2, &in, false, 2);
+	assert_int_equal(flows_inbound(f, 1, &in, 3), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 2, &in, 3), FLOW_NEW);
+	in.source_port = 1001;
+	flows_decide(f, 2, &in, false, 4);
+	assert_int_equal(flows_inbound(f, 2, &in, 5), FLOW_DENIED);
+	assert_int_equal(flows_inbound(f, 1, &in, 5), FLOW_NEW);
+	/* what answers us may come by either, and begin nothing */
+	in.source_port = syn.source_port = 1002;
+	out = reversed(in);
+	flows_outbound(f, &out, 6);
+	assert_int_equal(flows_inbound(f, 1, &in, 7), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 2, &in, 7), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 2, &syn, 7), FLOW_NEW);
+	flows_decide(f, 1, &syn, true, 8);
+	assert_int_equal(flows_inbound(f, 1, &syn, 9), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 2, &syn, 9), FLOW_NEW);
+	flows_free(f);
+}
+
+static void denials_push_no_flow_out(void **state)
+{
+	(void)state;
+	struct flows *f;
+	struct inner out = tcp_packet(1, 80, 0x10), answer = reversed(out);
+
+	assert_int_equal(flows_new(key, &f), 0);
+	flows_outbound(f, &out, 0);
+	for (unsigned i = 0; i < 2 * FLOWS_MAX; i++) {
+		struct inner in = tcp_packet((uint16_t)(i + 2), 81, 0x02);
+
+		flows_decide(f, 1, &in, false, 10);
+	}
+	assert_int_equal(flows_count(f), FLOWS_MAX);
+	assert_int_equal(flows_inbound(f, 2, &answer, 10), FLOW_KNOWN);
+	flows_free(f);
+}
+
+static void who_begins_too_many_flows_loses_his_own(void **state)
+{
+	(void)state;
+	struct flows *f;
+	struct inner first = tcp_packet(1, 80, 0x10), second = tcp_packet(1, 81, 0x10);
+
+	assert_int_equal(flows_new(key, &f), 0);
+	flows_decide(f, 2, &first, true, 0);
+	for (unsigned i = 0; i < 2 * FLOWS_MAX; i++) {
+		struct inner in = tcp_packet((uint16_t)i, 82, 0x02);
+		struct inner back = reversed(in);
+
+		flows_decide(f, 1, &in, true, 10);
+		flows_outbound(f, &back, 10); /* what answers it is not begun by us */
+	}
+	assert_int_equal(flows_count(f), FLOWS_MAX);
+	assert_int_equal(flows_inbound(f, 2, &first, 10), FLOW_KNOWN);
+	flows_decide(f, 2, &second, true, 11); /* the first: there is nobody else's */
+	assert_int_equal(flows_inbound(f, 2, &second, 12), FLOW_KNOWN);
+	assert_int_equal(flows_inbound(f, 2, &first, 12), FLOW_KNOWN);
+	flows_free(f);
+}
+
+/* They look idle to the owner, who sees a packet of each a minute. */
+static void flows_that_threads_carry_are_not_idle(void **state)
+{
+	(void)state;
+	struct inner out = tcp_packet(1, 80, 0x10), answer = reversed(out);
+	struct inner idle = tcp_packet(2, 80, 0x10);
+	struct flows *f;
+	struct marks *m;
+
+	assert_int_equal(flows_new(key, &f), 0);
+	assert_int_equal(marks_new(key, &m), 0);
+	flows_watch(f, m);
+	flows_outbound(f, &out, SECONDS(1));
+	marks_put(m, MARK_OUT, &out, SECONDS(1));
+	marks_put(m, MARK_OUT, &idle, SECONDS(1));
+	flows_outbound(f, &idle, SECONDS(1));
+	assert_true(marks_has(m, MARK_OUT, &out, SECONDS(5)));
+	for (unsigned i = 0; i < FLOWS_MAX; i++) {
+		struct inner other = tcp_packet((uint16_t)i, 81, 0x10);
+
+		flows_outbound(f, &other, SECONDS(6));
+	}
+	assert_int_equal(flows_inbound(f, 1, &answer, SECONDS(7)), FLOW_KNOWN);
+	/* and of what is forgotten the owner sees the next packet */
+	assert_true(marks_has(m, MARK_OUT, &out, SECONDS(7)));
+	assert_false(marks_has(m, MARK_OUT, &idle, SECONDS(7)));
+	flows_free(f);
+	marks_free(m);
 }
 
 int main(void)
@@ -345,6 +450,10 @@ int main(void)
 		cmocka_unit_test(answers_pass_and_new_connections_are_asked_about),
 		cmocka_unit_test(an_outbound_flow_opens_no_door_for_a_connection_back),
 		cmocka_unit_test(a_full_table_forgets_the_flow_longest_idle),
+		cmocka_unit_test(a_verdict_is_of_the_peer_that_it_was_made_for),
+		cmocka_unit_test(denials_push_no_flow_out),
+		cmocka_unit_test(who_begins_too_many_flows_loses_his_own),
+		cmocka_unit_test(flows_that_threads_carry_are_not_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,26 @@ static void a_mark_ends_by_itself_and_is_renewed(void **state)
 	marks_free(m);
 }
 
+static void a_mark_tells_when_it_was_used_and_can_be_taken_away(void **state)
+{
+	(void)state;
+	struct inner i = flow(5);
+	struct marks *m;
+
+	assert_int_equal(marks_new(key, &m), 0);
+	assert_false(marks_used_since(m, MARK_IN, &i, 0));
+	marks_put(m, MARK_IN, &i, SECONDS(100));
+	assert_false(marks_used_since(m, MARK_IN, &i, SECONDS(100)));
+	assert_true(marks_has(m, MARK_IN, &i, SECONDS(103)));
+	assert_true(marks_used_since(m, MARK_IN, &i, SECONDS(102)));
+	assert_false(marks_used_since(m, MARK_IN, &i, SECONDS(103)));
+	marks_drop(m, MARK_OUT, &i);
+	assert_true(marks_has(m, MARK_IN, &i, SECONDS(103)));
+	marks_drop(m, MARK_IN, &i);
+	assert_false(marks_has(m, MARK_IN, &i, SECONDS(103)));
+	marks_free(m);
+}
+
 static void a_full_table_forgets_the_oldest(void **state)
 {
 	(void)state;
@@ -82,6 +102,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mark_is_of_one_flow_and_direction),
 		cmocka_unit_test(a_mark_ends_by_itself_and_is_renewed),
+		cmocka_unit_test(a_mark_tells_when_it_was_used_and_can_be_taken_away),
 		cmocka_unit_test(a_full_table_forgets_the_oldest),
 	};
 

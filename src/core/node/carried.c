@@ -12,6 +12,8 @@ _Static_assert(NODE_LANES == WIRE_LANE_THREADS, "what the kernel is told of lane
 
 int carried_begin(struct node *n, unsigned n_threads, const uint8_t hash_key[16])
 {
+	int r;
+
 	if (n_threads > CARRY_THREADS_MAX)
 		return -EINVAL;
 	if (n_threads == 0)
@@ -21,7 +23,9 @@ int carried_begin(struct node *n, unsigned n_threads, const uint8_t hash_key[16]
 		return -EMSGSIZE;
 	n->n_threads = n_threads;
 	n->ways = calloc(NODE_PEERS_MAX, sizeof(*n->ways));
-	return n->ways ? marks_new(hash_key, &n->marks) : -ENOMEM;
+	r = n->ways ? marks_new(hash_key, &n->marks) : -ENOMEM;
+	flows_watch(n->flows, n->marks);
+	return r;
 }
 
 void carried_end(struct node *n)

@@ -106,5 +106,5 @@ bool errors_concern_flow(struct node *n, const struct peer *p, const struct inne
 	memcpy(answer.source, i.destination, 16);
 	memcpy(answer.destination, i.source, 16);
 	return networks_may_come_from(n, p, &answer) &&
-	       flows_inbound(n->flows, &answer, n->now_us) == FLOW_KNOWN;
+	       flows_inbound(n->flows, p->id, &answer, n->now_us) == FLOW_KNOWN;
 }

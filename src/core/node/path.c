@@ -472,7 +472,7 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 	struct node_event *e;
 	bool is_allowed, is_internet;
 
-	switch (flows_inbound(n->flows, i, n->now_us)) {
+	switch (flows_inbound(n->flows, p->id, i, n->now_us)) {
 	case FLOW_KNOWN:
 		if (!offer)
 			carried_mark(n, MARK_IN, i);
@@ -485,7 +485,7 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 	}
 	is_internet = begins_in_internet(n, i);
 	is_allowed = !is_internet && policy_allows(n, p, i, offer);
-	flows_decide(n->flows, i, is_allowed, n->now_us);
+	flows_decide(n->flows, p->id, i, is_allowed, n->now_us);
 	if (is_allowed) {
 		if (!offer)
 			carried_mark(n, MARK_IN, i);
