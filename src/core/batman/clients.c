@@ -220,6 +220,10 @@ static void request_input(struct batnode *n, struct originator *o)
 	uint8_t change[CHANGE_LEN];
 	struct batwire_tt own;
 
+	/* A packet has room for many requests, and who they are from is anybody's word. */
+	if (n->now_us < o->answer_us)
+		return;
+	o->answer_us = n->now_us + TT_ANSWER_WAIT_US;
 	own_table(n, change, &own);
 	own.flags = BATWIRE_TT_RESPONSE | BATWIRE_TT_FULL_TABLE;
 	(void)send_tt(n, o, &own);

@@ -15,6 +15,7 @@
 #define NEIGHBOUR_SILENCE_US SECONDS(10)
 #define ORIGINATOR_SILENCE_US SECONDS(60)
 #define TT_REQUEST_WAIT_US SECONDS(3) /* between two requests to one originator */
+#define TT_ANSWER_WAIT_US MS(100)     /* between two answers to one */
 #define PURGE_US SECONDS(1)
 #define TIMER_JITTER_PERCENT 10
 
@@ -50,7 +51,8 @@ struct originator {
 
 	bool has_table;
 	uint8_t tt_version;
-	uint64_t asked_us; /* 0: never */
+	uint64_t asked_us;  /* 0: never */
+	uint64_t answer_us; /* from then on it gets another answer */
 	struct vlan_sum sums[BATWIRE_VLANS_MAX];
 	unsigned n_clients;
 

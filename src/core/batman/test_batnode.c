@@ -523,6 +523,38 @@ static void an_interface_that_goes_takes_its_neighbours_along(void **state)
 	assert_int_equal(batnode_output(w->nodes[0], SPAN(frame, len), w->now_us), 0);
 }
 
+static void many_requests_in_one_packet_get_one_answer(void **state)
+{
+	struct world *w = *state;
+	struct batwire_unicast_tvlv u = { .ttl = 3 };
+	struct batwire_tt request = { .flags = BATWIRE_TT_REQUEST, .version = 1 };
+	uint8_t container[8 * 100], frame[1400];
+	struct writer t = writer_of(container, sizeof(container));
+	struct writer f = writer_of(frame, sizeof(frame));
+	struct batnode_action a;
+	unsigned n = 0;
+
+	pass(w, SECONDS(3));
+	for (unsigned i = 0; i < 100; i++)
+		batwire_tt_write(&t, &request);
+	u.tvlvs = SPAN(container, t.len);
+	address_of(0, false, u.to);
+	address_of(1, false, u.from);
+	write_bytes(&f, u.to, 6);
+	write_bytes(&f, u.from, 6);
+	write_u16(&f, BATWIRE_ETHERTYPE);
+	batwire_unicast_tvlv_write(&f, &u);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(batnode_input(w->nodes[0], 0, SPAN(frame, f.len), w->now_us), 0);
+		while (batnode_next_action(w->nodes[0], &a))
+			n++;
+	}
+	assert_int_equal(n, 1);
+	w->now_us += SECONDS(1);
+	assert_int_equal(batnode_input(w->nodes[0], 0, SPAN(frame, f.len), w->now_us), 0);
+	assert_true(batnode_next_action(w->nodes[0], &a));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -551,6 +583,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_interface_that_goes_takes_its_neighbours_along,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_configuration_out_of_range_is_refused, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(many_requests_in_one_packet_get_one_answer, set_up,
 						tear_down),
 	};
 
