@@ -145,9 +145,27 @@ static const struct prefix unroutable[] = {
 };
 
 static const struct prefix local[] = {
-	IPV4(10, 0, 0, 0, 8),	 IPV4(172, 16, 0, 0, 12), IPV4(192, 168, 0, 0, 16),
-	IPV4(100, 64, 0, 0, 10), { { 0xfc }, 7 }, /* RFC 4193 */
-	{ { 0xfe, 0xc0 }, 10 },			  /* RFC 3879 */
+	IPV4(10, 0, 0, 0, 8),
+	IPV4(172, 16, 0, 0, 12),
+	IPV4(192, 168, 0, 0, 16),
+	IPV4(100, 64, 0, 0, 10),
+	IPV4(192, 0, 0, 0, 24),		       /* RFC 6890 */
+	IPV4(198, 18, 0, 0, 15),	       /* RFC 2544 */
+	{ { 0xfc }, 7 },		       /* RFC 4193 */
+	{ { 0xfe, 0xc0 }, 10 },		       /* RFC 3879 */
+	{ { 0, 0x64, 0xff, 0x9b, 0, 1 }, 48 }, /* RFC 8215: a network's own NAT64 */
+	{ { 1 }, 64 },			       /* RFC 6666: discarded */
+	{ { 0x20, 1 }, 32 },		       /* RFC 4380: Teredo hides whose it is */
+	{ { 0 }, 96 },			       /* RFC 4291 section 2.5.5.1 */
+};
+
+/* IPv6 addresses that a translator or a tunnel turns into the IPv4 address in them. */
+static const struct {
+	struct prefix prefix;
+	size_t at;
+} carriers[] = {
+	{ { { 0, 0x64, 0xff, 0x9b }, 96 }, 12 }, /* RFC 6052 */
+	{ { { 0x20, 2 }, 16 }, 2 },		 /* RFC 3056 */
 };
 
 static bool is_in(const struct prefix *list, size_t n, const uint8_t address[16])
@@ -163,9 +181,25 @@ bool address_is_unroutable(const uint8_t address[16])
 	return is_in(unroutable, N_ELEMENTS(unroutable), address);
 }
 
-bool address_is_private(const uint8_t address[16])
+static bool is_private(const uint8_t address[16])
 {
 	return address_is_unroutable(address) || is_in(local, N_ELEMENTS(local), address);
+}
+
+bool address_is_private(const uint8_t address[16])
+{
+	uint8_t inside[16];
+
+	if (is_private(address))
+		return true;
+	for (size_t i = 0; i < N_ELEMENTS(carriers); i++) {
+		if (!prefix_covers(&carriers[i].prefix, address))
+			continue;
+		memcpy(inside, mapped, sizeof(mapped));
+		memcpy(inside + sizeof(mapped), address + carriers[i].at, 4);
+		return is_private(inside);
+	}
+	return false;
 }
 
 const char *prefix_fault(const struct prefix *p)

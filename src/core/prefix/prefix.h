@@ -35,7 +35,8 @@ void prefix_format_address(const uint8_t address[16], char ret[PREFIX_TEXT_SIZE]
 
 /* Never routed by anybody: unspecified, loopback, link-local, multicast, 240.0.0.0/4. */
 bool address_is_unroutable(const uint8_t address[16]);
-/* Not of the internet: the unroutable, RFC 1918, RFC 6598, RFC 4193 and the like. What an exit
+/* Not of the internet: the unroutable, RFC 1918, RFC 6598, RFC 4193 and the like, also where such a
+ * one of IPv4 is inside one of IPv6 for a translator or tunnel (NAT64, 6to4). What an exit
  * does not pass on unless it offers the network by itself. */
 bool address_is_private(const uint8_t address[16]);
 /* NULL where a node may offer and another accept it; else why not, as the end of a sentence. */

@@ -97,11 +97,30 @@ static void what_nobody_routes_may_not_be_offered(void **state)
 static void private_addresses_are_told_from_the_internets(void **state)
 {
 	(void)state;
-	static const char *const inside[] = { "10.9.9.9",    "172.31.0.1", "192.168.1.1",
-					      "100.127.0.1", "127.0.0.1",  "fd00::1",
-					      "fe80::1",     "0.0.0.0" };
-	static const char *const outside[] = { "172.32.0.1", "100.128.0.1", "8.8.8.8",
-					       "2001:db8::1", "203.0.113.9" };
+	static const char *const inside[] = { "10.9.9.9",
+					      "172.31.0.1",
+					      "192.168.1.1",
+					      "100.127.0.1",
+					      "127.0.0.1",
+					      "fd00::1",
+					      "fe80::1",
+					      "0.0.0.0",
+					      "198.18.0.1",
+					      "198.19.255.255",
+					      "192.0.0.170",
+					      "64:ff9b:1::1",
+					      "100::1",
+					      "2001::1",
+					      "::10.1.2.3",
+					      "64:ff9b::10.1.2.3",
+					      "64:ff9b::127.0.0.1",
+					      "2002:c0a8:101::1",
+					      "2002:7f00:1::" };
+	static const char *const outside[] = {
+		"172.32.0.1",	"100.128.0.1",	   "8.8.8.8",	"2001:db8::1",
+		"203.0.113.9",	"198.20.0.1",	   "192.0.1.1", "64:ff9b::8.8.8.8",
+		"64:ff9b:2::1", "2002:808:808::1", "2001:1::1"
+	};
 
 	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++)
 		assert_true(address_is_private(prefix(inside[i]).ip));
