@@ -487,11 +487,9 @@ static void nodes_that_collide_end_with_an_address_each(void **state)
 	sim_free(s);
 }
 
-/* A neighbour announces 300 nodes that offer something. */
-static void more_nodes_that_offer_than_are_kept_are_passed_over(void **state)
+/* A neighbour announces 300 nodes that offer something, of which there is none. */
+static void announce_strangers(struct sim *s)
 {
-	(void)state;
-	struct sim *s = mesh();
 	struct node *n = sim_node(s, SELF);
 	struct entry e = { .epoch = 1, .metric = 5, .relayed_len = 10 };
 
@@ -509,9 +507,41 @@ static void more_nodes_that_offer_than_are_kept_are_passed_over(void **state)
 				 0);
 	}
 	networks_dirty(n);
+}
+
+static void nodes_that_only_hint_get_half_the_table(void **state)
+{
+	(void)state;
+	struct sim *s = mesh();
+	struct node *n = sim_node(s, SELF);
+
+	announce_strangers(s);
 	n->now_us += SECONDS(1);
 	networks_tick(n);
-	assert_int_equal(node_offers_awaited(n), NODE_OFFERERS_MAX);
+	assert_int_equal(node_offers_awaited(n), NODE_OFFERERS_MAX / 2);
+	sim_free(s);
+}
+
+static void nodes_that_only_hint_keep_no_other_out(void **state)
+{
+	(void)state;
+	struct sim *s = mesh();
+	struct node *n = sim_node(s, SELF);
+	struct prefix list = prefix("192.168.7.0/24");
+	uint8_t body[OFFERS_LEN_MAX];
+	size_t len = offers_encode(&list, 1, body);
+	struct node_offer_view v;
+	unsigned seconds = 0;
+	size_t cursor = 0;
+
+	announce_strangers(s); /* of which the last one is there after all */
+	while (!node_next_offer(n, &cursor, &v) && ++seconds < 60) {
+		n->now_us += SECONDS(1);
+		networks_tick(n);
+		networks_told(n, peer_make(n, 300), SPAN(body, len));
+		cursor = 0;
+	}
+	assert_in_range(seconds, 7, 30);
 	sim_free(s);
 }
 
@@ -536,7 +566,8 @@ int main(void)
 		cmocka_unit_test_setup(what_is_offered_no_longer_goes_away, begin),
 		cmocka_unit_test_setup(the_meshs_own_addresses_cannot_be_offered_away, begin),
 		cmocka_unit_test_setup(nodes_that_collide_end_with_an_address_each, begin),
-		cmocka_unit_test_setup(more_nodes_that_offer_than_are_kept_are_passed_over, begin),
+		cmocka_unit_test_setup(nodes_that_only_hint_get_half_the_table, begin),
+		cmocka_unit_test_setup(nodes_that_only_hint_keep_no_other_out, begin),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);

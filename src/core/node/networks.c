@@ -16,7 +16,12 @@
 #define ASK_AGAIN_MAX_US SECONDS(60)
 #define IPV4_HINT_LEN 6 /* prefix 4, its length 1, choice 1 */
 #define OFFERS_HINT_LEN 8
-#define KEEP_FACTOR 2 /* the node in use stays until another is this much nearer */
+/* Hints come by relays, who may have made them up: of the table they get a half, and there a node
+ * that did not answer for so long gives way to another. */
+#define UNHEARD_MAX (NODE_OFFERERS_MAX / 2)
+#define UNHEARD_WAIT_US SECONDS(8) /* to the next question: the fourth */
+#define REVIEW_AGAIN_US SECONDS(1) /* while there are more than there is room for */
+#define KEEP_FACTOR 2		   /* the node in use stays until another is this much nearer */
 
 /* A node that hints that it offers something. */
 struct offerer {
@@ -39,6 +44,9 @@ struct networks {
 	uint64_t exit;
 	struct offerer *offerers[NODE_OFFERERS_MAX];
 	size_t n_offerers;
+	size_t n_unheard;     /* of them, who have not told anything */
+	size_t n_left_out;    /* for want of room, when routes were walked last */
+	size_t turn;	      /* where in the routing table the next walk begins */
 	struct claim *claims; /* of others */
 	size_t n_claims, claims_size;
 	uint64_t stranger;
@@ -46,6 +54,7 @@ struct networks {
 	uint8_t address[16];
 	uint64_t n_changes; /* of routes, as seen last */
 	uint64_t due_us;    /* when to look at them; NEVER_US */
+	uint64_t again_us;  /* or then; NEVER_US */
 };
 
 /* ---- bytes ---- */
@@ -155,7 +164,7 @@ int networks_new(const struct node_networks *config, struct networks **ret)
 
 	if (!w)
 		return -ENOMEM;
-	w->due_us = NEVER_US;
+	w->due_us = w->again_us = NEVER_US;
 	w->config.has_ipv4 = config->has_ipv4;
 	w->config.ipv4 = config->ipv4;
 	r = take_offers(w, config->offers, config->n_offers);
@@ -264,6 +273,7 @@ void networks_told(struct node *n, struct peer *p, struct span body)
 		return;
 	memcpy(o->list, list, n_list * sizeof(list[0]));
 	o->n = n_list;
+	n->networks->n_unheard -= !o->has_told;
 	o->has_told = true;
 	o->told = digest_of(body);
 	memcpy(o->spiffe_id, p->spiffe_id, sizeof(o->spiffe_id));
@@ -287,7 +297,36 @@ static void ask(struct node *n, struct offerer *o)
 
 /* ---- what routes hint ---- */
 
-static void hint_offers(struct node *n, uint64_t id, struct span value)
+static bool is_given_up(const struct offerer *o)
+{
+	return !o->has_told && o->wait_us > UNHEARD_WAIT_US;
+}
+
+/* NULL: there is no room for another. Once there is none, it is not looked for again in a walk. */
+static struct offerer *offerer_new(struct networks *w)
+{
+	struct offerer *o = NULL;
+
+	if (w->n_left_out > 0)
+		return NULL;
+	if (w->n_offerers < NODE_OFFERERS_MAX && w->n_unheard < UNHEARD_MAX) {
+		o = calloc(1, sizeof(*o));
+		if (o) {
+			w->offerers[w->n_offerers++] = o;
+			w->n_unheard++;
+		}
+		return o;
+	}
+	for (size_t i = 0; i < w->n_offerers && !o; i++)
+		if (is_given_up(w->offerers[i]))
+			o = w->offerers[i];
+	if (o)
+		*o = (struct offerer){ 0 };
+	return o;
+}
+
+/* Where in the routing table it is: at. */
+static void hint_offers(struct node *n, size_t at, uint64_t id, struct span value)
 {
 	struct networks *w = n->networks;
 	struct offerer *o = offerer_of(w, id);
@@ -297,14 +336,14 @@ static void hint_offers(struct node *n, uint64_t id, struct span value)
 		return;
 	hint = load_u64(value.at);
 	if (!o) {
-		if (w->n_offerers == NODE_OFFERERS_MAX)
+		o = offerer_new(w);
+		if (!o) {
+			if (w->n_left_out++ == 0)
+				w->turn = at - 1; /* the first one of the next walk */
 			return;
-		o = calloc(1, sizeof(*o));
-		if (!o)
-			return;
+		}
 		o->id = id;
 		o->hint = ~hint;
-		w->offerers[w->n_offerers++] = o;
 	}
 	o->is_seen = true;
 	if (o->hint != hint) {
@@ -354,39 +393,50 @@ static void drop_offerers(struct node *n)
 	struct networks *w = n->networks;
 	size_t kept = 0;
 
+	w->n_unheard = 0;
 	for (size_t i = 0; i < w->n_offerers; i++) {
 		struct offerer *o = w->offerers[i];
 		struct route route;
 		bool is_away = !o->is_seen && routes_lookup(n->routes, o->id, &route) &&
 			       route.next_hop == 0;
 
-		if (o->is_seen || is_away)
+		if (o->is_seen || is_away) {
 			w->offerers[kept++] = o;
-		else
+			w->n_unheard += !o->has_told;
+		} else {
 			free(o);
-		o = NULL;
+		}
 	}
 	w->n_offerers = kept;
+}
+
+/* From behind one place of the routing table to another. */
+static void walk_part(struct node *n, size_t cursor, size_t last)
+{
+	struct route route;
+
+	while (routes_next(n->routes, &cursor, &route) && cursor <= last) {
+		if (!route.next_hop)
+			continue;
+		hint_offers(n, cursor, route.destination,
+			    routes_attribute(n->routes, route.destination, ROUTE_ATTRIBUTE_OFFERS));
+		hint_ipv4(n, route.destination,
+			  routes_attribute(n->routes, route.destination, ROUTE_ATTRIBUTE_IPV4));
+	}
 }
 
 static void walk_routes(struct node *n)
 {
 	struct networks *w = n->networks;
-	struct route route;
-	size_t cursor = 0;
+	size_t turn = w->turn;
 
 	for (size_t i = 0; i < w->n_offerers; i++)
 		w->offerers[i]->is_seen = false;
 	w->n_claims = 0;
 	w->stranger = 0;
-	while (routes_next(n->routes, &cursor, &route)) {
-		if (!route.next_hop)
-			continue;
-		hint_offers(n, route.destination,
-			    routes_attribute(n->routes, route.destination, ROUTE_ATTRIBUTE_OFFERS));
-		hint_ipv4(n, route.destination,
-			  routes_attribute(n->routes, route.destination, ROUTE_ATTRIBUTE_IPV4));
-	}
+	w->n_left_out = 0;
+	walk_part(n, turn, SIZE_MAX);
+	walk_part(n, 0, turn);
 	w->n_claims = claims_settle(w->claims, w->n_claims);
 	drop_offerers(n);
 }
@@ -525,6 +575,8 @@ static void review(struct node *n)
 	walk_routes(n);
 	is_news = review_address(n);
 	is_news |= rebuild(n);
+	n->networks->again_us =
+		n->networks->n_left_out > 0 ? n->now_us + REVIEW_AGAIN_US : NEVER_US;
 	if (is_news)
 		(void)node_event(n, EVENT_NETWORKS, n->self);
 }
@@ -550,7 +602,7 @@ void networks_tick(struct node *n)
 {
 	struct networks *w = n->networks;
 
-	if (n->now_us >= w->due_us)
+	if (n->now_us >= min_u64(w->due_us, w->again_us))
 		review(n);
 	for (size_t i = 0; i < w->n_offerers; i++)
 		if (is_awaited(w->offerers[i]) && n->now_us >= w->offerers[i]->ask_us)
@@ -560,7 +612,7 @@ void networks_tick(struct node *n)
 uint64_t networks_deadline_us(const struct node *n)
 {
 	const struct networks *w = n->networks;
-	uint64_t at = w->due_us;
+	uint64_t at = min_u64(w->due_us, w->again_us);
 
 	for (size_t i = 0; i < w->n_offerers; i++)
 		if (is_awaited(w->offerers[i]))
