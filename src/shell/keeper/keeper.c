@@ -27,6 +27,7 @@ struct keeper {
 	struct verbs verbs; /* .child is 0 between children */
 	int signal_fd;
 	int socket;  /* to the child, -1 without one */
+	int alone;   /* that no other has our rules; -1 */
 	pid_t guard; /* the process that applies the guard this moment; 0: none */
 	sigset_t inherited_mask;
 	unsigned n_restarts;
@@ -63,6 +64,8 @@ static void run_child(struct keeper *k, int fd, pid_t keeper)
 	if (getppid() != keeper)
 		_exit(1); /* the keeper died before we asked to be told */
 	(void)close(k->signal_fd);
+	if (k->alone >= 0)
+		(void)close(k->alone);	 /* it ends with the keeper, not with us */
 	ebpf_host_forget(k->verbs.ebpf); /* of an earlier child's time, and not ours */
 	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
 	if (keeper_client_new(fd, k->n_restarts, &client) == 0) {
@@ -263,6 +266,8 @@ static void apply_guard(struct keeper *k, const struct request *request)
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != keeper)
 			_exit(1);
+		if (k->alone >= 0)
+			(void)close(k->alone);
 		_exit(do_verb(k, request) == 0 ? 0 : 1);
 	}
 	if (k->guard < 0) {
@@ -404,6 +409,8 @@ static void clean_up(struct keeper *k)
 	if (ways_clean(&k->verbs.ways, k->options->tun_name, why) < 0)
 		log_warning(k->log, "ways_not_removed", log_str("reason", why));
 	ebpf_host_free(k->verbs.ebpf);
+	if (k->alone >= 0)
+		(void)close(k->alone);
 	(void)close(k->signal_fd);
 	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
 }
@@ -418,8 +425,13 @@ int keeper_run(const struct keeper_options *options)
 		.backoff_ms = KEEPER_BACKOFF_MIN_MS,
 	};
 	char why[KEEPER_WHY_SIZE];
-	int r = open_signals(&k);
+	int r = alone_begin(options->tun_name, &k.alone, why);
 
+	if (r < 0) {
+		log_error(k.log, "not_alone", log_str("reason", why));
+		return 1;
+	}
+	r = open_signals(&k);
 	/* Without the privilege there is nothing of ours to be found either. */
 	if (r == 0 && ways_left_over(&k.verbs.ways, options->tun_name, why) > 0)
 		log_notice(k.log, "left_over_removed", log_str("what", why));

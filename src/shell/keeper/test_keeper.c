@@ -89,6 +89,7 @@ static void sleep_ms(long ms)
 }
 
 static int child_serves_names(void *arg, struct keeper_client *k);
+static int child_gives_up(void *arg, struct keeper_client *k);
 
 static const struct keeper_batman batman = {
 	.interfaces = { "bat-a", "bat-none", "bat-part" },
@@ -99,6 +100,7 @@ static const struct keeper_batman batman = {
 	.n_addresses = 2,
 };
 static bool has_batman;
+static const char *tun_name = "x0";
 
 /* A keeper in a process of its own, so that a signal to it is no signal to the test. */
 static pid_t start(keeper_child *child)
@@ -111,7 +113,7 @@ static pid_t start(keeper_child *child)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		struct keeper_options options = {
-			.tun_name = "x0",
+			.tun_name = tun_name,
 			.mtu_max_bytes = 1344,
 			.overlay = overlay,
 			.has_ipv4 = true,
@@ -448,14 +450,78 @@ static int child_forwards(void *arg, struct keeper_client *k)
 		atomic_store(&shared->signal_seen, 77);
 		return KEEPER_EXIT_DONE; /* no nft here */
 	}
-	CHECK(r == 0 && strstr(why, "off before"));
+	CHECK(r == 0 && (strstr(why, "off before") || strcmp(tun_name, "x0") != 0));
 	CHECK(keeper_forward(k, true, why) == 0); /* it is */
 	CHECK(shell("grep -q 1 /proc/sys/net/ipv4/ip_forward") == 0);
 	CHECK(shell("grep -q 1 /proc/sys/net/ipv6/conf/all/forwarding") == 0);
-	CHECK(shell("nft list table inet x0nat_x0 | grep -q masquerade") == 0);
+	if (strcmp(tun_name, "x0") == 0)
+		CHECK(shell("nft list table inet x0nat_x0 | grep -q masquerade") == 0);
+	CHECK(keeper_heartbeat(k) == 0);
 	atomic_store(&shared->ready, 1);
-	for (;;)
-		sleep_ms(10);
+	for (;;) {
+		CHECK(keeper_heartbeat(k) == 0);
+		sleep_ms(100);
+	}
+}
+
+static pid_t start_forwarding(const char *name)
+{
+	pid_t pid;
+	int status;
+
+	tun_name = name;
+	pid = start(child_forwards);
+	while (!atomic_load(&shared->ready) && waitpid(pid, &status, WNOHANG) == 0)
+		sleep_ms(5);
+	tun_name = "x0";
+	return pid;
+}
+
+/* Each told to stop, not killed. */
+static void end(pid_t pid)
+{
+	int status;
+
+	(void)kill(pid, SIGTERM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(atomic_load(&shared->wrong_line), 0);
+}
+
+static void of_two_tunnels_that_forward_the_last_puts_it_back(void **state)
+{
+	(void)state;
+	pid_t first = start_forwarding("x0"), second;
+
+	if (atomic_load(&shared->signal_seen) == 77) {
+		end(first);
+		print_message("skipped: no nftables here\n");
+		skip();
+	}
+	second = start_forwarding("x1");
+	end(first);
+	assert_int_equal(shell("grep -q 1 /proc/sys/net/ipv4/ip_forward"), 0);
+	assert_int_equal(shell("grep -q 1 /proc/sys/net/ipv6/conf/all/forwarding"), 0);
+	end(second);
+	assert_int_equal(shell("grep -q 0 /proc/sys/net/ipv4/ip_forward"), 0);
+	assert_int_equal(shell("grep -q 0 /proc/sys/net/ipv6/conf/all/forwarding"), 0);
+}
+
+static void a_second_keeper_of_one_tunnel_is_refused_and_harms_nothing(void **state)
+{
+	(void)state;
+	pid_t first = start_forwarding("x0");
+
+	if (atomic_load(&shared->signal_seen) == 77) {
+		end(first);
+		print_message("skipped: no nftables here\n");
+		skip();
+	}
+	assert_int_equal(finish(start(child_gives_up)), 1);
+	assert_int_equal(atomic_load(&shared->n_starts), 0);
+	assert_int_equal(shell("grep -q 1 /proc/sys/net/ipv4/ip_forward"), 0);
+	assert_int_equal(shell("nft list table inet x0nat_x0 | grep -q masquerade"), 0);
+	end(first);
+	assert_int_equal(finish(start(child_gives_up)), KEEPER_EXIT_FATAL);
 }
 
 static void forwarding_is_taken_back_by_the_next_keeper_where_one_was_killed(void **state)
@@ -800,6 +866,8 @@ int main(void)
 		cmocka_unit_test(an_exit_that_cannot_be_set_lets_nothing_go_elsewhere),
 		cmocka_unit_test(traffic_is_led_and_nothing_is_left_of_it),
 		cmocka_unit_test(forwarding_is_taken_back_by_the_next_keeper_where_one_was_killed),
+		cmocka_unit_test(of_two_tunnels_that_forward_the_last_puts_it_back),
+		cmocka_unit_test(a_second_keeper_of_one_tunnel_is_refused_and_harms_nothing),
 		cmocka_unit_test(routes_are_bounded),
 		cmocka_unit_test(real_time_priority_is_given_or_the_reason_told),
 		cmocka_unit_test(the_guard_outlives_a_child_but_not_the_keeper),

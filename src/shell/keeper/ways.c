@@ -30,8 +30,9 @@ enum {
 const struct netlink_prefix ways_default_ipv4 = { .ip = { [10] = 0xff, [11] = 0xff }, .len = 96 };
 const struct netlink_prefix ways_default_ipv6 = { .len = 0 };
 
-/* FNV-1a: two daemons in one namespace do not take each other's rules. */
-static uint32_t number_of(const char *tun_name)
+/* FNV-1a: two daemons in one namespace do not take each other's rules; where these are the same,
+ * alone.c refuses the second. */
+uint32_t ways_number(const char *tun_name)
 {
 	uint32_t hash = 2166136261U;
 
@@ -42,12 +43,12 @@ static uint32_t number_of(const char *tun_name)
 
 uint32_t ways_table(const char *tun_name)
 {
-	return TABLE_FIRST + number_of(tun_name);
+	return TABLE_FIRST + ways_number(tun_name);
 }
 
 static uint32_t priority_of(const char *tun_name)
 {
-	return PRIORITY_FIRST + N_RULES * number_of(tun_name);
+	return PRIORITY_FIRST + N_RULES * ways_number(tun_name);
 }
 
 static int tell(int r, const char *what, char why[KEEPER_WHY_SIZE])
@@ -203,15 +204,19 @@ static int sysctl_write(const char *path, bool is_on)
 
 static int stop_forwarding(const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
-	struct nft_forwarding before;
+	struct nft_forwarding before, others;
+	char ignored[KEEPER_WHY_SIZE];
 	int r = nft_nat_read(tun_name, &before, why);
 
 	if (r < 0)
 		return r;
-	if (before.was_ipv4_off)
-		(void)sysctl_write(SYSCTL_IPV4, false);
-	if (before.was_ipv6_off)
-		(void)sysctl_write(SYSCTL_IPV6, false);
+	/* Another tunnel of this namespace passes on too: it puts it back at its end. */
+	if (nft_nat_others(tun_name, &others, ignored) <= 0) {
+		if (before.was_ipv4_off)
+			(void)sysctl_write(SYSCTL_IPV4, false);
+		if (before.was_ipv6_off)
+			(void)sysctl_write(SYSCTL_IPV6, false);
+	}
 	return nft_nat_remove(tun_name, why);
 }
 
@@ -220,8 +225,15 @@ static int stop_forwarding(const char *tun_name, char why[KEEPER_WHY_SIZE])
 static int start_forwarding(const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
 	int ipv4 = sysctl_read(SYSCTL_IPV4), ipv6 = sysctl_read(SYSCTL_IPV6);
+	struct nft_forwarding others = { 0 };
 	struct nft_forwarding before = { .was_ipv4_off = ipv4 == 0, .was_ipv6_off = ipv6 == 0 };
-	int r = nft_nat_apply(tun_name, &before, why);
+	int r;
+
+	if ((ipv4 == 1 || ipv6 == 1) && nft_nat_others(tun_name, &others, why) > 0) {
+		before.was_ipv4_off |= others.was_ipv4_off;
+		before.was_ipv6_off |= others.was_ipv6_off;
+	}
+	r = nft_nat_apply(tun_name, &before, why);
 
 	if (r == 0 && ipv4 == 0)
 		r = tell(sysctl_write(SYSCTL_IPV4, true),

@@ -16,6 +16,11 @@ struct ways {
 
 extern const struct netlink_prefix ways_default_ipv4, ways_default_ipv6;
 
+/* By which rules and tables of a tunnel are known; two tunnels may have the same. */
+uint32_t ways_number(const char *tun_name);
+/* alone.c: -EADDRINUSE where another keeper in this network namespace has that number, which why
+ * says. 0 with a descriptor to keep, or -1 where it cannot be told. */
+int alone_begin(const char *tun_name, int *ret_fd, char why[KEEPER_WHY_SIZE]);
 /* The routing table of a tunnel's networks. */
 uint32_t ways_table(const char *tun_name);
 /* Makes the kernel look into that table. */

@@ -118,3 +118,5 @@ int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before,
 int nft_nat_remove(const char *tun_name, char why[NFT_WHY_SIZE]); /* 0 where none is */
 /* -ENOENT where there is no such table. */
 int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE]);
+/* How many other tunnels of this network namespace have one, and what all of theirs say. */
+int nft_nat_others(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE]);

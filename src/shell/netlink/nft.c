@@ -444,17 +444,62 @@ int nft_nat_remove(const char *tun_name, char why[NFT_WHY_SIZE])
 	return r < 0 ? r : remove_table(table, why);
 }
 
-int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE])
+static int read_forwarding(char table[TABLE_SIZE], struct nft_forwarding *ret,
+			   char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
 	char output[OUTPUT_SIZE];
-	int r = table_name("x0nat_", tun_name, table, why);
+	int r = list_table(table, output, why);
 
-	if (r == 0)
-		r = list_table(table, output, why);
 	if (r < 0)
 		return r;
 	ret->was_ipv4_off = strstr(output, "\"" WAS_IPV4_OFF "\"") != NULL;
 	ret->was_ipv6_off = strstr(output, "\"" WAS_IPV6_OFF "\"") != NULL;
 	return 0;
+}
+
+int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE])
+{
+	char table[TABLE_SIZE];
+	int r = table_name("x0nat_", tun_name, table, why);
+
+	return r < 0 ? r : read_forwarding(table, ret, why);
+}
+
+/* The name of the next table of another tunnel in what nft has listed. */
+static const char *next_other(const char *at, const char *own, char ret[TABLE_SIZE])
+{
+	while ((at = strstr(at, "\"x0nat_"))) {
+		size_t len = strcspn(++at, "\"");
+
+		if (len < TABLE_SIZE) {
+			memcpy(ret, at, len);
+			ret[len] = '\0';
+			if (strcmp(ret, own) != 0)
+				return at;
+		}
+	}
+	return NULL;
+}
+
+int nft_nat_others(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE])
+{
+	char *const argv[] = { (char[]){ "nft" },    (char[]){ "-j" },	 (char[]){ "list" },
+			       (char[]){ "tables" }, (char[]){ "inet" }, NULL };
+	char output[OUTPUT_SIZE], own[TABLE_SIZE], table[TABLE_SIZE];
+	const char *at = output;
+	int n = 0, r = table_name("x0nat_", tun_name, own, why);
+
+	*ret = (struct nft_forwarding){ 0 };
+	if (r == 0)
+		r = run_nft(argv, "", output, why);
+	while (r == 0 && (at = next_other(at, own, table))) {
+		struct nft_forwarding one;
+
+		if (read_forwarding(table, &one, why) < 0)
+			continue; /* it has just gone */
+		ret->was_ipv4_off |= one.was_ipv4_off;
+		ret->was_ipv6_off |= one.was_ipv6_off;
+		n++;
+	}
+	return r < 0 ? r : n;
 }
