@@ -11,6 +11,7 @@ struct connection {
 	int fd;		 /* -1: free */
 	uint64_t serial; /* tells it from the next one in this place */
 	struct names_server *server;
+	uint8_t from[16];
 	struct loop_fd *watch;
 	uint64_t deadline_us;
 	bool is_waiting; /* for a forwarded question: nothing is read meanwhile */

@@ -14,6 +14,9 @@
 #define NAMES_PORT 53
 #define NAMES_QUERY_MAX 4096	 /* bytes; a longer one is dropped */
 #define NAMES_CONNECTIONS_MAX 16 /* TCP, at once */
+/* Of them: each other member has a few, and all together leave some to this host. */
+#define NAMES_CONNECTIONS_MEMBER 4
+#define NAMES_CONNECTIONS_MEMBERS 12
 #define NAMES_IDLE_US UINT64_C(5000000)
 #define NAMES_FORWARDS_MAX 64 /* questions that wait for another server */
 #define NAMES_UPSTREAMS_MAX 3 /* as many as the C library asks */

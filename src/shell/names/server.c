@@ -248,8 +248,20 @@ static void on_connection(void *arg, unsigned events, uint64_t now_us)
 		watch_for(c);
 }
 
-static struct connection *free_place(struct names_server *s)
+/* NULL: all are taken, or as many as this one may have. */
+static struct connection *place_for(struct names_server *s, const uint8_t from[16], bool is_own)
 {
+	size_t of_it = 0, of_members = 0;
+
+	for (size_t i = 0; i < NAMES_CONNECTIONS_MAX; i++) {
+		const struct connection *c = &s->connections[i];
+
+		of_it += c->fd >= 0 && memcmp(c->from, from, sizeof(c->from)) == 0;
+		of_members += c->fd >= 0 && memcmp(c->from, s->options.own, sizeof(c->from)) != 0;
+	}
+	if (!is_own &&
+	    (of_it >= NAMES_CONNECTIONS_MEMBER || of_members >= NAMES_CONNECTIONS_MEMBERS))
+		return NULL;
 	for (size_t i = 0; i < NAMES_CONNECTIONS_MAX; i++)
 		if (s->connections[i].fd < 0)
 			return &s->connections[i];
@@ -259,16 +271,19 @@ static struct connection *free_place(struct names_server *s)
 static void accept_one(struct names_server *s, int fd, const struct sockaddr_in6 *from,
 		       uint64_t now_us)
 {
-	struct connection *c = free_place(s);
+	struct connection *c = NULL;
 	bool is_own;
 
-	if (!c || !may_ask(s, from, now_us, &is_own)) {
+	if (may_ask(s, from, now_us, &is_own))
+		c = place_for(s, from->sin6_addr.s6_addr, is_own);
+	if (!c) {
 		s->counters.connections_refused++;
 		(void)close(fd);
 		return;
 	}
 	c->fd = fd;
 	c->server = s;
+	memcpy(c->from, &from->sin6_addr, sizeof(c->from));
 	c->serial = s->next_serial++;
 	c->is_waiting = false;
 	c->in_len = 0;

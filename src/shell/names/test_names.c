@@ -208,6 +208,32 @@ static void a_question_by_udp_is_answered(void **state)
 	assert_int_equal(c.refused, 1);
 }
 
+static void one_member_holds_a_few_connections_only(void **state)
+{
+	(void)state;
+	const uint8_t other[16] = { [15] = 2 }; /* ::1 is then another member */
+	int held[NAMES_CONNECTIONS_MEMBER + 1];
+	struct names_counters c;
+	struct world w;
+	uint8_t m[512];
+	size_t len = question("roof.x0.internal", m + 2);
+
+	is_for_members = true;
+	start(&w, other, false);
+	is_for_members = false;
+	for (size_t i = 0; i <= NAMES_CONNECTIONS_MEMBER; i++)
+		held[i] = client(&w, SOCK_STREAM);
+	assert_int_equal(recv(held[NAMES_CONNECTIONS_MEMBER], m, 1, 0), 0); /* closed */
+	store_u16(m, (uint16_t)len);
+	assert_int_equal(send(held[0], m, len + 2, 0), (ssize_t)len + 2);
+	assert_int_equal(receive(held[0], m, 2 + len), 2 + len); /* the others go on */
+	for (size_t i = 0; i <= NAMES_CONNECTIONS_MEMBER; i++)
+		(void)close(held[i]);
+	stop(&w, &c);
+	assert_int_equal(c.connections, NAMES_CONNECTIONS_MEMBER);
+	assert_int_equal(c.connections_refused, 1);
+}
+
 static void questions_by_tcp_may_come_in_pieces_and_in_a_row(void **state)
 {
 	(void)state;
@@ -512,6 +538,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_question_by_udp_is_answered),
 		cmocka_unit_test(questions_by_tcp_may_come_in_pieces_and_in_a_row),
+		cmocka_unit_test(one_member_holds_a_few_connections_only),
 		cmocka_unit_test(somebody_else_gets_no_answer),
 		cmocka_unit_test(connections_are_bounded_and_end),
 		cmocka_unit_test(a_foreign_question_is_passed_on_and_only_its_reply_counts),
