@@ -41,22 +41,24 @@ static bool may_administer(void)
 	return is_set == CAP_SET;
 }
 
-/* Anybody may take a name that is free; only one of the same user is believed to be a keeper. */
-static bool is_ours(const struct sockaddr_un *name, socklen_t len)
+/* Anybody may take a name that is free; only one of the same user is believed to be a keeper. Its
+ * process may be one that cannot be seen from here: 0. */
+static bool is_held(const struct sockaddr_un *name, socklen_t len, pid_t *ret)
 {
 	struct ucred who = { .uid = (uid_t)-1 };
 	socklen_t who_len = sizeof(who);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool is = fd >= 0 && connect(fd, (const struct sockaddr *)name, len) == 0 &&
-		  getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) == 0 &&
-		  who.uid == geteuid();
+	bool is_ours = fd >= 0 && connect(fd, (const struct sockaddr *)name, len) == 0 &&
+		       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len) == 0 &&
+		       who.uid == geteuid();
 
 	if (fd >= 0)
 		(void)close(fd);
-	return is;
+	*ret = who.pid;
+	return is_ours;
 }
 
-static int take(int fd, const struct sockaddr_un *name, socklen_t len)
+static int take(int fd, const struct sockaddr_un *name, socklen_t len, pid_t *ret_holder)
 {
 	static const struct timespec step = { .tv_nsec = STEP_MS * 1000000 };
 
@@ -66,7 +68,7 @@ static int take(int fd, const struct sockaddr_un *name, socklen_t len)
 		if (errno != EADDRINUSE)
 			return -errno;
 		if (waited_ms >= WAIT_MS)
-			return is_ours(name, len) ? -EADDRINUSE : 0;
+			return is_held(name, len, ret_holder) ? -EADDRINUSE : 0;
 		(void)nanosleep(&step, NULL);
 	}
 }
@@ -75,6 +77,7 @@ int alone_begin(const char *tun_name, int *ret_fd, char why[KEEPER_WHY_SIZE])
 {
 	struct sockaddr_un name;
 	socklen_t len = name_of(tun_name, &name);
+	pid_t other = 0;
 	int r;
 
 	*ret_fd = -1;
@@ -83,14 +86,14 @@ int alone_begin(const char *tun_name, int *ret_fd, char why[KEEPER_WHY_SIZE])
 	*ret_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (*ret_fd < 0)
 		return 0; /* nothing can be told */
-	r = take(*ret_fd, &name, len);
+	r = take(*ret_fd, &name, len, &other);
 	if (r != -EADDRINUSE)
 		return 0;
 	(void)close(*ret_fd);
 	*ret_fd = -1;
 	(void)snprintf(why, KEEPER_WHY_SIZE,
-		       "another x0 in this network namespace has tunnel %s, or one with the same "
-		       "routing table; stop it, or set another tun.name",
-		       tun_name);
+		       "x0 is already running on tunnel %s, or on one with the same routing table, "
+		       "in this network namespace, as process %d; stop it, or set another tun.name",
+		       tun_name, (int)other);
 	return r;
 }

@@ -12,13 +12,18 @@
 #include "shell/keeper/client.h"
 #include "shell/keeper/message.h"
 
+/* A request whose reply nobody waits for: others overtake it. */
+struct later {
+	uint32_t begun; /* its sequence; 0: none */
+	bool is_done;	/* its reply has come */
+	struct reply reply;
+};
+
 struct keeper_client {
 	int fd;
 	uint32_t sequence;
 	unsigned n_restarts;
-	uint32_t begun; /* sequence of the guard's request that nobody waited for yet; 0: none */
-	bool has_guard; /* and its reply has come */
-	struct reply guard; /* which is this */
+	struct later apply, read; /* the guard's */
 };
 
 int keeper_client_new(int fd, unsigned n_restarts, struct keeper_client **ret)
@@ -106,9 +111,13 @@ static int fail(int r, char why[KEEPER_WHY_SIZE])
  * guard, which others overtake, is kept. */
 static void keep_guard(struct keeper_client *k, const struct reply *reply)
 {
-	if (k->begun && reply->sequence == k->begun) {
-		k->guard = *reply;
-		k->has_guard = true;
+	struct later *const all[] = { &k->apply, &k->read };
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!all[i]->begun || reply->sequence != all[i]->begun)
+			continue;
+		all[i]->reply = *reply;
+		all[i]->is_done = true;
 	}
 	if (reply->fd >= 0)
 		(void)close(reply->fd);
@@ -228,29 +237,56 @@ int keeper_route_delete(struct keeper_client *k, const struct netlink_prefix *to
 	return call_simple(k, (struct request){ .verb = VERB_ROUTE_DELETE, .prefix = *to }, why);
 }
 
-void keeper_guard_begin(struct keeper_client *k)
+static int begin_later(struct keeper_client *k, struct later *l, enum verb verb)
 {
-	struct request request = { .verb = VERB_GUARD_APPLY };
+	struct request request = { .verb = verb };
+	int r = ask(k, &request);
 
-	if (ask(k, &request) == 0)
-		k->begun = request.sequence;
+	if (r == 0)
+		*l = (struct later){ .begun = request.sequence };
+	return r;
 }
 
-int keeper_guard_end(struct keeper_client *k, char why[KEEPER_WHY_SIZE])
+static int end_later(struct keeper_client *k, struct later *l, char why[KEEPER_WHY_SIZE])
 {
 	struct reply reply;
 	int r;
 
-	while (!k->has_guard) {
+	while (!l->is_done) {
 		r = receive_reply(k->fd, &reply);
 		if (r < 0)
 			return r == -EAGAIN ? r : -EPIPE;
 		keep_guard(k, &reply);
 	}
-	k->begun = 0;
-	k->has_guard = false;
-	(void)snprintf(why, KEEPER_WHY_SIZE, "%s", k->guard.why);
-	return k->guard.result;
+	l->begun = 0;
+	l->is_done = false;
+	(void)snprintf(why, KEEPER_WHY_SIZE, "%s", l->reply.why);
+	return l->reply.result;
+}
+
+void keeper_guard_begin(struct keeper_client *k)
+{
+	(void)begin_later(k, &k->apply, VERB_GUARD_APPLY);
+}
+
+int keeper_guard_end(struct keeper_client *k, char why[KEEPER_WHY_SIZE])
+{
+	return end_later(k, &k->apply, why);
+}
+
+int keeper_guard_read_begin(struct keeper_client *k)
+{
+	return k->read.begun ? 0 : begin_later(k, &k->read, VERB_GUARD_READ);
+}
+
+int keeper_guard_read_end(struct keeper_client *k, struct nft_counters *ret,
+			  char why[KEEPER_WHY_SIZE])
+{
+	int r = end_later(k, &k->read, why);
+
+	if (r == 0)
+		*ret = k->read.reply.counters;
+	return r;
 }
 
 int keeper_guard_apply(struct keeper_client *k, char why[KEEPER_WHY_SIZE])

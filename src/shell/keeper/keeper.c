@@ -428,8 +428,8 @@ int keeper_run(const struct keeper_options *options)
 	int r = alone_begin(options->tun_name, &k.alone, why);
 
 	if (r < 0) {
-		log_error(k.log, "not_alone", log_str("reason", why));
-		return 1;
+		log_critical(k.log, "not_alone", log_str("why", why));
+		return KEEPER_EXIT_FATAL;
 	}
 	r = open_signals(&k);
 	/* Without the privilege there is nothing of ours to be found either. */

@@ -122,7 +122,8 @@ struct keeper_options {
 
 /* Runs until the child is done, SIGTERM or SIGINT; SIGHUP, SIGUSR1 and SIGUSR2 are passed on.
  * Removes the nftables table. Returns the exit status for the process: the
- * child's for DONE and FATAL, 0 after a signal, 1 where no child could be started. */
+ * child's for DONE and FATAL, FATAL too where another keeper has the tunnel, 0 after a signal, 1
+ * where no child could be started. */
 int keeper_run(const struct keeper_options *options);
 
 /* ---- the child's side; one thread at a time ---- */
@@ -154,6 +155,11 @@ int keeper_guard_end(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_apply(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_remove(struct keeper_client *k, char why[KEEPER_WHY_SIZE]);
 int keeper_guard_read(struct keeper_client *k, struct nft_counters *ret, char why[KEEPER_WHY_SIZE]);
+/* The same without waiting, for it runs a program: begun once at a time; ended when the keeper's
+ * descriptor is readable, or some time later. -EAGAIN: not yet, or not begun. */
+int keeper_guard_read_begin(struct keeper_client *k);
+int keeper_guard_read_end(struct keeper_client *k, struct nft_counters *ret,
+			  char why[KEEPER_WHY_SIZE]);
 /* The sockets of port 53 on the tunnel's own address. */
 int keeper_names_listen(struct keeper_client *k, int *ret_udp_fd, int *ret_tcp_fd,
 			char why[KEEPER_WHY_SIZE]);

@@ -516,12 +516,13 @@ static void a_second_keeper_of_one_tunnel_is_refused_and_harms_nothing(void **st
 		print_message("skipped: no nftables here\n");
 		skip();
 	}
-	assert_int_equal(finish(start(child_gives_up)), 1);
+	assert_int_equal(finish(start(child_gives_up)), KEEPER_EXIT_FATAL);
 	assert_int_equal(atomic_load(&shared->n_starts), 0);
 	assert_int_equal(shell("grep -q 1 /proc/sys/net/ipv4/ip_forward"), 0);
 	assert_int_equal(shell("nft list table inet x0nat_x0 | grep -q masquerade"), 0);
 	end(first);
 	assert_int_equal(finish(start(child_gives_up)), KEEPER_EXIT_FATAL);
+	assert_int_equal(atomic_load(&shared->n_starts), 1);
 }
 
 static void forwarding_is_taken_back_by_the_next_keeper_where_one_was_killed(void **state)
@@ -615,6 +616,7 @@ static int child_applies_the_guard(void *arg, struct keeper_client *k)
 {
 	char why[KEEPER_WHY_SIZE];
 	struct nft_counters counters = { .source_packets = 99 };
+	int r;
 
 	(void)arg;
 	if (begin() > 0) { /* the table outlived the first child */
@@ -624,7 +626,15 @@ static int child_applies_the_guard(void *arg, struct keeper_client *k)
 		CHECK(keeper_guard_read(k, &counters, why) == -EPROTO);
 		keeper_guard_begin(k); /* the next call overtakes it */
 		CHECK(keeper_mtu(k, 1, why) == -EPROTO);
-		CHECK(keeper_guard_read(k, &counters, why) == 0); /* which waits for it */
+		CHECK(keeper_guard_read(k, &counters, why) == 0);	    /* which waits for it */
+		CHECK(keeper_guard_read_end(k, &counters, why) == -EAGAIN); /* not begun */
+		counters.source_packets = 7;
+		CHECK(keeper_guard_read_begin(k) == 0 && keeper_guard_read_begin(k) == 0);
+		CHECK(keeper_mtu(k, 1, why) == -EPROTO); /* overtakes it */
+		while ((r = keeper_guard_read_end(k, &counters, why)) == -EAGAIN)
+			sleep_ms(5);
+		CHECK(r == 0 && counters.source_packets == 0);
+		CHECK(keeper_guard_read_end(k, &counters, why) == -EAGAIN);
 		CHECK(keeper_guard_end(k, why) == 0);
 		CHECK(keeper_guard_end(k, why) == -EAGAIN); /* that was it */
 		return KEEPER_EXIT_DONE;
