@@ -266,16 +266,13 @@ static json_t *crypto(void)
 	return j;
 }
 
-static json_t *guard_asked(const struct daemon *d)
+static json_t *guard_json(int r, const struct nft_counters *c, const char *why)
 {
-	char why[KEEPER_WHY_SIZE];
-	struct nft_counters c;
-
-	if (keeper_guard_read(d->keeper, &c, why) < 0)
+	if (r < 0)
 		return json_pack("{s:b, s:s}", "is_on", 0, "why", why);
 	return json_pack("{s:b, s:I, s:I}", "is_on", 1, "source_packets",
-			 (json_int_t)c.source_packets, "destination_packets",
-			 (json_int_t)c.destination_packets);
+			 (json_int_t)c->source_packets, "destination_packets",
+			 (json_int_t)c->destination_packets);
 }
 
 static json_t *listening(const struct daemon *d)
@@ -733,10 +730,26 @@ static const struct {
 static void tell_status(struct daemon *d, uint64_t request, const json_t *args)
 {
 	bool is_brief = json_is_true(json_object_get(args, "is_brief"));
-	json_t *guard = is_brief ? guard_in_brief(d) : guard_asked(d);
 
+	if (is_brief || d->n_statuses == STATUSES_MAX || keeper_guard_read_begin(d->keeper) < 0) {
+		(void)control_result(d->control, request, status(d, guard_in_brief(d)));
+		return;
+	}
+	d->statuses[d->n_statuses++] = request; /* answered by answers_guard() */
+}
+
+void answers_guard(struct daemon *d)
+{
+	char why[KEEPER_WHY_SIZE];
+	struct nft_counters c;
+	int r = keeper_guard_read_end(d->keeper, &c, why);
+
+	if (r == -EAGAIN)
+		return;
 	daemon_check_guard(d); /* the keeper may have waited for it to be applied */
-	(void)control_result(d->control, request, status(d, guard));
+	for (unsigned i = 0; i < d->n_statuses; i++)
+		(void)control_result(d->control, d->statuses[i], status(d, guard_json(r, &c, why)));
+	d->n_statuses = 0;
 }
 
 void answers_request(void *arg, uint64_t request, const char *verb, const json_t *args,
@@ -796,5 +809,12 @@ void answers_request(void *arg, uint64_t request, const char *verb, const json_t
 
 void answers_gone(void *arg, uint64_t request)
 {
-	pings_end(arg, request);
+	struct daemon *d = arg;
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < d->n_statuses; i++)
+		if (d->statuses[i] != request)
+			d->statuses[kept++] = d->statuses[i];
+	d->n_statuses = kept;
+	pings_end(d, request);
 }

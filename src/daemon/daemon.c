@@ -116,6 +116,7 @@ static void on_beat(void *arg, uint64_t now_us)
 {
 	struct daemon *d = arg;
 
+	answers_guard(d); /* its reply may have come while another was waited for */
 	if (keeper_heartbeat(d->keeper) == -EPIPE)
 		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
 	loop_timer_arm(d->beat_timer, now_us + MS(KEEPER_HEARTBEAT_MS));
@@ -167,6 +168,7 @@ static void on_keeper(void *arg, unsigned events, uint64_t now_us)
 	(void)events;
 	(void)now_us;
 	daemon_check_guard(arg);
+	answers_guard(arg);
 }
 
 static void on_control(void *arg, unsigned events, uint64_t now_us)

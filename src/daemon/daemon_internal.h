@@ -38,6 +38,8 @@ struct feature {
 	char why[KEEPER_WHY_SIZE];
 };
 
+#define STATUSES_MAX 16 /* `x0 status` at once; further ones are answered in brief */
+
 /* An `x0 ping` or `x0 trace` under way. */
 struct ping {
 	struct daemon *daemon;
@@ -114,6 +116,8 @@ struct daemon {
 	int listen_fd;
 	struct control_server *control;
 	struct loop_timer *node_timer, *beat_timer, *clock_timer, *keep_timer;
+	uint64_t statuses[STATUSES_MAX]; /* requests that wait for the guard's counters */
+	unsigned n_statuses;
 	struct ping pings[PINGS_MAX];
 	uint32_t next_ping;
 	struct resolving *resolving;
@@ -233,6 +237,8 @@ void events_handle(struct daemon *d, const struct node_event *e);
 void answers_request(void *arg, uint64_t request, const char *verb, const json_t *args,
 		     const struct control_caller *caller);
 void answers_gone(void *arg, uint64_t request);
+/* The keeper may have told what was asked for `x0 status`. */
+void answers_guard(struct daemon *d);
 json_t *answers_event(const struct daemon *d, const struct node_event *e);
 void node_id_text(uint64_t id, char ret[17]);
 json_t *address_json(const uint8_t address[16]);
