@@ -548,13 +548,13 @@ static void invite(struct daemon *d, uint64_t request, const json_t *args, const
 		return;
 	}
 	r = authority_invite(d->authority, &terms, daemon_unix_ms(d) / 1000, &i.token, &e);
+	const struct token_entry *tokens = authority_tokens(d->authority, &n_tokens);
+
+	node_set_tokens(d->node, tokens, n_tokens); /* they may lie elsewhere now */
 	if (r < 0) {
 		fail(d, request, r == -EINVAL ? "usage" : "failed", e.text);
 		return;
 	}
-	const struct token_entry *tokens = authority_tokens(d->authority, &n_tokens);
-
-	node_set_tokens(d->node, tokens, n_tokens);
 	memcpy(i.domain, d->member->domain, sizeof(i.domain));
 	struct span root = authority_root(d->authority);
 	struct network_key keys[NODE_NETWORK_KEYS_MAX];

@@ -13,6 +13,7 @@
 #define INVITE_LIFETIME_MIN_S 60
 #define INVITE_LIFETIME_MAX_S (366 * 86400)
 /* Expired tokens are kept a day, so that a late joiner is told why. */
+#define TOKENS_SPARE 16 /* there is room for, beside those there are */
 #define TOKEN_KEPT_S 86400
 
 struct authority {
@@ -25,7 +26,8 @@ struct authority {
 	struct store_value root;
 	struct store_value root_p256;
 	size_t n_tokens;
-	struct token_entry *tokens; /* TOKENS_MAX of them */
+	struct token_entry *tokens; /* n_tokens_room of them: locked memory, so as few as will do */
+	size_t n_tokens_room;
 	size_t n_issued;
 	struct store_issued issued[STORE_ISSUED_MAX];
 };
@@ -278,6 +280,23 @@ static int load_keys(struct authority *a, struct store_error *e)
 	return r;
 }
 
+/* More or less, TOKENS_MAX at most. */
+static int make_tokens_room(struct authority *a, size_t n)
+{
+	struct token_entry *tokens;
+
+	n = n < TOKENS_MAX ? n : TOKENS_MAX;
+	tokens = secret_alloc(n * sizeof(tokens[0]));
+	if (!tokens)
+		return -ENOMEM;
+	if (a->n_tokens > 0)
+		memcpy(tokens, a->tokens, a->n_tokens * sizeof(tokens[0]));
+	secret_free(a->tokens);
+	a->tokens = tokens;
+	a->n_tokens_room = n;
+	return 0;
+}
+
 int authority_load(struct store *s, const struct crypto_ops *ops, const struct member *member,
 		   struct authority **ret, struct store_error *e)
 {
@@ -292,8 +311,8 @@ int authority_load(struct store *s, const struct crypto_ops *ops, const struct m
 	a->store = s;
 	a->ops = ops;
 	a->member = member;
-	a->tokens = secret_alloc(TOKENS_MAX * sizeof(a->tokens[0]));
-	if (!a->tokens)
+	r = make_tokens_room(a, TOKENS_MAX);
+	if (r < 0)
 		return say(e, -ENOMEM, "out of memory");
 	r = store_read(s, STORE_ROOT_MLDSA, &a->root, e);
 	if (r == 0)
@@ -302,6 +321,8 @@ int authority_load(struct store *s, const struct crypto_ops *ops, const struct m
 		r = load_keys(a, e);
 	if (r == 0)
 		r = store_load_tokens(s, a->tokens, &a->n_tokens, e);
+	if (r == 0 && make_tokens_room(a, a->n_tokens + TOKENS_SPARE) < 0)
+		r = say(e, -ENOMEM, "out of memory");
 	if (r == 0)
 		r = store_load_issued(s, a->issued, &a->n_issued, e);
 	if (r < 0)
@@ -378,6 +399,8 @@ int authority_invite(struct authority *a, const struct invite_terms *terms, int6
 	if (a->n_tokens == TOKENS_MAX)
 		return say(e, -ENOBUFS,
 			   "there are 1,024 invitations already; wait until some have expired");
+	if (a->n_tokens == a->n_tokens_room && make_tokens_room(a, 2 * a->n_tokens_room) < 0)
+		return say(e, -ENOMEM, "out of memory");
 	entry = &a->tokens[a->n_tokens];
 	*entry = (struct token_entry){ .n_uses_left = terms->n_uses,
 				       .expires_s = unix_s + terms->lifetime_s };
