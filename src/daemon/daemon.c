@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "daemon/threads.h"
+#include "shell/memory/memory.h"
 
 #ifndef X0_BUILD_UNIX_S
 #define X0_BUILD_UNIX_S 0
@@ -116,6 +117,8 @@ static void on_beat(void *arg, uint64_t now_us)
 {
 	struct daemon *d = arg;
 
+	if (d->n_beats < KEEPER_SETTLED_BEATS && ++d->n_beats == KEEPER_SETTLED_BEATS)
+		memory_give_back();
 	answers_guard(d); /* its reply may have come while another was waited for */
 	if (keeper_heartbeat(d->keeper) == -EPIPE)
 		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
@@ -680,6 +683,7 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	char directory_why[KEEPER_WHY_SIZE];
 	char reverse_zone[254];
 
+	memory_begin();
 	ops = openssl_crypto_ops(&crypto_error);
 	if (!ops) {
 		(void)snprintf(why, DAEMON_WHY_SIZE, "%s", crypto_error);

@@ -134,6 +134,7 @@ struct daemon {
 	bool is_saving_clock;
 	bool owes_membership; /* the last change could not be written: once a minute again */
 	bool is_stopping;
+	unsigned n_beats; /* up to KEEPER_SETTLED_BEATS */
 	int status;
 };
 

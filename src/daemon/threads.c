@@ -20,8 +20,9 @@
 #define COLLECT_US MS(10) /* how often the loop reads what they did, while they do something */
 #define TABLE_US MS(5)	 /* how often it looks for changes, but for what the node tells of itself */
 #define TURN_RECORDS 512 /* that the loop takes from a thread at once */
-#define RETIRED_MAX 16 /* tables that a thread may still use: it looks for the new one in some ms \
-			*/
+#define RETIRED_MAX                                                                   \
+	16 /* tables that a thread may still use: it looks for the new one in some ms \
+	    */
 #define ROOMS PACKETS_BATCH
 
 /* What a thread leaves to the loop. */

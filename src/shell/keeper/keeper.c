@@ -16,6 +16,7 @@
 
 #include "shell/keeper/client.h"
 #include "shell/keeper/verbs.h"
+#include "shell/memory/memory.h"
 
 #define OVERSLEPT_MS 500     /* we ourselves did not run (stopped, suspended): no judging then */
 #define REFUSALS_TOLD_MAX 10 /* per child: one gone wrong shall not fill the log */
@@ -37,7 +38,7 @@ struct keeper {
 	int64_t restart_at_ms; /* 0: not due */
 	int64_t silent_since_ms;
 	int64_t kill_at_ms; /* after SIGTERM; 0: not due */
-	bool has_beaten;
+	unsigned n_beats;   /* of this child, up to KEEPER_SETTLED_BEATS */
 	bool is_stopping;
 	bool is_done;
 	int status;
@@ -100,7 +101,7 @@ static int start_child(struct keeper *k)
 	k->socket = fds[0];
 	k->verbs.n_routes = 0; /* those of an earlier child went with its tunnel */
 	k->n_refusals = 0;
-	k->has_beaten = false;
+	k->n_beats = 0;
 	k->restart_at_ms = 0;
 	k->started_ms = k->silent_since_ms = now_ms();
 	log_info(k->log, "daemon_started", log_i64("pid", k->verbs.child),
@@ -276,10 +277,16 @@ static void apply_guard(struct keeper *k, const struct request *request)
 	}
 }
 
+static void beat(struct keeper *k)
+{
+	if (k->n_beats < KEEPER_SETTLED_BEATS && ++k->n_beats == KEEPER_SETTLED_BEATS)
+		memory_give_back();
+}
+
 static void serve(struct keeper *k, const struct request *request)
 {
 	if (request->verb == VERB_HEARTBEAT) {
-		k->has_beaten = true;
+		beat(k);
 		return;
 	}
 	if (verbs_do_silent(&k->verbs, request))
@@ -322,7 +329,7 @@ static void read_requests(struct keeper *k)
 
 static int64_t silence_ends_ms(const struct keeper *k)
 {
-	return k->silent_since_ms + (k->has_beaten ? KEEPER_HEARTBEAT_MISSED_MS : KEEPER_START_MS);
+	return k->silent_since_ms + (k->n_beats > 0 ? KEEPER_HEARTBEAT_MISSED_MS : KEEPER_START_MS);
 }
 
 static int64_t next_deadline_ms(const struct keeper *k)

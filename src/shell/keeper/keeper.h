@@ -17,6 +17,7 @@
 #include "shell/log/log.h"
 #include "shell/netlink/netlink.h"
 
+#define KEEPER_SETTLED_BEATS 4		/* then the start is over: see shell/memory */
 #define KEEPER_HEARTBEAT_MS 500		/* how often the child should beat */
 #define KEEPER_HEARTBEAT_MISSED_MS 2000 /* silence after which the child is killed */
 #define KEEPER_START_MS 15000		/* until its first beat it may take this long */
