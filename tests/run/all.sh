@@ -59,7 +59,7 @@ tests_all()
 {
 	must_build gcc "${CC:-cc}" -- -Dwerror=true || return
 	run_tests gcc --no-suite e2e
-	run_tests gcc --suite e2e --num-processes 1 # they measure time
+	run_tests gcc --suite e2e --num-processes 2 # those that measure run alone
 }
 
 tests_with_clang()
@@ -182,7 +182,7 @@ coverage()
 	X0_SIM_SEEDS=3 # more of them reach the same lines
 	export X0_SIM_SEEDS GCOV_PREFIX
 	run_tests coverage --no-suite kat --no-suite ct --no-suite wipe --no-suite qemu --no-suite interop \
-		--no-suite load --num-processes 1
+		--no-suite load --num-processes 3
 	cp -R "$GCOV_PREFIX$tests_dir/coverage/." "$tests_dir/coverage/"
 	rm -rf "$GCOV_PREFIX"
 	unset X0_SIM_SEEDS GCOV_PREFIX
