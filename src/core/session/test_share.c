@@ -68,6 +68,7 @@ static int thread_seal(struct pair *p, struct share *s, unsigned thread, const c
 	uint8_t ad[16];
 	int r = share_reserve(s, thread, SESSION_LINK, p->now_us, &ticket);
 
+	*ret = (struct packet){ 0 };
 	if (r < 0)
 		return r;
 	*ret = (struct packet){
