@@ -11,6 +11,11 @@
 #define ANSWER_SPREAD_US MS(50) /* so that not all who heard one hello answer at once */
 #define ANSWER_SPREAD_EACH_US MS(2)
 
+/* Beacons opened last, by their filters, which only members can choose: recorded ones shall not use
+ * up what may be decrypted. */
+#define SEEN_SETS 256
+#define SEEN_WAYS 4
+
 struct interface {
 	uint32_t index; /* 0: free */
 	bool has_ipv4, has_ipv6;
@@ -59,6 +64,7 @@ struct discover {
 	size_t n_heard;
 	struct answer answers[DISCOVER_ANSWERS_MAX];
 	struct allowance opens, meets;
+	uint64_t seen[SEEN_SETS][SEEN_WAYS]; /* the newest first; 0: free */
 	struct discover_action actions[DISCOVER_ACTIONS_MAX];
 	size_t first_action, n_actions;
 	struct discover_counters counters;
@@ -437,16 +443,48 @@ static bool may_come_from(uint32_t interface, const struct endpoint *from)
 	return endpoint_is_link_local(from) && from->scope == interface;
 }
 
+static uint64_t *seen_like(struct discover *d, uint64_t filter)
+{
+	return d->seen[filter % SEEN_SETS];
+}
+
+static bool was_seen(struct discover *d, uint64_t filter)
+{
+	const uint64_t *set = seen_like(d, filter);
+
+	for (size_t i = 0; i < SEEN_WAYS; i++)
+		if (set[i] == filter)
+			return true;
+	return false;
+}
+
+static void note_seen(struct discover *d, uint64_t filter)
+{
+	uint64_t *set = seen_like(d, filter);
+
+	memmove(set + 1, set, (SEEN_WAYS - 1) * sizeof(set[0]));
+	set[0] = filter;
+}
+
 static int open_beacon(struct discover *d, struct span datagram, uint64_t now_us,
 		       struct beacon *ret, size_t *ret_key)
 {
+	uint64_t filter;
+	int r;
+
 	for (size_t k = 0; k < d->n_keys; k++) {
 		if (!beacon_is_plausible(&d->keys[k], datagram))
 			continue;
+		filter = load_u64(datagram.at + BEACON_SALT_LEN);
+		if (was_seen(d, filter))
+			return -EALREADY;
 		if (!take(&d->opens, DISCOVER_OPENED_PER_S, now_us))
 			return -ENOBUFS;
 		*ret_key = k;
-		return beacon_open(d->config.ops, &d->keys[k], datagram, ret);
+		r = beacon_open(d->config.ops, &d->keys[k], datagram, ret);
+		if (r == 0)
+			note_seen(d, filter);
+		return r;
 	}
 	return -EKEYREJECTED;
 }
@@ -466,7 +504,8 @@ void discover_input(struct discover *d, uint32_t interface, const struct endpoin
 	if (r < 0) {
 		d->counters.limited += r == -ENOBUFS;
 		d->counters.malformed += r == -EPROTO;
-		d->counters.forged += r != -ENOBUFS && r != -EPROTO;
+		d->counters.replayed += r == -EALREADY;
+		d->counters.forged += r != -ENOBUFS && r != -EPROTO && r != -EALREADY;
 		return;
 	}
 	if (b.node_id == d->config.self)

@@ -407,6 +407,29 @@ static void a_flood_of_forgeries_is_counted_and_hinders_nobody(void **state)
 	world_free(w);
 }
 
+/* Who has recorded one beacon can send it as often as he likes. */
+static void one_beacon_again_and_again_keeps_no_other_from_being_heard(void **state)
+{
+	struct world *w = world_new(2);
+	struct endpoint from = address_of(66);
+	uint64_t limited;
+
+	(void)state;
+	run(w, SECONDS(4));
+	assert_true(w->n_tape > 0);
+	limited = count(w, 0)->limited;
+	add_host(w, network_keys, 1);
+	for (unsigned round = 0; round < 100; round++) {
+		for (unsigned i = 0; i < 400; i++)
+			hear(w, &w->hosts[0], &from, SPAN_OF(w->tape[0].data));
+		run(w, MS(100));
+	}
+	assert_int_equal(count(w, 0)->limited, limited);
+	assert_true(count(w, 0)->replayed >= 100 * 400);
+	assert_true(all_linked(w));
+	world_free(w);
+}
+
 static void a_changed_bit_anywhere_is_refused(void **state)
 {
 	const struct beacon b = { .type = BEACON_HELLO, .port = 1, .node_id = 2, .counter = 3 };
@@ -618,6 +641,7 @@ int main(void)
 		cmocka_unit_test(a_node_that_has_forgotten_them_answers_replays_and_does_no_more),
 		cmocka_unit_test(a_challenge_is_good_for_seconds_only),
 		cmocka_unit_test(a_flood_of_forgeries_is_counted_and_hinders_nobody),
+		cmocka_unit_test(one_beacon_again_and_again_keeps_no_other_from_being_heard),
 		cmocka_unit_test(a_changed_bit_anywhere_is_refused),
 		cmocka_unit_test(other_versions_and_impossible_fields_are_refused),
 		cmocka_unit_test(what_can_not_come_from_this_network_is_dropped),
