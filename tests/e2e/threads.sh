@@ -81,6 +81,39 @@ for key in forged malformed spoofed_inner unknown_index; do
 	[ "$(counter a $key)" = 0 ] || fail "$key: $(counter a $key)"
 done
 
+# a flow that threads carry ends at once where the policy no longer allows it, and goes on where it does
+stream() {
+	echo $(($(counter b packets_to_tun) - passed))
+}
+flows() {
+	[ "$(stream)" -gt 300 ]
+}
+load_start denied a b "$ADDRESS_b" 1000
+passed=$(counter b packets_to_tun)
+within 10 flows || fail "the stream does not arrive"
+before=$(threads b left_to_loop | awk '{ n += $1 } END { print n }')
+sleep 1
+after=$(threads b left_to_loop | awk '{ n += $1 } END { print n }')
+[ $((after - before)) -lt 100 ] || fail "the stream goes by the loop: $((after - before)) packets of it"
+cp "$WORK/b/x0.yaml" "$WORK/b/allowing.yaml"
+cat >>"$WORK/b/x0.yaml" <<END
+policy:
+  - { allow: [session, ping, relay, issue, invite], from: "*" }
+END
+x b config reload >/dev/null || fail "the policy is not taken"
+sleep 0.2
+passed=$(counter b packets_to_tun)
+denied=$(counter b flow_denied)
+sleep 1
+[ "$(stream)" -lt 20 ] || fail "$(stream) packets of what the policy denies went on"
+[ "$(counter b flow_denied)" -gt $((denied + 100)) ] || fail "nothing was denied"
+cp "$WORK/b/allowing.yaml" "$WORK/b/x0.yaml"
+x b config reload >/dev/null || fail "the policy is not taken back"
+passed=$(counter b packets_to_tun)
+within 10 flows || fail "what is allowed again does not go on"
+load_stop denied
+echo "ok: the policy denies what threads carry"
+
 configure b 'peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]' 'threads: 1'
 x b down >/dev/null 2>&1
 x b up >/dev/null 2>&1
