@@ -98,6 +98,16 @@ void loop_run(struct loop *l)
 	(void)uv_run(&l->uv, UV_RUN_DEFAULT);
 }
 
+void loop_run_once(struct loop *l)
+{
+	(void)uv_run(&l->uv, UV_RUN_NOWAIT);
+}
+
+void *loop_libuv(struct loop *l)
+{
+	return &l->uv;
+}
+
 void loop_stop(struct loop *l)
 {
 	uv_stop(&l->uv);

@@ -22,6 +22,11 @@ void loop_free(struct loop *l);
 /* Runs until loop_stop(), or until nothing is left that could ever happen. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l); /* takes effect after the running callback */
+/* What is due now, without waiting: for who ends a library that shares the loop. Not from inside
+ * loop_run(). */
+void loop_run_once(struct loop *l);
+/* Its uv_loop_t, for a library that runs on loops of libuv itself. */
+void *loop_libuv(struct loop *l);
 
 /* Monotonic microseconds (CLOCK_MONOTONIC), and the wall clock. Any thread. */
 uint64_t loop_now_us(void);
