@@ -178,3 +178,58 @@ int tls_connection_close(struct tls_connection *c, uint64_t deadline_us)
 			return r < 0 ? r : 0;
 	}
 }
+
+/* ---- without waiting ---- */
+
+/* The same as after(), but that it does not wait. */
+static int try_after(const struct tls_connection *c, int r, bool *ret_wants_write)
+{
+	int saved = errno;
+	int error = SSL_get_error(c->ssl, r);
+
+	*ret_wants_write = error == SSL_ERROR_WANT_WRITE;
+	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+		return -EAGAIN;
+	errno = saved;
+	return after(c, r, 0);
+}
+
+int tls_connection_try_handshake(struct tls_connection *c, bool *ret_wants_write)
+{
+	int r;
+
+	ERR_clear_error();
+	errno = 0;
+	r = SSL_is_server(c->ssl) ? SSL_accept(c->ssl) : SSL_connect(c->ssl);
+	if (r == 1)
+		return 0;
+	r = try_after(c, r, ret_wants_write);
+	return r < 0 ? r : -ECONNRESET;
+}
+
+int tls_connection_try_read(struct tls_connection *c, void *ret, size_t size, bool *ret_wants_write)
+{
+	int r;
+
+	ERR_clear_error();
+	errno = 0;
+	r = SSL_read(c->ssl, ret, size > INT_MAX ? INT_MAX : (int)size);
+	if (r > 0)
+		return r;
+	r = try_after(c, r, ret_wants_write);
+	return r < 0 ? r : 0;
+}
+
+int tls_connection_try_write(struct tls_connection *c, const void *from, size_t len,
+			     bool *ret_wants_write)
+{
+	int r;
+
+	ERR_clear_error();
+	errno = 0;
+	r = SSL_write(c->ssl, from, len > INT_MAX ? INT_MAX : (int)len);
+	if (r > 0)
+		return r;
+	r = try_after(c, r, ret_wants_write);
+	return r < 0 ? r : -ECONNRESET;
+}

@@ -114,3 +114,13 @@ int tls_connection_write(struct tls_connection *c, const void *from, size_t len,
 int tls_connection_close(struct tls_connection *c, uint64_t deadline_us);
 /* Borrowed: for tls_summarize() and tls_explain(). */
 const struct ssl_st *tls_connection_ssl(const struct tls_connection *c);
+
+/* ---- the same for who has an event loop: they do not wait ---- */
+
+/* -EAGAIN: again once the socket can be written (ret_wants_write) or read. Else as above. */
+int tls_connection_try_handshake(struct tls_connection *c, bool *ret_wants_write);
+int tls_connection_try_read(struct tls_connection *c, void *ret, size_t size,
+			    bool *ret_wants_write);
+/* Bytes taken, at least one. */
+int tls_connection_try_write(struct tls_connection *c, const void *from, size_t len,
+			     bool *ret_wants_write);
