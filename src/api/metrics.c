@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exposition: one table for what the node counts, and a few families that are more than one
+ * number. */
+#include "api/metrics.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static const double bounds_s[METRICS_N_BUCKETS] = { 0.01, 0.05, 0.1, 0.5, 1, 5 };
+
+/* Rows of one name stand together; the first has the help. */
+static const struct {
+	const char *name, *label, *value, *counter, *help;
+} counters[] = {
+	{ "mesh_datagrams_total", "direction", "in", "datagrams_in", "Datagrams of the mesh." },
+	{ "mesh_datagrams_total", "direction", "out", "datagrams_out", NULL },
+	{ "mesh_datagram_bytes_total", "direction", "in", "bytes_in",
+	  "Bytes of the datagrams of the mesh." },
+	{ "mesh_datagram_bytes_total", "direction", "out", "bytes_out", NULL },
+	{ "mesh_tunnel_packets_total", "direction", "in", "packets_to_tun",
+	  "Packets between the mesh and this host." },
+	{ "mesh_tunnel_packets_total", "direction", "out", "packets_from_tun", NULL },
+	{ "mesh_relayed_packets_total", NULL, NULL, "relayed", "Packets passed on for others." },
+	{ "mesh_dropped_total", "reason", "unknown_index", "unknown_index",
+	  "What was not taken, by why." },
+	{ "mesh_dropped_total", "reason", "forged", "forged", NULL },
+	{ "mesh_dropped_total", "reason", "replayed", "replayed", NULL },
+	{ "mesh_dropped_total", "reason", "malformed", "malformed", NULL },
+	{ "mesh_dropped_total", "reason", "spoofed_inner", "spoofed_inner", NULL },
+	{ "mesh_dropped_total", "reason", "spoofed_tun", "spoofed_tun", NULL },
+	{ "mesh_dropped_total", "reason", "no_route", "no_route", NULL },
+	{ "mesh_dropped_total", "reason", "ttl_expired", "ttl_expired", NULL },
+	{ "mesh_dropped_total", "reason", "queue_full", "queue_full", NULL },
+	{ "mesh_dropped_total", "reason", "flow_denied", "flow_denied", NULL },
+	{ "mesh_dropped_total", "reason", "not_offered", "not_offered", NULL },
+	{ "mesh_dropped_total", "reason", "too_big", "too_big", NULL },
+	{ "mesh_dropped_total", "reason", "tunnel", "tun_dropped", NULL },
+	{ "mesh_dropped_total", "reason", "udp_overflow", "udp_overflow", NULL },
+	{ "mesh_dropped_total", "reason", "udp_unsent", "udp_unsent", NULL },
+	{ "mesh_queue_dropped_total", "class", "control", "queue_dropped_control",
+	  "Datagrams dropped from queues to the kernel, by class." },
+	{ "mesh_queue_dropped_total", "class", "critical", "queue_dropped_critical", NULL },
+	{ "mesh_queue_dropped_total", "class", "interactive", "queue_dropped_interactive", NULL },
+	{ "mesh_queue_dropped_total", "class", "bulk", "queue_dropped_bulk", NULL },
+	{ "mesh_duplicates_sent_total", NULL, NULL, "duplicates_sent",
+	  "Critical packets sent a second way." },
+	{ "mesh_deflected_packets_total", NULL, NULL, "deflected",
+	  "Packets sent another way because a link was suspect." },
+	{ "mesh_ecn_marked_total", NULL, NULL, "ecn_marked", "Packets marked for congestion." },
+	{ "mesh_route_updates_total", "direction", "in", "route_updates_received",
+	  "Routing updates." },
+	{ "mesh_route_updates_total", "direction", "out", "route_updates_sent", NULL },
+	{ "pqc_handshakes_total", "result", "started", "handshakes_started",
+	  "Hybrid handshakes, by what became of them." },
+	{ "pqc_handshakes_total", "result", "completed", "handshakes_completed", NULL },
+	{ "pqc_handshakes_total", "result", "failed", "handshakes_failed", NULL },
+	{ "pqc_handshakes_total", "result", "refused", "handshake_refused", NULL },
+	{ "pqc_handshakes_total", "result", "over_rate", "handshake_over_rate", NULL },
+	{ "policy_decisions_total", "effect", "allow", "policy_allowed",
+	  "Decisions of the policy, by effect." },
+	{ "policy_decisions_total", "effect", "deny", "policy_denied", NULL },
+};
+
+static void family(FILE *out, const char *name, const char *type, const char *help)
+{
+	(void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value: backslash, quote and newline are escaped; what is from outside is a name that
+ * was checked when its certificate was. */
+static void label(FILE *out, const char *value)
+{
+	for (; *value; value++) {
+		if (*value == '\n')
+			(void)fputs("\\n", out);
+		else if (*value == '"' || *value == '\\')
+			(void)fprintf(out, "\\%c", *value);
+		else
+			(void)fputc(*value, out);
+	}
+}
+
+static uint64_t number(const json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static const char *text(const json_t *object, const char *key)
+{
+	const char *t = json_string_value(json_object_get(object, key));
+
+	return t ? t : "";
+}
+
+static void put_counters(FILE *out, const json_t *list)
+{
+	for (size_t i = 0; i < N_ELEMENTS(counters); i++) {
+		if (counters[i].help)
+			family(out, counters[i].name, "counter", counters[i].help);
+		(void)fputs(counters[i].name, out);
+		if (counters[i].label)
+			(void)fprintf(out, "{%s=\"%s\"}", counters[i].label, counters[i].value);
+		(void)fprintf(out, " %" PRIu64 "\n", number(list, counters[i].counter));
+	}
+}
+
+/* ---- peers ---- */
+
+struct peer_family {
+	const char *name, *type, *help;
+	const char *key;
+	double scale;
+};
+
+static const struct peer_family peer_families[] = {
+	{ "mesh_latency_seconds", "gauge", "Round-trip time of the link to a neighbour.", "rtt_us",
+	  1e-6 },
+	{ "mesh_jitter_seconds", "gauge", "How much that time varies.", "jitter_us", 1e-6 },
+	{ "mesh_packet_loss_ratio", "gauge", "Share of probes lost on the link.", "loss_ppm",
+	  1e-6 },
+	{ "mesh_path_mtu_bytes", "gauge", "What a datagram to the neighbour may hold.", "path_mtu",
+	  1 },
+};
+
+static void put_sample(FILE *out, const char *name, const json_t *peer)
+{
+	(void)fprintf(out, "%s{peer_id=\"", name);
+	label(out, text(peer, "node"));
+}
+
+static void put_peer_family(FILE *out, const struct peer_family *f, const json_t *peers)
+{
+	const json_t *peer;
+	size_t i;
+
+	family(out, f->name, f->type, f->help);
+	json_array_foreach(peers, i, peer)
+	{
+		if (!json_is_true(json_object_get(peer, "is_neighbour")))
+			continue;
+		put_sample(out, f->name, peer);
+		(void)fprintf(out, "\"} %.9g\n", (double)number(peer, f->key) * f->scale);
+	}
+}
+
+static void put_peers(FILE *out, const json_t *peers)
+{
+	const json_t *peer;
+	size_t i;
+
+	family(out, "mesh_peers", "gauge", "Nodes that a session or a link is held with.");
+	(void)fprintf(out, "mesh_peers %zu\n", json_array_size(peers));
+	for (i = 0; i < N_ELEMENTS(peer_families); i++)
+		put_peer_family(out, &peer_families[i], peers);
+	family(out, "mesh_link_class", "gauge", "1 for the class that the link is in.");
+	json_array_foreach(peers, i, peer)
+	{
+		if (!json_is_true(json_object_get(peer, "is_neighbour")))
+			continue;
+		put_sample(out, "mesh_link_class", peer);
+		(void)fprintf(out, "\",class=\"%s\"} 1\n", text(peer, "class"));
+	}
+	family(out, "mesh_bytes_total", "counter", "Bytes to and from a peer.");
+	json_array_foreach(peers, i, peer)
+	{
+		put_sample(out, "mesh_bytes_total", peer);
+		(void)fprintf(out, "\",direction=\"in\"} %" PRIu64 "\n",
+			      number(peer, "received_bytes"));
+		put_sample(out, "mesh_bytes_total", peer);
+		(void)fprintf(out, "\",direction=\"out\"} %" PRIu64 "\n",
+			      number(peer, "sent_bytes"));
+	}
+}
+
+/* ---- the node ---- */
+
+static bool tunnel_is_on(const json_t *status)
+{
+	return json_is_string(json_object_get(status, "tun"));
+}
+
+static void put_node(FILE *out, const json_t *status, uint64_t n_routes)
+{
+	const char *id = text(status, "node_id");
+	const json_t *certificate = json_object_get(status, "certificate");
+
+	family(out, "node_uptime_seconds", "gauge", "How long the daemon has run.");
+	(void)fprintf(out, "node_uptime_seconds{node_id=\"%s\"} %" PRIu64 "\n", id,
+		      number(status, "uptime_s"));
+	family(out, "node_health_status", "gauge", "1 where the node carries packets, else 0.");
+	(void)fprintf(out, "node_health_status{node_id=\"%s\"} %d\n", id,
+		      tunnel_is_on(status) ? 1 : 0);
+	family(out, "node_info", "gauge", "What this node is.");
+	(void)fprintf(out, "node_info{node_id=\"%s\",name=\"", id);
+	label(out, text(status, "name"));
+	(void)fprintf(out, "\",version=\"%s\"} 1\n", text(status, "version"));
+	family(out, "mesh_routes", "gauge", "Nodes that a route is known to.");
+	(void)fprintf(out, "mesh_routes %" PRIu64 "\n", n_routes);
+	family(out, "mesh_reachable_nodes", "gauge", "Nodes that can be reached now.");
+	(void)fprintf(out, "mesh_reachable_nodes %" PRIu64 "\n", number(status, "reachable"));
+	family(out, "svid_expiry_seconds", "gauge", "When the certificate ends, as Unix time.");
+	(void)fprintf(out, "svid_expiry_seconds{kind=\"x509\"} %" PRIu64 "\n",
+		      number(certificate, "not_after_s"));
+}
+
+static void put_ebpf(FILE *out, const json_t *ebpf) /* as the verb ebpf */
+{
+	const json_t *program;
+	bool has_head = false;
+	size_t i;
+
+	json_array_foreach(ebpf, i, program)
+	{
+		const json_t *verdicts = json_object_get(program, "counters");
+		const json_t *n;
+		const char *verdict;
+
+		json_object_foreach((json_t *)(uintptr_t)verdicts, verdict, n)
+		{
+			if (!json_is_integer(n))
+				continue;
+			if (!has_head)
+				family(out, "ebpf_packets_total", "counter",
+				       "What the programs in the kernel did with packets.");
+			has_head = true;
+			(void)fprintf(out,
+				      "ebpf_packets_total{program=\"%s\",verdict=\"%s\"} "
+				      "%" JSON_INTEGER_FORMAT "\n",
+				      text(program, "name"), verdict, json_integer_value(n));
+		}
+	}
+}
+
+/* ---- requests ---- */
+
+void metrics_count(struct metrics_endpoint *e, unsigned status, uint64_t took_us)
+{
+	size_t bucket = 0;
+	size_t i = 0;
+
+	while (bucket < METRICS_N_BUCKETS && (double)took_us > bounds_s[bucket] * 1e6)
+		bucket++;
+	e->buckets[bucket]++;
+	e->sum_us += took_us;
+	while (i < METRICS_STATUSES_MAX && e->statuses[i].status != 0 &&
+	       e->statuses[i].status != status)
+		i++;
+	if (i == METRICS_STATUSES_MAX) {
+		e->n_other++;
+		return;
+	}
+	e->statuses[i].status = status;
+	e->statuses[i].n++;
+}
+
+static void put_requests(FILE *out, const struct metrics_http *h)
+{
+	family(out, "http_requests_total", "counter", "Requests answered.");
+	for (size_t i = 0; i < h->n_endpoints; i++) {
+		const struct metrics_endpoint *e = &h->endpoints[i];
+
+		for (size_t k = 0; k < METRICS_STATUSES_MAX && e->statuses[k].status; k++)
+			(void)fprintf(out,
+				      "http_requests_total{method=\"%s\",endpoint=\"%s\","
+				      "status=\"%u\"} %" PRIu64 "\n",
+				      e->method, e->path, e->statuses[k].status, e->statuses[k].n);
+		if (e->n_other > 0)
+			(void)fprintf(out,
+				      "http_requests_total{method=\"%s\",endpoint=\"%s\","
+				      "status=\"other\"} %" PRIu64 "\n",
+				      e->method, e->path, e->n_other);
+	}
+}
+
+static void put_durations(FILE *out, const struct metrics_http *h)
+{
+	static const char name[] = "http_request_duration_seconds";
+
+	family(out, name, "histogram", "From a request's head to the last byte of its answer.");
+	for (size_t i = 0; i < h->n_endpoints; i++) {
+		const struct metrics_endpoint *e = &h->endpoints[i];
+		uint64_t n = 0;
+
+		for (size_t k = 0; k <= METRICS_N_BUCKETS; k++)
+			n += e->buckets[k];
+		if (n == 0)
+			continue;
+		n = 0;
+		for (size_t k = 0; k < METRICS_N_BUCKETS; k++) {
+			n += e->buckets[k];
+			(void)fprintf(out,
+				      "%s_bucket{method=\"%s\",endpoint=\"%s\",le=\"%g\"} "
+				      "%" PRIu64 "\n",
+				      name, e->method, e->path, bounds_s[k], n);
+		}
+		n += e->buckets[METRICS_N_BUCKETS];
+		(void)fprintf(out,
+			      "%s_bucket{method=\"%s\",endpoint=\"%s\",le=\"+Inf\"} %" PRIu64 "\n",
+			      name, e->method, e->path, n);
+		(void)fprintf(out, "%s_sum{method=\"%s\",endpoint=\"%s\"} %.6f\n", name, e->method,
+			      e->path, (double)e->sum_us * 1e-6);
+		(void)fprintf(out, "%s_count{method=\"%s\",endpoint=\"%s\"} %" PRIu64 "\n", name,
+			      e->method, e->path, n);
+	}
+}
+
+static void put_server(FILE *out, const struct metrics_http *h)
+{
+	const struct {
+		const char *name, *type, *help;
+		uint64_t n;
+	} rows[] = {
+		{ "http_connections", "gauge", "Connections to the API now.", h->connections },
+		{ "http_websockets", "gauge", "WebSockets now.", h->sockets },
+		{ "http_connections_refused_total", "counter",
+		  "Connections closed because one address or all had too many.",
+		  h->refused_connections },
+		{ "http_requests_limited_total", "counter", "Requests answered with 429.",
+		  h->limited },
+		{ "http_websockets_dropped_total", "counter",
+		  "WebSockets that were closed with a reason, such as a reader that is too slow.",
+		  h->sockets_dropped },
+		{ "events_dropped_total", "counter",
+		  "Events that the API's thread was not told because it had not taken those "
+		  "before.",
+		  h->events_dropped },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		family(out, rows[i].name, rows[i].type, rows[i].help);
+		(void)fprintf(out, "%s %" PRIu64 "\n", rows[i].name, rows[i].n);
+	}
+}
+
+static void put_process(FILE *out, const struct metrics_process *p)
+{
+	family(out, "process_cpu_seconds_total", "counter", "Processor time used.");
+	(void)fprintf(out, "process_cpu_seconds_total %.3f\n", p->cpu_s);
+	family(out, "process_resident_memory_bytes", "gauge", "Memory in use.");
+	(void)fprintf(out, "process_resident_memory_bytes %" PRIu64 "\n", p->resident_bytes);
+	family(out, "process_start_time_seconds", "gauge", "When it was started, as Unix time.");
+	(void)fprintf(out, "process_start_time_seconds %.3f\n", p->start_s);
+}
+
+char *metrics_text(const json_t *source, const struct metrics_http *http,
+		   const struct metrics_process *process, size_t *ret_len)
+{
+	const json_t *status = json_object_get(source, "status");
+	char *ret = NULL;
+	FILE *out = open_memstream(&ret, ret_len);
+
+	if (!out)
+		return NULL;
+	put_node(out, status, number(source, "routes"));
+	put_peers(out, json_object_get(source, "peers"));
+	put_counters(out, json_object_get(status, "counters"));
+	put_ebpf(out, json_object_get(status, "ebpf"));
+	put_requests(out, http);
+	put_durations(out, http);
+	put_server(out, http);
+	put_process(out, process);
+	if (fclose(out) != 0) {
+		free(ret);
+		return NULL;
+	}
+	return ret;
+}
