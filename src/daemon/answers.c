@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the control socket's verbs answer: views of the node as JSON, and commands. */
+/* What can be seen of the node, as JSON: the same for the control socket and the API. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,16 +8,14 @@
 
 #include <arpa/inet.h>
 
+#include "base/cleanup.h"
 #include "base/units.h"
-#include "daemon/daemon_internal.h"
+#include "daemon/api.h"
 #include "daemon/threads.h"
 
 #ifndef X0_VERSION
 #define X0_VERSION "unknown"
 #endif
-
-#define INVITE_USES_DEFAULT 1
-#define INVITE_LIFETIME_DEFAULT_S 86400
 
 /* ---- texts ---- */
 
@@ -339,6 +337,7 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set(j, "guard", guard);
 	set(j, "ebpf", ebpf_json(d));
 	set(j, "batman", batman_status(d));
+	set(j, "api", api_status(d));
 	set(j, "counters", counters(d));
 	set(j, "threads", threads(d));
 	return j;
@@ -450,140 +449,6 @@ static json_t *svid(const struct daemon *d)
 	return j;
 }
 
-/* ---- commands ---- */
-
-/* Where a joiner may find us: what the configuration announces, then our own addresses. */
-static void invite_endpoints(const struct daemon *d, const json_t *extra, struct invite *ret)
-{
-	struct endpoint own[UDP_ADDRESSES_MAX];
-	struct endpoint local = { 0 };
-	const json_t *value;
-	size_t index;
-	int n;
-
-	json_array_foreach(extra, index, value)
-	{
-		const char *text = json_string_value(value);
-
-		if (text && ret->n_endpoints < INVITE_ENDPOINTS_MAX)
-			(void)snprintf(ret->endpoints[ret->n_endpoints++],
-				       sizeof(ret->endpoints[0]), "%s", text);
-	}
-	for (size_t i = 0; i < d->config->n_endpoints; i++)
-		if (ret->n_endpoints < INVITE_ENDPOINTS_MAX)
-			(void)snprintf(ret->endpoints[ret->n_endpoints++],
-				       sizeof(ret->endpoints[0]), "%.79s", d->config->endpoints[i]);
-	if (d->n_udp > 0)
-		udp_local(d->udp[0], &local);
-	n = udp_own_addresses(node_overlay_address(d->node), OVERLAY_PREFIX_BITS,
-			      d->options->config->tun_name, local.port, own, UDP_ADDRESSES_MAX);
-	for (int i = 0; i < n && i < UDP_ADDRESSES_MAX; i++) {
-		char text[ENDPOINT_TEXT_SIZE];
-
-		if (ret->n_endpoints == INVITE_ENDPOINTS_MAX)
-			return;
-		endpoint_format(&own[i], text);
-		(void)snprintf(ret->endpoints[ret->n_endpoints++], sizeof(ret->endpoints[0]), "%s",
-			       text);
-	}
-}
-
-static void fail(struct daemon *d, uint64_t request, const char *code, const char *why)
-{
-	(void)control_error(d->control, request, code, why);
-}
-
-static bool fail_locked(struct daemon *d, uint64_t request)
-{
-	if (!d->authority || !authority_is_locked(d->authority))
-		return false;
-	fail(d, request, "locked",
-	     "the authority's keys are locked by their passphrase; unlock them: x0 key unlock");
-	return true;
-}
-
-static void invite(struct daemon *d, uint64_t request, const json_t *args, const char *principal)
-{
-	json_t *uses = json_object_get(args, "uses");
-	json_t *lifetime = json_object_get(args, "lifetime_s");
-	const char *name = json_string_value(json_object_get(args, "name"));
-	json_int_t n_uses = uses ? json_integer_value(uses) : INVITE_USES_DEFAULT;
-	struct invite_terms terms = { .lifetime_s = lifetime ? json_integer_value(lifetime)
-							     : INVITE_LIFETIME_DEFAULT_S };
-	struct invite i = { 0 };
-	char text[INVITE_TEXT_MAX];
-	struct store_error e;
-	size_t n_tokens;
-	int r;
-
-	if (!d->authority) {
-		char why[512];
-
-		(void)snprintf(why, sizeof(why),
-			       "only the node that holds the authority can invite: run x0 invite "
-			       "on %.255s",
-			       d->member->is.authority);
-		fail(d, request, "not_authority", why);
-		return;
-	}
-	if (fail_locked(d, request))
-		return;
-	if (principal &&
-	    policy_decide(d->policy, principal, POLICY_INVITE, "", NULL) != POLICY_ALLOW) {
-		fail(d, request, "denied",
-		     "policy does not let this user invite; see: x0 policy explain uid:N invite");
-		return;
-	}
-	if (name && strlen(name) > NODE_NAME_MAX) {
-		fail(d, request, "usage", "the name is too long: at most 63 characters");
-		return;
-	}
-	terms.n_uses = n_uses < 0 || n_uses > UINT32_MAX ? 0 : (uint32_t)n_uses;
-	(void)snprintf(terms.name, sizeof(terms.name), "%s", name ? name : "");
-	invite_endpoints(d, json_object_get(args, "endpoints"), &i);
-	if (i.n_endpoints == 0) {
-		fail(d, request, "no_endpoint",
-		     "this host has no address another could reach; give one: x0 invite "
-		     "--endpoint HOST:PORT");
-		return;
-	}
-	r = authority_invite(d->authority, &terms, daemon_unix_ms(d) / 1000, &i.token, &e);
-	const struct token_entry *tokens = authority_tokens(d->authority, &n_tokens);
-
-	node_set_tokens(d->node, tokens, n_tokens); /* they may lie elsewhere now */
-	if (r < 0) {
-		fail(d, request, r == -EINVAL ? "usage" : "failed", e.text);
-		return;
-	}
-	memcpy(i.domain, d->member->domain, sizeof(i.domain));
-	struct span root = authority_root(d->authority);
-	struct network_key keys[NODE_NETWORK_KEYS_MAX];
-
-	d->ops->sha256(&root, 1, i.ca);
-	(void)node_network_keys(d->node, keys);
-	memcpy(i.network_key, keys[0].key, sizeof(i.network_key));
-	if (invite_format(&i, text, sizeof(text)) < 0) {
-		fail(d, request, "failed",
-		     "an endpoint is no host:port, or there are too many; give those that count: "
-		     "x0 invite --endpoint HOST:PORT");
-	} else {
-		json_t *list = json_array();
-
-		for (size_t k = 0; k < i.n_endpoints; k++)
-			(void)json_array_append_new(list, json_string(i.endpoints[k]));
-		(void)control_result(d->control, request,
-				     json_pack("{s:s, s:i, s:I, s:o}", "invitation", text, "uses",
-					       (int)terms.n_uses, "expires_s",
-					       (json_int_t)daemon_unix_ms(d) / 1000 +
-						       (json_int_t)terms.lifetime_s,
-					       "endpoints", list));
-	}
-	bytes_wipe(keys, sizeof(keys));
-	bytes_wipe(&i, sizeof(i));
-	bytes_wipe(text, sizeof(text));
-	log_notice(d->log, "invited", log_u64("uses", terms.n_uses));
-}
-
 static json_t *issued(const struct daemon *d)
 {
 	json_t *list = json_array();
@@ -598,141 +463,62 @@ static json_t *issued(const struct daemon *d)
 	return list;
 }
 
-static void revoke_node(struct daemon *d, uint64_t request, const json_t *args)
+/* Those of the peers that are at the end of a link, or that a session is held with. */
+static json_t *peers_with(const struct daemon *d, const char *member)
 {
-	static const uint8_t any_serial[SERIAL_LEN];
-	const char *name = json_string_value(json_object_get(args, "name"));
-	const struct store_issued *i;
-	struct store_error e;
-	int r;
+	json_t *list = peers(d);
 
-	if (!d->authority) {
-		fail(d, request, "not_authority",
-		     "only the node that holds the authority can revoke");
-		return;
-	}
-	if (fail_locked(d, request))
-		return;
-	if (!name || strcmp(name, d->member->name) == 0) {
-		fail(d, request, "usage", "name another node: x0 node revoke NAME");
-		return;
-	}
-	i = authority_issued(d->authority, name);
-	r = authority_mark_revoked(d->authority, name, &e);
-	if (r < 0 && r != -EALREADY) {
-		fail(d, request, "failed", e.text);
-		return;
-	}
-	/* Also where it is marked: the daemon may have ended before the list was signed. */
-	r = node_revoke(d->node, i->node_id, any_serial, loop_now_us());
-	daemon_drain(d);
-	if (r < 0) {
-		fail(d, request, "failed",
-		     r == -EALREADY ? "it has been revoked already"
-				    : "it is marked, but the list could not be signed; try again");
-		return;
-	}
-	log_notice(d->log, "revoked", log_str("node", name));
-	(void)control_result(d->control, request, json_pack("{s:s}", "revoked", name));
+	for (size_t i = json_array_size(list); i > 0; i--)
+		if (!json_is_true(json_object_get(json_array_get(list, i - 1), member)))
+			(void)json_array_remove(list, i - 1);
+	return list;
 }
 
-static void rotate(struct daemon *d, uint64_t request)
+static json_t *links(const struct daemon *d)
 {
-	int r;
-
-	if (fail_locked(d, request))
-		return;
-	r = node_rotate_network_key(d->node, true, loop_now_us());
-	daemon_drain(d);
-	if (r < 0)
-		fail(d, request, "not_authority",
-		     "only the node that holds the authority can start a new network key");
-	else
-		(void)control_result(d->control, request, json_pack("{s:b}", "rotated", 1));
+	return peers_with(d, "is_neighbour");
 }
 
-static void explain(struct daemon *d, uint64_t request, const json_t *args)
+static json_t *sessions(const struct daemon *d)
 {
-	const char *from = json_string_value(json_object_get(args, "from"));
-	const char *name = json_string_value(json_object_get(args, "action"));
-	const char *resource = json_string_value(json_object_get(args, "resource"));
-	struct policy_reason reason;
-	enum policy_action action;
-	enum policy_effect effect;
-	char spiffe_id[SPIFFE_ID_SIZE];
+	return peers_with(d, "has_session");
+}
 
-	if (!from || !name || policy_action_parse(name, &action) < 0) {
-		fail(d, request, "usage",
-		     "who and what: x0 policy explain NODE ACTION [RESOURCE]; actions are session, "
-		     "prefix, connect, ping, api, invite, issue, heal, relay");
-		return;
+static json_t *doctor(const struct daemon *d)
+{
+	return json_pack("{s:s, s:o, s:o, s:o}", "version", X0_VERSION, "crypto", crypto(),
+			 "certificate", certificate(d), "features", features(d));
+}
+
+static json_t *rules(const struct daemon *d)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->config->n_rules; i++) {
+		const struct policy_rule *r = &d->config->rules[i];
+
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:s, s:i}", "effect",
+					r->effect == POLICY_ALLOW ? "allow" : "forbid", "action",
+					r->any_action ? "*" : policy_action_name(r->action), "from",
+					r->from, "to", r->resource, "line", (int)r->line));
 	}
-	if (!policy_resource_is_asked(action, resource ? resource : "")) {
-		char why[256];
-
-		(void)snprintf(why, sizeof(why),
-			       "%s is never asked about \"%.60s\"; its resource is %s", name,
-			       resource ? resource : "", policy_resource_text(action));
-		fail(d, request, "usage", why);
-		return;
-	}
-	if (strchr(from, ':'))
-		(void)snprintf(spiffe_id, sizeof(spiffe_id), "%.255s", from);
-	else if (spiffe_id_format(d->member->domain, from, spiffe_id) < 0) {
-		fail(d, request, "usage", "this is no name of a node");
-		return;
-	}
-	effect = policy_decide(d->policy, spiffe_id, action, resource ? resource : "", &reason);
-	(void)control_result(d->control, request,
-			     json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:s}", "effect",
-				       effect == POLICY_ALLOW ? "allow" : "deny", "from", spiffe_id,
-				       "action", name, "resource", resource ? resource : "", "rule",
-				       (int)reason.rule, "line", (int)reason.line, "reason",
-				       reason.text));
+	return list;
 }
 
-static void reload(struct daemon *d, uint64_t request)
+static json_t *health(const struct daemon *d)
 {
-	char why[DAEMON_WHY_SIZE] = "";
-	json_t *report = daemon_reload(d, why);
-
-	if (report)
-		(void)control_result(d->control, request, report);
-	else
-		fail(d, request, "invalid", why);
+	return json_pack("{s:s, s:b, s:s, s:I}", "status", d->tun ? "ok" : "no tunnel", "is_ready",
+			 d->tun != NULL, "version", X0_VERSION, "uptime_s",
+			 (json_int_t)((loop_now_us() - d->start_us) / US_PER_S));
 }
 
-static void stop(struct daemon *d, uint64_t request)
+/* In brief it is for whoever waits for the daemon to answer, and for the API: what the kernel's
+ * guard has counted takes as long to read as a daemon to start. */
+void answers_status(struct daemon *d, uint64_t request, bool is_brief)
 {
-	(void)control_result(d->control, request, json_pack("{s:b}", "stopping", 1));
-	control_server_process(d->control); /* so that the answer leaves before we do */
-	daemon_stop(d, KEEPER_EXIT_DONE);
-}
-
-/* ---- dispatch ---- */
-
-static const struct {
-	const char *verb;
-	json_t *(*view)(const struct daemon *d);
-} views[] = {
-	{ "peers", peers },
-	{ "routes", routes },
-	{ "svid", svid },
-	{ "node.list", issued },
-	{ "routes.offered", networks_offered },
-	{ "exit", networks_exit },
-	{ "ebpf", ebpf_json },
-	{ "batman", batman_gateway },
-};
-
-/* In brief it is for whoever waits for the daemon to answer: what the kernel's guard has counted
- * takes as long to read as a daemon to start. */
-static void tell_status(struct daemon *d, uint64_t request, const json_t *args)
-{
-	bool is_brief = json_is_true(json_object_get(args, "is_brief"));
-
 	if (is_brief || d->n_statuses == STATUSES_MAX || keeper_guard_read_begin(d->keeper) < 0) {
-		(void)control_result(d->control, request, status(d, guard_in_brief(d)));
+		(void)answer_result(d, request, status(d, guard_in_brief(d)));
 		return;
 	}
 	d->statuses[d->n_statuses++] = request; /* answered by answers_guard() */
@@ -748,73 +534,47 @@ void answers_guard(struct daemon *d)
 		return;
 	daemon_check_guard(d); /* the keeper may have waited for it to be applied */
 	for (unsigned i = 0; i < d->n_statuses; i++)
-		(void)control_result(d->control, d->statuses[i], status(d, guard_json(r, &c, why)));
+		(void)answer_result(d, d->statuses[i], status(d, guard_json(r, &c, why)));
 	d->n_statuses = 0;
 }
 
-void answers_request(void *arg, uint64_t request, const char *verb, const json_t *args,
-		     const struct control_caller *caller)
+/* What the API makes its metrics of. */
+static json_t *metrics(const struct daemon *d)
 {
-	struct daemon *d = arg;
-	struct policy_reason reason;
-	char principal[32];
+	json_t *ways = routes(d);
+	size_t n = json_array_size(ways);
 
-	(void)snprintf(principal, sizeof(principal), "uid:%u", (unsigned)caller->uid);
-	bool is_owner = caller->uid == 0 || caller->uid == geteuid();
-
-	if (!is_owner &&
-	    policy_decide(d->policy, principal, POLICY_API, verb, &reason) != POLICY_ALLOW) {
-		fail(d, request, "denied", reason.text);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
-		if (strcmp(views[i].verb, verb) != 0)
-			continue;
-		(void)control_result(d->control, request, views[i].view(d));
-		return;
-	}
-	if (strcmp(verb, "status") == 0)
-		tell_status(d, request, args);
-	else if (strcmp(verb, "ping") == 0)
-		pings_begin(d, request, args, false);
-	else if (strcmp(verb, "trace") == 0)
-		pings_begin(d, request, args, true);
-	else if (strcmp(verb, "resolve") == 0)
-		names_resolve(d, request, args);
-	else if (strcmp(verb, "invite") == 0)
-		invite(d, request, args, is_owner ? NULL : principal);
-	else if (strcmp(verb, "node.revoke") == 0)
-		revoke_node(d, request, args);
-	else if (strcmp(verb, "node.rotate") == 0)
-		rotate(d, request);
-	else if (strcmp(verb, "key.unlock") == 0)
-		keys_unlock(d, request, args);
-	else if (strcmp(verb, "key.lock") == 0)
-		keys_lock(d, request);
-	else if (strcmp(verb, "policy.explain") == 0)
-		explain(d, request, args);
-	else if (strcmp(verb, "exit.use") == 0)
-		networks_exit_use(d, request, args);
-	else if (strcmp(verb, "exit.off") == 0)
-		networks_exit_off(d, request);
-	else if (strcmp(verb, "config.reload") == 0)
-		reload(d, request);
-	else if (strcmp(verb, "stop") == 0)
-		stop(d, request);
-	else
-		fail(d, request, "unknown_verb",
-		     "this daemon does not know the verb; is it older than the command? x0 "
-		     "version");
+	json_decref(ways);
+	return json_pack("{s:o, s:o, s:I}", "status", status(d, guard_in_brief(d)), "peers", peers(d),
+			 "routes", (json_int_t)n);
 }
 
-void answers_gone(void *arg, uint64_t request)
+json_t *answers_view(const struct daemon *d, const char *verb)
 {
-	struct daemon *d = arg;
-	unsigned kept = 0;
+	static const struct {
+		const char *verb;
+		json_t *(*view)(const struct daemon *d);
+	} views[] = {
+		{ "peers", peers },
+		{ "links", links },
+		{ "sessions", sessions },
+		{ "routes", routes },
+		{ "svid", svid },
+		{ "doctor", doctor },
+		{ "policy", rules },
+		{ "names", names_status },
+		{ "node.list", issued },
+		{ "routes.offered", networks_offered },
+		{ "exit", networks_exit },
+		{ "ebpf", ebpf_json },
+		{ "batman", batman_gateway },
+		{ "metrics", metrics },
+		{ "health", health },
+		{ "health.ready", health },
+	};
 
-	for (unsigned i = 0; i < d->n_statuses; i++)
-		if (d->statuses[i] != request)
-			d->statuses[kept++] = d->statuses[i];
-	d->n_statuses = kept;
-	pings_end(d, request);
+	for (size_t i = 0; i < N_ELEMENTS(views); i++)
+		if (strcmp(views[i].verb, verb) == 0)
+			return views[i].view(d);
+	return NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon: opens what it needs, gives up what it may, and turns the loop. */
-#include "daemon/daemon_internal.h"
+#include "daemon/api.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -154,6 +154,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	ebpf_tick(d);
 	discovery_tick(d);
 	batman_tick(d);
+	api_tick(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -240,6 +241,7 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 	d->reloaded = config;
 	d->config = config;
 	networks_reloaded(d);
+	api_reloaded(d);
 	return json_pack("{s:o, s:o}", "applied", applied, "needs_restart", restart);
 }
 
@@ -569,6 +571,7 @@ static int start(struct daemon *d)
 	if (control_server_new(d->listen_fd, &control, &d->control) < 0 || watch(d) < 0 ||
 	    names_start(d) < 0 || discovery_start(d) < 0 || batman_start(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
+	api_start(d);
 	return 0;
 }
 
@@ -577,6 +580,7 @@ static void end(struct daemon *d)
 	struct store_error e;
 
 	d->is_stopping = true;
+	api_end(d);
 	control_server_free(d->control);
 	names_end(d);
 	if (d->threads)

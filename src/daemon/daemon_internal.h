@@ -31,6 +31,7 @@ struct ebpf;
 struct discovery;
 struct batman;
 struct threads;
+struct api;
 
 struct feature {
 	const char *name;
@@ -123,6 +124,7 @@ struct daemon {
 	struct resolving *resolving;
 	struct networks_installed networks;
 	struct names *names; /* NULL: switched off */
+	struct api *api;     /* NULL: off */
 	struct feature features[FEATURES_MAX];
 	size_t n_features;
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
@@ -234,10 +236,39 @@ void networks_exit_off(struct daemon *d, uint64_t request);
 /* events.c */
 void events_handle(struct daemon *d, const struct node_event *e);
 
-/* answers.c: the control socket's verbs */
+/* requests.c: who asks, which handler, and where its answer goes */
+struct asker {
+	const char *principal; /* of the policy */
+	bool is_owner;	       /* who runs the daemon, or root: may do all */
+	bool is_remote;	       /* by the API */
+};
+
 void answers_request(void *arg, uint64_t request, const char *verb, const json_t *args,
 		     const struct control_caller *caller);
 void answers_gone(void *arg, uint64_t request);
+void requests_handle(struct daemon *d, uint64_t request, const char *verb, const json_t *args,
+		     const struct asker *who);
+/* As control_result() and so on, for requests of the control socket and of the API alike. */
+int answer_result(struct daemon *d, uint64_t request, json_t *value);
+int answer_error(struct daemon *d, uint64_t request, const char *code, const char *message);
+int answer_event(struct daemon *d, uint64_t request, json_t *value);
+
+/* commands.c */
+void commands_invite(struct daemon *d, uint64_t request, const json_t *args,
+		     const struct asker *who);
+void commands_revoke(struct daemon *d, uint64_t request, const json_t *args,
+		     const struct asker *who);
+void commands_rotate(struct daemon *d, uint64_t request, const json_t *args,
+		     const struct asker *who);
+void commands_explain(struct daemon *d, uint64_t request, const json_t *args,
+		      const struct asker *who);
+void commands_reload(struct daemon *d, uint64_t request, const json_t *args,
+		     const struct asker *who);
+void commands_stop(struct daemon *d, uint64_t request, const json_t *args, const struct asker *who);
+
+/* answers.c: what can be seen */
+json_t *answers_view(const struct daemon *d, const char *verb); /* NULL: no such view */
+void answers_status(struct daemon *d, uint64_t request, bool is_brief);
 /* The keeper may have told what was asked for `x0 status`. */
 void answers_guard(struct daemon *d);
 json_t *answers_event(const struct daemon *d, const struct node_event *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events of the node: to the log, and to whoever waits for them on the control socket. */
-#include "daemon/daemon_internal.h"
+#include "daemon/api.h"
 
 static const struct {
 	const char *name;
@@ -50,6 +50,7 @@ void events_handle(struct daemon *d, const struct node_event *e)
 		log_u64("hops", e->hops),
 	};
 
+	api_event(d, e, kinds[e->type].name);
 	log_event(d->log, kinds[e->type].level, kinds[e->type].name, fields,
 		  sizeof(fields) / sizeof(fields[0]));
 }

@@ -151,7 +151,7 @@ DEFINE_FREEP(struct unlocking, unlocking_free)
 
 static void fail(struct daemon *d, uint64_t request, const char *code, const char *why)
 {
-	(void)control_error(d->control, request, code, why);
+	(void)answer_error(d, request, code, why);
 }
 
 static void unlock_work(void *arg)
@@ -179,7 +179,7 @@ static void use_keys(struct daemon *d, struct unlocking *u)
 		node_set_root_key(d->node, authority_root_key(d->authority));
 		tell_lock(d);
 		log_notice(d->log, "authority_unlocked");
-		(void)control_result(d->control, u->request, json_pack("{s:b}", "is_locked", 0));
+		(void)answer_result(d, u->request, json_pack("{s:b}", "is_locked", 0));
 	}
 }
 
@@ -227,7 +227,7 @@ void keys_unlock(struct daemon *d, uint64_t request, const json_t *args)
 	if (!may(d, request))
 		return;
 	if (!authority_is_locked(d->authority)) {
-		(void)control_result(d->control, request, json_pack("{s:b}", "is_locked", 0));
+		(void)answer_result(d, request, json_pack("{s:b}", "is_locked", 0));
 		return;
 	}
 	if (!u || authority_keys_read(d->authority, &u->keys, &e) < 0) {
@@ -263,5 +263,5 @@ void keys_lock(struct daemon *d, uint64_t request)
 	(void)authority_lock(d->authority, &e);
 	tell_lock(d);
 	log_notice(d->log, "authority_locked");
-	(void)control_result(d->control, request, json_pack("{s:b}", "is_locked", 1));
+	(void)answer_result(d, request, json_pack("{s:b}", "is_locked", 1));
 }

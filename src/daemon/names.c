@@ -405,7 +405,7 @@ void names_resolve(struct daemon *d, uint64_t request, const json_t *args)
 			(void)snprintf(found_name, sizeof(found_name), "%.63s", name);
 	}
 	if (!is_found) {
-		(void)control_error(d->control, request, "not_found",
+		(void)answer_error(d, request, "not_found",
 				    "no node with this name or address is known here; those that "
 				    "are: x0 routes");
 		return;
@@ -422,5 +422,5 @@ void names_resolve(struct daemon *d, uint64_t request, const json_t *args)
 		(void)json_object_set_new(j, "node", json_string(found_name));
 		(void)json_object_set_new(j, "name", full_name(d, found_name));
 	}
-	(void)control_result(d->control, request, j);
+	(void)answer_result(d, request, j);
 }

@@ -445,7 +445,7 @@ json_t *networks_exit(const struct daemon *d)
 
 static void fail(struct daemon *d, uint64_t request, const char *code, const char *why)
 {
-	(void)control_error(d->control, request, code, why);
+	(void)answer_error(d, request, code, why);
 }
 
 /* Whether the node offers an exit that policy accepts; else why not, with what to do. */
@@ -507,7 +507,7 @@ void networks_exit_use(struct daemon *d, uint64_t request, const json_t *args)
 		     "the routes could not be set; the reason: x0 status");
 		return;
 	}
-	(void)control_result(d->control, request, networks_exit(d));
+	(void)answer_result(d, request, networks_exit(d));
 }
 
 void networks_exit_off(struct daemon *d, uint64_t request)
@@ -521,5 +521,5 @@ void networks_exit_off(struct daemon *d, uint64_t request)
 	choose_exit(d, "");
 	networks_sync(d);
 	daemon_drain(d);
-	(void)control_result(d->control, request, networks_exit(d));
+	(void)answer_result(d, request, networks_exit(d));
 }

@@ -40,14 +40,14 @@ static void finish(struct ping *p)
 		(void)json_object_set_new(result, "rtt_max_us",
 					  json_integer((json_int_t)p->max_us));
 	}
-	(void)control_result(d->control, p->request, result);
+	(void)answer_result(d, p->request, result);
 	release(p);
 }
 
 /* Ends the ping where its client is gone. */
 static void tell_client(struct ping *p, json_t *event)
 {
-	if (control_event(p->daemon->control, p->request, event) == -ENOENT)
+	if (answer_event(p->daemon, p->request, event) == -ENOENT)
 		release(p);
 }
 
@@ -137,17 +137,17 @@ void pings_begin(struct daemon *d, uint64_t request, const json_t *args, bool is
 	struct ping *p = ping_of_request(d, 0);
 
 	if (!p) {
-		(void)control_error(d->control, request, "busy", "64 pings are under way already");
+		(void)answer_error(d, request, "busy", "64 pings are under way already");
 		return;
 	}
 	if (!target || spiffe_id_format(d->member->domain, target, spiffe_id) < 0) {
-		(void)control_error(d->control, request, "usage",
+		(void)answer_error(d, request, "usage",
 				    "this is no name of a node; see: x0 routes");
 		return;
 	}
 	if (!in_range(n, 0, 1000000) || !in_range(interval_ms, INTERVAL_MIN_MS, INTERVAL_MAX_MS) ||
 	    !in_range(wait_ms, 1, WAIT_MAX_MS)) {
-		(void)control_error(d->control, request, "usage",
+		(void)answer_error(d, request, "usage",
 				    "count is 0 to 1000000, the interval 10 to 60000 ms, the wait "
 				    "1 to 60000 ms");
 		return;
@@ -164,12 +164,12 @@ void pings_begin(struct daemon *d, uint64_t request, const json_t *args, bool is
 	(void)snprintf(p->name, sizeof(p->name), "%s", target);
 	if (p->node_id == d->member->node_id) {
 		*p = (struct ping){ 0 };
-		(void)control_error(d->control, request, "usage", "that is this node itself");
+		(void)answer_error(d, request, "usage", "that is this node itself");
 		return;
 	}
 	if (loop_timer_new(d->loop, on_timer, p, &p->timer) < 0) {
 		*p = (struct ping){ 0 };
-		(void)control_error(d->control, request, "failed", "out of memory");
+		(void)answer_error(d, request, "failed", "out of memory");
 		return;
 	}
 	on_timer(p, loop_now_us());

@@ -104,6 +104,11 @@ struct config {
 	struct config_host batman_addresses[CONFIG_BATMAN_MAX];
 	size_t n_batman_addresses;
 	uint64_t batman_throughput_mbps;
+	uint64_t api_server;			 /* 0 or 1 */
+	uint64_t api_port;			 /* of the loopback and the overlay address */
+	uint64_t api_metrics_port;		 /* of the loopback; 0: none */
+	uint64_t api_loopback_read, api_overlay; /* 0 or 1 */
+	uint64_t api_connections, api_rate_per_s;
 };
 
 enum config_names_clients {

@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The main loop's side of the API: what the thread asks is answered here, what happens is told, and
+ * how things stand is published. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "daemon/api.h"
+#include "daemon/api_internal.h"
+
+#ifndef X0_VERSION
+#define X0_VERSION "unknown"
+#endif
+
+#define REQUEST_MARK 0xff /* the low byte of the API's requests; the control socket's is a place \
+			   */
+#define EVENTS_OF_CALL_MAX 256
+#define TOKEN_NAME "api.token"
+
+_Static_assert(REQUEST_MARK >= CONTROL_CLIENTS_MAX, "no place of the control socket");
+
+/* One that is in work. */
+struct call {
+	uint64_t request; /* 0: free */
+	uint64_t id;	  /* of the thread */
+	json_t *events;	  /* NULL: none */
+};
+
+struct api {
+	struct daemon *daemon;
+	struct api_shared shared;
+	struct api_thread *thread;
+	pthread_t pthread;
+	bool is_running;
+	struct call calls[API_CALLS_MAX];
+	uint64_t next_request;
+	char listening[3][ENDPOINT_TEXT_SIZE];
+	char listening_why[3][HTTP_WHY_SIZE];
+	char token_path[CONFIG_TEXT_SIZE + 16];
+	/* what was published, to see that it changed */
+	const struct member *member;
+	const uint8_t *revocations;
+	size_t revocations_len;
+};
+
+enum {
+	PLAIN,
+	METRICS,
+	OVERLAY
+};
+
+/* ---- answers ---- */
+
+bool api_is_request(uint64_t request)
+{
+	return (request & 0xff) == REQUEST_MARK;
+}
+
+static struct call *call_of(struct api *a, uint64_t request)
+{
+	for (size_t i = 0; a && i < API_CALLS_MAX; i++)
+		if (a->calls[i].request == request)
+			return &a->calls[i];
+	return NULL;
+}
+
+static void reply(struct api *a, const struct api_reply *r)
+{
+	/* The thread asks no more than API_CALLS_MAX at a time, and the ring has room for them. */
+	struct api_reply *to = ring_room(a->shared.replies, sizeof(*to));
+
+	if (!to) {
+		json_decref(r->value);
+		return;
+	}
+	*to = *r;
+	ring_commit(a->shared.replies);
+	loop_wake_send(a->shared.reply_wake);
+}
+
+static void finish(struct api *a, struct call *c, const struct api_reply *r)
+{
+	json_decref(c->events);
+	*c = (struct call){ 0 };
+	reply(a, r);
+}
+
+int api_reply_event(struct daemon *d, uint64_t request, json_t *value)
+{
+	struct call *c = call_of(d->api, request);
+
+	if (c && !c->events)
+		c->events = json_array();
+	if (!c || json_array_size(c->events) >= EVENTS_OF_CALL_MAX) {
+		json_decref(value);
+		return c ? -EAGAIN : -ENOENT;
+	}
+	return json_array_append_new(c->events, value) < 0 ? -ENOMEM : 0;
+}
+
+int api_reply_result(struct daemon *d, uint64_t request, json_t *value)
+{
+	struct call *c = call_of(d->api, request);
+
+	if (!c) {
+		json_decref(value);
+		return -ENOENT;
+	}
+	if (c->events)
+		(void)json_object_set(value, "events", c->events);
+	finish(d->api, c, &(struct api_reply){ .id = c->id, .value = value ? value : json_null() });
+	return 0;
+}
+
+int api_reply_error(struct daemon *d, uint64_t request, const char *code, const char *message)
+{
+	struct call *c = call_of(d->api, request);
+	struct api_reply r;
+
+	if (!c)
+		return -ENOENT;
+	r = (struct api_reply){ .id = c->id };
+	(void)snprintf(r.code, sizeof(r.code), "%s", code);
+	(void)snprintf(r.message, sizeof(r.message), "%s", message);
+	finish(d->api, c, &r);
+	return 0;
+}
+
+/* ---- calls ---- */
+
+static void cancel(struct api *a, uint64_t id)
+{
+	for (size_t i = 0; i < API_CALLS_MAX; i++) {
+		struct call *c = &a->calls[i];
+
+		if (c->request == 0 || c->id != id)
+			continue;
+		pings_end(a->daemon, c->request);
+		finish(a, c, &(struct api_reply){ .id = id, .code = "gone" });
+		return;
+	}
+}
+
+static void begin(struct api *a, const struct api_call *call)
+{
+	struct call *c = call_of(a, 0);
+	struct asker who = {
+		.principal = call->principal,
+		.is_owner = call->is_owner,
+		.is_remote = true,
+	};
+
+	if (!c) {
+		json_decref(call->args);
+		reply(a, &(struct api_reply){ .id = call->id, .code = "busy", .message = "busy" });
+		return;
+	}
+	c->id = call->id;
+	c->request = a->next_request++ << 8 | REQUEST_MARK;
+	requests_handle(a->daemon, c->request, call->operation->verb, call->args, &who);
+	json_decref(call->args);
+}
+
+static void on_calls(void *arg)
+{
+	struct api *a = arg;
+	size_t len;
+
+	for (unsigned n = 0; n < API_CALLS_A_TURN; n++) {
+		const struct api_call *next = ring_next(a->shared.calls, &len);
+		struct api_call call;
+
+		if (!next)
+			return;
+		call = *next;
+		ring_release(a->shared.calls);
+		if (call.operation)
+			begin(a, &call);
+		else
+			cancel(a, call.id);
+	}
+	loop_wake_send(a->shared.call_wake); /* the rest after what else is due */
+}
+
+/* ---- events ---- */
+
+static const enum journal_topic topics[EVENT_N_TYPES] = {
+	[EVENT_PEER_UP] = TOPIC_PEERS,
+	[EVENT_PEER_DOWN] = TOPIC_PEERS,
+	[EVENT_LINK_UP] = TOPIC_LINKS,
+	[EVENT_LINK_SUSPECT] = TOPIC_LINKS,
+	[EVENT_LINK_DOWN] = TOPIC_LINKS,
+	[EVENT_ROUTE_CHANGED] = TOPIC_ROUTES,
+	[EVENT_HANDSHAKE_FAILED] = TOPIC_SESSIONS,
+	[EVENT_SPOOFED_INNER] = TOPIC_SECURITY,
+	[EVENT_SPOOFED_TUN] = TOPIC_SECURITY,
+	[EVENT_FLOW_DENIED] = TOPIC_SECURITY,
+	[EVENT_PEER_MOVED] = TOPIC_PEERS,
+	[EVENT_PEER_REVOKED] = TOPIC_SECURITY,
+	[EVENT_PEER_CLONED] = TOPIC_SECURITY,
+	[EVENT_REKEYED] = TOPIC_SESSIONS,
+	[EVENT_GOODBYE] = TOPIC_PEERS,
+	[EVENT_NETWORK_KEY] = TOPIC_SECURITY,
+	[EVENT_NETWORKS] = TOPIC_NETWORKS,
+};
+
+void api_event(struct daemon *d, const struct node_event *e, const char *name)
+{
+	struct api *a = d->api;
+	struct api_event_record *r;
+	char id[17];
+
+	if (!a || e->type == EVENT_ECHO_REPLY || e->type == EVENT_TRACE_REPLY)
+		return;
+	r = ring_room(a->shared.events, sizeof(*r));
+	if (!r) { /* the thread is behind; it tells how many it has not been told */
+		atomic_fetch_add(&a->shared.events_dropped, 1);
+		return;
+	}
+	*r = (struct api_event_record){
+		.topic = topics[e->type],
+		.unix_ms = daemon_unix_ms(d),
+		.metric = e->metric,
+		.hops = e->hops,
+	};
+	node_id_text(e->node_id, id);
+	(void)snprintf(r->name, sizeof(r->name), "%s", name);
+	(void)snprintf(r->peer, sizeof(r->peer), "%s", e->name[0] ? e->name : id);
+	(void)snprintf(r->why, sizeof(r->why), "%s", e->reason ? e->reason : "");
+	if (!endpoint_is_null(&e->endpoint))
+		endpoint_format(&e->endpoint, r->endpoint);
+	ring_commit(a->shared.events);
+	loop_wake_send(a->shared.reply_wake);
+}
+
+/* ---- how things stand ---- */
+
+void api_published_free(struct api_published *p)
+{
+	if (!p)
+		return;
+	tls_context_free(p->tls);
+	revocation_done(&p->trust.revoked);
+	policy_free(p->policy);
+	free(p->bytes);
+	free(p);
+}
+
+DEFINE_FREEP(struct api_published, api_published_free)
+
+static int64_t published_unix_s(void *arg)
+{
+	const struct api_published *p = arg;
+	int64_t least_ms = p->floor_ms + (int64_t)((loop_now_us() - p->floor_us) / US_PER_MS);
+	int64_t now_ms = loop_unix_ms();
+
+	return (now_ms > least_ms ? now_ms : least_ms) / 1000;
+}
+
+static bool published_accepts(void *arg, const struct peer_identity *peer)
+{
+	const struct api_published *p = arg;
+
+	return policy_decide(p->policy, peer->spiffe_id, POLICY_SESSION, "", NULL) == POLICY_ALLOW;
+}
+
+/* Roots in memory of their own: those of the member go when it is renewed. */
+static int copy_roots(struct api_published *p, const struct daemon *d)
+{
+	const struct membership *is = &d->member->is;
+	size_t n = 0;
+	uint8_t *at;
+
+	for (size_t i = 0; i < is->n_roots; i++)
+		n += is->roots[i].len;
+	at = p->bytes = malloc(n ? n : 1);
+	if (!p->bytes)
+		return -ENOMEM;
+	for (size_t i = 0; i < is->n_roots && p->trust.n_roots < BUNDLE_ROOTS_MAX; i++) {
+		struct cert c;
+
+		memcpy(at, is->roots[i].at, is->roots[i].len);
+		if (d->ops->cert_read(is->roots[i], &c) == 0 && c.is_p256)
+			p->trust.roots[p->trust.n_roots++] = SPAN(at, is->roots[i].len);
+		at += is->roots[i].len;
+	}
+	trust_set_bundle(&p->trust);
+	return 0;
+}
+
+static int make_tls(struct api_published *p, const struct daemon *d, char why[HTTP_WHY_SIZE])
+{
+	const struct member *m = d->member;
+	struct span revocations = node_revocations(d->node);
+	struct tls_settings settings = {
+		.is_server = true,
+		.groups = d->options->config->tls_groups == CONFIG_TLS_HYBRID_ONLY
+				  ? TLS_HYBRID_ONLY
+				  : TLS_HYBRID_FIRST,
+		.chain = m->is.chain_p256,
+		.n_chain = m->is.n_chain_p256,
+		.key = m->key_p256,
+		.verifier = &p->verifier,
+		.alpn = "http/1.1",
+	};
+	struct tls_error e = { .text = "" };
+	int r = 0;
+
+	p->trust.ops = d->ops;
+	memcpy(p->trust.domain, m->domain, sizeof(p->trust.domain));
+	p->verifier = (struct tls_verifier){
+		.trust = &p->trust,
+		.unix_s = published_unix_s,
+		.accepts = published_accepts,
+		.arg = p,
+	};
+	r = copy_roots(p, d);
+	if (r == 0 && revocations.len > 0)
+		r = revocation_decode(d->ops, revocations, m->mldsa_roots, m->n_mldsa_roots,
+				      &p->trust.revoked);
+	if (r == 0)
+		r = tls_context_new(&settings, &p->tls, &e);
+	if (r < 0)
+		(void)snprintf(why, HTTP_WHY_SIZE, "%.200s",
+			       e.text[0] ? e.text : "the membership cannot be used for TLS");
+	return r;
+}
+
+static void add_host(struct api_published *p, const char *host)
+{
+	if (host[0] && p->n_hosts < N_ELEMENTS(p->hosts))
+		(void)snprintf(p->hosts[p->n_hosts++], HTTP_HOST_MAX, "%s", host);
+}
+
+static struct api_published *make_published(struct api *a, char why[HTTP_WHY_SIZE])
+{
+	struct daemon *d = a->daemon;
+	CLEANUP(api_published_freep) struct api_published *p = calloc(1, sizeof(*p));
+	char text[HTTP_HOST_MAX] = "";
+	json_t *address = address_json(node_overlay_address(d->node));
+
+	(void)snprintf(why, HTTP_WHY_SIZE, "out of memory");
+	if (p && address)
+		(void)snprintf(p->overlay_host, sizeof(p->overlay_host), "%s",
+			       json_string_value(address));
+	json_decref(address);
+	if (!p || policy_new(d->config->rules, d->config->n_rules, &p->policy) < 0)
+		return NULL;
+	p->floor_us = loop_now_us();
+	p->floor_ms = daemon_unix_ms(d);
+	add_host(p, p->overlay_host);
+	add_host(p, d->member->name);
+	(void)snprintf(text, sizeof(text), "%s.%.180s", d->member->name,
+		       d->options->config->names_zone);
+	add_host(p, text);
+	if (d->options->config->api_overlay && make_tls(p, d, why) < 0)
+		return NULL;
+	a->member = d->member;
+	a->revocations = node_revocations(d->node).at;
+	a->revocations_len = node_revocations(d->node).len;
+	return TAKE(p);
+}
+
+static void publish(struct api *a)
+{
+	char why[HTTP_WHY_SIZE];
+	struct api_published *p = make_published(a, why);
+
+	if (!p) {
+		log_warning(a->daemon->log, "api_not_renewed", log_str("why", why));
+		return;
+	}
+	/* One that was not taken yet is replaced. */
+	api_published_free(atomic_exchange(&a->shared.published, p));
+	loop_wake_send(a->shared.reply_wake);
+}
+
+void api_tick(struct daemon *d)
+{
+	struct api *a = d->api;
+	struct span revocations = node_revocations(d->node);
+
+	if (a && a->is_running &&
+	    (a->member != d->member || a->revocations != revocations.at ||
+	     a->revocations_len != revocations.len))
+		publish(a);
+}
+
+void api_reloaded(struct daemon *d)
+{
+	if (d->api && d->api->is_running)
+		publish(d->api);
+}
+
+/* ---- starting ---- */
+
+/* Who can read it is the daemon's user or root, who may do all anyway. */
+static int write_token(struct api *a, char why[HTTP_WHY_SIZE])
+{
+	uint8_t bytes[TOKEN_BYTES];
+	size_t len = 2 * TOKEN_BYTES;
+	ssize_t n = -1;
+	int fd;
+
+	entropy_fill(&kernel_entropy, bytes, sizeof(bytes));
+	bytes_to_hex(bytes, sizeof(bytes), a->shared.token);
+	bytes_wipe(bytes, sizeof(bytes));
+	(void)snprintf(a->token_path, sizeof(a->token_path), "%s/" TOKEN_NAME,
+		       a->daemon->options->config->run_dir);
+	(void)unlink(a->token_path);
+	fd = open(a->token_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0)
+		n = write(fd, a->shared.token, len);
+	if (fd >= 0 && close(fd) < 0)
+		n = -1;
+	if (n == (ssize_t)len)
+		return 0;
+	(void)snprintf(why, HTTP_WHY_SIZE, "%.180s: the token cannot be written", a->token_path);
+	return -EIO;
+}
+
+static int bind_loopback(struct api *a, unsigned which, uint64_t port, int *ret,
+			 char why[HTTP_WHY_SIZE])
+{
+	struct endpoint at = { .ip = { [10] = 0xff, 0xff, 127, 0, 0, 1 }, .port = (uint16_t)port };
+	int r = http_bind(&at, false, ret, why);
+
+	if (r == 0)
+		endpoint_format(&at, a->listening[which]);
+	else
+		(void)snprintf(a->listening_why[which], HTTP_WHY_SIZE, "%s", why);
+	return r;
+}
+
+static void bind_overlay(struct api *a, uint64_t port, int *ret)
+{
+	struct endpoint at = { .port = (uint16_t)port };
+	char why[HTTP_WHY_SIZE];
+
+	if (!a->daemon->options->config->api_overlay) {
+		(void)snprintf(a->listening_why[OVERLAY], HTTP_WHY_SIZE,
+			       "switched off in the configuration (api.overlay)");
+		return;
+	}
+	memcpy(at.ip, node_overlay_address(a->daemon->node), sizeof(at.ip));
+	if (http_bind(&at, true, ret, why) == 0)
+		endpoint_format(&at, a->listening[OVERLAY]);
+	else
+		(void)snprintf(a->listening_why[OVERLAY], HTTP_WHY_SIZE, "%s", why);
+}
+
+static int make_shared(struct api *a, char why[HTTP_WHY_SIZE])
+{
+	struct daemon *d = a->daemon;
+	struct api_published *p;
+
+	(void)snprintf(why, HTTP_WHY_SIZE, "out of memory");
+	a->shared.config = d->options->config;
+	a->shared.log = d->log;
+	a->shared.version = X0_VERSION;
+	a->shared.start_unix_ms = daemon_unix_ms(d);
+	/* No daemon of this node begins with a number that one before it has reached. */
+	a->shared.first_event = d->boot_epoch << 20;
+	if (ring_new(API_CALL_RING, &a->shared.calls) < 0 ||
+	    ring_new(API_REPLY_RING, &a->shared.replies) < 0 ||
+	    ring_new(API_EVENT_RING, &a->shared.events) < 0 ||
+	    loop_wake_new(d->loop, on_calls, a, &a->shared.call_wake) < 0)
+		return -ENOMEM;
+	p = make_published(a, why);
+	if (!p)
+		return -ENOMEM;
+	atomic_store(&a->shared.published, p);
+	return write_token(a, why);
+}
+
+static void *run(void *arg)
+{
+	struct api *a = arg;
+
+	api_thread_run(a->thread);
+	return NULL;
+}
+
+/* Signals are the main loop's to take. */
+static int start_thread(struct api *a)
+{
+	sigset_t all, before;
+	int r;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&a->pthread, NULL, run, a);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	a->is_running = r == 0;
+	return -r;
+}
+
+static int begin_api(struct api *a, char why[HTTP_WHY_SIZE])
+{
+	const struct config *c = a->daemon->options->config;
+	struct api_thread_options options = {
+		.shared = &a->shared,
+		.plain_fd = -1,
+		.metrics_fd = -1,
+		.overlay_fd = -1,
+	};
+	int r = bind_loopback(a, PLAIN, c->api_port, &options.plain_fd, why);
+
+	if (r < 0)
+		return r;
+	if (c->api_metrics_port > 0 && c->api_metrics_port != c->api_port)
+		(void)bind_loopback(a, METRICS, c->api_metrics_port, &options.metrics_fd, why);
+	bind_overlay(a, c->api_port, &options.overlay_fd);
+	r = make_shared(a, why);
+	if (r == 0)
+		r = loop_new(&options.loop);
+	if (r < 0) {
+		(void)close(options.plain_fd);
+		if (options.metrics_fd >= 0)
+			(void)close(options.metrics_fd);
+		if (options.overlay_fd >= 0)
+			(void)close(options.overlay_fd);
+		return r;
+	}
+	r = api_thread_new(&options, &a->thread, why);
+	return r < 0 ? r : start_thread(a);
+}
+
+static void api_free(struct api *a)
+{
+	struct api_reply *r;
+	struct api_call *c;
+	size_t len;
+
+	api_thread_free(a->thread);
+	while (a->shared.replies && (r = ring_next(a->shared.replies, &len)))
+		json_decref(r->value);
+	while (a->shared.calls && (c = ring_next(a->shared.calls, &len)))
+		json_decref(c->args);
+	for (size_t i = 0; i < API_CALLS_MAX; i++)
+		json_decref(a->calls[i].events);
+	ring_free(a->shared.calls);
+	ring_free(a->shared.replies);
+	ring_free(a->shared.events);
+	if (a->shared.call_wake)
+		loop_wake_free(a->shared.call_wake);
+	api_published_free(atomic_exchange(&a->shared.published, NULL));
+	if (a->token_path[0])
+		(void)unlink(a->token_path);
+	bytes_wipe(a->shared.token, sizeof(a->shared.token));
+	free(a);
+}
+
+void api_start(struct daemon *d)
+{
+	char why[HTTP_WHY_SIZE] = "out of memory";
+	struct api *a;
+
+	if (!d->options->config->api_server) {
+		daemon_feature(d, "api", false, "switched off in the configuration (api.server)");
+		return;
+	}
+	a = calloc(1, sizeof(*a));
+	if (a) {
+		a->daemon = d;
+		a->next_request = 1;
+		if (begin_api(a, why) < 0) {
+			api_free(a);
+			a = NULL;
+		}
+	}
+	d->api = a;
+	daemon_feature(d, "api", a != NULL, a ? "" : why);
+}
+
+void api_end(struct daemon *d)
+{
+	struct api *a = d->api;
+
+	if (!a)
+		return;
+	atomic_store(&a->shared.is_stopping, true);
+	loop_wake_send(a->shared.reply_wake);
+	(void)pthread_join(a->pthread, NULL);
+	api_free(a);
+	d->api = NULL;
+}
+
+json_t *api_status(const struct daemon *d)
+{
+	static const char *const kinds[] = {
+		[PLAIN] = "loopback", [METRICS] = "metrics", [OVERLAY] = "overlay"
+	};
+	const struct api *a = d->api;
+	json_t *list = json_array();
+
+	for (size_t i = 0; a && i < N_ELEMENTS(kinds); i++) {
+		if (!a->listening[i][0] && !a->listening_why[i][0])
+			continue;
+		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "kind", kinds[i],
+							    "address", a->listening[i], "why",
+							    a->listening_why[i]));
+	}
+	return json_pack("{s:b, s:o, s:s}", "is_on", a != NULL, "listeners", list, "token_file",
+			 a ? a->token_path : "");
+}

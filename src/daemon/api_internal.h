@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api_internal.h - what the main loop's side and the thread's side of the API share, and what the
+ * files of the thread's side share. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "api/api.h"
+#include "api/journal.h"
+#include "api/metrics.h"
+#include "core/policy/policy.h"
+#include "shell/config/config.h"
+#include "shell/http/http.h"
+#include "shell/log/log.h"
+#include "shell/loop/loop.h"
+#include "shell/thread/ring.h"
+#include "shell/tls/tls.h"
+
+#define TOKEN_BYTES 32
+#define API_CALL_RING (64 << 10)
+#define API_REPLY_RING (64 << 10)
+#define API_EVENT_RING (256 << 10)
+#define PENDING_MAX 1024      /* HTTP requests that wait for the main loop */
+#define VIEW_FRESH_US MS(100) /* an answer is given again for this long */
+#define CALL_US SECONDS(20)   /* then it is answered with 504 */
+
+/* ---- between the threads ---- */
+
+/* To the main loop. Where it does not take them any more the request is answered with 503. */
+struct api_call {
+	uint64_t id;
+	const struct api_operation *operation; /* NULL: the one who asked is gone */
+	json_t *args;			       /* given over */
+	bool is_owner;
+	char principal[256];
+};
+
+/* Back. Never more of them than calls, so there is always room. */
+struct api_reply {
+	uint64_t id;
+	json_t *value; /* given over; NULL: an error */
+	char code[32];
+	char message[320];
+};
+
+/* An event, as numbers and texts: what is made of it the thread makes. */
+struct api_event_record {
+	enum journal_topic topic;
+	int64_t unix_ms;
+	char name[32], peer[72], endpoint[ENDPOINT_TEXT_SIZE], why[120];
+	uint32_t metric;
+	unsigned hops;
+};
+
+/* How things stand, made by the main loop and never changed: the thread takes the newest one, and
+ * frees the one before when nothing can be in work with it. */
+struct api_published {
+	struct policy *policy;
+	struct ssl_ctx_st *tls; /* NULL: none */
+	struct tls_verifier verifier;
+	struct trust trust;
+	uint8_t *bytes; /* of the roots */
+	int64_t floor_ms;
+	uint64_t floor_us;
+	uint64_t retired_us;	    /* when another came */
+	struct api_published *next; /* the one before, while it may be in use */
+	size_t n_hosts;
+	char hosts[4][HTTP_HOST_MAX];
+	char overlay_host[HTTP_HOST_MAX];
+};
+
+void api_published_free(struct api_published *p);
+
+struct api_shared {
+	struct ring *calls, *replies, *events;
+	struct loop_wake *call_wake;  /* of the main loop */
+	struct loop_wake *reply_wake; /* of the thread's; there before the thread and after it */
+	_Atomic(struct api_published *) published; /* newest, not yet taken */
+	atomic_bool is_stopping;
+	atomic_ullong events_dropped;
+	const struct config *config; /* of the start */
+	struct log *log;
+	uint64_t first_event;
+	int64_t start_unix_ms;
+	char token[2 * TOKEN_BYTES + 1];
+	const char *version;
+};
+
+/* ---- the thread ---- */
+
+struct view;
+
+/* An HTTP request that waits. */
+struct pending {
+	uint64_t request; /* 0: free */
+	uint64_t call;	  /* 0: it waits for a view that another one asked for */
+	struct view *view;
+	const struct api_operation *operation;
+	uint64_t deadline_us;
+	bool is_change;
+	char principal[256];
+};
+
+/* The last answer to what is the same for all. */
+struct view {
+	const struct api_operation *operation;
+	char *text;
+	size_t len;
+	unsigned status;
+	uint64_t made_us;
+	uint64_t call; /* asked for; 0: not */
+	bool is_stale; /* something was changed since it was asked for */
+};
+
+struct api_socket {
+	uint64_t id; /* 0: free */
+	uint64_t next;
+	unsigned topics;
+	bool is_greeted;
+	uint64_t wanted; /* with what number it began */
+};
+
+struct api_thread {
+	struct api_shared *shared;
+	struct loop *loop;
+	struct http_server *http;
+	struct loop_wake *wake;
+	struct loop_timer *timer;
+	struct api_published *now; /* in force; those before it behind ->next */
+	struct journal *journal;
+	struct metrics_http metrics;
+	struct metrics_endpoint *by_operation[METRICS_ENDPOINTS_MAX];
+	struct pending pending[PENDING_MAX];
+	struct view *views;
+	size_t n_views;
+	struct api_socket *sockets;
+	unsigned n_sockets;
+	unsigned n_calls;
+	uint64_t next_call;
+	char *openapi;
+	size_t openapi_len;
+	int metrics_listener; /* serves /metrics alone; -1: none */
+};
+
+/* api_thread.c */
+struct api_thread_options {
+	struct api_shared *shared;
+	struct loop *loop;		      /* taken */
+	int plain_fd, metrics_fd, overlay_fd; /* taken; -1: none */
+};
+/* Before the thread begins, on the thread that starts it. -ENOENT and others with a sentence. */
+int api_thread_new(const struct api_thread_options *options, struct api_thread **ret,
+		   char why[HTTP_WHY_SIZE]);
+void api_thread_run(struct api_thread *t); /* until shared->is_stopping */
+void api_thread_free(struct api_thread *t);
+void api_ask(struct api_thread *t, uint64_t request, const struct api_operation *o, json_t *args,
+	     const char *principal, bool is_owner);
+void api_answer_problem(struct api_thread *t, uint64_t request, const struct api_problem *p,
+			const char *allow, bool asks_for_token);
+void api_answer_json(struct api_thread *t, uint64_t request, json_t *value);
+void api_forget(struct api_thread *t, uint64_t request);
+
+/* api_http.c */
+void api_http_handlers(struct api_thread *t, struct http_handlers *ret);
+/* Who asks, and whether he may. False: the problem says why not. */
+bool api_admit(struct api_thread *t, const struct http_request *q, const struct api_operation *o,
+	       char ret_principal[256], bool *ret_is_owner, struct api_problem *ret_problem);
+
+/* api_socket.c */
+unsigned api_socket_open(void *arg, uint64_t socket, const struct http_request *q,
+			 const char **ret_detail);
+void api_socket_closed(void *arg, uint64_t socket);
+void api_socket_ready(void *arg, uint64_t socket, struct http_message *ret);
+bool api_socket_message(void *arg, uint64_t socket, struct span text, const char **ret_reason);
+void api_take_event(struct api_thread *t, const struct api_event_record *e);
+json_t *api_events_json(const struct api_thread *t, const json_t *args,
+			struct api_problem *ret_problem);
