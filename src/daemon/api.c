@@ -17,8 +17,9 @@
 #define X0_VERSION "unknown"
 #endif
 
-#define REQUEST_MARK 0xff /* the low byte of the API's requests; the control socket's is a place \
-			   */
+#define REQUEST_MARK                                                                \
+	0xff /* the low byte of the API's requests; the control socket's is a place \
+	      */
 #define EVENTS_OF_CALL_MAX 256
 #define TOKEN_NAME "api.token"
 

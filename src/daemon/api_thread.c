@@ -52,7 +52,7 @@ void api_answer_problem(struct api_thread *t, uint64_t request, const struct api
 
 void api_answer_json(struct api_thread *t, uint64_t request, json_t *value)
 {
-	CLEANUP_FREE char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	CLEANUP(heap_free_wipedp) char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 	const struct api_problem memory = { .status = 503,
 					    .code = "out_of_memory",
 					    .detail = "out of memory" };

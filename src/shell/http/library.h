@@ -23,6 +23,7 @@
 	X(lws_hdr_fragment_length)        \
 	X(lws_hdr_copy)                   \
 	X(lws_hdr_copy_fragment)          \
+	X(lws_get_socket_fd)              \
 	X(lws_close_reason)               \
 	X(lws_is_first_fragment)          \
 	X(lws_is_final_fragment)          \

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/secret.h"
@@ -403,6 +404,19 @@ int http_respond(struct http_server *s, uint64_t request, const struct http_resp
 	return request_answer(c, r);
 }
 
+/* What the client has sent beyond what was read: closing with that unread would reset the
+ * connection, and the answer might be lost with it. No more than a body and a head could have been.
+ */
+static void read_over(struct connection *c)
+{
+	int fd = c->server->lws->lws_get_socket_fd(c->wsi);
+	uint8_t bytes[4096];
+
+	for (size_t n = 0; n < 2 * (size_t)HTTP_BODY_MAX; n += sizeof(bytes))
+		if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
+			return;
+}
+
 int request_writable(struct connection *c)
 {
 	struct http_server *s = c->server;
@@ -425,7 +439,9 @@ int request_writable(struct connection *c)
 				loop_now_us() - c->began_us);
 	request_forget(c);
 	c->state = CONNECTION_IDLE;
-	if (closes)
+	if (closes) {
+		read_over(c);
 		return -1;
+	}
 	return s->lws->lws_http_transaction_completed(c->wsi) ? -1 : 0;
 }

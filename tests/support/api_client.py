@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client of the API that does what curl does not: broken requests, slow ones, WebSockets.
+
+api_client.py PORT framing|slow|events|frames|slowreader|many [TOKEN]
+Prints what went wrong and ends with 1, or prints "ok".
+"""
+
+import base64
+import json
+import os
+import socket
+import struct
+import sys
+import time
+
+PORT = int(sys.argv[1])
+HOST = f"127.0.0.1:{PORT}"
+wrong = []
+
+
+def expect(is_so, what):
+    if not is_so:
+        wrong.append(what)
+
+
+def connect(timeout=15):
+    s = socket.create_connection(("127.0.0.1", PORT), timeout=timeout)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+
+
+def read_all(s, limit=1 << 20):
+    got = b""
+    try:
+        while len(got) < limit:
+            more = s.recv(65536)
+            if not more:
+                break
+            got += more
+    except (ConnectionResetError, TimeoutError):
+        pass
+    return got
+
+
+def statuses(answer):
+    """The status of each answer in what came."""
+    found = []
+    while answer.startswith(b"HTTP/1.1 "):
+        found.append(int(answer[9:12]))
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        length = 0
+        for line in head.split(b"\r\n"):
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        answer = rest[length:]
+    return found
+
+
+def ask(request):
+    with connect(3) as s:
+        try:
+            s.sendall(request)
+        except OSError:
+            pass
+        return read_all(s)
+
+
+def get(path="/api/v1/status", headers="", method="GET", version="1.1", host=HOST):
+    return f"{method} {path} HTTP/{version}\r\nHost: {host}\r\n{headers}\r\n".encode()
+
+
+def framing():
+    """What a proxy and we could read differently (RFC 9112 11.2), and what is simply wrong."""
+    body = b'{"from":"a","action":"ping"}'
+    post = "POST /api/v1/policies:evaluate HTTP/1.1\r\nHost: " + HOST
+    json_type = "\r\nContent-Type: application/json\r\n"
+    n = len(body)
+    hidden = get("/api/v1/peers")
+    # (what, bytes, statuses allowed; [] is a connection closed without a word)
+    cases = [
+        ("two lengths", f"{post}{json_type}Content-Length: {n}\r\nContent-Length: 5\r\n\r\n".encode() + body + hidden, [[400]]),
+        ("two lengths in one", f"{post}{json_type}Content-Length: {n}, {n}\r\n\r\n".encode() + body + hidden, [[400]]),
+        ("length and chunks", f"{post}{json_type}Content-Length: {n}\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + b"0\r\n\r\n" + hidden, [[400], [501]]),
+        ("chunks", f"{post}{json_type}Transfer-Encoding: chunked\r\n\r\n".encode() + b"5\r\nhello\r\n0\r\n\r\n" + hidden, [[501]]),
+        ("chunks by another name", f"{post}{json_type}Transfer-Encoding: xchunked\r\n\r\n".encode() + hidden, [[501]]),
+        ("signed length", f"{post}{json_type}Content-Length: +{n}\r\n\r\n".encode() + body + hidden, [[400]]),
+        ("negative length", f"{post}{json_type}Content-Length: -1\r\n\r\n".encode() + body + hidden, [[400]]),
+        ("hexadecimal length", f"{post}{json_type}Content-Length: 0x10\r\n\r\n".encode() + body + hidden, [[400]]),
+        ("length beyond numbers", f"{post}{json_type}Content-Length: 99999999999999999999999\r\n\r\n".encode(), [[413], [400]]),
+        ("too long a body", f"{post}{json_type}Content-Length: 65537\r\n\r\n".encode() + b"x" * 65537, [[413]]),
+        ("no length", f"{post}{json_type}\r\n".encode(), [[411]]),
+        ("a body to GET", get(headers="Content-Length: 5\r\n") + b"hello" + hidden, [[400]]),
+        ("expectations", f"{post}{json_type}Expect: 100-continue\r\nContent-Length: {n}\r\n\r\n".encode() + body, [[417]]),
+        ("no Host", b"GET /api/v1/status HTTP/1.1\r\n\r\n", [[400], []]),
+        ("two Hosts", b"GET /api/v1/status HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\nHost: evil.example\r\n\r\n", [[400], [421]]),
+        ("a foreign Host", get(host="evil.example"), [[421]]),
+        ("a foreign Host with our port", get(host=f"evil.example:{PORT}"), [[421]]),
+        ("an unknown method", get(method="BREW"), [[501], [405], []]),
+        ("TRACE", get(method="TRACE"), [[501], [405], []]),
+        ("OPTIONS", get(method="OPTIONS"), [[501], [405]]),
+        ("CONNECT", b"CONNECT evil.example:443 HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n\r\n", [[501], [400], [405], []]),
+        ("HTTP/2 as it begins", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [[400], [501], [505], []]),
+        ("an upgrade to HTTP/2", get(headers="Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), [[426], []]),
+        ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00" + bytes(64), [[], [400]]),
+        ("a path without /", b"GET api/v1/status HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n\r\n", [[400], [404], []]),
+        ("a long path", get("/" + "a" * 3000), [[414], [431], []]),
+        ("a long head", get(headers="X-Filler: " + "b" * 20000 + "\r\n"), [[431], [400], [413], []]),
+        ("many arguments", get("/api/v1/events?" + "&".join(f"a{i}=1" for i in range(40))), [[400]]),
+        ("a NUL in the path", get("/api/v1/status%00"), [[400], [404], []]),
+        ("out of the tree", get("/api/../../etc/passwd"), [[404], [400], []]),
+        ("out of the tree, encoded", get("/api/%2e%2e/%2e%2e/etc/passwd"), [[404], [400], []]),
+        ("broken UTF-8", get("/api/v1/names/%ff%fe"), [[400], [422], []]),
+    ]
+    for what, request, allowed in cases:
+        answer = ask(request)
+        expect(statuses(answer) in allowed, f"{what}: {statuses(answer)} instead of {allowed}: {answer[:200]!r}")
+    # one behind the other is no smuggling
+    answer = ask(get() + get("/api/v1/peers") + get("/nowhere", "Connection: close\r\n"))
+    expect(statuses(answer) == [200, 200, 404], f"pipelined: {statuses(answer)}")
+    # in pieces of one byte
+    with connect() as s:
+        for byte in get(headers="Connection: close\r\n"):
+            s.sendall(bytes([byte]))
+        expect(statuses(read_all(s)) == [200], "byte by byte")
+
+
+def slow():
+    """Who sends nothing, half a head, or half a body, is closed; others do not notice."""
+    began = time.monotonic()
+    idle = [connect(40) for _ in range(20)]
+    half = [connect(40) for _ in range(20)]
+    body = [connect(40) for _ in range(20)]
+    for s in half:
+        s.sendall(b"GET /api/v1/status HTTP/1.1\r\nX-A: ")
+    for s in body:
+        s.sendall(b"POST /api/v1/policies:evaluate HTTP/1.1\r\nHost: " + HOST.encode()
+                  + b"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+    open_ones = idle + half + body
+    while open_ones and time.monotonic() < began + 35:
+        for s in half:  # a byte a second keeps nobody here
+            try:
+                s.send(b"a")
+            except OSError:
+                pass
+        began_one = time.monotonic()
+        expect(statuses(ask(get(headers="Connection: close\r\n"))) == [200], "beside slow clients")
+        expect(time.monotonic() - began_one < 2, "others wait for slow clients")
+        time.sleep(1)
+        still = []
+        for s in open_ones:
+            s.setblocking(False)
+            try:
+                if s.recv(4096) == b"":
+                    continue
+            except BlockingIOError:
+                still.append(s)
+            except OSError:
+                continue
+            else:
+                still.append(s)
+        open_ones = still
+    expect(not open_ones, f"{len(open_ones)} slow clients are still connected after 35 s")
+
+
+# ---- WebSockets ----
+
+
+class Socket:
+    def __init__(self, path="/ws", headers="", key=None):
+        self.s = connect()
+        self.key = key or base64.b64encode(os.urandom(16)).decode()
+        self.s.sendall((f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {self.key}\r\n{headers}\r\n").encode())
+        self.bytes = b""
+        while b"\r\n\r\n" not in self.bytes:
+            more = self.s.recv(4096)
+            if not more:
+                break
+            self.bytes += more
+        self.head, _, self.bytes = self.bytes.partition(b"\r\n\r\n")
+        self.status = int(self.head[9:12]) if self.head.startswith(b"HTTP/1.1 ") else 0
+
+    def need(self, n):
+        while len(self.bytes) < n:
+            more = self.s.recv(65536)
+            if not more:
+                raise EOFError
+            self.bytes += more
+
+    def frame(self):
+        """(opcode, payload)"""
+        self.need(2)
+        n = self.bytes[1] & 0x7F
+        at = 2
+        if n == 126:
+            self.need(4)
+            n, at = struct.unpack(">H", self.bytes[2:4])[0], 4
+        elif n == 127:
+            self.need(10)
+            n, at = struct.unpack(">Q", self.bytes[2:10])[0], 10
+        opcode = self.bytes[0] & 0x0F
+        self.need(at + n)
+        payload, self.bytes = self.bytes[at:at + n], self.bytes[at + n:]
+        return opcode, payload
+
+    def message(self):
+        opcode, payload = self.frame()
+        return json.loads(payload) if opcode == 1 else (opcode, payload)
+
+    def send(self, payload, opcode=1, fin=True, masked=True, reserved=0):
+        first = (0x80 if fin else 0) | reserved << 4 | opcode
+        bit = 0x80 if masked else 0
+        n = len(payload)
+        if n < 126:
+            head = bytes([first, bit | n])
+        elif n < 65536:
+            head = bytes([first, bit | 126]) + struct.pack(">H", n)
+        else:
+            head = bytes([first, bit | 127]) + struct.pack(">Q", n)
+        mask = b"\x01\x02\x03\x04"
+        if masked:
+            payload = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+        self.s.sendall(head + (mask if masked else b"") + payload)
+
+    def closed_with(self):
+        """The close code, 0 for none; messages before it are read over."""
+        try:
+            while True:
+                opcode, payload = self.frame()
+                if opcode == 8:
+                    return struct.unpack(">H", payload[:2])[0] if len(payload) >= 2 else 0
+        except (EOFError, OSError):
+            return 0
+
+
+def frames():
+    """What breaks RFC 6455 closes the one connection, and nothing else."""
+    with_key = Socket()
+    expect(with_key.status == 101, f"a WebSocket is answered {with_key.status}")
+    for what, path, headers, allowed in [
+        ("a foreign Origin", "/ws", "Origin: http://evil.example\r\n", [403]),
+        ("an Origin of null", "/ws", "Origin: null\r\n", [403]),
+        ("another path", "/elsewhere", "", [404]),
+        ("a path that is no WebSocket", "/api/v1/status", "", [404]),
+        ("unknown topics", "/ws?topics=nonsense", "", [422]),
+        ("a since that is no number", "/ws?since=x", "", [422]),
+    ]:
+        s = Socket(path, headers)
+        expect(s.status in allowed, f"{what}: {s.status}")
+    own = Socket("/ws", f"Origin: http://{HOST}\r\n")
+    expect(own.status == 101, f"our own Origin: {own.status}")
+    for what, send, codes in [
+        ("no mask", lambda s: s.send(b'{"topics":["links"]}', masked=False), [1002, 0]),
+        ("binary", lambda s: s.send(b"\x00\x01", opcode=2), [1003]),
+        ("no JSON", lambda s: s.send(b"hello"), [1008]),
+        ("unknown topic", lambda s: s.send(b'{"topics":["nonsense"]}'), [1008]),
+        ("broken UTF-8", lambda s: s.send(b"\xff\xfe\xfd"), [1007, 1008, 0]),
+        ("too long", lambda s: s.send(b"x" * 100000), [1009, 0]),
+        ("in pieces", lambda s: (s.send(b'{"topics":', fin=False), s.send(b'["links"]}', opcode=0)), [1009, 0]),
+        ("reserved bits", lambda s: s.send(b"{}", reserved=7), [1002, 0]),
+        ("unknown opcode", lambda s: s.send(b"{}", opcode=5), [1002, 1003, 0]),
+        ("a continuation of nothing", lambda s: s.send(b"{}", opcode=0), [1002, 0]),
+        ("a long ping", lambda s: s.send(b"x" * 200, opcode=9), [1002, 0]),
+        ("a close of one byte", lambda s: s.send(b"\x03", opcode=8), [1002, 0]),
+        ("a proper close", lambda s: s.send(struct.pack(">H", 1000) + b"bye", opcode=8), [1000]),
+    ]:
+        s = Socket()
+        expect(s.message().get("type") == "hello", f"{what}: no hello")
+        try:
+            send(s)
+        except OSError:
+            pass
+        code = s.closed_with()
+        expect(code in codes, f"{what}: closed with {code} instead of {codes}")
+    ping = Socket()
+    ping.message()
+    ping.send(b"are you there", opcode=9)
+    while True:
+        opcode, payload = ping.frame()
+        if opcode == 10:
+            break
+    expect(payload == b"are you there", f"a pong holds {payload!r}")
+    with_key.message()
+    with_key.send(b'{"topics":["links"]}')
+    with_key.send(b"still here?", opcode=9)
+    while with_key.frame()[0] != 10:
+        pass
+
+
+def events():
+    """Events come with numbers that grow; a second connection goes on where the first ended."""
+    first = Socket("/ws?since=0")
+    hello = first.message()
+    expect(hello["type"] == "hello" and hello["next"] >= hello["oldest"], f"hello: {hello}")
+    seqs = []
+    while len(seqs) < 3:
+        message = first.message()
+        expect(message["type"] == "event" and message["topic"], f"event: {message}")
+        seqs.append(message["seq"])
+    expect(seqs == sorted(set(seqs)), f"numbers: {seqs}")
+    again = Socket(f"/ws?since={seqs[0]}")
+    hello = again.message()
+    expect(not hello["is_gap"], f"a gap where there is none: {hello}")
+    expect([again.message()["seq"] for _ in seqs] == seqs, "a resumed connection gets others")
+    filtered = Socket("/ws?since=0&topics=links")
+    filtered.message()
+    for _ in range(1):
+        message = filtered.message()
+        expect(message["topic"] == "links", f"filtered: {message}")
+    ahead = Socket(f"/ws?since={seqs[-1] + 10 ** 9}")
+    expect(ahead.message()["is_gap"], "numbers that were never given are no gap")
+
+
+def many():
+    """As many as there are places, and one that comes when some go."""
+    held = []
+    try:
+        for _ in range(int(sys.argv[3])):
+            s = Socket()
+            if s.status != 101:
+                break
+            held.append(s)
+    except OSError:
+        pass
+    print(len(held))
+    time.sleep(float(sys.argv[4]) if len(sys.argv) > 4 else 0)
+
+
+if __name__ == "__main__":
+    {"framing": framing, "slow": slow, "frames": frames, "events": events, "many": many}[sys.argv[2]]()
+    for what in wrong:
+        print(f"WRONG: {what}")
+    if wrong:
+        sys.exit(1)
+    print("ok")
