@@ -347,14 +347,13 @@ static struct api_published *make_published(struct api *a, char why[HTTP_WHY_SIZ
 
 	(void)snprintf(why, HTTP_WHY_SIZE, "out of memory");
 	if (p && address)
-		(void)snprintf(p->overlay_host, sizeof(p->overlay_host), "%s",
-			       json_string_value(address));
+		(void)snprintf(text, sizeof(text), "[%.60s]", json_string_value(address));
 	json_decref(address);
 	if (!p || policy_new(d->config->rules, d->config->n_rules, &p->policy) < 0)
 		return NULL;
 	p->floor_us = loop_now_us();
 	p->floor_ms = daemon_unix_ms(d);
-	add_host(p, p->overlay_host);
+	add_host(p, text);
 	add_host(p, d->member->name);
 	(void)snprintf(text, sizeof(text), "%s.%.180s", d->member->name,
 		       d->options->config->names_zone);

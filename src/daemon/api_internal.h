@@ -67,7 +67,6 @@ struct api_published {
 	struct api_published *next; /* the one before, while it may be in use */
 	size_t n_hosts;
 	char hosts[4][HTTP_HOST_MAX];
-	char overlay_host[HTTP_HOST_MAX];
 };
 
 void api_published_free(struct api_published *p);

@@ -5,15 +5,19 @@
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
-command -v curl >/dev/null || skip "curl is not installed"
+for program in curl python3; do
+	command -v $program >/dev/null || skip "$program is not installed"
+done
+CLIENT=$(realpath "$(dirname "$0")/../support/api_client.py")
+TLS_TOOL=$LINKEM # the third argument
 BASE=http://127.0.0.1:26970
 
-# get HOST PATH [CURL-OPTION...]: the status in the first line of $WORK/answer, then the body.
+# get HOST PATH [CURL-OPTION...]: the status and type in $WORK/code, the body in $WORK/body.
 get() {
 	where=$1
 	path=$2
 	shift 2
-	on "$where" curl -s -m 10 -o "$WORK/body" -w '%{http_code} %{content_type}' "$@" "$BASE$path" \
+	on "$where" curl -g -s -m 10 -o "$WORK/body" -w '%{http_code} %{content_type}' "$@" "$BASE$path" \
 		>"$WORK/code" || fail "curl $path ends with $?"
 }
 
@@ -28,18 +32,27 @@ expect() {
 	esac
 }
 
-host a
-host b
-cable a b 1
-x a init --domain test.mesh --name a >"$WORK/init"
-x a invite --no-qr >"$WORK/invite"
-x b join --name b "$(grep -o 'x0://[^ ]*' "$WORK/invite")" >"$WORK/join"
-within 10 x b ping a -c 1 -W 1 || fail "b does not reach a"
-
 # has TEXT: whether the last answer holds it.
 has() {
 	grep -q -e "$1" "$WORK/body" || fail "there is no $1 in $(head -c 600 "$WORK/body")"
 }
+
+# client HOST WHAT...: the part of api_client.py, on the loopback.
+client() {
+	where=$1
+	shift
+	on "$where" timeout 90 python3 "$CLIENT" 26970 "$@" >"$WORK/client" 2>&1 ||
+		fail "$1: $(cat "$WORK/client")"
+}
+
+members='{allow: [session, ping, relay, connect, route], from: "spiffe://*/node/*"}, {allow: issue, from: "*"}'
+two_nodes cable "policy: [$members, {allow: api, from: \"spiffe://test.mesh/node/beta\"}]" \
+	'api: {rate: 20}'
+
+x a down >/dev/null 2>&1 || fail "down"
+"$TLS_TOOL" make "$WORK/a/state" test.mesh "$WORK" || fail "no certificates for the test"
+x a up >/dev/null 2>&1 || fail "up"
+within 15 x a ping b -c 1 -W 1 || fail "a does not reach b again"
 
 # ---- reading from this machine ----
 expect 200 a /api/v1/status
@@ -56,6 +69,162 @@ expect 200 a '/api/v1/ping/b?count=1'
 has '"received":1'
 expect 200 a /api/v1/names/b
 has '"node":"b"'
+expect 404 a /api/v1/names/nobody
 for path in /health /health/live /health/ready /api/health/ready; do
 	expect 200 a $path
 done
+expect 200 a /api/openapi.json
+has '"openapi": "3.1.0"'
+expect 200 a /api/v1/policies:evaluate -H 'Content-Type: application/json' \
+	-d '{"from": "b", "action": "ping"}'
+has '"effect":"allow"'
+
+# ---- the same answer as on the command line ----
+get a /api/v1/routes
+x a routes --json >"$WORK/routes"
+python3 - "$WORK/body" "$WORK/routes" <<-'END' || fail "the routes are others than those of x0 routes"
+	import json, sys
+	api, cli = (json.load(open(p)) for p in sys.argv[1:])
+	strip = lambda l: [{k: v for k, v in r.items() if k in ("node", "node_id", "via", "hops")} for r in l]
+	sys.exit(strip(api) != strip(cli))
+END
+
+# ---- metrics, here and at the port for Prometheus ----
+expect 200 a /metrics
+has '^mesh_peers 1$'
+has '^# TYPE http_request_duration_seconds histogram$'
+on a curl -s -m 10 http://127.0.0.1:9090/metrics >"$WORK/body"
+has '^node_health_status'
+[ "$(on a curl -s -m 10 -o /dev/null -w '%{http_code}' http://127.0.0.1:9090/api/v1/status)" = 404 ] ||
+	fail "the port for metrics has more than metrics"
+if command -v promtool >/dev/null; then
+	promtool check metrics <"$WORK/body" >"$WORK/promtool" 2>&1 && [ ! -s "$WORK/promtool" ] ||
+		fail "promtool: $(cat "$WORK/promtool")"
+else
+	echo "promtool is not installed: the metrics were checked by test_metrics alone"
+fi
+
+# ---- errors name the field ----
+expect 404 a /nowhere
+grep -q 'application/problem+json' "$WORK/code" || fail "an error is $(cat "$WORK/code")"
+expect 405 a /api/v1/peers -X DELETE
+expect 422 a '/api/v1/ping/b?count=0'
+has '"field":"count"'
+expect 400 a '/api/v1/ping/b?nonsense=1'
+has '"field":"nonsense"'
+
+# ---- changing needs the token, which only the daemon's user and root can read ----
+token_file=$WORK/a/run/x0/api.token
+[ "$(stat -c %a "$token_file")" = 600 ] || fail "the token can be read by others"
+token=$(cat "$token_file")
+body='{"name": "b"}'
+expect 401 a /api/v1/exit -X PUT -H 'Content-Type: application/json' -d "$body"
+has '"code":"needs_token"'
+expect 401 a /api/v1/status -H 'Authorization: Bearer 0123'
+expect 401 a /api/v1/status -H "Authorization: Bearer $(printf '%064d' 0)"
+expect 200 a /api/v1/status -H "Authorization: Bearer $token"
+expect 200 a /api/v1/config:reload -X POST -H 'Content-Length: 0' -H "Authorization: Bearer $token"
+has '"applied"'
+expect 200 a /api/v1/invitations -X POST -H "Authorization: Bearer $token" \
+	-H 'Content-Type: application/json' -d '{"uses": 2}'
+has '"invitation":"x0://'
+expect 422 a /api/v1/invitations -X POST -H "Authorization: Bearer $token" \
+	-H 'Content-Type: application/json' -d '{"uses": "2"}'
+has '"field":"uses"'
+expect 415 a /api/v1/invitations -X POST -H "Authorization: Bearer $token" -d 'uses=2'
+expect 409 b /api/v1/invitations -X POST -H 'Content-Length: 0' \
+	-H "Authorization: Bearer $(cat "$WORK/b/run/x0/api.token")"
+has 'not_authority'
+grep -q 'api_change.*operation=invite' "$WORK/a/state/x0.log" || fail "a change left no entry in the log"
+! grep -q "$token" "$WORK/a/state/x0.log" || fail "the token is in the log"
+
+# ---- a page from elsewhere, and a foreign name that was made to point here ----
+expect 421 a /api/v1/status -H 'Host: evil.example'
+expect 403 a /api/v1/status -H 'Origin: http://evil.example'
+expect 200 a /api/v1/status -H 'Origin: http://127.0.0.1:26970'
+on a curl -s -m 10 -D - -o /dev/null "$BASE/api/v1/status" >"$WORK/body"
+! grep -qi 'Access-Control-Allow' "$WORK/body" || fail "pages from elsewhere are allowed to read"
+
+# ---- broken requests, slow ones, WebSockets ----
+client a framing
+client a frames
+for _ in 1; do # something happens
+	on b ip link set dev to-a down
+	sleep 0.6
+	on b ip link set dev to-a up
+	on b ip addr add 2001:db8:0:1::2/64 dev to-a nodad 2>/dev/null || :
+	within 10 x a ping b -c 1 -W 1 || fail "b does not come back"
+done
+client a events
+[ "${X0_LONG:-0}" = 0 ] || client a slow
+
+# ---- members, over TLS ----
+x a tls connect "[$ADDRESS_a]:26970" --expect a >"$WORK/tls" || fail "no TLS: $(cat "$WORK/tls")"
+grep -q 'hybrid with ML-KEM' "$WORK/tls" || fail "TLS is not post-quantum: $(cat "$WORK/tls")"
+BASE="https://[$ADDRESS_a]:26970"
+as_beta="-k --cert $WORK/beta.pem --key $WORK/node.key"
+# shellcheck disable=SC2086 # several words
+expect 200 b /api/v1/peers $as_beta
+has '"node":"b"'
+# shellcheck disable=SC2086
+expect 421 b /api/v1/peers $as_beta -H 'Host: localhost.evil'
+# shellcheck disable=SC2086
+expect 422 b /api/v1/exit -X PUT $as_beta -H 'Content-Type: application/json' -d '{"name": 5}'
+for wrong in expired stranger other-domain two-uris; do
+	! on b curl -g -s -m 10 -k --cert "$WORK/$wrong.pem" --key "$WORK/node.key" "$BASE/health" \
+		>"$WORK/body" 2>&1 || fail "a certificate that is $wrong is let in"
+done
+! on b curl -g -s -m 10 -k "$BASE/health" >"$WORK/body" 2>&1 || fail "nobody is let in"
+! on b curl -g -s -m 10 "http://[$ADDRESS_a]:26970/health" >"$WORK/body" 2>&1 || fail "plain HTTP on the overlay"
+# the rate of one member: 20 a second, and a burst of 40
+# shellcheck disable=SC2086
+many=$(i=0; while [ $i -lt 120 ]; do echo "$BASE/health -o /dev/null"; i=$((i + 1)); done)
+# shellcheck disable=SC2086
+on b curl -s -m 20 -g $as_beta -o /dev/null -w '%{http_code}\n' $many >"$WORK/codes" || :
+grep -q '^429$' "$WORK/codes" || fail "120 requests at once are not limited: $(sort "$WORK/codes" | uniq -c)"
+expect_plain=$(on a curl -s -m 10 -o /dev/null -w '%{http_code}' http://127.0.0.1:26970/health)
+[ "$expect_plain" = 200 ] || fail "this machine is limited with it: $expect_plain"
+# the policy decides by name: without its rule beta is refused
+configure a 'peers: [{endpoint: "[2001:db8:0:1::2]:26969"}]' "policy: [$members]" 'api: {rate: 20}'
+x a config reload >/dev/null 2>&1 || fail "reload"
+sleep 3
+# shellcheck disable=SC2086
+expect 403 b /api/v1/peers $as_beta
+# shellcheck disable=SC2086
+expect 200 b /health $as_beta
+BASE=http://127.0.0.1:26970
+
+# ---- off: switched off, port taken, library missing; the reason is told ----
+restart_with() {
+	x a down >/dev/null 2>&1 || fail "down"
+	configure a 'peers: [{endpoint: "[2001:db8:0:1::2]:26969"}]' "$@"
+	x a up >/dev/null 2>&1 || fail "up"
+	x a status --json >"$WORK/body"
+}
+restart_with 'api: {server: off}'
+has 'api.server'
+! on a curl -s -m 5 "$BASE/health" >/dev/null || fail "the API answers though it is off"
+[ ! -e "$token_file" ] || fail "the token is still there"
+spawn a python3 -c 'import socket, time
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 26970)); s.listen(); time.sleep(1000)'
+within 5 on a python3 -c 'import socket; socket.create_connection(("127.0.0.1", 26970))' ||
+	fail "the port cannot be taken"
+restart_with
+has '127.0.0.1:26970 (TCP): another program listens there'
+kill "$SPAWNED" || :
+library=$(find /usr/lib /lib -name 'libwebsockets.so.1[0-9]' 2>/dev/null | head -n 1)
+part=$(find /usr/lib /lib -name 'libwebsockets-evlib_uv.so' 2>/dev/null | head -n 1)
+if [ -n "$library" ] && [ -n "$part" ]; then
+	on a mount --bind /dev/null "$part"
+	restart_with
+	has 'libwebsockets-evlib-uv'
+	on a mount --bind /dev/null "$library"
+	restart_with
+	has 'is not installed'
+	on a umount "$library"
+	on a umount "$part"
+fi
+restart_with 'api: {loopback_read: false}'
+expect 401 a /api/v1/status
+expect 200 a /health
+expect 200 a /api/v1/status -H "Authorization: Bearer $(cat "$token_file")"

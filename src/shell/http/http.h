@@ -28,6 +28,7 @@
 #define HTTP_HEAD_S 10	      /* a request's head may take this long */
 #define HTTP_BODY_S 20	      /* its body this long after that */
 #define HTTP_ANSWER_S 30      /* our answer, and its client's reading of it */
+#define HTTP_LOOK_MS 500      /* how often it is seen that who waits for an answer has gone */
 #define HTTP_IDLE_S 60	      /* a kept connection without a request */
 #define HTTP_PING_S 30	      /* a WebSocket that says nothing is asked after this */
 #define HTTP_HANDSHAKE_S 5    /* TLS */

@@ -79,7 +79,7 @@ struct http_server {
 	uint16_t *free_slots;
 	size_t n_free;
 	uint64_t next_number;
-	bool is_ending;
+	struct loop_timer *look;
 	struct http_counters counters;
 	struct http_message *message; /* being sent */
 	uint8_t *frame;

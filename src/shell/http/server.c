@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/units.h"
 #include "shell/http/internal.h"
 
 #define SLOT_BITS 16
@@ -187,6 +189,33 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	}
 }
 
+/* ---- who went away ---- */
+
+/* While a request is in work the library does not read, so it does not see that its client closed.
+ */
+static void look_after(struct connection *c)
+{
+	const struct library *lws = c->server->lws;
+	uint8_t byte;
+	ssize_t n;
+
+	if (c->state != CONNECTION_WAITING)
+		return;
+	n = recv(lws->lws_get_socket_fd(c->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		lws->lws_set_timeout(c->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
+}
+
+static void on_look(void *arg, uint64_t now_us)
+{
+	struct http_server *s = arg;
+
+	for (unsigned i = 0; i < s->limits.connections; i++)
+		if (s->slots[i])
+			look_after(s->slots[i]);
+	loop_timer_arm(s->look, now_us + MS(HTTP_LOOK_MS));
+}
+
 /* ---- the whole ---- */
 
 static const lws_retry_bo_t liveness = {
@@ -289,8 +318,11 @@ int http_server_new(struct loop *loop, const struct http_handlers *handlers,
 	if (!s->lws)
 		return -ENOENT;
 	r = make_context(s, why);
+	if (r == 0)
+		r = loop_timer_new(loop, on_look, s, &s->look);
 	if (r < 0)
 		return r;
+	loop_timer_arm(s->look, loop_now_us() + MS(HTTP_LOOK_MS));
 	*ret = TAKE(s);
 	return 0;
 }
@@ -307,7 +339,8 @@ void http_server_free(struct http_server *s)
 {
 	if (!s)
 		return;
-	s->is_ending = true;
+	if (s->look)
+		loop_timer_free(s->look);
 	for (unsigned i = 0; i < HTTP_LISTENERS_MAX; i++)
 		listen_close(&s->listeners[i]);
 	free_shaking(s);
