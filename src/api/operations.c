@@ -71,7 +71,7 @@ static const struct api_operation operations[] = {
 	{ "trace", "GET", "/api/v1/trace/{target}", "mesh", "The hops to a node", "object", 0, FIELDS(trace_fields) },
 	{ "names", "GET", "/api/v1/names", "mesh", "Whether names are answered, and how this host asks", "object", API_VIEW, NULL, 0 },
 	{ "resolve", "GET", "/api/v1/names/{target}", "mesh", "The addresses of a name, or the name of an address", "object", 0, FIELDS(resolve_fields) },
-	{ "routes.offered", "GET", "/api/v1/networks", "networks", "Networks behind nodes", "array", API_VIEW, NULL, 0 },
+	{ "routes.offered", "GET", "/api/v1/networks", "networks", "Networks behind nodes", "object", API_VIEW, NULL, 0 },
 	{ "exit", "GET", "/api/v1/exit", "networks", "The way to the internet in use", "object", API_VIEW, NULL, 0 },
 	{ "exit.use", "PUT", "/api/v1/exit", "networks", "Uses an exit", "object", API_CHANGES, FIELDS(exit_fields) },
 	{ "exit.off", "DELETE", "/api/v1/exit", "networks", "Uses none", "object", API_CHANGES, NULL, 0 },

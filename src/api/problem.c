@@ -10,11 +10,12 @@ static const struct {
 	const char *code;
 	unsigned status;
 } codes[] = {
-	{ "denied", 403 },	  { "usage", 422 },	  { "not_found", 404 },
-	{ "not_authority", 409 }, { "locked", 423 },	  { "no_endpoint", 409 },
-	{ "invalid", 422 },	  { "busy", 503 },	  { "no_answer", 504 },
-	{ "too_long", 500 },	  { "bad_request", 400 }, { "failed", 500 },
-	{ "passphrase", 403 },
+	{ "denied", 403 },	  { "usage", 422 },	    { "not_found", 404 },
+	{ "not_authority", 409 }, { "locked", 423 },	    { "no_endpoint", 409 },
+	{ "invalid", 422 },	  { "busy", 503 },	    { "no_answer", 504 },
+	{ "too_long", 500 },	  { "bad_request", 400 },   { "failed", 500 },
+	{ "passphrase", 403 },	  { "not_accepted", 409 },  { "not_permitted", 409 },
+	{ "not_kept", 500 },	  { "no_passphrase", 409 }, { "unknown_verb", 404 },
 };
 
 unsigned api_status_of(const char *code)
