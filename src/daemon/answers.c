@@ -545,8 +545,8 @@ static json_t *metrics(const struct daemon *d)
 	size_t n = json_array_size(ways);
 
 	json_decref(ways);
-	return json_pack("{s:o, s:o, s:I}", "status", status(d, guard_in_brief(d)), "peers", peers(d),
-			 "routes", (json_int_t)n);
+	return json_pack("{s:o, s:o, s:I}", "status", status(d, guard_in_brief(d)), "peers",
+			 peers(d), "routes", (json_int_t)n);
 }
 
 json_t *answers_view(const struct daemon *d, const char *verb)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -500,6 +501,19 @@ static int start_thread(struct api *a)
 	return -r;
 }
 
+/* A connection takes one descriptor, with TLS three. What the system allows at most is what there
+ * is; beyond it clients wait. */
+static void take_descriptors(const struct config *c)
+{
+	rlim_t wanted = 3 * (rlim_t)c->api_connections + 512;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int begin_api(struct api *a, char why[HTTP_WHY_SIZE])
 {
 	const struct config *c = a->daemon->options->config;
@@ -511,6 +525,7 @@ static int begin_api(struct api *a, char why[HTTP_WHY_SIZE])
 	};
 	int r = bind_loopback(a, PLAIN, c->api_port, &options.plain_fd, why);
 
+	take_descriptors(c);
 	if (r < 0)
 		return r;
 	if (c->api_metrics_port > 0 && c->api_metrics_port != c->api_port)

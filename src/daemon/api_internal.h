@@ -21,9 +21,10 @@
 #define API_CALL_RING (64 << 10)
 #define API_REPLY_RING (64 << 10)
 #define API_EVENT_RING (256 << 10)
-#define PENDING_MAX 1024      /* HTTP requests that wait for the main loop */
-#define VIEW_FRESH_US MS(100) /* an answer is given again for this long */
-#define CALL_US SECONDS(20)   /* then it is answered with 504 */
+#define PENDING_MAX 1024		   /* HTTP requests that wait for the main loop */
+#define VIEW_FRESH_US MS(100)		   /* an answer is given again for this long */
+#define LONG_CALLS_MAX (API_CALLS_MAX / 2) /* what anybody may ask and takes long, such as ping */
+#define CALL_US SECONDS(20)		   /* then it is answered with 504 */
 
 /* ---- between the threads ---- */
 
@@ -98,6 +99,7 @@ struct pending {
 	const struct api_operation *operation;
 	uint64_t deadline_us;
 	bool is_change;
+	bool is_long;
 	char principal[256];
 };
 

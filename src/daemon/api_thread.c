@@ -74,6 +74,15 @@ static struct pending *pending_new(struct api_thread *t)
 	return NULL;
 }
 
+static unsigned count_long(const struct api_thread *t)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < PENDING_MAX; i++)
+		n += t->pending[i].request != 0 && t->pending[i].is_long;
+	return n;
+}
+
 static void send_call(struct api_thread *t, const struct api_call *call)
 {
 	struct api_call *to = ring_room(t->shared->calls, sizeof(*to));
@@ -204,12 +213,14 @@ void api_ask(struct api_thread *t, uint64_t request, const struct api_operation 
 	struct pending *p = pending_new(t);
 	struct api_call call = { .operation = o, .args = args, .is_owner = is_owner };
 	bool has_call = v && v->call && !v->is_stale;
+	bool is_long = !v && !(o->flags & API_CHANGES);
 
 	if (v && answer_from_view(t, request, v)) {
 		json_decref(args);
 		return;
 	}
-	if (!p || (!has_call && t->n_calls >= API_CALLS_MAX)) {
+	if (!p || (!has_call && t->n_calls >= API_CALLS_MAX) ||
+	    (is_long && count_long(t) >= LONG_CALLS_MAX)) {
 		json_decref(args);
 		refuse_busy(t, request);
 		return;
@@ -220,6 +231,7 @@ void api_ask(struct api_thread *t, uint64_t request, const struct api_operation 
 		.view = v,
 		.deadline_us = loop_now_us() + CALL_US,
 		.is_change = (o->flags & API_CHANGES) != 0,
+		.is_long = is_long,
 	};
 	(void)snprintf(p->principal, sizeof(p->principal), "%s", principal);
 	if (has_call) {

@@ -46,6 +46,7 @@ client() {
 }
 
 members='{allow: [session, ping, relay, connect, route], from: "spiffe://*/node/*"}, {allow: issue, from: "*"}'
+ADDRESS_a=
 two_nodes cable "policy: [$members, {allow: api, from: \"spiffe://test.mesh/node/beta\"}]" \
 	'api: {rate: 20}'
 
@@ -98,8 +99,8 @@ has '^node_health_status'
 [ "$(on a curl -s -m 10 -o /dev/null -w '%{http_code}' http://127.0.0.1:9090/api/v1/status)" = 404 ] ||
 	fail "the port for metrics has more than metrics"
 if command -v promtool >/dev/null; then
-	promtool check metrics <"$WORK/body" >"$WORK/promtool" 2>&1 && [ ! -s "$WORK/promtool" ] ||
-		fail "promtool: $(cat "$WORK/promtool")"
+	promtool check metrics <"$WORK/body" >"$WORK/promtool" 2>&1 || :
+	[ ! -s "$WORK/promtool" ] || fail "promtool: $(cat "$WORK/promtool")"
 else
 	echo "promtool is not installed: the metrics were checked by test_metrics alone"
 fi
@@ -148,13 +149,12 @@ on a curl -s -m 10 -D - -o /dev/null "$BASE/api/v1/status" >"$WORK/body"
 # ---- broken requests, slow ones, WebSockets ----
 client a framing
 client a frames
-for _ in 1; do # something happens
-	on b ip link set dev to-a down
-	sleep 0.6
-	on b ip link set dev to-a up
-	on b ip addr add 2001:db8:0:1::2/64 dev to-a nodad 2>/dev/null || :
-	within 10 x a ping b -c 1 -W 1 || fail "b does not come back"
-done
+# something happens
+on b ip link set dev to-a down
+sleep 0.6
+on b ip link set dev to-a up
+on b ip addr add 2001:db8:0:1::2/64 dev to-a nodad 2>/dev/null || :
+within 20 x a ping b -c 1 -W 1 || fail "b does not come back"
 client a events
 [ "${X0_LONG:-0}" = 0 ] || client a slow
 
@@ -203,6 +203,7 @@ restart_with() {
 }
 restart_with 'api: {server: off}'
 has 'api.server'
+x a status | grep -q 'api .*switched off' || fail "x0 status does not say that it is off: $(x a status)"
 ! on a curl -s -m 5 "$BASE/health" >/dev/null || fail "the API answers though it is off"
 [ ! -e "$token_file" ] || fail "the token is still there"
 spawn a python3 -c 'import socket, time

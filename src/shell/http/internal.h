@@ -114,6 +114,7 @@ void socket_closed(struct connection *c);
 
 /* listen.c */
 void listen_close(struct listener *l);
+void listen_again(struct listener *l); /* where there were no descriptors */
 
 /* gate.c: TLS before the library, which has an SSL_CTX of its own kind alone */
 struct gate;

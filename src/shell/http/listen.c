@@ -119,8 +119,12 @@ static void on_listener(void *arg, unsigned events, uint64_t now_us)
 		int fd = accept4(l->fd, (struct sockaddr *)&address, &len,
 				 SOCK_CLOEXEC | SOCK_NONBLOCK);
 
+		/* Without descriptors the kernel keeps them waiting, and we look again a little
+		 * later: the socket would stay readable all the while. */
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+			(void)loop_fd_set_events(l->watch, 0);
 		if (fd < 0)
-			return; /* nobody there, or no descriptors: the kernel keeps them waiting */
+			return;
 		to_endpoint(&address, &from);
 		take(l, fd, &from);
 	}
@@ -160,6 +164,12 @@ int http_listen_tls(struct http_server *s, int fd)
 void http_set_tls(struct http_server *s, struct ssl_ctx_st *tls)
 {
 	s->tls = tls;
+}
+
+void listen_again(struct listener *l)
+{
+	if (l->fd >= 0)
+		(void)loop_fd_set_events(l->watch, LOOP_READABLE);
 }
 
 void listen_close(struct listener *l)

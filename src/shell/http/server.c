@@ -213,6 +213,8 @@ static void on_look(void *arg, uint64_t now_us)
 	for (unsigned i = 0; i < s->limits.connections; i++)
 		if (s->slots[i])
 			look_after(s->slots[i]);
+	for (unsigned i = 0; i < HTTP_LISTENERS_MAX; i++)
+		listen_again(&s->listeners[i]);
 	loop_timer_arm(s->look, now_us + MS(HTTP_LOOK_MS));
 }
 
