@@ -158,6 +158,17 @@ within 20 x a ping b -c 1 -W 1 || fail "b does not come back"
 client a events
 [ "${X0_LONG:-0}" = 0 ] || client a slow
 
+# ---- who asks for what takes long does not keep others out ----
+on a sh -c 'i=0; while [ $i -lt 20 ]; do
+	curl -s -m 20 -o /dev/null -w "%{http_code}\n" "$0/api/v1/ping/b?count=8&interval_ms=500" &
+	i=$((i + 1)); done; wait' "$BASE" >"$WORK/codes" &
+sleep 1.5
+expect 200 a /api/v1/status
+expect 503 a '/api/v1/ping/b?count=1'
+has '"code":"busy"'
+wait $!
+[ "$(grep -c '^200$' "$WORK/codes")" = 16 ] || fail "16 long requests at a time: $(sort "$WORK/codes" | uniq -c)"
+
 # ---- members, over TLS ----
 x a tls connect "[$ADDRESS_a]:26970" --expect a >"$WORK/tls" || fail "no TLS: $(cat "$WORK/tls")"
 grep -q 'hybrid with ML-KEM' "$WORK/tls" || fail "TLS is not post-quantum: $(cat "$WORK/tls")"
@@ -208,7 +219,7 @@ x a status | grep -q 'api .*switched off' || fail "x0 status does not say that i
 [ ! -e "$token_file" ] || fail "the token is still there"
 spawn a python3 -c 'import socket, time
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 26970)); s.listen(); time.sleep(1000)'
-within 5 on a python3 -c 'import socket; socket.create_connection(("127.0.0.1", 26970))' ||
+within 20 on a python3 -c 'import socket; socket.create_connection(("127.0.0.1", 26970))' ||
 	fail "the port cannot be taken"
 restart_with
 has '127.0.0.1:26970 (TCP): another program listens there'

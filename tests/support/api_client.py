@@ -272,6 +272,8 @@ def frames():
             pass
         code = s.closed_with()
         expect(code in codes, f"{what}: closed with {code} instead of {codes}")
+        s.s.close()
+        with_key.send(b"beside", opcode=9)
     ping = Socket()
     ping.message()
     ping.send(b"are you there", opcode=9)
@@ -283,7 +285,7 @@ def frames():
     with_key.message()
     with_key.send(b'{"topics":["links"]}')
     with_key.send(b"still here?", opcode=9)
-    while with_key.frame()[0] != 10:
+    while with_key.frame() != (10, b"still here?"):
         pass
 
 
