@@ -15,7 +15,7 @@
 #include "daemon/api.h"
 #include "daemon/api_internal.h"
 
-#define TICK_US MS(500)
+#define TICK_US SECONDS(1)
 #define PER_ADDRESS_MAX 64
 #define RETIRED_US SECONDS(2 * HTTP_HANDSHAKE_S)
 
@@ -241,10 +241,12 @@ void api_ask(struct api_thread *t, uint64_t request, const struct api_operation 
 	call.id = t->next_call++;
 	(void)snprintf(call.principal, sizeof(call.principal), "%s", principal);
 	t->n_calls++;
-	if (v)
+	if (v) {
 		v->call = call.id;
-	else
+		v->is_stale = false; /* one that began before a change is not waited for any more */
+	} else {
 		p->call = call.id;
+	}
 	send_call(t, &call);
 }
 

@@ -80,12 +80,14 @@ struct http_server {
 	size_t n_free;
 	uint64_t next_number;
 	struct loop_timer *look;
+	bool is_looking;
 	struct http_counters counters;
 	struct http_message *message; /* being sent */
 	uint8_t *frame;
 };
 
 /* server.c */
+void server_look_later(struct http_server *s); /* at who waits, and for descriptors */
 struct connection *connection_new(struct http_server *s, const struct endpoint *from,
 				  unsigned listener);
 void connection_free(struct connection *c);

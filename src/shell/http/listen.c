@@ -121,8 +121,10 @@ static void on_listener(void *arg, unsigned events, uint64_t now_us)
 
 		/* Without descriptors the kernel keeps them waiting, and we look again a little
 		 * later: the socket would stay readable all the while. */
-		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
 			(void)loop_fd_set_events(l->watch, 0);
+			server_look_later(l->server);
+		}
 		if (fd < 0)
 			return;
 		to_endpoint(&address, &from);

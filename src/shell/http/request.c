@@ -241,6 +241,7 @@ static int hand_on(struct connection *c)
 	struct http_server *s = c->server;
 
 	c->state = CONNECTION_WAITING;
+	server_look_later(s);
 	c->request.body = SPAN(c->body, c->body_len);
 	s->lws->lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_ANSWER_S);
 	s->handlers.on_request(s->handlers.arg, c->number, &c->request);

@@ -209,13 +209,29 @@ static void look_after(struct connection *c)
 static void on_look(void *arg, uint64_t now_us)
 {
 	struct http_server *s = arg;
+	unsigned n_waiting = 0;
 
-	for (unsigned i = 0; i < s->limits.connections; i++)
-		if (s->slots[i])
-			look_after(s->slots[i]);
+	(void)now_us;
+	s->is_looking = false;
+	for (unsigned i = 0; i < s->limits.connections; i++) {
+		if (!s->slots[i])
+			continue;
+		n_waiting += s->slots[i]->state == CONNECTION_WAITING;
+		look_after(s->slots[i]);
+	}
 	for (unsigned i = 0; i < HTTP_LISTENERS_MAX; i++)
 		listen_again(&s->listeners[i]);
-	loop_timer_arm(s->look, now_us + MS(HTTP_LOOK_MS));
+	if (n_waiting > 0)
+		server_look_later(s);
+}
+
+/* While nobody waits there is nothing to look at, and an idle daemon is not woken. */
+void server_look_later(struct http_server *s)
+{
+	if (s->is_looking)
+		return;
+	s->is_looking = true;
+	loop_timer_arm(s->look, loop_now_us() + MS(HTTP_LOOK_MS));
 }
 
 /* ---- the whole ---- */
@@ -324,7 +340,6 @@ int http_server_new(struct loop *loop, const struct http_handlers *handlers,
 		r = loop_timer_new(loop, on_look, s, &s->look);
 	if (r < 0)
 		return r;
-	loop_timer_arm(s->look, loop_now_us() + MS(HTTP_LOOK_MS));
 	*ret = TAKE(s);
 	return 0;
 }
