@@ -15,7 +15,7 @@
 static const uint8_t tag_key[16] = "x0 visited nodes";
 
 /* Not 0, which is an empty place. */
-static uint16_t tag_of(const struct wire_hop *h, uint64_t node)
+uint16_t visited_tag(const struct wire_hop *h, uint64_t node)
 {
 	uint8_t bytes[10];
 	struct span part = SPAN(bytes, sizeof(bytes));
@@ -123,7 +123,7 @@ bool visited_has(const struct wire_hop *h, uint64_t node)
 	if (!h->has_options)
 		return false;
 	if (h->is_filter)
-		return filter_has(h->options, tag_of(h, node));
+		return filter_has(h->options, visited_tag(h, node));
 	return visited_place(h, node) >= 0;
 }
 
@@ -131,12 +131,12 @@ int visited_place(const struct wire_hop *h, uint64_t node)
 {
 	if (!h->has_options || h->is_filter)
 		return -1;
-	return find(h, list_len(h), tag_of(h, node));
+	return find(h, list_len(h), visited_tag(h, node));
 }
 
 void visited_add(struct wire_hop *h, uint64_t node)
 {
-	uint16_t tag = tag_of(h, node);
+	uint16_t tag = visited_tag(h, node);
 	unsigned n;
 
 	if (visited_has(h, node))

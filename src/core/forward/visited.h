@@ -21,5 +21,7 @@ int visited_check(const struct wire_hop *h);
 bool visited_has(const struct wire_hop *h, uint64_t node);
 /* The node's place in the list, from 0; -1 where it is not in it, or there is no list. */
 int visited_place(const struct wire_hop *h, uint64_t node);
+/* The node's 16 bits in this packet's flow, never 0. */
+uint16_t visited_tag(const struct wire_hop *h, uint64_t node);
 /* Nothing for one that is there already. */
 void visited_add(struct wire_hop *h, uint64_t node);

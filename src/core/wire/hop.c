@@ -14,25 +14,29 @@ static uint8_t flags_of(const struct wire_hop *h)
 {
 	return (uint8_t)((h->class & CLASS_MASK) | (h->has_options ? HOP_FLAG_OPTIONS : 0) |
 			 (h->has_options && h->is_filter ? HOP_FLAG_FILTER : 0) |
+			 (h->has_options && h->is_labelled ? HOP_FLAG_LABELS : 0) |
 			 (h->is_duplicate ? HOP_FLAG_DUPLICATE : 0) |
 			 (h->kind & KIND_MASK) << KIND_SHIFT);
 }
 
-/* -EPROTO for bits that have no meaning yet: the fourth class, the fourth kind, bit 7, and a filter
- * without options. */
+/* -EPROTO for what has no meaning: the fourth class, the fourth kind, a filter or labels without
+ * options, and both at once. */
 static int flags_read(uint8_t flags, struct wire_hop *ret)
 {
 	unsigned class = flags & CLASS_MASK;
 	unsigned kind = flags >> KIND_SHIFT & KIND_MASK;
 
-	if (flags & ~HOP_FLAGS_KNOWN || class > CLASS_CRITICAL || kind > KIND_CONTROL)
+	if (class > CLASS_CRITICAL || kind > KIND_CONTROL)
 		return -EPROTO;
-	if (flags & HOP_FLAG_FILTER && !(flags & HOP_FLAG_OPTIONS))
+	if (flags & (HOP_FLAG_FILTER | HOP_FLAG_LABELS) && !(flags & HOP_FLAG_OPTIONS))
+		return -EPROTO;
+	if (flags & HOP_FLAG_FILTER && flags & HOP_FLAG_LABELS)
 		return -EPROTO;
 	ret->class = (enum wire_class) class;
 	ret->kind = (enum wire_kind)kind;
 	ret->has_options = flags & HOP_FLAG_OPTIONS;
 	ret->is_filter = flags & HOP_FLAG_FILTER;
+	ret->is_labelled = flags & HOP_FLAG_LABELS;
 	ret->is_duplicate = flags & HOP_FLAG_DUPLICATE;
 	return 0;
 }
@@ -94,7 +98,7 @@ void wire_hop_encode_short(const struct wire_hop *h, uint8_t ret[HOP_SHORT_LEN])
 {
 	store_u16(ret, h->link_sequence);
 	ret[2] = h->ttl;
-	ret[3] = (uint8_t)(flags_of(h) & ~(HOP_FLAG_OPTIONS | HOP_FLAG_FILTER));
+	ret[3] = (uint8_t)(flags_of(h) & ~(HOP_FLAG_OPTIONS | HOP_FLAG_FILTER | HOP_FLAG_LABELS));
 	store_u16(ret + 4, h->flow_hash);
 }
 

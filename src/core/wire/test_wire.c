@@ -237,6 +237,7 @@ static void assert_same_hop(const struct wire_hop *a, const struct wire_hop *b)
 	assert_int_equal(a->kind, b->kind);
 	assert_int_equal(a->has_options, b->has_options);
 	assert_int_equal(a->is_filter, b->is_filter);
+	assert_int_equal(a->is_labelled, b->is_labelled);
 	assert_int_equal(a->is_duplicate, b->is_duplicate);
 	assert_int_equal(a->flow_hash, b->flow_hash);
 	assert_true(a->destination == b->destination);
@@ -250,7 +251,7 @@ static void assert_same_hop(const struct wire_hop *a, const struct wire_hop *b)
 static void a_hop_header_is_read_back_with_and_without_options(void **state)
 {
 	(void)state;
-	for (int kind = 0; kind < 3; kind++) {
+	for (int kind = 0; kind < 4; kind++) {
 		bool has_options = kind > 0;
 		uint8_t bytes[HOP_LEN + HOP_OPTIONS_LEN + 1] = { 0 };
 		struct wire_hop h = some_hop(has_options);
@@ -258,6 +259,7 @@ static void a_hop_header_is_read_back_with_and_without_options(void **state)
 		size_t len;
 
 		h.is_filter = kind == 2;
+		h.is_labelled = kind == 3;
 		len = wire_hop_encode(&h, bytes);
 		assert_int_equal(len, has_options ? 58 : 34);
 		for (size_t n = 0; n <= sizeof(bytes); n++)
@@ -297,8 +299,10 @@ static void unknown_hop_flags_classes_and_kinds_are_dropped(void **state)
 	for (unsigned flags = 0; flags < 256; flags++) {
 		uint8_t bytes[HOP_LEN + HOP_OPTIONS_LEN] = { 0 };
 		size_t len = flags & HOP_FLAG_OPTIONS ? 58 : 34;
-		bool is_known = !(flags & 0x80) && (flags & 3) != 3 && (flags >> 4 & 3) != 3 &&
-				(flags & 0x44) != HOP_FLAG_FILTER; /* which needs options */
+		bool has_options = flags & HOP_FLAG_OPTIONS;
+		unsigned what = flags & (HOP_FLAG_FILTER | HOP_FLAG_LABELS);
+		bool is_known = (flags & 3) != 3 && (flags >> 4 & 3) != 3 &&
+				(what == 0 || (has_options && (what & (what - 1)) == 0));
 		struct wire_hop h;
 		struct span inner;
 

@@ -98,11 +98,11 @@ enum wire_kind {
 	KIND_CONTROL = 2,
 };
 
-/* Bits of the flags byte: class 0-1, options 2, duplicate 3, kind 4-5, filter 6; 7 is zero. */
+/* Bits of the flags byte: class 0-1, options 2, duplicate 3, kind 4-5, filter 6, labels 7. */
 #define HOP_FLAG_OPTIONS 0x04
 #define HOP_FLAG_DUPLICATE 0x08
 #define HOP_FLAG_FILTER 0x40 /* with options only: they are a filter, and not a list */
-#define HOP_FLAGS_KNOWN 0x7f
+#define HOP_FLAG_LABELS 0x80 /* with options only, and not with a filter */
 
 #define HOP_SHORT_LEN 6	   /* "ends here": without ids */
 #define HOP_LEN 34	   /* relayed */
@@ -116,6 +116,7 @@ struct wire_hop {
 	enum wire_kind kind;
 	bool has_options; /* the nodes visited: core/forward/visited.h */
 	bool is_filter;
+	bool is_labelled; /* they are the nodes to visit: core/forward/labels.h */
 	bool is_duplicate;
 	uint16_t flow_hash;
 	/* not in the short form: */
