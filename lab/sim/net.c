@@ -56,10 +56,27 @@ void sim_inject(struct sim *s, size_t link, bool to_b, struct span datagram, uin
 	deliver_later(s, link, to_b, datagram, delay_us);
 }
 
+/* How long it waits for those before it, and takes itself; false: for longer than there is room. */
+static bool queues(struct sim *s, struct sim_link *l, bool to_b, size_t len, uint64_t *ret_us)
+{
+	const struct sim_link_quality *q = &l->quality;
+	uint64_t idle_us = max_u64(l->idle_us[to_b], s->now_us);
+
+	*ret_us = 0;
+	if (q->rate_kbps == 0)
+		return true;
+	if (idle_us - s->now_us > q->queue_us)
+		return false;
+	l->idle_us[to_b] = idle_us + len * 8 * 1000 / q->rate_kbps;
+	*ret_us = l->idle_us[to_b] - s->now_us;
+	return true;
+}
+
 void sim_transmit(struct sim *s, size_t node, const struct endpoint *to, struct span datagram)
 {
 	uint8_t copy[NODE_DATAGRAM_MAX];
 	const struct sim_link_quality *q;
+	uint64_t queued_us;
 	size_t link;
 	bool to_b;
 
@@ -73,7 +90,8 @@ void sim_transmit(struct sim *s, size_t node, const struct endpoint *to, struct 
 		return;
 	q = &s->links[link].quality;
 	if (to->ip[14] != s->links[link].address[to_b] || s->links[link].is_cut ||
-	    (q->size_max && datagram.len > q->size_max) || chance(s, q->loss_ppm)) {
+	    (q->size_max && datagram.len > q->size_max) || chance(s, q->loss_ppm) ||
+	    !queues(s, &s->links[link], to_b, datagram.len, &queued_us)) {
 		s->totals.lost++;
 		return;
 	}
@@ -81,7 +99,7 @@ void sim_transmit(struct sim *s, size_t node, const struct endpoint *to, struct 
 	if (chance(s, q->corrupt_ppm))
 		copy[rng_below(&s->rng, datagram.len)] ^= (uint8_t)(1U << rng_below(&s->rng, 8));
 	deliver_later(s, link, to_b, SPAN(copy, datagram.len),
-		      q->delay_us + rng_below(&s->rng, (uint64_t)q->jitter_us + 1));
+		      queued_us + q->delay_us + rng_below(&s->rng, (uint64_t)q->jitter_us + 1));
 	if (chance(s, q->duplicate_ppm))
 		deliver_later(s, link, to_b, datagram,
 			      q->delay_us + rng_below(&s->rng, (uint64_t)q->jitter_us + 1));

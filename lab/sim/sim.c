@@ -200,6 +200,7 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm)
 	config.mtu_bytes = s->config.mtu_bytes ? s->config.mtu_bytes : FORWARD_MTU_DEFAULT;
 	config.policy = s->policy;
 	config.tells_denied = s->config.tells_denied;
+	config.has_multipath = s->config.has_multipath;
 	config.limits = s->config.limits;
 	config.n_threads = s->config.n_threads;
 	if (s->config.networks)
@@ -337,6 +338,11 @@ const char *sim_failure(const struct sim *s)
 
 uint64_t sim_send(struct sim *s, size_t from, size_t to, size_t payload_len)
 {
+	return sim_send_marked(s, from, to, payload_len, 0);
+}
+
+uint64_t sim_send_marked(struct sim *s, size_t from, size_t to, size_t payload_len, uint8_t dscp)
+{
 	uint8_t packet[FORWARD_MTU_MAX] = { 0x60 };
 	struct sim_host *h = &s->hosts[from];
 	uint64_t number = s->n_packets + 1;
@@ -356,6 +362,7 @@ uint64_t sim_send(struct sim *s, size_t from, size_t to, size_t payload_len)
 	s->packets[s->n_packets++] = (struct sim_packet){
 		.from = from, .to = to, .sent_us = s->now_us, .payload_len = payload_len
 	};
+	store_u16(packet, (uint16_t)(0x6000 | dscp << 6));
 	store_u16(packet + 4, (uint16_t)(payload_len + 8));
 	packet[6] = UDP_PROTOCOL;
 	packet[7] = 64;

@@ -31,6 +31,8 @@ struct sim_link_quality {
 	uint32_t duplicate_ppm;
 	uint32_t corrupt_ppm; /* one bit of the datagram flipped */
 	uint32_t size_max;    /* a longer datagram is lost: a path that is narrow; 0 for no limit */
+	uint32_t rate_kbps;   /* of each direction, 0 for no limit; what waits longer is lost: */
+	uint32_t queue_us;
 };
 
 struct sim_config {
@@ -40,6 +42,7 @@ struct sim_config {
 	struct session_limits limits; /* zero fields: the defaults */
 	unsigned mtu_bytes;	      /* of the tunnels; 0 for the default */
 	bool tells_denied;
+	bool has_multipath;
 	unsigned n_threads; /* packet threads; they do nothing but what a test does with them */
 	bool allow_all;	    /* policy: true lets every member reach every other; false denies all */
 	const struct policy_rule *rules; /* instead of that; NULL: as allow_all says */
@@ -93,6 +96,8 @@ const char *sim_failure(const struct sim *s);
 /* One inner UDP packet of payload_len bytes with a number of its own: it may be lost, but it is
  * delivered at most once, unchanged, to its destination only. Returns its number. */
 uint64_t sim_send(struct sim *s, size_t from, size_t to, size_t payload_len);
+/* The same with a codepoint, and so of a class. */
+uint64_t sim_send_marked(struct sim *s, size_t from, size_t to, size_t payload_len, uint8_t dscp);
 bool sim_is_delivered(const struct sim *s, uint64_t packet);
 /* The ICMPv6 error that the sender was told of it; type 0 for none. */
 struct sim_error {

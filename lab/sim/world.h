@@ -35,6 +35,7 @@ struct sim_link {
 	bool is_cut;
 	uint8_t address[2]; /* of end a, end b: counts up as they move */
 	struct sim_link_quality quality;
+	uint64_t idle_us[2]; /* when what was sent to end a, to end b has left */
 };
 
 struct sim_host {

@@ -182,6 +182,12 @@ static json_t *counters(const struct daemon *d)
 		{ "pieces_refused", c.pieces_refused },
 		{ "mss_clamped", c.mss_clamped },
 		{ "duplicates_sent", c.duplicates_sent },
+		{ "copies_sent", c.copies_sent },
+		{ "copies_removed", c.copies_removed },
+		{ "labels_left", c.labels_left },
+		{ "reordered", c.reordered },
+		{ "reordered_late", c.reordered_late },
+		{ "reordered_lost", c.reordered_lost },
 		{ "deflected", c.deflected },
 		{ "ecn_marked", c.ecn_marked },
 		{ "ecn_dropped", c.ecn_dropped },
@@ -397,6 +403,36 @@ static json_t *peers(const struct daemon *d)
 	return list;
 }
 
+/* Of several ways to one node; empty while one will do. */
+static json_t *ways(const struct daemon *d, uint64_t id)
+{
+	json_t *list = json_array();
+	struct node_way_view v;
+	size_t cursor = 0;
+	uint64_t sent = 0;
+
+	while (node_next_way(d->node, id, &cursor, &v))
+		sent += v.load_bps;
+	for (cursor = 0; node_next_way(d->node, id, &cursor, &v);) {
+		json_t *j = json_object();
+		json_t *nodes = json_array();
+
+		for (size_t i = 1; i < v.n_nodes; i++)
+			(void)json_array_append_new(nodes, name_or_id(d, v.nodes[i]));
+		set(j, "nodes", nodes);
+		set(j, "is_used", json_boolean(v.is_used));
+		set_u64(j, "delay_us", v.delay_us);
+		set_u64(j, "rate_bps", v.rate_bps);
+		set(j, "is_rate_known", json_boolean(v.is_rate_known));
+		set_u64(j, "load_bps", v.load_bps);
+		set_u64(j, "share_percent", sent ? v.load_bps * 100 / sent : 0);
+		set_u64(j, "sent_bytes", v.sent_bytes);
+		set(j, "reason", json_string(v.reason));
+		(void)json_array_append_new(list, j);
+	}
+	return list;
+}
+
 static json_t *routes(const struct daemon *d)
 {
 	json_t *list = json_array();
@@ -421,6 +457,7 @@ static json_t *routes(const struct daemon *d)
 		for (size_t i = 0; i < r.n_alternates; i++)
 			(void)json_array_append_new(alternates, name_or_id(d, r.alternates[i]));
 		set(j, "alternates", alternates);
+		set(j, "paths", ways(d, r.destination));
 		set_u64(j, "hops", r.hops);
 		set_u64(j, "metric", r.metric);
 		set_u64(j, "epoch", r.epoch);

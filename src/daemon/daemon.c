@@ -447,6 +447,7 @@ static int make_node(struct daemon *d)
 		.entropy = kernel_entropy,
 		.aead_offer = aead_offer(d->config),
 		.mtu_bytes = (unsigned)d->config->tun_mtu_bytes,
+		.has_multipath = d->config->multipath == 1,
 		.copies_dscp = d->config->qos_outer_dscp == 1,
 		.mtu_confirm_us = SECONDS(d->config->path_mtu_confirm_s),
 		.mtu_raise_us = SECONDS(d->config->path_mtu_raise_s),

@@ -15,7 +15,8 @@ int packet_socket(const char *interface); /* -1 and errno */
 
 /* e2e_wire.c */
 int nonces(char **interfaces, int n);
-int stream(const char *ip, const char *port, const char *per_second, const char *count);
+int stream(const char *ip, const char *port, const char *per_second, const char *count,
+	   const char *codepoint);
 int sink(const char *ip, const char *port);
 int send_bytes(const char *ip, const char *port, const char *hex, const char *count);
 int inject(const char *interface, const char *hex, const char *count);

@@ -186,7 +186,8 @@ int nonces(char **interfaces, int n)
 
 /* ---- a numbered stream ---- */
 
-int stream(const char *ip, const char *port, const char *per_second, const char *count)
+int stream(const char *ip, const char *port, const char *per_second, const char *count,
+	   const char *codepoint)
 {
 	uint64_t each_ns = 1000000000 / strtoull(per_second, NULL, 10);
 	unsigned long long n = strtoull(count, NULL, 10), sent = 0;
@@ -194,7 +195,9 @@ int stream(const char *ip, const char *port, const char *per_second, const char 
 	uint64_t next_ns = now_ns();
 	struct sockaddr_in6 to;
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+	int mark = (int)strtol(codepoint, NULL, 10) << 2;
 
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &mark, sizeof(mark));
 	if (!parse_address(ip, port, &to))
 		return fail("stream");
 	catch_termination();

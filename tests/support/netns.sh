@@ -224,14 +224,14 @@ transfer() {
 	[ "$(sha256sum <"$WORK/sent")" = "$(sha256sum <"$WORK/received")" ]
 }
 
-# load_start NAME FROM TO ADDRESS PPS: a numbered stream; load_stop NAME... writes what became of
+# load_start NAME FROM TO ADDRESS PPS [DSCP]: a numbered stream; load_stop NAME... writes what became of
 # each into $WORK/load-NAME, as KEY=VALUE words: sent, received, next, late, gaps, longest_gap.
 load_start() {
 	load=$1
 	spawn "$3" "$TOOL" sink "$4" 9000 >"$WORK/sink-$load" 2>"$WORK/sink.err"
 	eval "SINK_$load=$SPAWNED"
 	within 5 grep -q ready "$WORK/sink.err" || fail "no sink: $(cat "$WORK/sink.err")"
-	spawn "$2" "$TOOL" stream "$4" 9000 "$5" 1000000000 >"$WORK/stream-$load"
+	spawn "$2" "$TOOL" stream "$4" 9000 "$5" 1000000000 "${6:-0}" >"$WORK/stream-$load"
 	eval "STREAM_$load=$SPAWNED"
 }
 

@@ -72,6 +72,10 @@ static void session_message(struct node *n, struct node_session *s, const struct
 		if (from)
 			goodbye(n, s);
 		break;
+	case SESSION_MESSAGE_REPORT:
+		if (s->peer)
+			spread_report(n, s->peer, body);
+		break;
 	case SESSION_MESSAGE_CLOSE:
 		if (s->peer)
 			session_drop(n, s, "it ended the session");
@@ -331,4 +335,8 @@ void control_unsealed(struct node *n, const struct wire_hop *hop, struct span pa
 		trace_reply(n, hop, payload);
 	else if (payload.at[0] == CONTROL_TOO_BIG)
 		mtu_told(n, payload);
+	else if (payload.at[0] == CONTROL_LINKS_ASK)
+		spread_ask(n, hop, payload);
+	else if (payload.at[0] == CONTROL_LINKS)
+		spread_told(n, hop, payload);
 }

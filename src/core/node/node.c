@@ -298,6 +298,7 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	overlay_address_of(n->ops, n->domain, n->self, n->address);
 	n->mtu_bytes = config->mtu_bytes;
 	n->copies_dscp = config->copies_dscp;
+	n->has_multipath = config->has_multipath;
 	n->datagram_max = (unsigned)max_u64(n->mtu_bytes + FORWARD_OVERHEAD, WIRE_DATAGRAM_MAX);
 	n->mtu_confirm_us = config->mtu_confirm_us;
 	n->mtu_raise_us = config->mtu_raise_us;
@@ -350,6 +351,7 @@ void node_free(struct node *n)
 	flows_free(n->flows);
 	carried_end(n);
 	networks_free(n->networks);
+	free(n->view);
 	map_free(n->peers);
 	map_free(n->indices);
 	revocation_done(&n->trust.revoked);
@@ -441,8 +443,10 @@ static void route_changed(struct node *n, uint64_t destination)
 		route.metric = ROUTE_METRIC_INFINITY;
 	if (p && route.next_hop)
 		drop_sessions_of_earlier_boots(n, p, route.epoch);
-	if (p)
+	if (p) {
 		p->told_mtu = 0; /* the new way may carry more */
+		spread_route_changed(n, p);
+	}
 	n->ways_version++;
 	e = node_event(n, EVENT_ROUTE_CHANGED, destination);
 	e->via = route.next_hop;
@@ -657,6 +661,7 @@ void node_tick(struct node *n, uint64_t now_us)
 	contacts_tick(n);
 	network_keys_tick(n);
 	networks_tick(n);
+	spreads_tick(n);
 	routes_tick(n->routes, now_us);
 	node_pump(n);
 }
@@ -669,6 +674,7 @@ uint64_t node_deadline_us(struct node *n)
 
 		at = min_u64(at, peers_deadline_us(n));
 		at = min_u64(at, networks_deadline_us(n));
+		at = min_u64(at, spreads_deadline_us(n));
 		n->deadline_us = min_u64(at, contacts_deadline_us(n));
 		n->deadline_is_known = true;
 	}

@@ -19,6 +19,7 @@
 #include "core/identity/identity.h"
 #include "core/link/link.h"
 #include "core/link/pmtu.h"
+#include "core/multipath/disjoint.h"
 #include "core/policy/policy.h"
 #include "core/prefix/prefix.h"
 #include "core/route/route.h"
@@ -35,6 +36,7 @@
 #define NODE_NETWORK_KEYS_MAX 2
 #define NODE_OFFERS_MAX 32    /* prefixes that one node offers */
 #define NODE_OFFERERS_MAX 256 /* nodes whose offers are kept */
+#define NODE_SPREADS_MAX 32   /* peers that are sent to, or heard, by several ways at once */
 #define NODE_EXIT_NONE 0      /* for node_set_exit() */
 #define NODE_EXIT_ANY UINT64_MAX
 
@@ -68,6 +70,7 @@ struct node_config {
 	struct trust trust;			/* copied; its revocation list is taken over */
 	const struct network_key *network_keys; /* newest first; copied */
 	size_t n_network_keys;
+	bool has_multipath; /* more than one way at once to where much or critical goes */
 	bool copies_dscp;   /* inner codepoints are shown on the outside too (RFC 2983) */
 	unsigned n_workers; /* jobs given out at once, HS_WORKERS_MAX at most; 0: run at once */
 	struct node_networks networks;
@@ -349,6 +352,24 @@ bool node_is_revoked(const struct node *n, uint64_t id);
 /* The name of a node id as far as proved to us; false if unknown. */
 bool node_name_of(const struct node *n, uint64_t id, char ret[NODE_NAME_MAX + 1]);
 
+/* One of several ways to a peer. */
+struct node_way_view {
+	uint64_t node_id; /* of the peer */
+	size_t n_nodes;
+	uint64_t nodes[PATH_NODES_MAX]; /* from this one to the peer */
+	bool is_used;
+	uint32_t delay_us;  /* there and back, without queues; 0 not measured */
+	uint64_t rate_bps;  /* what it carries, as far as known */
+	bool is_rate_known; /* measured while it was full; else a lower bound */
+	uint64_t load_bps;  /* sent by it lately */
+	uint64_t sent_bytes;
+	const char *reason;
+};
+
+/* Walks the ways to one peer; start with *cursor = 0. None while one way will do. */
+bool node_next_way(const struct node *n, uint64_t node_id, size_t *cursor,
+		   struct node_way_view *ret);
+
 struct node_counters {
 	uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
 	uint64_t packets_from_tun, packets_to_tun, relayed;
@@ -359,6 +380,10 @@ struct node_counters {
 	uint64_t too_big_told; /* to sources, of packets that a link of ours cannot carry */
 	uint64_t icmp_told;
 	uint64_t datagrams_cut, datagrams_joined, pieces_refused;
+	/* more than one way (docs/multipath.md) */
+	uint64_t copies_sent, copies_removed; /* of critical packets */
+	uint64_t labels_left;		      /* packets that could not follow their labels here */
+	uint64_t reordered, reordered_late, reordered_lost;
 	uint64_t mss_clamped;
 	struct hs_counters handshakes;
 	struct route_counters routes;

@@ -9,6 +9,9 @@
 #include "core/forward/icmp.h"
 #include "core/link/pieces.h"
 #include "core/link/stream.h"
+#include "core/multipath/resequence.h"
+#include "core/multipath/view.h"
+#include "core/multipath/ways.h"
 #include "core/node/node.h"
 #include "core/session/roam.h"
 #include "core/session/session.h"
@@ -41,6 +44,7 @@
 #define BLOB_MAX (256U << 10)
 #define INNER_MTU_MIN 1280	     /* of any IPv6 link (RFC 8200 section 5) */
 #define EVENT_INTERVAL_US SECONDS(1) /* of the same alarm about the same peer */
+#define LABEL_HINTS 64		     /* where labels led last, by flow hash */
 
 /* Plaintext that begins with this byte belongs to the session itself: 03 | type 1 | body. It is
  * neither ordered nor repeated by anyone but its sender. */
@@ -53,6 +57,7 @@ enum session_message {
 	SESSION_MESSAGE_KEEPALIVE = 4,
 	SESSION_MESSAGE_GOODBYE = 5, /* the node ends */
 	SESSION_MESSAGE_CLOSE = 6,   /* this session ends, for another */
+	SESSION_MESSAGE_REPORT = 7,  /* what came by which way (core/multipath/report.h) */
 };
 
 /* A long object in parts, in records of a stream: total 4 | offset 4 | bytes. */
@@ -142,6 +147,8 @@ struct peer {
 	uint64_t long_sequence[NODE_LANES];
 	uint64_t sent_bytes, received_bytes, sent_packets, received_packets;
 	uint64_t seen_us;
+	struct spread *spread;			  /* NULL: one way will do */
+	uint64_t spread_bulk_us, spread_bulk_len; /* bulk to it since then */
 };
 
 struct contact {
@@ -236,6 +243,13 @@ struct node {
 	const struct node_session *watched; /* NULL once session_drop() has ended it */
 	uint64_t trace_second_us;	    /* the second whose answers are counted */
 	unsigned n_traces;
+	bool has_multipath;
+	struct view *view; /* links of others, once somebody was to be sent to by several ways */
+	struct spread *spreads[NODE_SPREADS_MAX];
+	size_t n_spreads;
+	uint64_t view_second_us; /* whose answers are counted */
+	unsigned n_view_answers;
+	uint64_t label_hints[LABEL_HINTS];
 	struct node_counters counters;
 };
 
@@ -302,6 +316,33 @@ void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kin
 void path_opened(struct node *n, struct node_session *s, const struct endpoint *from,
 		 struct span inner, bool is_newest);
 void path_input(struct node *n, const struct endpoint *from, struct span datagram);
+int path_seal(struct node *n, struct node_session *s, struct treatment treatment,
+	      struct span plaintext, struct wire_hop *ret_hop, uint8_t ret[NODE_DATAGRAM_MAX]);
+int path_send_routed(struct node *n, struct wire_hop *hop, struct treatment treatment,
+		     uint64_t from, struct span payload);
+void path_note_relayed(struct node *n, struct node_session *s, struct span plaintext);
+void path_deliver(struct node *n, struct peer *p, struct span packet);
+
+/* spread.c: more than one way to a peer (docs/multipath.md) */
+bool spread_is_better(struct node *n, struct peer *p, enum wire_class class);
+/* True: it was sent by one or two of several ways, or failed as *ret_r says. */
+bool spread_send(struct node *n, struct peer *p, struct treatment treatment, uint16_t flow_hash,
+		 struct span plaintext, int *ret_r);
+void spread_report(struct node *n, struct peer *p, struct span body);
+void spread_ask(struct node *n, const struct wire_hop *hop, struct span payload);
+void spread_told(struct node *n, const struct wire_hop *hop, struct span payload);
+void spread_route_changed(struct node *n, struct peer *p);
+void spread_forget(struct node *n, struct peer *p);
+void spreads_tick(struct node *n);
+uint64_t spreads_deadline_us(const struct node *n);
+/* spread_in.c: what comes by labels. True: a copy of what has come already, and no replay. */
+bool spread_heard(struct node *n, struct peer *p, const struct wire_hop *hop, size_t len,
+		  enum session_verdict v);
+bool spread_orders(const struct peer *p, const struct wire_hop *hop);
+void spread_order(struct node *n, struct peer *p, const struct wire_hop *hop, struct span packet);
+void spread_in_tick(struct node *n, struct spread *sp);
+uint64_t spread_in_deadline_us(const struct spread *sp);
+struct spread *spread_make(struct node *n, struct peer *p);
 
 /* mtu.c: how long packets may be, on each link and to each peer */
 void mtu_attach(const struct node *n, struct neighbour *nb);
@@ -361,6 +402,8 @@ static inline bool is_carried(const struct node *n, unsigned lane)
 #define TRACE_REQUEST 1
 #define TRACE_REPLY 2
 #define CONTROL_TOO_BIG 3
+#define CONTROL_LINKS_ASK 16 /* nonce 4: what are your links? */
+#define CONTROL_LINKS 17     /* core/multipath/view.h */
 void trace_expired(struct node *n, const struct wire_hop *hop, struct span payload);
 
 void trace_request(struct node *n, const struct wire_hop *hop, struct span payload);

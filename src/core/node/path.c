@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include "base/units.h"
+#include "core/forward/labels.h"
 #include "core/forward/visited.h"
 #include "core/node/node_internal.h"
 
@@ -267,9 +268,22 @@ static struct forward_plan plan_of(struct node *n, const struct wire_hop *hop,
 	return forward_next(q, hop);
 }
 
-/* Sends the relayed form where the routing table says. -ENETUNREACH, -EAGAIN. */
-static int send_routed(struct node *n, struct wire_hop *hop, struct treatment treatment,
-		       uint64_t from, struct span payload)
+/* By its labels; where those lead no further, they become the record of where it was. */
+static uint64_t label_of(struct node *n, const struct forward_question *q, struct wire_hop *hop)
+{
+	uint64_t next = labels_next(q, hop, &n->label_hints[hop->flow_hash % LABEL_HINTS]);
+
+	if (next)
+		return next;
+	n->counters.labels_left++;
+	labels_drop(hop, n->self);
+	forward_record(q, hop);
+	return 0;
+}
+
+/* Sends the relayed form where its labels or the routing table say. -ENETUNREACH, -EAGAIN. */
+int path_send_routed(struct node *n, struct wire_hop *hop, struct treatment treatment,
+		     uint64_t from, struct span payload)
 {
 	struct asker a = { n, hop->destination };
 	struct route route = { 0 };
@@ -280,9 +294,13 @@ static int send_routed(struct node *n, struct wire_hop *hop, struct treatment tr
 				      .state = asked_state,
 				      .neighbour = asked_neighbour,
 				      .arg = &a };
-	struct forward_plan plan = plan_of(n, hop, &q, &route);
+	struct forward_plan plan;
+	uint64_t label = hop->is_labelled ? label_of(n, &q, hop) : 0;
 	bool is_sent;
 
+	if (label)
+		return send_hop(n, label, *hop, treatment, payload) ? 0 : -EAGAIN;
+	plan = plan_of(n, hop, &q, &route);
 	if (!plan.next)
 		return -ENETUNREACH;
 	if (plan.is_recorded)
@@ -309,28 +327,26 @@ void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kin
 		.source = n->self,
 	};
 
-	if (send_routed(n, &hop, node_control(n), 0, payload) < 0)
+	if (path_send_routed(n, &hop, node_control(n), 0, payload) < 0)
 		n->counters.no_route++;
 }
 
-/* Seals once under the session's end-to-end key and sends along the route. */
-static int send_relayed(struct node *n, struct node_session *s, struct treatment treatment,
-			uint16_t flow_hash, struct span plaintext)
+/* Seals under the session's end-to-end key; the header lacks the way. */
+int path_seal(struct node *n, struct node_session *s, struct treatment treatment,
+	      struct span plaintext, struct wire_hop *ret_hop, uint8_t ret[NODE_DATAGRAM_MAX])
 {
-	uint8_t sealed[NODE_DATAGRAM_MAX];
 	uint8_t ad[E2E_AD_LEN];
 	struct session_ticket ticket;
 	struct wire_hop hop = {
 		.ttl = HOP_TTL_MAX,
 		.class = treatment.class,
 		.kind = KIND_DATA,
-		.flow_hash = flow_hash,
 		.destination = s->peer->id,
 		.source = n->self,
 	};
 	int r;
 
-	if (plaintext.len + AEAD_TAG_LEN > sizeof(sealed))
+	if (plaintext.len + AEAD_TAG_LEN > NODE_DATAGRAM_MAX)
 		return -EMSGSIZE;
 	r = session_reserve(s->keys, SESSION_E2E, lane_of(treatment.class), plaintext.len,
 			    n->now_us, &ticket);
@@ -345,17 +361,36 @@ static int send_relayed(struct node *n, struct node_session *s, struct treatment
 	hop.e2e_sequence = ticket.sequence;
 	store_u32(ad, hop.e2e_index);
 	store_u64(ad + 4, (uint64_t)hop.e2e_lane << 56 | hop.e2e_sequence);
-	r = session_seal(s->keys, &ticket, SPAN_OF(ad), plaintext, sealed);
+	r = session_seal(s->keys, &ticket, SPAN_OF(ad), plaintext, ret);
+	if (r >= 0)
+		*ret_hop = hop;
+	return r;
+}
+
+void path_note_relayed(struct node *n, struct node_session *s, struct span plaintext)
+{
+	s->spoke_us = n->now_us;
+	if (!is_ip(plaintext))
+		return;
+	s->owes_us = NEVER_US;
+	if (s->unanswered_us == NEVER_US)
+		s->unanswered_us = n->now_us;
+}
+
+/* Seals once and sends along the route. */
+static int send_relayed(struct node *n, struct node_session *s, struct treatment treatment,
+			uint16_t flow_hash, struct span plaintext)
+{
+	uint8_t sealed[NODE_DATAGRAM_MAX];
+	struct wire_hop hop;
+	int r = path_seal(n, s, treatment, plaintext, &hop, sealed);
+
 	if (r < 0)
 		return r;
-	r = send_routed(n, &hop, treatment, 0, SPAN(sealed, plaintext.len + AEAD_TAG_LEN));
-	if (r == 0 && is_ip(plaintext)) {
-		s->owes_us = NEVER_US;
-		if (s->unanswered_us == NEVER_US)
-			s->unanswered_us = n->now_us;
-	}
+	hop.flow_hash = flow_hash;
+	r = path_send_routed(n, &hop, treatment, 0, SPAN(sealed, plaintext.len + AEAD_TAG_LEN));
 	if (r == 0)
-		s->spoke_us = n->now_us;
+		path_note_relayed(n, s, plaintext);
 	return r;
 }
 
@@ -376,6 +411,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	if (is_near && next && next != p->id && link_state(p->neighbour->link) == LINK_UP)
 		is_near = false; /* the direct link is the worse way */
 	if (is_near && link_state(p->neighbour->link) == LINK_UP &&
+	    !spread_is_better(n, p, class) &&
 	    send_short(n, p->direct, WIRE_TRANSPORT, lane_of(class), &p->neighbour->roam.current,
 		       plaintext, treatment))
 		return 0;
@@ -390,6 +426,8 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	}
 	if (inner_parse(plaintext, &i) == 0)
 		hash = inner_flow_hash(&i, n->flow_key);
+	if (spread_send(n, p, treatment, hash, plaintext, &r))
+		return r;
 	r = send_relayed(n, p->e2e, treatment, hash, plaintext);
 	n->counters.no_route += r == -ENETUNREACH;
 	return r;
@@ -521,7 +559,7 @@ static int congestion_mark(struct node *n, struct span packet)
 /* The inner source must be the session peer's address, and the destination ours: this is what
  * makes a source address inside the overlay an identity. Or in networks accepted from the peer,
  * and offered by us. */
-static void deliver(struct node *n, struct peer *p, struct span packet)
+void path_deliver(struct node *n, struct peer *p, struct span packet)
 {
 	enum networks_target target;
 	struct prefix offer;
@@ -586,7 +624,7 @@ static void plaintext_input(struct node *n, struct node_session *s, const struct
 		return;
 	}
 	if (is_packet)
-		deliver(n, s->peer, plaintext);
+		path_deliver(n, s->peer, plaintext);
 	else
 		control_input(n, s, from, plaintext, hops);
 }
@@ -627,11 +665,17 @@ static void ends_at_us(struct node *n, const struct wire_hop *hop, struct span p
 	store_u64(ad + 4, (uint64_t)hop->e2e_lane << 56 | hop->e2e_sequence);
 	v = session_open(s->keys, SESSION_E2E, hop->e2e_index, hop->e2e_lane, hop->e2e_sequence,
 			 SPAN_OF(ad), payload, plaintext, &is_newest, n->now_us);
-	count_verdict(n, v);
+	if (!spread_heard(n, s->peer, hop, payload.len, v))
+		count_verdict(n, v);
 	if (v != SESSION_OPENED)
 		return;
-	plaintext_input(n, s, NULL, SPAN(plaintext, payload.len - AEAD_TAG_LEN),
-			(unsigned)(HOP_TTL_MAX - hop->ttl) + 1);
+	payload = SPAN(plaintext, payload.len - AEAD_TAG_LEN);
+	if (is_ip(payload) && spread_orders(s->peer, hop)) {
+		session_heard(n, s, true);
+		spread_order(n, s->peer, hop, payload);
+		return;
+	}
+	plaintext_input(n, s, NULL, payload, (unsigned)(HOP_TTL_MAX - hop->ttl) + 1);
 }
 
 static void relay(struct node *n, struct peer *from, struct wire_hop *hop, struct span payload)
@@ -645,7 +689,7 @@ static void relay(struct node *n, struct peer *from, struct wire_hop *hop, struc
 	}
 	hop->ttl--;
 	/* As a router within the tunnel: congestion met so far goes on with it. */
-	r = send_routed(n, hop, treatment_of(n, hop->class, n->arrived), from->id, payload);
+	r = path_send_routed(n, hop, treatment_of(n, hop->class, n->arrived), from->id, payload);
 	n->is_data = hop->kind == KIND_DATA && r == 0;
 	if (r == 0)
 		n->counters.relayed++;
@@ -660,7 +704,8 @@ static void relayed_input(struct node *n, struct peer *from, struct span sealed_
 
 	/* To its source comes back only what finds no other way. */
 	if (wire_hop_decode(sealed_part, &hop) < 0 || visited_check(&hop) < 0 ||
-	    (hop.source == n->self && (!hop.has_options || hop.destination == n->self)) ||
+	    (hop.source == n->self &&
+	     (!hop.has_options || hop.is_labelled || hop.destination == n->self)) ||
 	    hop.destination == 0 || hop.source == 0) {
 		n->counters.malformed++;
 		return;

@@ -83,6 +83,7 @@ void peer_forget(struct node *n, struct peer *p, const char *reason)
 		if (p->sessions[i])
 			session_drop(n, p->sessions[i], reason);
 	drop_waiting(p, p->n_waiting);
+	spread_forget(n, p);
 	if (p->attempt)
 		handshakes_cancel(n->handshakes, p->attempt);
 	(void)map_remove(n->peers, &p->id);
