@@ -108,13 +108,12 @@ static void a_way_that_queues_is_sent_less_until_it_is_idle(void **state)
 		assert_int_equal(ways_bulk(&w, LEN, now_us), 1);
 }
 
-static void the_rate_is_what_is_delivered_while_packets_queue(void **state)
+/* 1,250 bytes each so often, delivered as often, 10 ms after they were sent. */
+static void queue_steadily(unsigned n, uint64_t every_us)
 {
-	(void)state;
-	both_known(MS(4), MS(4));
-	for (unsigned i = 0; i < 100; i++) { /* 1,250 bytes each 5 ms, after 10 ms: 2 Mbit/s */
+	for (unsigned i = 0; i < n; i++) {
 		ways_sent(&w, 0, LANE_BULK, ++sequence[LANE_BULK], LEN, now_us - MS(10));
-		now_us += MS(5);
+		now_us += every_us;
 		told.ways[0].newest[REPORT_BULK] = sequence[LANE_BULK];
 		told.ways[0].has[REPORT_BULK] = true;
 		told.ways[0].bytes += LEN;
@@ -122,9 +121,51 @@ static void the_rate_is_what_is_delivered_while_packets_queue(void **state)
 		told.at_us = (uint32_t)now_us;
 		ways_reported(&w, &told, now_us);
 	}
+}
+
+static void the_rate_is_what_is_delivered_while_packets_queue(void **state)
+{
+	(void)state;
+	both_known(MS(4), MS(4));
+	queue_steadily(2000, 500);
 	assert_true(w.list[0].is_rate_known);
-	assert_in_range(w.list[0].rate_bps, 1900000, 2100000);
+	assert_in_range(w.list[0].rate_bps, 19500000, 20500000);
 	assert_int_equal(w.list[1].rate_bps, WAYS_RATE_GUESS); /* nobody knows yet */
+}
+
+/* The machine was busy, or a link was: few packets that are late say nothing of a rate. */
+static void a_delay_without_load_is_no_queue_of_ours(void **state)
+{
+	(void)state;
+	both_known(MS(4), MS(4));
+	queue_steadily(200, MS(5));
+	assert_false(w.list[0].is_rate_known);
+	assert_int_equal(w.list[0].rate_bps, WAYS_RATE_GUESS);
+}
+
+static void bulk_queues_on_the_slower_way_and_no_more_than_is_of_use(void **state)
+{
+	(void)state;
+	size_t n[2] = { 0 };
+
+	both_known(MS(4), MS(6));
+	now_us += SECONDS(1);
+	for (size_t i = 0; i < 2; i++) {
+		w.list[i].is_rate_known = true;
+		w.list[i].rate_bps = 10000000; /* 1 ms each */
+	}
+	for (;;) {
+		size_t at = ways_bulk(&w, LEN, now_us);
+
+		if (at == WAYS_FULL)
+			break;
+		ways_sent(&w, at, LANE_BULK, ++sequence[LANE_BULK], LEN, now_us);
+		n[at]++;
+	}
+	assert_int_equal(n[0], 2);
+	assert_int_equal(n[1], 5);
+	w.list[1].is_silent = true; /* where there is no other, all goes by the first */
+	assert_int_equal(ways_bulk(&w, LEN, now_us), 0);
 }
 
 static void a_way_much_slower_carries_no_bulk(void **state)
@@ -260,6 +301,10 @@ int main(void)
 						make, drop),
 		cmocka_unit_test_setup_teardown(the_rate_is_what_is_delivered_while_packets_queue,
 						make, drop),
+		cmocka_unit_test_setup_teardown(a_delay_without_load_is_no_queue_of_ours, make,
+						drop),
+		cmocka_unit_test_setup_teardown(
+			bulk_queues_on_the_slower_way_and_no_more_than_is_of_use, make, drop),
 		cmocka_unit_test_setup_teardown(a_way_much_slower_carries_no_bulk, make, drop),
 		cmocka_unit_test_setup_teardown(
 			interactive_takes_the_least_delay_and_spills_when_that_is_full, make, drop),

@@ -89,17 +89,47 @@ static uint64_t takes_us(const struct way *way, size_t len)
 	return len * 8 * US_PER_S / way->rate_bps;
 }
 
+/* The one of least delay without queues, which interactive takes. */
+static size_t first_way(const struct ways *w, uint64_t now_us, size_t *ret_n)
+{
+	size_t first = WAYS_NONE;
+
+	*ret_n = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		if (!carries_bulk(w, i, now_us))
+			continue;
+		(*ret_n)++;
+		if (first == WAYS_NONE ||
+		    ways_least_us(&w->list[i]) < ways_least_us(&w->list[first]))
+			first = i;
+	}
+	return first;
+}
+
+/* What a sender has too much of shall wait on the others, so that the first way stays quick. */
+static bool is_queue_full(const struct way *way, bool is_first, uint64_t now_us)
+{
+	uint64_t waits_us = way->idle_at_us > now_us ? way->idle_at_us - now_us : 0;
+
+	return way->is_rate_known &&
+	       waits_us > (is_first ? WAYS_FIRST_QUEUE_US : WAYS_QUEUE_US + ways_least_us(way) / 8);
+}
+
 size_t ways_bulk(struct ways *w, size_t len, uint64_t now_us)
 {
 	uint64_t best_us = NEVER_US;
-	size_t best = WAYS_NONE;
+	size_t n, first = first_way(w, now_us, &n);
+	size_t best = WAYS_FULL;
 
+	if (n < 2)
+		return first;
 	for (size_t i = 0; i < w->n; i++) {
 		const struct way *way = &w->list[i];
 		uint64_t at_us =
 			max_u64(now_us, way->idle_at_us) + takes_us(way, len) + ways_least_us(way);
 
-		if (!carries_bulk(w, i, now_us) || at_us >= best_us)
+		if (!carries_bulk(w, i, now_us) || at_us >= best_us ||
+		    is_queue_full(way, i == first, now_us))
 			continue;
 		best = i;
 		best_us = at_us;
@@ -222,16 +252,17 @@ static bool delivered(struct way *way, const struct report_way *r, uint32_t at_u
 	return false;
 }
 
-/* While packets queue on the way, what comes out of it is its rate. While they do not, it can do
- * that and maybe more: who sends more than the guess will see. */
+/* While packets queue on the way for being many, what comes out of it is its rate. While they do
+ * not, it can do that and maybe more: who sends more than the guess will see. */
 static void learn_rate(struct way *way, uint64_t bps)
 {
-	if (way->is_queueing) {
+	if (way->is_queueing &&
+	    (way->load_bps * 10 > way->rate_bps * 7 || bps * 10 < way->load_bps * 8)) {
 		way->rate_bps = max_u64((way->rate_bps + bps) / 2, WAYS_RATE_MIN);
 		way->is_rate_known = true;
 	} else if (bps > way->rate_bps) {
 		way->rate_bps = bps;
-	} else if (way->load_bps * 10 > way->rate_bps * 7) {
+	} else if (!way->is_queueing && way->load_bps * 10 > way->rate_bps * 7) {
 		way->rate_bps += way->rate_bps / 20;
 	}
 }

@@ -18,10 +18,12 @@
 #define WAYS_MARKS 2048		 /* packets under way that a report can be matched with */
 #define WAYS_RATE_GUESS 10000000 /* bit/s of a way that nothing is known of */
 #define WAYS_RATE_MIN 100000
-#define WAYS_QUEUED_US 3000   /* later than at best by this much: it queues */
-#define WAYS_APART_US 15000   /* slower ways carry no bulk: less than RESEQUENCE_CAP_US */
-#define WAYS_LOSS_PPM 50000   /* without a queue: as bad as class BAD, and carries no bulk */
-#define WAYS_LOSS_PACKETS 400 /* that this is judged by */
+#define WAYS_FIRST_QUEUE_US 1500 /* of bulk on the way of least delay; more waits elsewhere, */
+#define WAYS_QUEUE_US 4000	 /* for this and an eighth of the round trip; more is too much */
+#define WAYS_QUEUED_US 3000	 /* later than at best by this much: it queues */
+#define WAYS_APART_US 15000	 /* slower ways carry no bulk: less than RESEQUENCE_CAP_US */
+#define WAYS_LOSS_PPM 50000	 /* without a queue: as bad as class BAD, and carries no bulk */
+#define WAYS_LOSS_PACKETS 400	 /* that this is judged by */
 #define WAYS_LOSSY_US 10000000
 #define WAYS_LOAD_PERCENT 80 /* interactive goes elsewhere from here on */
 #define WAYS_SILENT_MIN_US \
@@ -80,8 +82,10 @@ int ways_add(struct ways *w, uint16_t name, uint32_t guess_us, uint64_t now_us);
 void ways_done(struct ways *w);
 
 #define WAYS_NONE SIZE_MAX
+#define WAYS_FULL (SIZE_MAX - 1)
 
-/* Where so many bytes of bulk arrive first. WAYS_NONE: none is to be relied on. */
+/* Where so many bytes of bulk arrive first. WAYS_NONE: none is to be relied on. WAYS_FULL: all have
+ * as much as they carry; TCP is to be told by a loss, before queues grow that others wait in. */
 size_t ways_bulk(struct ways *w, size_t len, uint64_t now_us);
 /* The way of an interactive flow: the one of least delay with room, which it keeps between packets
  * that follow each other closely. */

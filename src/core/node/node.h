@@ -382,6 +382,7 @@ struct node_counters {
 	uint64_t datagrams_cut, datagrams_joined, pieces_refused;
 	/* more than one way (docs/multipath.md) */
 	uint64_t copies_sent, copies_removed; /* of critical packets */
+	uint64_t bulk_shed;		      /* all ways had as much as they carry */
 	uint64_t labels_left;		      /* packets that could not follow their labels here */
 	uint64_t reordered, reordered_late, reordered_lost;
 	uint64_t mss_clamped;

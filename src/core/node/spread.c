@@ -263,6 +263,11 @@ bool spread_send(struct node *n, struct peer *p, struct treatment treatment, uin
 	}
 	if (at[0] == WAYS_NONE)
 		return false;
+	if (at[0] == WAYS_FULL) {
+		n->counters.bulk_shed++;
+		*ret_r = 0;
+		return true;
+	}
 	*ret_r = send_by_two(n, sp, at, treatment, plaintext);
 	return true;
 }

@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # What two ways are worth: hosts a and d joined by b and by c, each way of two cables of RATE (100)
 # Mbit/s. One TCP stream, several, echoes beside them, and critical packets while a way is cut; with
-# multipath off and auto. run.sh X0 E2E_TOOL [--json] [RATE] [SECONDS]. Needs iperf3, tc and the rights
-# to make namespaces; prints the figures that docs/multipath.md gives.
+# multipath off and auto:
+#
+#   tests/bench/multipath/run.sh BUILD/src/cli/x0 BUILD/tests/e2e/e2e_tool BUILD/tests/support/linkem [--json]
+#
+# X0_RATE (100) Mbit/s, X0_SECONDS (8) of each transfer, X0_DELAY (0) ms of each cable, one way. Needs
+# iperf3 and tc. Method and figures: docs/multipath.md.
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../../support/netns.sh"
 
-shift 2
-JSON=
-[ "${1:-}" != --json ] || { JSON=1 && shift; }
-RATE=${1:-100}
-FOR=${2:-8}
+JSON=${4:-}
+RATE=${X0_RATE:-100}
+FOR=${X0_SECONDS:-8}
+DELAY=${X0_DELAY:-0}
 for program in iperf3 tc ping; do
 	command -v $program >/dev/null 2>&1 || skip "the program $program is missing"
 done
@@ -20,6 +23,18 @@ done
 slow() {
 	on "$1" tc qdisc add dev "$2" root tbf rate "${RATE}mbit" burst 16kb \
 		limit $((RATE * 1000 / 8 * 20)) || skip "no token bucket in this kernel"
+}
+
+# join A B NUMBER: a cable with its delay and rate
+join() {
+	if [ "$DELAY" = 0 ]; then
+		cable "$1" "$2" "$3"
+	else
+		emulated "$1" "$2" "$3"
+		emulate "$1" "$2" set both "delay=${DELAY}ms" >/dev/null
+	fi
+	slow "$1" "to-$2"
+	slow "$2" "to-$1"
 }
 
 peer() {
@@ -68,10 +83,10 @@ host a
 host b
 host c
 host d
-cable a b 1
-cable a c 2
-cable b d 3
-cable c d 4
+join a b 1
+join a c 2
+join b d 3
+join c d 4
 for name in a b c d; do
 	configure $name
 done
@@ -82,9 +97,6 @@ x c join --no-start "$(invitation a --name c --endpoint '[2001:db8:0:2::1]:26969
 cable a d 9
 x d join --no-start "$(invitation a --name d --endpoint '[2001:db8:0:9::1]:26969')" >/dev/null 2>&1 || fail join
 on a ip link del to-d
-for end in a:b a:c b:a b:d c:a c:d d:b d:c; do
-	slow ${end%:*} to-${end#*:}
-done
 
 set_up off
 idle=$(echoes 60)
