@@ -258,6 +258,7 @@ int completion_print(const char *shell, FILE *to);
 void view_status(struct cli *c, const json_t *status);
 void view_peers(struct cli *c, const json_t *peers);
 void view_routes(struct cli *c, const json_t *routes);
+void view_paths(struct cli *c, const json_t *routes);
 void view_offered(struct cli *c, const json_t *answer);
 void view_exit(struct cli *c, const json_t *answer);
 void view_issued(struct cli *c, const json_t *issued);

@@ -34,7 +34,9 @@ int verb_routes(struct cli *c)
 		return ask_and_show(c, "routes", view_routes);
 	if (strcmp(c->args[0], "offered") == 0)
 		return ask_and_show(c, "routes.offered", view_offered);
-	return cli_usage(c, "offered, not \"%s\"", c->args[0]);
+	if (strcmp(c->args[0], "paths") == 0)
+		return ask_and_show(c, "routes", view_paths);
+	return cli_usage(c, "offered or paths, not \"%s\"", c->args[0]);
 }
 
 /* ---- exit ---- */

@@ -115,6 +115,27 @@ static void routes_say_direct_via_or_unreachable(void **state)
 				  "gone  unreachable     -       -  -             9 s\n");
 }
 
+static void paths_say_by_whom_how_much_and_why(void **state)
+{
+	static const char paths_text[] =
+		"[{\"node\": \"roof\", \"paths\": []},"
+		" {\"node\": \"far\", \"paths\": ["
+		"  {\"nodes\": [\"roof\", \"far\"], \"is_used\": true, \"delay_us\": 20600,"
+		"   \"rate_bps\": 98500000, \"is_rate_known\": true, \"share_percent\": 51,"
+		"   \"reason\": \"least delay\"},"
+		"  {\"nodes\": [\"cabin\", \"far\"], \"is_used\": false, \"delay_us\": 0,"
+		"   \"rate_bps\": 10000000, \"is_rate_known\": false, \"share_percent\": 49,"
+		"   \"reason\": \"silent\"}]}]";
+	CLEANUP_FREE char *text = view(view_paths, paths_text, 0, false);
+	CLEANUP_FREE char *none = view(view_paths, "[]", 0, false);
+
+	(void)state;
+	assert_string_equal(text, "NODE  BY          SHARE           RATE    DELAY  WHY\n"
+				  "far   roof, far    51 %    98.5 Mbit/s  20.6 ms  least delay\n"
+				  "far   cabin, far   49 %  ? 10.0 Mbit/s        -  silent\n");
+	assert_non_null(strstr(none, "multipath"));
+}
+
 static void nothing_to_show_names_the_next_command(void **state)
 {
 	CLEANUP_FREE char *peers = view(view_peers, "[]", 0, false);
@@ -172,6 +193,7 @@ int main(void)
 		cmocka_unit_test(a_narrow_terminal_leaves_columns_out),
 		cmocka_unit_test(colours_do_not_change_the_alignment),
 		cmocka_unit_test(routes_say_direct_via_or_unreachable),
+		cmocka_unit_test(paths_say_by_whom_how_much_and_why),
 		cmocka_unit_test(nothing_to_show_names_the_next_command),
 		cmocka_unit_test(status_shows_what_is_off_and_what_was_dropped),
 		cmocka_unit_test(answers_of_another_shape_do_no_harm),

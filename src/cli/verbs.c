@@ -230,15 +230,17 @@ const struct cli_verb cli_verbs[] = {
 		.name = "routes",
 		.run = verb_routes,
 		.line = "how every node is reached",
-		.arguments = "[offered]",
+		.arguments = "[offered|paths]",
 		.args_max = 1,
-		.actions = "offered",
+		.actions = "offered paths",
 		.text = "Next hop, hops, metric, and the loop-free alternates that are used at "
 			"once when the next hop fails. offered: the networks that nodes offer "
 			"(routes.offer, routes.exit), which of them are in use, and why others "
-			"are not.",
+			"are not. paths: the ways to nodes that are sent to by more than one, what "
+			"goes by each, how fast it is, and why it is taken or not.",
 		.examples = "x0 routes\n"
-			    "x0 routes offered",
+			    "x0 routes offered\n"
+			    "x0 routes paths",
 	},
 	{
 		.name = "exit",

@@ -388,6 +388,51 @@ void view_routes(struct cli *c, const json_t *routes)
 	table_print(t, c);
 }
 
+static void path_row(struct table *t, const char *node, const json_t *path)
+{
+	bool is_used = json_flag(path, "is_used");
+	char text[LIST_SIZE];
+
+	(void)table_cell(t, node, CLI_PLAIN);
+	join_words(json_object_get(path, "nodes"), text, sizeof(text));
+	(void)table_cell(t, text, is_used ? CLI_PLAIN : CLI_RED);
+	(void)table_cellf(t, "%lld %%", (long long)json_number(path, "share_percent"));
+	(void)table_cellf(t, "%s%.1f Mbit/s", json_flag(path, "is_rate_known") ? "" : "? ",
+			  (double)json_number(path, "rate_bps") / 1e6);
+	text_rtt((uint64_t)json_number(path, "delay_us"), text);
+	(void)table_cell(t, json_number(path, "delay_us") ? text : "", CLI_PLAIN);
+	(void)table_cell(t, json_text(path, "reason"), CLI_PLAIN);
+}
+
+/* Where packets go by more than one way. */
+void view_paths(struct cli *c, const json_t *routes)
+{
+	static const struct table_column columns[] = {
+		{ "NODE", false, 0 }, { "BY", false, 0 },   { "SHARE", true, 0 },
+		{ "RATE", true, 0 },  { "DELAY", true, 0 }, { "WHY", false, 1 },
+	};
+	CLEANUP(table_freep) struct table *t = NULL;
+	const json_t *route, *path;
+	bool has_any = false;
+	size_t i, k;
+
+	if (table_new(columns, N_ELEMENTS(columns), &t) < 0)
+		return;
+	json_array_foreach(routes, i, route)
+	{
+		json_array_foreach(json_object_get(route, "paths"), k, path)
+		{
+			path_row(t, json_text(route, "node"), path);
+			has_any = true;
+		}
+	}
+	if (has_any)
+		table_print(t, c);
+	else
+		cli_say(c, "No node is sent to by more than one way now. It begins with something "
+			   "critical or much bulk (multipath: auto).");
+}
+
 /* ---- networks behind nodes ---- */
 
 static enum cli_colour colour_of_offer(const char *state)

@@ -127,7 +127,7 @@ static void the_rate_is_what_is_delivered_while_packets_queue(void **state)
 {
 	(void)state;
 	both_known(MS(4), MS(4));
-	queue_steadily(2000, 500);
+	queue_steadily(6000, 500);
 	assert_true(w.list[0].is_rate_known);
 	assert_in_range(w.list[0].rate_bps, 19500000, 20500000);
 	assert_int_equal(w.list[1].rate_bps, WAYS_RATE_GUESS); /* nobody knows yet */
@@ -138,7 +138,7 @@ static void a_delay_without_load_is_no_queue_of_ours(void **state)
 {
 	(void)state;
 	both_known(MS(4), MS(4));
-	queue_steadily(200, MS(5));
+	queue_steadily(800, MS(5));
 	assert_false(w.list[0].is_rate_known);
 	assert_int_equal(w.list[0].rate_bps, WAYS_RATE_GUESS);
 }
@@ -154,16 +154,24 @@ static void bulk_queues_on_the_slower_way_and_no_more_than_is_of_use(void **stat
 		w.list[i].is_rate_known = true;
 		w.list[i].rate_bps = 10000000; /* 1 ms each */
 	}
-	for (;;) {
+	for (unsigned i = 0; i < 7; i++) {
 		size_t at = ways_bulk(&w, LEN, now_us);
 
-		if (at == WAYS_FULL)
-			break;
 		ways_sent(&w, at, LANE_BULK, ++sequence[LANE_BULK], LEN, now_us);
 		n[at]++;
 	}
 	assert_int_equal(n[0], 2);
 	assert_int_equal(n[1], 5);
+	assert_true(ways_bulk(&w, LEN, now_us) < 2); /* a moment's queue is none */
+	for (size_t i = 0; i < 2; i++)
+		w.list[i].standing[0] = w.list[i].standing[1] = 10000;
+	assert_true(ways_bulk(&w, LEN, now_us) == WAYS_FULL);
+	assert_true(ways_bulk(&w, LEN, now_us) < 2); /* one is enough */
+	now_us += WAYS_SHED_US;
+	for (unsigned i = 0; i < 200; i++)
+		ways_sent(&w, i % 2, LANE_BULK, ++sequence[LANE_BULK], LEN, now_us);
+	assert_true(ways_bulk(&w, LEN, now_us) == WAYS_FULL);
+	now_us += WAYS_SHED_US;
 	w.list[1].is_silent = true; /* where there is no other, all goes by the first */
 	assert_int_equal(ways_bulk(&w, LEN, now_us), 0);
 }

@@ -11,6 +11,7 @@
 #define RATE_WINDOW_US 40000 /* reports less apart say too little of a rate */
 #define LOAD_WINDOW_US 100000
 #define LANE_BULK 0
+#define STANDING_US MS(100)
 
 int ways_add(struct ways *w, uint16_t name, uint32_t guess_us, uint64_t now_us)
 {
@@ -106,35 +107,67 @@ static size_t first_way(const struct ways *w, uint64_t now_us, size_t *ret_n)
 	return first;
 }
 
+static uint64_t queue_max_us(const struct way *way, bool is_first)
+{
+	return is_first ? WAYS_FIRST_QUEUE_US : WAYS_QUEUE_US + ways_least_us(way) / 8;
+}
+
 /* What a sender has too much of shall wait on the others, so that the first way stays quick. */
 static bool is_queue_full(const struct way *way, bool is_first, uint64_t now_us)
 {
-	uint64_t waits_us = way->idle_at_us > now_us ? way->idle_at_us - now_us : 0;
-
-	return way->is_rate_known &&
-	       waits_us > (is_first ? WAYS_FIRST_QUEUE_US : WAYS_QUEUE_US + ways_least_us(way) / 8);
+	return way->is_rate_known && way->idle_at_us > now_us + queue_max_us(way, is_first);
 }
 
-size_t ways_bulk(struct ways *w, size_t len, uint64_t now_us)
+static bool has_standing_queue(const struct way *way, bool is_first)
+{
+	uint32_t least = way->standing[0] < way->standing[1] ? way->standing[0] : way->standing[1];
+
+	return way->is_rate_known && least > queue_max_us(way, is_first);
+}
+
+/* Where it arrives first, of those with room or of all. */
+static size_t earliest(const struct ways *w, size_t len, size_t first, bool with_room,
+		       uint64_t now_us)
 {
 	uint64_t best_us = NEVER_US;
-	size_t n, first = first_way(w, now_us, &n);
-	size_t best = WAYS_FULL;
+	size_t best = WAYS_NONE;
 
-	if (n < 2)
-		return first;
 	for (size_t i = 0; i < w->n; i++) {
 		const struct way *way = &w->list[i];
 		uint64_t at_us =
 			max_u64(now_us, way->idle_at_us) + takes_us(way, len) + ways_least_us(way);
 
 		if (!carries_bulk(w, i, now_us) || at_us >= best_us ||
-		    is_queue_full(way, i == first, now_us))
+		    (with_room && is_queue_full(way, i == first, now_us)))
 			continue;
 		best = i;
 		best_us = at_us;
 	}
 	return best;
+}
+
+/* TCP goes on to send more until it loses one, and one is enough (as CoDel, RFC 8289). */
+static bool is_to_shed(struct ways *w, size_t first, uint64_t now_us)
+{
+	if (now_us < w->shed_us + WAYS_SHED_US)
+		return false;
+	for (size_t i = 0; i < w->n; i++)
+		if (carries_bulk(w, i, now_us) && !has_standing_queue(&w->list[i], i == first))
+			return false;
+	w->shed_us = now_us;
+	return true;
+}
+
+size_t ways_bulk(struct ways *w, size_t len, uint64_t now_us)
+{
+	size_t n, best, first = first_way(w, now_us, &n);
+
+	if (n < 2)
+		return first;
+	best = earliest(w, len, first, true, now_us);
+	if (best != WAYS_NONE)
+		return best;
+	return is_to_shed(w, first, now_us) ? WAYS_FULL : earliest(w, len, first, false, now_us);
 }
 
 /* Of ways with room the one of least delay; where none has room, of all. A little better is no
@@ -252,18 +285,45 @@ static bool delivered(struct way *way, const struct report_way *r, uint32_t at_u
 	return false;
 }
 
-/* While packets queue on the way for being many, what comes out of it is its rate. While they do
- * not, it can do that and maybe more: who sends more than the guess will see. */
-static void learn_rate(struct way *way, uint64_t bps)
+/* What is delivered at most in a second or two, while packets queue for being many, is the way's
+ * rate: one that was slow for a moment delivers the more in the next. While they do not queue, it
+ * can do what is asked and maybe more: who sends more than the guess will see. */
+static void learn_rate(struct way *way, uint64_t bps, uint64_t now_us)
 {
-	if (way->is_queueing &&
-	    (way->load_bps * 10 > way->rate_bps * 7 || bps * 10 < way->load_bps * 8)) {
-		way->rate_bps = max_u64((way->rate_bps + bps) / 2, WAYS_RATE_MIN);
-		way->is_rate_known = true;
-	} else if (bps > way->rate_bps) {
+	bool is_loaded = way->load_bps * 10 > way->rate_bps * 7;
+
+	way->best_bps = max_u64(way->best_bps, bps);
+	way->n_samples++;
+	way->n_full += way->is_queueing && is_loaded;
+	if (bps > way->rate_bps)
 		way->rate_bps = bps;
-	} else if (!way->is_queueing && way->load_bps * 10 > way->rate_bps * 7) {
+	else if (!way->is_queueing && is_loaded)
 		way->rate_bps += way->rate_bps / 20;
+	if (now_us < way->second_us + SECONDS(1))
+		return;
+	if (way->n_full * 2 > way->n_samples) {
+		way->rate_bps = max_u64(way->best_bps, way->best_before_bps);
+		way->rate_bps = max_u64(way->rate_bps, WAYS_RATE_MIN);
+		way->is_rate_known = true;
+	}
+	way->best_before_bps = way->best_bps;
+	way->best_bps = 0;
+	way->n_samples = way->n_full = 0;
+	way->second_us = now_us;
+}
+
+/* The least wait of the last tenth of a second or two: more than a moment's. */
+static void note_queue(struct way *way, uint64_t queued_us, uint64_t now_us)
+{
+	uint32_t queued = (uint32_t)min_u64(queued_us, UINT32_MAX);
+
+	if (now_us >= way->standing_us + STANDING_US) {
+		way->standing[1] =
+			now_us < way->standing_us + 2 * STANDING_US ? way->standing[0] : 0;
+		way->standing[0] = queued;
+		way->standing_us = now_us;
+	} else if (queued < way->standing[0]) {
+		way->standing[0] = queued;
 	}
 }
 
@@ -277,6 +337,7 @@ static void learn_queue(struct way *way, const struct way_mark *m, uint64_t dela
 	uint64_t after = way->sent_bytes - m->bytes;
 
 	way->is_queueing = queued_us > WAYS_QUEUED_US;
+	note_queue(way, queued_us, now_us);
 	way->idle_at_us = max_u64(now_us, m->at_us + queued_us + takes_us(way, after));
 }
 
@@ -331,7 +392,7 @@ static void report_way(struct way *way, const struct report_way *r, uint32_t at_
 	for (unsigned lane = 0; lane < REPORT_LANES; lane++)
 		report_lane(way, r, (enum report_lane)lane, now_us);
 	if (delivered(way, r, at_us, &bps))
-		learn_rate(way, bps);
+		learn_rate(way, bps, now_us);
 }
 
 void ways_reported(struct ways *w, const struct report *r, uint64_t now_us)

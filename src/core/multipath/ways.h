@@ -20,6 +20,7 @@
 #define WAYS_RATE_MIN 100000
 #define WAYS_FIRST_QUEUE_US 1500 /* of bulk on the way of least delay; more waits elsewhere, */
 #define WAYS_QUEUE_US 4000	 /* for this and an eighth of the round trip; more is too much */
+#define WAYS_SHED_US 100000	 /* then one packet is dropped, and after this the next */
 #define WAYS_QUEUED_US 3000	 /* later than at best by this much: it queues */
 #define WAYS_APART_US 15000	 /* slower ways carry no bulk: less than RESEQUENCE_CAP_US */
 #define WAYS_LOSS_PPM 50000	 /* without a queue: as bad as class BAD, and carries no bulk */
@@ -47,6 +48,11 @@ struct way {
 	uint64_t rate_bps;
 	bool is_rate_known; /* it has queued */
 	bool is_queueing;
+	uint64_t best_bps, best_before_bps; /* delivered at most in this second, the one before */
+	unsigned n_samples, n_full;
+	uint64_t second_us;
+	uint32_t standing[2]; /* least wait in this tenth of a second and the one before */
+	uint64_t standing_us;
 	uint64_t idle_at_us; /* when what was sent has left the bottleneck */
 	uint64_t sent_bytes, sent_packets;
 	uint64_t window_bytes, window_us; /* sent since then */
@@ -75,6 +81,7 @@ struct ways {
 	struct way list[PATHS_MAX];
 	struct ways_flow flows[WAYS_FLOWS];
 	uint64_t spell_us;
+	uint64_t shed_us; /* last */
 };
 
 /* All zeros has none. guess_us: of the round trip. -ENOBUFS, -ENOMEM. */
@@ -85,7 +92,7 @@ void ways_done(struct ways *w);
 #define WAYS_FULL (SIZE_MAX - 1)
 
 /* Where so many bytes of bulk arrive first. WAYS_NONE: none is to be relied on. WAYS_FULL: all have
- * as much as they carry; TCP is to be told by a loss, before queues grow that others wait in. */
+ * had as much as they carry for a while: this packet is to be dropped. */
 size_t ways_bulk(struct ways *w, size_t len, uint64_t now_us);
 /* The way of an interactive flow: the one of least delay with room, which it keeps between packets
  * that follow each other closely. */

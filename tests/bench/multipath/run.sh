@@ -10,50 +10,18 @@
 # iperf3 and tc. Method and figures: docs/multipath.md.
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../../support/netns.sh"
+# shellcheck source=tests/support/diamond.sh
+. "$(dirname "$0")/../../support/diamond.sh"
 
 JSON=${4:-}
-RATE=${X0_RATE:-100}
 FOR=${X0_SECONDS:-8}
-DELAY=${X0_DELAY:-0}
 for program in iperf3 tc ping; do
 	command -v $program >/dev/null 2>&1 || skip "the program $program is missing"
 done
 
-# slow HOST DEVICE: what leaves there has this rate; 20 ms of it may wait
-slow() {
-	on "$1" tc qdisc add dev "$2" root tbf rate "${RATE}mbit" burst 16kb \
-		limit $((RATE * 1000 / 8 * 20)) || skip "no token bucket in this kernel"
-}
-
-# join A B NUMBER: a cable with its delay and rate
-join() {
-	if [ "$DELAY" = 0 ]; then
-		cable "$1" "$2" "$3"
-	else
-		emulated "$1" "$2" "$3"
-		emulate "$1" "$2" set both "delay=${DELAY}ms" >/dev/null
-	fi
-	slow "$1" "to-$2"
-	slow "$2" "to-$1"
-}
-
-peer() {
-	printf '{endpoint: "[2001:db8:0:%s]:26969"}' "$1"
-}
-
-# set_up MODE: the four hosts' configuration, and their daemons anew
+# set_up MODE: the daemons anew, with the processor when they need it: what is measured is the ways
 set_up() {
-	configure a "peers: [$(peer 1::2), $(peer 2::2)]" "multipath: $1"
-	configure b "peers: [$(peer 1::1), $(peer 3::2)]" "multipath: $1"
-	configure c "peers: [$(peer 2::1), $(peer 4::2)]" "multipath: $1"
-	configure d "peers: [$(peer 3::1), $(peer 4::1)]" "multipath: $1"
-	for name in a b c d; do
-		x $name down >/dev/null 2>&1 || :
-		x $name up >/dev/null 2>&1 || fail "$name does not start"
-	done
-	within 20 x a ping d -c 1 -W 1 || fail "a does not reach d"
-	ADDRESS_d=$(x d status --json | json_value address)
-	sleep 2
+	diamond_up "multipath: $1" "qos: {scheduling: ${X0_SCHEDULING:-realtime}}"
 }
 
 # bulk STREAMS: Mbit/s of a transfer from a to d
@@ -79,25 +47,7 @@ echoes() {
 		awk '{ t[NR] = $1 } END { printf "%.2f", t[int((NR + 1) / 2)] }'
 }
 
-host a
-host b
-host c
-host d
-join a b 1
-join a c 2
-join b d 3
-join c d 4
-for name in a b c d; do
-	configure $name
-done
-x a init --domain test.mesh --name a >/dev/null 2>&1 || fail "init"
-x b join --no-start "$(invitation a --name b --endpoint '[2001:db8:0:1::1]:26969')" >/dev/null 2>&1 || fail join
-x c join --no-start "$(invitation a --name c --endpoint '[2001:db8:0:2::1]:26969')" >/dev/null 2>&1 || fail join
-# d has no cable to a: it joins over one that is then taken away
-cable a d 9
-x d join --no-start "$(invitation a --name d --endpoint '[2001:db8:0:9::1]:26969')" >/dev/null 2>&1 || fail join
-on a ip link del to-d
-
+diamond
 set_up off
 idle=$(echoes 60)
 one_stream=$(bulk 1)
@@ -105,7 +55,6 @@ one_streams=$(bulk 4)
 set_up auto
 two_stream=$(bulk 1)
 two_resent=$(resent)
-x a routes --json >"$WORK/routes"
 two_streams=$(bulk 4)
 
 # echoes beside a transfer
@@ -122,13 +71,17 @@ beside() {
 
 two_beside=$(beside)
 
-# critical packets, 200 a second, while the way by b is cut: silently at first, then for good
+# critical packets, 200 a second, while the way by b is cut, silently and with its carrier
 load_start critical a d "$ADDRESS_d" 200 46
 sleep 3
-on b ip link set dev to-d down
+cut_silently
 sleep 3
-on b ip link set dev to-d up
-sleep 1
+mend_silently
+sleep 5
+cut_cable
+sleep 3
+mend_cable
+sleep 3
 load_stop critical
 lost_critical=$(lost critical)
 
