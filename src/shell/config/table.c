@@ -129,9 +129,9 @@ static const struct config_key keys[] = {
 	  "A second socket at the same port for what must not queue behind bulk.", "",
 	  AT(offload_urgent) },
 	{ "multipath", CONFIG_CHOICE, "", "auto", NULL, 0, 1, "off|auto", false,
-	  "auto: where there are ways to a node that share no other, critical packets go by two "
-	  "and "
-	  "much bulk by all.",
+	  "auto: where there are ways to a node that share no other node, critical packets go by "
+	  "two "
+	  "and much bulk by all.",
 	  "off", AT(multipath) },
 	{ "threads", CONFIG_INTEGER, "", "1", NULL, 1, 4, "", false,
 	  "Packet threads, each with a queue of the tunnel and a socket; 1: packets go by the main "
