@@ -201,6 +201,7 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm)
 	config.policy = s->policy;
 	config.tells_denied = s->config.tells_denied;
 	config.has_multipath = s->config.has_multipath;
+	config.has_flowlets = s->config.has_flowlets;
 	config.limits = s->config.limits;
 	config.n_threads = s->config.n_threads;
 	if (s->config.networks)

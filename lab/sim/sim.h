@@ -42,7 +42,7 @@ struct sim_config {
 	struct session_limits limits; /* zero fields: the defaults */
 	unsigned mtu_bytes;	      /* of the tunnels; 0 for the default */
 	bool tells_denied;
-	bool has_multipath;
+	bool has_multipath, has_flowlets;
 	unsigned n_threads; /* packet threads; they do nothing but what a test does with them */
 	bool allow_all;	    /* policy: true lets every member reach every other; false denies all */
 	const struct policy_rule *rules; /* instead of that; NULL: as allow_all says */

@@ -184,6 +184,7 @@ static json_t *counters(const struct daemon *d)
 		{ "duplicates_sent", c.duplicates_sent },
 		{ "copies_sent", c.copies_sent },
 		{ "copies_removed", c.copies_removed },
+		{ "flowlets", c.flowlets },
 		{ "bulk_shed", c.bulk_shed },
 		{ "labels_left", c.labels_left },
 		{ "reordered", c.reordered },

@@ -57,7 +57,7 @@ static bool (*tap)(void *arg, size_t link, bool to_b, struct span datagram);
 static struct session_limits limits;
 static unsigned mtu_bytes;
 static bool tells_denied;
-static bool has_multipath;
+static bool has_multipath, has_flowlets;
 static unsigned n_threads;
 static const struct node_networks *networks;
 static const struct policy_rule *rules;
@@ -74,6 +74,7 @@ static struct sim *make_sim(size_t n_nodes, bool allow_all)
 				     .mtu_bytes = mtu_bytes,
 				     .tells_denied = tells_denied,
 				     .has_multipath = has_multipath,
+				     .has_flowlets = has_flowlets,
 				     .n_threads = n_threads,
 				     .allow_all = allow_all,
 				     .watch = watch,

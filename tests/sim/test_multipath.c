@@ -249,6 +249,30 @@ static void a_cut_way_carries_no_more_bulk_and_comes_back(void **state)
 	sim_free(s);
 }
 
+/* Both ways are feasible alike; packets 50 ms apart are a run each. */
+static void flowlets_go_by_both_next_hops_and_all_arrive(void **state)
+{
+	(void)state;
+	struct node_counters before[3];
+	struct sim *s;
+
+	has_flowlets = true;
+	s = diamond(&lan, &lan);
+	for (size_t i = 0; i < 3; i++)
+		before[i] = counters_of(s, i);
+	for (unsigned i = 0; i < 200; i++) {
+		uint64_t packet = sim_send(s, 0, 3, 100);
+
+		run(s, MS(50));
+		assert_true(sim_is_delivered(s, packet));
+	}
+	for (size_t i = 1; i < 3; i++)
+		assert_true(counters_of(s, i).relayed - before[i].relayed > 50);
+	assert_true(counters_of(s, 0).flowlets > 50);
+	has_flowlets = false;
+	sim_free(s);
+}
+
 static void unused_ways_are_forgotten(void **state)
 {
 	(void)state;
@@ -272,6 +296,7 @@ int main(void)
 		cmocka_unit_test(bulk_uses_the_rates_of_both_ways_and_arrives_in_order),
 		cmocka_unit_test(ways_of_unlike_rates_are_used_by_what_they_carry),
 		cmocka_unit_test(a_cut_way_carries_no_more_bulk_and_comes_back),
+		cmocka_unit_test(flowlets_go_by_both_next_hops_and_all_arrive),
 		cmocka_unit_test(unused_ways_are_forgotten),
 	};
 

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "base/units.h"
+#include "core/forward/flowlets.h"
 #include "core/forward/mss.h"
 
 #define SLOTS_MIN 64 /* and then doubled: always a power of two */
@@ -299,6 +300,10 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	n->mtu_bytes = config->mtu_bytes;
 	n->copies_dscp = config->copies_dscp;
 	n->has_multipath = config->has_multipath;
+	if (config->has_flowlets)
+		n->flowlets = calloc(1, sizeof(*n->flowlets));
+	if (config->has_flowlets && !n->flowlets)
+		return -ENOMEM;
 	n->datagram_max = (unsigned)max_u64(n->mtu_bytes + FORWARD_OVERHEAD, WIRE_DATAGRAM_MAX);
 	n->mtu_confirm_us = config->mtu_confirm_us;
 	n->mtu_raise_us = config->mtu_raise_us;
@@ -352,6 +357,7 @@ void node_free(struct node *n)
 	carried_end(n);
 	networks_free(n->networks);
 	free(n->view);
+	free(n->flowlets);
 	map_free(n->peers);
 	map_free(n->indices);
 	revocation_done(&n->trust.revoked);

@@ -70,6 +70,7 @@ struct node_config {
 	struct trust trust;			/* copied; its revocation list is taken over */
 	const struct network_key *network_keys; /* newest first; copied */
 	size_t n_network_keys;
+	bool has_flowlets;  /* bulk over feasible alternates too, at each hop */
 	bool has_multipath; /* more than one way at once to where much or critical goes */
 	bool copies_dscp;   /* inner codepoints are shown on the outside too (RFC 2983) */
 	unsigned n_workers; /* jobs given out at once, HS_WORKERS_MAX at most; 0: run at once */
@@ -382,6 +383,7 @@ struct node_counters {
 	uint64_t datagrams_cut, datagrams_joined, pieces_refused;
 	/* more than one way (docs/multipath.md) */
 	uint64_t copies_sent, copies_removed; /* of critical packets */
+	uint64_t flowlets;		      /* packets sent by an alternate of choice */
 	uint64_t bulk_shed;		      /* all ways had as much as they carry */
 	uint64_t labels_left;		      /* packets that could not follow their labels here */
 	uint64_t reordered, reordered_late, reordered_lost;

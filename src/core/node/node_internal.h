@@ -250,6 +250,7 @@ struct node {
 	uint64_t view_second_us; /* whose answers are counted */
 	unsigned n_view_answers;
 	uint64_t label_hints[LABEL_HINTS];
+	struct flowlets *flowlets; /* NULL: off */
 	struct node_counters counters;
 };
 

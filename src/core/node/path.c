@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include "base/units.h"
+#include "core/forward/flowlets.h"
 #include "core/forward/labels.h"
 #include "core/forward/visited.h"
 #include "core/node/node_internal.h"
@@ -281,6 +282,30 @@ static uint64_t label_of(struct node *n, const struct forward_question *q, struc
 	return 0;
 }
 
+static bool is_bad(void *arg, uint64_t neighbour)
+{
+	const struct asker *a = arg;
+	const struct peer *p = peer_get(a->n, neighbour);
+
+	return !p || !p->neighbour || link_class(p->neighbour->link) == LINK_BAD;
+}
+
+/* The alternate that a run of bulk packets takes; 0: it goes as ever. */
+static uint64_t flowlet_of(struct node *n, const struct forward_question *q,
+			   const struct wire_hop *hop, struct route *route)
+{
+	uint64_t next;
+
+	route->next_hop = routes_next_hop_since(n->routes, hop->destination, &route->since_us);
+	if (!flowlets_apply(q, hop))
+		return 0;
+	if (flowlets_follow(n->flowlets, q, hop, &next))
+		return next;
+	if (!routes_lookup(n->routes, hop->destination, route))
+		return 0;
+	return flowlets_begin(n->flowlets, q, hop, is_bad, rng_next(&n->rng));
+}
+
 /* Sends the relayed form where its labels or the routing table say. -ENETUNREACH, -EAGAIN. */
 int path_send_routed(struct node *n, struct wire_hop *hop, struct treatment treatment,
 		     uint64_t from, struct span payload)
@@ -300,6 +325,12 @@ int path_send_routed(struct node *n, struct wire_hop *hop, struct treatment trea
 
 	if (label)
 		return send_hop(n, label, *hop, treatment, payload) ? 0 : -EAGAIN;
+	label = n->flowlets ? flowlet_of(n, &q, hop, &route) : 0;
+	if (label) {
+		n->counters.flowlets++;
+		forward_record(&q, hop);
+		return send_hop(n, label, *hop, treatment, payload) ? 0 : -EAGAIN;
+	}
 	plan = plan_of(n, hop, &q, &route);
 	if (!plan.next)
 		return -ENETUNREACH;

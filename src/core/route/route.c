@@ -328,6 +328,8 @@ static void find_alternates(const struct routes *t, uint32_t slot, struct route 
 	}
 	for (size_t i = 0; i < ret->n_alternates; i++)
 		ret->alternates[i] = list[i].neighbour;
+	while (ret->n_feasible < ret->n_alternates && list[ret->n_feasible].is_feasible)
+		ret->n_feasible++;
 }
 
 static void describe(const struct routes *t, uint32_t slot, struct route *ret)

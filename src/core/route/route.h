@@ -97,6 +97,7 @@ struct route {
 	uint16_t seqno;
 	unsigned hops; /* as announced, our hop included */
 	size_t n_alternates;
+	size_t n_feasible; /* the first so many of them are feasible, the others loop-free alone */
 	uint64_t alternates[ROUTE_ALTERNATES_MAX]; /* feasible or loop-free, best first */
 	uint64_t since_us;
 };

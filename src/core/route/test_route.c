@@ -272,6 +272,7 @@ static void alternates_are_feasible_first_then_loop_free(void **state)
 	(void)sent_for(&b, D, MS(20));
 	r = look(&b, D);
 	assert_int_equal(r.n_alternates, 2);
+	assert_int_equal(r.n_feasible, 1);
 	assert_int_equal(r.alternates[0], 2);
 	assert_int_equal(r.alternates[1], 3);
 	add(&b, (struct entry){ .destination = D,

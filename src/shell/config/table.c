@@ -128,10 +128,11 @@ static const struct config_key keys[] = {
 	{ "offload.urgent", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", false,
 	  "A second socket at the same port for what must not queue behind bulk.", "",
 	  AT(offload_urgent) },
-	{ "multipath", CONFIG_CHOICE, "", "auto", NULL, 0, 1, "off|auto", false,
+	{ "multipath", CONFIG_CHOICE, "", "auto", NULL, 0, 2, "off|auto|flowlets", false,
 	  "auto: where there are ways to a node that share no other node, critical packets go by "
 	  "two "
-	  "and much bulk by all.",
+	  "and much bulk by all. flowlets: besides, bulk is spread over feasible next hops at "
+	  "each.",
 	  "off", AT(multipath) },
 	{ "threads", CONFIG_INTEGER, "", "1", NULL, 1, 4, "", false,
 	  "Packet threads, each with a queue of the tunnel and a socket; 1: packets go by the main "
