@@ -273,6 +273,95 @@ static void flowlets_go_by_both_next_hops_and_all_arrive(void **state)
 	sim_free(s);
 }
 
+static void a_neighbour_too_gets_critical_packets_by_two_ways(void **state)
+{
+	(void)state;
+	static uint64_t sent[200];
+	struct node_way_view ways[PATHS_MAX];
+	struct sim *s;
+
+	has_multipath = true;
+	s = make_sim(3, true);
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 0, 2, &lan, true);
+	(void)sim_link(s, 2, 1, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(4));
+	assert_true(reaches(s, 0, 1, SECONDS(2)));
+	for (unsigned i = 0; i < 200; i++) {
+		if (i == 100)
+			sim_link_cut(s, 0, true);
+		sent[i] = sim_send_marked(s, 0, 1, 100, EF);
+		run(s, MS(10));
+	}
+	run(s, MS(500));
+	assert_int_equal(n_ways(s, 0, 1, ways), 2);
+	assert_int_equal(ways[0].n_nodes, 2);
+	assert_int_equal(ways[1].n_nodes, 3);
+	for (unsigned i = 20; i < 200; i++)
+		assert_true(sim_is_delivered(s, sent[i]));
+	sim_free(s);
+}
+
+/* Eight nodes in a ring with chords, whose links fail and come back at random, nodes that restart,
+ * keys replaced each few seconds; the simulator sees that nothing arrives twice or altered. */
+static void all_kinds_of_faults_do_no_harm(void **state)
+{
+	(void)state;
+	struct rng rng;
+
+	rng_seed(&rng, 11);
+	has_multipath = has_flowlets = true;
+	limits.rekey_after_us = SECONDS(7);
+	limits.old_epoch_us = SECONDS(2);
+	for (unsigned round = 0; round < 3; round++) {
+		struct sim *s = make_sim(8, true);
+		static const struct sim_link_quality rough = {
+			.delay_us = 2000, .jitter_us = 1500, .loss_ppm = 5000, .duplicate_ppm = 2000
+		};
+		size_t n_links = 0;
+		uint64_t last[20] = { 0 };
+		size_t arrived = 0;
+
+		for (size_t i = 0; i < 8; i++, n_links++)
+			(void)sim_link(s, i, (i + 1) % 8, i % 2 ? &rough : &lan, true);
+		for (size_t i = 0; i < 4; i++, n_links++)
+			(void)sim_link(s, i, i + 4, &lan, true);
+		boot_all(s, 8);
+		run(s, SECONDS(4));
+		for (unsigned step = 0; step < 3000; step++) {
+			size_t from = rng_below(&rng, 4), to = 4 + rng_below(&rng, 4);
+
+			if (step % 100 == 0)
+				sim_link_cut(s, rng_below(&rng, n_links), rng_below(&rng, 2));
+			if (step % 700 == 699) {
+				size_t node = rng_below(&rng, 8);
+
+				sim_crash(s, node);
+				assert_int_equal(sim_boot(s, node, 0, 0), 0);
+			}
+			(void)sim_send_marked(s, from, to, 100, EF);
+			for (unsigned i = 0; i < 3; i++)
+				(void)sim_send(s, 0, 6, 1200);
+			run(s, MS(5));
+		}
+		for (size_t i = 0; i < n_links; i++)
+			sim_link_cut(s, i, false);
+		run(s, SECONDS(25));
+		for (size_t i = 0; i < 20; i++) {
+			last[i] = sim_send_marked(s, i % 4, 4 + i % 3, 100, EF);
+			run(s, MS(100));
+		}
+		run(s, SECONDS(9));
+		for (size_t i = 0; i < 20; i++)
+			arrived += sim_is_delivered(s, last[i]);
+		assert_in_range(arrived, 19, 20); /* some links lose */
+		sim_free(s);
+	}
+	limits = (struct session_limits){ 0 };
+	has_flowlets = false;
+}
+
 static void unused_ways_are_forgotten(void **state)
 {
 	(void)state;
@@ -297,6 +386,8 @@ int main(void)
 		cmocka_unit_test(ways_of_unlike_rates_are_used_by_what_they_carry),
 		cmocka_unit_test(a_cut_way_carries_no_more_bulk_and_comes_back),
 		cmocka_unit_test(flowlets_go_by_both_next_hops_and_all_arrive),
+		cmocka_unit_test(a_neighbour_too_gets_critical_packets_by_two_ways),
+		cmocka_unit_test(all_kinds_of_faults_do_no_harm),
 		cmocka_unit_test(unused_ways_are_forgotten),
 	};
 

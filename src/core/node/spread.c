@@ -162,13 +162,14 @@ static int send_by(struct node *n, struct spread *sp, size_t at, struct wire_hop
 }
 
 /* By the first, and a copy by the second where there is one: the same sealed bytes, of which the
- * receiver's replay window takes whichever comes first. */
+ * receiver's replay window takes whichever comes first. What cannot leave by either goes as the
+ * routing table says. */
 static int send_by_two(struct node *n, struct spread *sp, const size_t at[2],
-		       struct treatment treatment, struct span plaintext)
+		       struct treatment treatment, uint16_t flow_hash, struct span plaintext)
 {
 	uint8_t bytes[NODE_DATAGRAM_MAX];
 	struct node_session *s = sp->peer->e2e;
-	struct wire_hop hop;
+	struct wire_hop hop, copy;
 	struct span sealed;
 	int r = path_seal(n, s, treatment, plaintext, &hop, bytes);
 
@@ -177,10 +178,15 @@ static int send_by_two(struct node *n, struct spread *sp, const size_t at[2],
 	sealed = SPAN(bytes, plaintext.len + AEAD_TAG_LEN);
 	r = send_by(n, sp, at[0], hop, treatment, sealed);
 	if (at[1] != WAYS_NONE) {
-		hop.is_duplicate = true;
+		copy = hop;
+		copy.is_duplicate = true;
 		n->counters.copies_sent++;
-		if (send_by(n, sp, at[1], hop, treatment, sealed) == 0)
+		if (send_by(n, sp, at[1], copy, treatment, sealed) == 0)
 			r = 0;
+	}
+	if (r < 0) {
+		hop.flow_hash = flow_hash;
+		r = path_send_routed(n, &hop, treatment, 0, sealed);
 	}
 	if (r == 0)
 		path_note_relayed(n, s, plaintext);
@@ -268,7 +274,7 @@ bool spread_send(struct node *n, struct peer *p, struct treatment treatment, uin
 		*ret_r = 0;
 		return true;
 	}
-	*ret_r = send_by_two(n, sp, at, treatment, plaintext);
+	*ret_r = send_by_two(n, sp, at, treatment, flow_hash, plaintext);
 	return true;
 }
 
@@ -306,7 +312,7 @@ static void probe(struct node *n, struct spread *sp)
 	for (size_t i = 0; i < sp->n_paths; i++) {
 		size_t at[2] = { i, WAYS_NONE };
 
-		(void)send_by_two(n, sp, at, node_control(n), SPAN_OF(keepalive));
+		(void)send_by_two(n, sp, at, node_control(n), 0, SPAN_OF(keepalive));
 	}
 }
 
