@@ -42,6 +42,16 @@ static void begin_order(struct node *n, struct spread *sp)
 				     &sp->order);
 }
 
+/* One of two that left their labels on the way is a copy all the same. */
+static bool is_copy(struct node *n, const struct peer *p, const struct wire_hop *hop,
+		    enum session_verdict v)
+{
+	if (v != SESSION_REPLAYED || hop->class != CLASS_CRITICAL || !p->spread)
+		return false;
+	n->counters.copies_removed++;
+	return true;
+}
+
 bool spread_heard(struct node *n, struct peer *p, const struct wire_hop *hop, size_t len,
 		  enum session_verdict v)
 {
@@ -49,7 +59,7 @@ bool spread_heard(struct node *n, struct peer *p, const struct wire_hop *hop, si
 	struct spread *sp;
 
 	if (!hop->is_labelled || (v != SESSION_OPENED && v != SESSION_REPLAYED))
-		return false;
+		return is_copy(n, p, hop, v);
 	sp = spread_make(n, p);
 	if (!sp)
 		return false;
@@ -60,10 +70,7 @@ bool spread_heard(struct node *n, struct peer *p, const struct wire_hop *hop, si
 	if (is_bulk)
 		begin_order(n, sp);
 	spread_in_tick(n, sp);
-	if (v != SESSION_REPLAYED || hop->class != CLASS_CRITICAL)
-		return false;
-	n->counters.copies_removed++;
-	return true;
+	return is_copy(n, p, hop, v);
 }
 
 bool spread_orders(const struct peer *p, const struct wire_hop *hop)

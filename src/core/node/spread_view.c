@@ -99,8 +99,10 @@ bool spread_explore(struct node *n, struct spread *sp, struct path ret[PATHS_MAX
 
 	if (!n->view)
 		n->view = calloc(1, sizeof(*n->view));
-	if (!n->view)
+	if (!n->view) {
+		sp->step_us = n->now_us + SECONDS(1);
 		return false;
+	}
 	self.n_links = own_links(n, self.links);
 	do {
 		uint32_t nonce = random_u32(n);
