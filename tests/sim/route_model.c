@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tiny graphs under arbitrary interleavings: whichever message arrives, tick comes, link or
  * node fails next is drawn from the seed. After every step: no loop, and feasibility distances
- * fall along every next hop. After the faults end: shortest paths, and equal digests.
+ * fall along every next hop. Every other seed has zones of one to three nodes, with requests and
+ * subscriptions. After the faults end, without zones: shortest paths, and equal digests.
  *
  * route_model [--seeds N] [--first SEED] */
 #include <stdio.h>
@@ -67,11 +68,33 @@ static void node_fault(struct net *net)
 		net_link_renew(net, net->nodes[i].links[k]);
 }
 
+/* What core/reach does to a table. */
+static void random_reach(struct net *net)
+{
+	unsigned link = (unsigned)rng_below(&net->rng, net->n_links);
+	unsigned end = (unsigned)rng_below(&net->rng, 2);
+	unsigned destination = (unsigned)rng_below(&net->rng, net->n_nodes);
+
+	switch (rng_below(&net->rng, 4)) {
+	case 0:
+		net_set_zone(net, 1 + rng_below(&net->rng, 3));
+		break;
+	case 1:
+		net_subscribe(net, link, end, destination);
+		break;
+	default:
+		net_ask(net, link, end, destination);
+		break;
+	}
+}
+
 static void random_step(struct net *net)
 {
 	uint64_t what = rng_below(&net->rng, 100);
 
-	if (what < 60) {
+	if (net->zone_max && what < 8) {
+		random_reach(net);
+	} else if (what < 60) {
 		(void)random_deliver(net);
 	} else if (what < 85) {
 		net->now_us += rng_below(&net->rng, MS(20));
@@ -130,6 +153,7 @@ static struct net *random_net(uint64_t seed)
 				(void)net_add_link(net, a, b, 1 + (uint32_t)rng_below(&rng, 20), 0);
 		}
 	}
+	net->zone_max = seed % 2 ? 0 : 1 + seed / 2 % 3; /* every other seed has zones */
 	for (unsigned i = 0; i < n; i++)
 		net_node_start(net, i);
 	return net;
@@ -146,6 +170,8 @@ static bool run_seed(uint64_t seed)
 		random_step(net);
 	heal(net);
 	settle(net, SECONDS(4));
+	net_set_zone(net, 0);
+	settle(net, SECONDS(2));
 	mismatches = net_digest_mismatches(net);
 	settle(net, SECONDS(2));
 	if (!net->failure[0] && !net_is_converged(net, why, sizeof(why)))

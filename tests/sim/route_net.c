@@ -250,6 +250,7 @@ void net_node_start(struct net *net, unsigned node)
 		.self = n->id,
 		.epoch = ++n->epoch,
 		.seed = rng_next(&net->rng),
+		.zone_max = net->zone_max,
 	};
 
 	if (routes_new(&config, net->now_us, &n->routes) < 0)
@@ -351,6 +352,40 @@ void net_end_cost(struct net *net, unsigned link, unsigned end, uint32_t cost)
 	if (!t || !l->is_up[end])
 		return;
 	routes_neighbour_metric(t, net->nodes[l->node[1 - end]].id, cost, net->now_us);
+	after_call(net, l->node[end]);
+}
+
+void net_set_zone(struct net *net, size_t zone_max)
+{
+	net->zone_max = zone_max;
+	for (unsigned i = 0; i < net->n_nodes; i++) {
+		if (!net->nodes[i].routes)
+			continue;
+		routes_set_zone(net->nodes[i].routes, zone_max, net->now_us);
+		after_call(net, i);
+	}
+}
+
+void net_ask(struct net *net, unsigned link, unsigned end, unsigned destination)
+{
+	const struct net_link *l = &net->links[link];
+	struct route_wanted wanted = { 0 };
+
+	if (!net->nodes[l->node[end]].routes)
+		return;
+	(void)routes_asked(net->nodes[l->node[end]].routes, net->nodes[l->node[1 - end]].id,
+			   net->nodes[destination].id, &wanted, net->now_us);
+	after_call(net, l->node[end]);
+}
+
+void net_subscribe(struct net *net, unsigned link, unsigned end, unsigned destination)
+{
+	const struct net_link *l = &net->links[link];
+
+	if (!net->nodes[l->node[end]].routes)
+		return;
+	(void)routes_subscribe(net->nodes[l->node[end]].routes, net->nodes[l->node[1 - end]].id,
+			       net->nodes[destination].id, net->now_us);
 	after_call(net, l->node[end]);
 }
 

@@ -53,6 +53,7 @@ struct net_fd {
 struct net {
 	uint64_t now_us;
 	uint64_t jitter_us;
+	size_t zone_max; /* of each table; 0: no limit */
 	struct rng rng;
 	unsigned n_nodes, n_links;
 	struct net_node *nodes;
@@ -83,6 +84,11 @@ void net_link_renew(struct net *net, unsigned link);
 void net_end_up(struct net *net, unsigned link, unsigned end);
 void net_end_down(struct net *net, unsigned link, unsigned end);
 void net_end_cost(struct net *net, unsigned link, unsigned end, uint32_t cost);
+/* The limit of all tables, from now on. */
+void net_set_zone(struct net *net, size_t zone_max);
+/* Across a link the table at one end is asked for a route by the other, or told to tell of one. */
+void net_ask(struct net *net, unsigned link, unsigned end, unsigned destination);
+void net_subscribe(struct net *net, unsigned link, unsigned end, unsigned destination);
 /* The session is replaced at both ends, nobody restarted. */
 void net_link_rekey(struct net *net, unsigned link);
 

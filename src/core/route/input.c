@@ -22,6 +22,7 @@ void unhear(struct neighbour *n, uint32_t slot)
 	h->relayed = NULL;
 	h->at.metric = ROUTE_METRIC_INFINITY;
 	h->via_us = false;
+	h->is_beyond = false;
 	h->is_stale = false;
 }
 
@@ -30,6 +31,7 @@ void unhear_all(struct routes *t, int neighbour)
 	struct neighbour *n = &t->neighbours[neighbour];
 
 	for (uint32_t slot = 0; slot < t->n_destinations; slot++) {
+		n->heard[slot].is_beyond = false;
 		if (n->heard[slot].at.metric >= ROUTE_METRIC_INFINITY)
 			continue;
 		unhear(n, slot);
@@ -68,6 +70,7 @@ static int hear(struct neighbour *n, uint32_t slot, const struct entry *e)
 
 	unhear(n, slot);
 	h->at = (struct distance){ e->epoch, e->seqno, ROUTE_METRIC_INFINITY };
+	h->is_beyond = e->flags & ENTRY_BEYOND;
 	if (e->metric >= ROUTE_METRIC_INFINITY)
 		return 0;
 	if (keep_relayed(h, e) < 0)

@@ -51,7 +51,8 @@ int entry_decode(struct reader *r, struct entry *ret)
 
 	if (r->overrun)
 		return -EBADMSG;
-	if (ret->destination == 0 || ret->flags & ~ENTRY_VIA_YOU)
+	if (ret->destination == 0 || ret->flags & ~(ENTRY_VIA_YOU | ENTRY_BEYOND) ||
+	    (ret->flags & ENTRY_BEYOND && ret->metric < ROUTE_METRIC_INFINITY))
 		return -EPROTO;
 	ret->bytes = SPAN(start, (size_t)(r->at - start));
 	return attributes_decode(attributes, ret);

@@ -12,6 +12,7 @@
 #define RELAYED_MAX ROUTE_ATTRIBUTES_MAX /* 255 less our hop count */
 
 #define ENTRY_VIA_YOU 0x01 /* the sender's next hop is the receiver */
+#define ENTRY_BEYOND 0x02  /* a withdrawal: the sender has a route, beyond its zone */
 
 enum attribute {
 	ATTRIBUTE_HOPS = 5, /* 1 to 4 are reserved, ROUTING.md, Z */

@@ -52,11 +52,18 @@ static void answer_askers(struct routes *t, uint32_t slot)
 {
 	struct destination *d = &t->destinations[slot];
 
+	bool is_fresh = !distance_is_older(&d->at, &d->wanted);
+
 	for (unsigned i = 0; i < t->n_neighbours; i++) {
-		if (is_asker(d, i))
-			tell_one(t, &t->neighbours[i], slot, true);
+		if (!is_asker(d, i))
+			continue;
+		if (is_fresh)
+			zone_subscribe(t, slot, (int)i);
+		tell_one(t, &t->neighbours[i], slot, true);
+		if (is_fresh && t->zone_max)
+			tell_now(t, &t->neighbours[i]);
 	}
-	if (!distance_is_older(&d->at, &d->wanted))
+	if (is_fresh)
 		forget_askers(d);
 }
 
@@ -94,10 +101,10 @@ static void ask_own(struct routes *t, uint32_t slot)
 	d->n_tries++;
 }
 
-static enum wish wish_of(const struct destination *d, int better)
+static enum wish wish_of(const struct routes *t, const struct destination *d, int better)
 {
 	if (d->next < 0)
-		return d->has_feasibility ? WISH_ANY : WISH_NONE;
+		return d->has_feasibility && zone_cares(t, d) ? WISH_ANY : WISH_NONE;
 	return better >= 0 ? WISH_BETTER : WISH_NONE;
 }
 
@@ -113,7 +120,7 @@ static struct distance wanted_of(const struct destination *d)
 void review_wishes(struct routes *t, uint32_t slot, int better, bool has_hope)
 {
 	struct destination *d = &t->destinations[slot];
-	enum wish wish = wish_of(d, better);
+	enum wish wish = wish_of(t, d, better);
 	bool is_new = wish != d->wish || better != d->better || (has_hope && !d->has_hope);
 	struct distance wanted = wanted_of(d);
 
@@ -141,6 +148,8 @@ static void review_pending(struct routes *t, uint32_t slot)
 
 	if (t->now_us >= d->relay_until_us)
 		forget_askers(d);
+	if (d->wish != WISH_NONE && !zone_cares(t, d))
+		d->wish = WISH_NONE; /* the zone has drawn in meanwhile */
 	if (d->wish == WISH_NONE && !has_askers(d)) {
 		d->is_pending = false;
 		return;
@@ -209,8 +218,11 @@ void review_own_seqno(struct routes *t)
 	t->bump_after_us = t->now_us + BUMP_MIN_US;
 	t->bump_us = t->bump_after_us;
 	for (unsigned i = 0; i < t->n_neighbours; i++) {
-		if (is_asker(self, i))
-			tell_one(t, &t->neighbours[i], SELF, true);
+		if (!is_asker(self, i))
+			continue;
+		tell_one(t, &t->neighbours[i], SELF, true);
+		if (t->zone_max)
+			tell_now(t, &t->neighbours[i]);
 	}
 	if (!distance_is_older(&self->at, &self->wanted)) {
 		forget_askers(self);
@@ -279,8 +291,34 @@ void request_received(struct routes *t, int from, const struct request *q)
 	}
 	d = &t->destinations[slot];
 	if (d->next >= 0 && d->next != from && !distance_is_older(&d->at, &wanted)) {
+		zone_subscribe(t, (uint32_t)slot, from);
 		tell_one(t, n, (uint32_t)slot, true);
 		return;
 	}
 	relay(t, (uint32_t)slot, from, &wanted, (uint8_t)(q->hops - 1));
+}
+
+static void asked_for_own_route(struct routes *t, int from, const struct distance *wanted)
+{
+	struct destination *self = &t->destinations[SELF];
+	struct distance next = { .epoch = self->at.epoch, .seqno = (uint16_t)(self->at.seqno + 1) };
+
+	if (wanted->epoch == next.epoch && distance_is_older(&next, wanted))
+		next = *wanted;
+	asked_for_self(t, from, wanted->epoch > next.epoch ? wanted : &next);
+}
+
+void ask_received(struct routes *t, uint32_t slot, int from, const struct distance *wanted)
+{
+	struct destination *d = &t->destinations[slot];
+
+	if (slot == SELF) {
+		asked_for_own_route(t, from, wanted);
+		return;
+	}
+	if (!d->is_pending || distance_is_older(&d->wanted, wanted))
+		d->wanted = *wanted;
+	set_asker(d, from);
+	d->relay_until_us = t->now_us + RELAY_KEPT_US;
+	set_pending(t, slot, d->relay_until_us);
 }

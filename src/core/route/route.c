@@ -38,6 +38,9 @@ int routes_new(const struct route_config *config, uint64_t now_us, struct routes
 	t->retry_us = NEVER_US;
 	t->sweep_us = NEVER_US;
 	t->bump_us = NEVER_US;
+	t->zone_max = config->zone_max;
+	t->radius = ROUTE_METRIC_INFINITY;
+	t->radius_id = UINT64_MAX;
 	rng_seed(&t->rng, config->seed);
 	t->refresh_us = now_us + rng_jitter(&t->rng, ROUTE_REFRESH_US, 25);
 	r = map_new(sizeof(uint64_t), ROUTE_DESTINATIONS_MAX, config->hash_key, &t->by_id);
@@ -56,6 +59,7 @@ void routes_free(struct routes *t)
 		return;
 	for (unsigned i = 0; i < t->n_neighbours; i++)
 		neighbour_done(t, &t->neighbours[i]);
+	free(t->neighbours);
 	free(t->destinations);
 	free(t->freed.items);
 	free(t->changed.items);
@@ -172,7 +176,8 @@ static bool is_unused(const struct routes *t, uint32_t slot)
 {
 	const struct destination *d = &t->destinations[slot];
 
-	if (d->next >= 0 || d->has_feasibility || d->is_pending || d->is_changed)
+	if (d->next >= 0 || d->has_feasibility || d->is_pending || d->is_changed ||
+	    d->subscribed_until_us)
 		return false;
 	for (unsigned i = 0; i < t->n_neighbours; i++) {
 		const struct neighbour *n = &t->neighbours[i];
@@ -193,7 +198,10 @@ static void sweep(struct routes *t)
 	for (uint32_t slot = 1; slot < t->n_destinations; slot++) {
 		struct destination *d = &t->destinations[slot];
 
-		if (d->id == 0 || d->next >= 0)
+		if (d->id == 0)
+			continue;
+		zone_tick(t, slot);
+		if (d->next >= 0)
 			continue;
 		if (d->has_feasibility && t->now_us >= d->feasibility_until_us) {
 			d->has_feasibility = false;
@@ -202,7 +210,7 @@ static void sweep(struct routes *t)
 		if (is_unused(t, slot))
 			table_forget(t, slot);
 	}
-	t->sweep_us = t->n_unreachable ? t->now_us + ROUTE_SWEEP_US : NEVER_US;
+	t->sweep_us = t->n_unreachable || t->n_subscribed ? t->now_us + ROUTE_SWEEP_US : NEVER_US;
 }
 
 static void refresh(struct routes *t)

@@ -26,6 +26,7 @@
 #define ROUTE_REQUEST_RETRY_US 60000
 #define ROUTE_FEASIBILITY_KEPT_US 180000000
 #define ROUTE_REQUEST_HOPS_MAX 64
+#define ROUTE_SUBSCRIBED_US 60000000 /* who asked is told so long, unless it asks again */
 
 struct routes;
 
@@ -34,6 +35,7 @@ struct route_config {
 	uint32_t epoch; /* low 32 bits of the boot epoch: later boots win */
 	uint64_t seed;
 	uint8_t hash_key[16];
+	size_t zone_max; /* of routes_set_zone(), at first; 0: all */
 };
 
 int routes_new(const struct route_config *config, uint64_t now_us, struct routes **ret);
@@ -50,6 +52,33 @@ void routes_neighbour_down(struct routes *t, uint64_t neighbour, uint64_t now_us
  * of the same boot epoch: one that restarted forgot what it had advertised, so it must go down
  * and come up, and its old routes with it. Also after a record could not be queued. */
 void routes_neighbour_resync(struct routes *t, uint64_t neighbour, uint64_t now_us);
+
+/* Zones (docs/reach.md). To a neighbour this node announces itself, the nearest zone_max of its
+ * destinations, and what the neighbour asked for. 0: all. */
+void routes_set_zone(struct routes *t, size_t zone_max, uint64_t now_us);
+size_t routes_zone_max(const struct routes *t);
+size_t routes_zone_count(const struct routes *t); /* announced to all; oneself not counted */
+bool routes_is_in_zone(const struct routes *t, uint64_t destination);
+
+/* The (epoch, seqno) that a route must have to be feasible wherever it was asked for. */
+struct route_wanted {
+	uint32_t epoch; /* 0: any will do */
+	uint16_t seqno;
+};
+
+/* A neighbour looks for a route: the next that comes of the destination, newer than what is here,
+ * is told it, and what changes of it in the next minute. The destination itself answers with a new
+ * seqno. *wanted is raised to what this node needs itself. -ENOBUFS, -ENOMEM; -ENOENT: no such
+ * neighbour. */
+int routes_asked(struct routes *t, uint64_t neighbour, uint64_t destination,
+		 struct route_wanted *wanted, uint64_t now_us);
+/* The neighbour is told of the destination for a minute from now. The same errors. */
+int routes_subscribe(struct routes *t, uint64_t neighbour, uint64_t destination, uint64_t now_us);
+/* This node itself uses the route: while it does, and a minute more, a route that is lost is
+ * asked for anew although it lies beyond the zone. */
+void routes_used(struct routes *t, uint64_t destination, uint64_t now_us);
+/* What a request of this node's own should want. */
+struct route_wanted routes_wanted(const struct routes *t, uint64_t destination);
 
 /* A record of type RECORD_ROUTE_* or RECORD_SEQNO_REQUEST from a neighbour with a session. It
  * may come before routes_neighbour_up(), and counts from then on. -EBADMSG, -EPROTO, -ENOBUFS;

@@ -65,10 +65,11 @@ static bool is_better(const struct choice *c, const struct choice *than, int cur
 	return c->slot == current;
 }
 
-static struct choice choose(const struct routes *t, uint32_t slot, struct choice *ret_infeasible)
+static struct choice choose(struct routes *t, uint32_t slot, struct choice *ret_infeasible)
 {
-	const struct destination *d = &t->destinations[slot];
+	struct destination *d = &t->destinations[slot];
 	struct choice best = { .slot = NO_SLOT };
+	bool is_beyond = false;
 
 	*ret_infeasible = (struct choice){ .slot = NO_SLOT };
 	for (int i = 0; i < (int)t->n_neighbours; i++) {
@@ -79,6 +80,7 @@ static struct choice choose(const struct routes *t, uint32_t slot, struct choice
 		if (!n->is_up)
 			continue;
 		h = &n->heard[slot];
+		is_beyond |= h->is_beyond;
 		c.at = h->at;
 		c.at.metric = metric_add(h->at.metric, n->metric);
 		if (route_is_feasible(d, &h->at) || (i == d->next && may_keep(d, &h->at))) {
@@ -88,6 +90,8 @@ static struct choice choose(const struct routes *t, uint32_t slot, struct choice
 			*ret_infeasible = c;
 		}
 	}
+	d->is_beyond = is_beyond && best.slot < 0 && ret_infeasible->slot < 0;
+	d->hoped = ret_infeasible->slot < 0 ? ROUTE_METRIC_INFINITY : ret_infeasible->at.metric;
 	return best;
 }
 
@@ -135,6 +139,7 @@ void select_route(struct routes *t, uint32_t slot, bool has_new_attributes)
 	struct choice infeasible;
 	struct choice best = choose(t, slot, &infeasible);
 	bool wants_better;
+	bool has_crossed;
 
 	if (best.slot >= 0) {
 		uint8_t hops = t->neighbours[best.slot].heard[slot].hops;
@@ -144,13 +149,15 @@ void select_route(struct routes *t, uint32_t slot, bool has_new_attributes)
 	} else {
 		drop(t, d);
 	}
+	has_crossed = zone_update(t, d);
 	if (d->next != before.next)
 		note_change(t, slot);
 	t->n_changes += d->next != before.next || has_new_attributes;
 	if (d->next != before.next || d->at.metric != before.at.metric ||
-	    d->at.epoch != before.at.epoch || d->hops != before.hops || has_new_attributes)
+	    d->at.epoch != before.at.epoch || d->hops != before.hops || has_new_attributes ||
+	    has_crossed)
 		tell(t, slot);
-	wants_better =
-		infeasible.slot >= 0 && best.slot >= 0 && is_better(&infeasible, &best, best.slot);
+	wants_better = infeasible.slot >= 0 && best.slot >= 0 &&
+		       is_better(&infeasible, &best, best.slot) && zone_cares(t, d);
 	review_wishes(t, slot, wants_better ? infeasible.slot : NO_SLOT, infeasible.slot >= 0);
 }

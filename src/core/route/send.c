@@ -14,6 +14,8 @@ void tell_one(struct routes *t, struct neighbour *n, uint32_t slot, bool is_aske
 	if (!n->is_up)
 		return;
 	told = &n->told[slot];
+	if (!is_asked && !told->is_told && !zone_allows(t, n, &t->destinations[slot]))
+		return;
 	told->is_asked |= is_asked;
 	if (told->is_dirty)
 		return;
@@ -25,6 +27,12 @@ void tell(struct routes *t, uint32_t slot)
 {
 	for (unsigned i = 0; i < t->n_neighbours; i++)
 		tell_one(t, &t->neighbours[i], slot, false);
+}
+
+/* An answer does not wait for company: at each hop of its way it would. */
+void tell_now(struct routes *t, struct neighbour *n)
+{
+	n->flush_us = min_u64(n->flush_us, t->now_us);
 }
 
 void ask_one(struct routes *t, struct neighbour *n, uint32_t slot)
@@ -59,7 +67,8 @@ void tell_all(struct routes *t, struct neighbour *n)
 	n->was_dumped = true;
 	n->dumped_us = t->now_us;
 	for (uint32_t slot = 0; slot < t->n_destinations; slot++) {
-		if (slot == SELF || t->destinations[slot].next >= 0)
+		if (slot == SELF ||
+		    (t->destinations[slot].next >= 0 && zone_allows(t, n, &t->destinations[slot])))
 			tell_one(t, n, slot, false);
 	}
 }
@@ -131,7 +140,7 @@ static void note_advertised(struct destination *d, const struct entry *e)
 	d->has_feasibility = true;
 }
 
-static bool write_withdrawal(struct destination *d, struct neighbour *n, struct told *told,
+static bool write_withdrawal(const struct destination *d, struct neighbour *n, struct told *told,
 			     struct writer *w)
 {
 	struct entry e = {
@@ -139,6 +148,7 @@ static bool write_withdrawal(struct destination *d, struct neighbour *n, struct 
 		.epoch = d->feasibility.epoch,
 		.seqno = d->feasibility.seqno,
 		.metric = ROUTE_METRIC_INFINITY,
+		.flags = d->next >= 0 ? ENTRY_BEYOND : 0,
 	};
 
 	if (!told->is_told)
@@ -159,7 +169,7 @@ static bool write_entry(struct routes *t, struct neighbour *n, uint32_t slot, st
 	struct entry e;
 	uint64_t hash;
 
-	if (!entry_of(t, n, slot, &e))
+	if (!zone_allows(t, n, d) || !entry_of(t, n, slot, &e))
 		return write_withdrawal(d, n, told, w);
 	hash = hash_of(&e);
 	if (!is_news(told, &e, hash))
@@ -287,6 +297,7 @@ static bool next_change(struct routes *t, struct route_action *ret)
 
 bool routes_next_action(struct routes *t, struct route_action *ret)
 {
+	zone_review(t);
 	if (next_change(t, ret))
 		return true;
 	for (; t->sending < t->n_neighbours; t->sending++) {

@@ -194,7 +194,20 @@ void neighbour_detach(struct routes *t, int slot)
 		if (d->introduced_by == slot)
 			d->introduced_by = NO_SLOT;
 	}
+	zone_detach(t, slot);
 	t->neighbours[slot].n_introduced = 0;
+}
+
+static int new_slot(struct routes *t)
+{
+	unsigned n_new = t->neighbours_size ? 2 * t->neighbours_size : 4;
+
+	if (t->n_neighbours == t->neighbours_size) {
+		if (grow(&t->neighbours, sizeof(*t->neighbours), t->neighbours_size, n_new) < 0)
+			return -ENOMEM;
+		t->neighbours_size = n_new;
+	}
+	return (int)t->n_neighbours++;
 }
 
 /* A free slot, or that of a neighbour that is down. */
@@ -205,7 +218,7 @@ static int neighbour_slot(struct routes *t)
 			return (int)i;
 	}
 	if (t->n_neighbours < ROUTE_NEIGHBOURS_MAX)
-		return (int)t->n_neighbours++;
+		return new_slot(t);
 	for (unsigned i = 0; i < t->n_neighbours; i++) {
 		if (!t->neighbours[i].is_up) {
 			unhear_all(t, (int)i);

@@ -36,7 +36,8 @@ struct heard {
 	uint32_t last_metric; /* the last finite one */
 	uint8_t hops;
 	bool via_us;
-	bool is_stale; /* not yet repeated in the resync under way */
+	bool is_beyond; /* withdrawn for lying beyond the neighbour's zone */
+	bool is_stale;	/* not yet repeated in the resync under way */
 };
 
 /* What a neighbour was told, and what it is to be told. */
@@ -115,6 +116,14 @@ struct destination {
 	uint64_t asked_us; /* last sent on */
 	uint64_t relay_until_us;
 	uint64_t askers[ASKERS_WORDS];
+
+	/* What lies beyond the zone is told to those that asked only. */
+	bool is_in_zone;
+	bool is_beyond; /* no neighbour offers it and some have it beyond their zones */
+	uint32_t hoped; /* what it would cost by the best offer that is not feasible */
+	uint64_t used_until_us;
+	uint64_t subscribed_until_us; /* 0: nobody is */
+	uint64_t subscribers[ASKERS_WORDS];
 };
 
 struct routes {
@@ -133,9 +142,10 @@ struct routes {
 	struct queue changed;
 	struct queue pending;
 
-	struct neighbour neighbours[ROUTE_NEIGHBOURS_MAX];
-	unsigned n_neighbours; /* slots ever used */
-	unsigned sending;      /* the slot being drained */
+	struct neighbour *neighbours;
+	unsigned n_neighbours;	  /* slots ever used */
+	unsigned neighbours_size; /* slots allocated */
+	unsigned sending;	  /* the slot being drained */
 
 	uint64_t refresh_us;
 	uint64_t retry_us; /* no request is due before */
@@ -147,6 +157,12 @@ struct routes {
 	bool has_claim;
 	uint8_t *own; /* our own attributes: length, then as they go out; NULL none */
 	uint64_t n_changes;
+
+	size_t zone_max;    /* 0: no limit */
+	size_t n_zone;	    /* destinations in it */
+	uint32_t radius;    /* metric of the last one in it; infinity while it is not full */
+	uint64_t radius_id; /* and its id, among equals */
+	size_t n_subscribed;
 	struct route_counters counters;
 };
 
@@ -178,8 +194,23 @@ void tell_all(struct routes *t, struct neighbour *n); /* the whole table */
 void forget_told(struct routes *t, struct neighbour *n);
 bool neighbour_has_work(const struct neighbour *n);
 void ask_one(struct routes *t, struct neighbour *n, uint32_t slot); /* queues a request */
+void tell_now(struct routes *t, struct neighbour *n);		    /* without pacing */
+
+/* ---- zone.c ---- */
+/* After its metric or its reachability changed. True: it is in the zone now and was not, or the
+ * other way round. */
+bool zone_update(struct routes *t, struct destination *d);
+void zone_review(struct routes *t); /* before anything is sent */
+bool zone_allows(const struct routes *t, const struct neighbour *n, const struct destination *d);
+/* A lost route is worth looking for: it was in the zone, or is used. */
+bool zone_cares(const struct routes *t, const struct destination *d);
+void zone_subscribe(struct routes *t, uint32_t slot, int neighbour);
+void zone_detach(struct routes *t, int neighbour);
+void zone_tick(struct routes *t, uint32_t slot); /* ends subscriptions */
 
 /* ---- request.c ---- */
+/* A neighbour asked, and is answered with what is newer than wanted and newer than it. */
+void ask_received(struct routes *t, uint32_t slot, int from, const struct distance *wanted);
 void review_wishes(struct routes *t, uint32_t slot, int better, bool has_hope);
 bool has_askers(const struct destination *d);
 void request_received(struct routes *t, int from, const struct request *q);
