@@ -134,6 +134,14 @@ static bool option(int o, const char *arg, struct sim_options *ret)
 	case 'm':
 		ok = number(arg, 1UL << 30, &ret->memory_mb);
 		break;
+	case 'x':
+		ok = number(arg, REACH_FLAT_MAX, &n) && n >= REACH_FLAT_MIN;
+		ret->mesh.flat_max = n;
+		break;
+	case 'z':
+		ok = number(arg, REACH_FLAT_MAX, &n) && n >= REACH_ZONE_MIN;
+		ret->mesh.zone_max = n;
+		break;
 	case 'T':
 		ret->mesh.wants_trace = true;
 		break;
@@ -184,6 +192,8 @@ static bool parse(int argc, char **argv, struct sim_options *ret)
 					       { "liar", required_argument, NULL, 'L' },
 					       { "check-every", required_argument, NULL, 'e' },
 					       { "memory", required_argument, NULL, 'm' },
+					       { "flat-max", required_argument, NULL, 'x' },
+					       { "zone-max", required_argument, NULL, 'z' },
 					       { "trace", no_argument, NULL, 'T' },
 					       { "svg", required_argument, NULL, 'v' },
 					       { "samples", no_argument, NULL, 'S' },

@@ -53,6 +53,7 @@ static json_t *totals_json(const struct mesh_totals *t)
 	set_count(o, "probe_bytes", t->probe_bytes);
 	set_count(o, "routing_packets", t->stream_packets);
 	set_count(o, "routing_bytes", t->stream_bytes);
+	set_count(o, "reach_record_bytes", t->reach_bytes);
 	set_count(o, "data_packets", t->data_packets);
 	set_count(o, "datagrams_lost", t->lost);
 	set_count(o, "queue_drops", t->queue_drops);
@@ -82,7 +83,7 @@ static json_t *broken_json(const struct mesh_totals *t)
 	return o;
 }
 
-static void cold_json(json_t *o, const struct mesh_report *r)
+static void cold_json(json_t *o, struct mesh_report *r)
 {
 	json_t *cold = json_object();
 	json_t *rest = json_object();
@@ -93,6 +94,16 @@ static void cold_json(json_t *o, const struct mesh_report *r)
 	set_count(cold, "routed_all_us", r->cold_all_us);
 	set_real(cold, "control_bytes_per_node", r->cold_bytes_node);
 	(void)json_object_set_new(o, "cold_start", cold);
+	set_count(cold, "nodes_zoned", r->n_zoned);
+	set_count(cold, "tree_roots", r->tree_roots);
+	(void)json_object_set_new(cold, "destinations_known", distribution(&r->known));
+	set_count(cold, "looked_for", r->looked_for);
+	set_count(cold, "looked_for_in_vain", r->looked_in_vain);
+	(void)json_object_set_new(cold, "setup_us", distribution(&r->setup));
+	(void)json_object_set_new(cold, "setup_path_rtt_us", distribution(&r->setup_rtt));
+	(void)json_object_set_new(cold, "setup_beyond_rtt_us", distribution(&r->setup_beyond));
+	(void)json_object_set_new(cold, "setup_delay_stretch_permille",
+				  distribution(&r->reach_stretch));
 	if (r->rest_us == 0) {
 		json_decref(rest);
 		return;
@@ -218,6 +229,28 @@ static void print_scenario(enum mesh_scenario scenario, struct mesh_report *r)
 			(double)samples_percentile(&r->delay_stretch, 100) / 1e3);
 }
 
+static void print_reach(struct mesh_report *r)
+{
+	if (!r->looked_for)
+		return;
+	(void)printf("  beyond the zone: %zu pairs looked for, %zu in vain; destinations known: "
+		     "median %llu, max %llu; roots of the tree: %zu\n",
+		     r->looked_for, r->looked_in_vain,
+		     (unsigned long long)samples_percentile(&r->known, 50),
+		     (unsigned long long)samples_percentile(&r->known, 100), r->tree_roots);
+	(void)printf("  set-up: median %.1f, p95 %.1f, p99 %.1f, max %.1f ms; beyond the RTT of "
+		     "the way: median %.1f, p95 %.1f, p99 %.1f, max %.1f ms; its delay over the "
+		     "least: median %.3f, p95 %.3f\n",
+		     ms(samples_percentile(&r->setup, 50)), ms(samples_percentile(&r->setup, 95)),
+		     ms(samples_percentile(&r->setup, 99)), ms(samples_percentile(&r->setup, 100)),
+		     ms(samples_percentile(&r->setup_beyond, 50)),
+		     ms(samples_percentile(&r->setup_beyond, 95)),
+		     ms(samples_percentile(&r->setup_beyond, 99)),
+		     ms(samples_percentile(&r->setup_beyond, 100)),
+		     (double)samples_percentile(&r->reach_stretch, 50) / 1e3,
+		     (double)samples_percentile(&r->reach_stretch, 95) / 1e3);
+}
+
 static void print_run(const struct mesh_summary *s, unsigned long seed, struct mesh_report *r)
 {
 	const struct mesh_totals *t = &r->totals;
@@ -227,6 +260,7 @@ static void print_run(const struct mesh_summary *s, unsigned long seed, struct m
 	(void)printf("  cold start: 99 %% of %zu pairs after %.0f ms, all after %.0f ms, %.0f kB "
 		     "a node\n",
 		     r->sampled, ms(r->cold_99_us), ms(r->cold_all_us), r->cold_bytes_node / 1e3);
+	print_reach(r);
 	print_scenario(s->options->mesh.scenario, r);
 	(void)printf("  packet loops %llu (%llu without an alternate), circles of next hops %llu, "
 		     "feasibility %llu, refused %llu "

@@ -130,8 +130,18 @@ void mesh_boot(struct mesh *m, size_t node)
 		.epoch = ++h->boot,
 		.seed = rng_next(&m->rng),
 	};
+	struct reach_config reach = {
+		.self = mesh_id(node),
+		.flat_max = m->config.flat_max,
+		.zone_max = m->config.zone_max,
+	};
 
 	if (routes_new(&config, m->now_us, &h->routes) < 0)
+		abort();
+	reach.routes = h->routes;
+	reach.epoch = config.epoch;
+	reach.seed = config.seed;
+	if (reach_new(&reach, m->now_us, &h->reach) < 0)
 		abort();
 	h->armed_us = NEVER_US;
 	mesh_note(m, 1, node);
@@ -147,7 +157,9 @@ void mesh_crash(struct mesh *m, size_t node)
 	mesh_note(m, 2, node);
 	for (size_t i = 0; i < h->n_neighbours; i++)
 		mesh_end_forget(m, h->neighbours[i].end);
+	reach_free(h->reach);
 	routes_free(h->routes);
+	h->reach = NULL;
 	h->routes = NULL;
 }
 
@@ -159,6 +171,11 @@ bool mesh_is_running(const struct mesh *m, size_t node)
 struct routes *mesh_routes(struct mesh *m, size_t node)
 {
 	return m->hosts[node].routes;
+}
+
+struct reach *mesh_reach(struct mesh *m, size_t node)
+{
+	return m->hosts[node].reach;
 }
 
 void mesh_cut(struct mesh *m, size_t link, bool has_carrier)
@@ -323,6 +340,7 @@ void mesh_free(struct mesh *m)
 		mesh_end_forget(m, i);
 	for (size_t i = 0; i < m->n_hosts; i++) {
 		mesh_liar_free(m, i);
+		reach_free(m->hosts[i].reach);
 		routes_free(m->hosts[i].routes);
 		free(m->hosts[i].neighbours);
 	}
@@ -333,5 +351,6 @@ void mesh_free(struct mesh *m)
 	free(m->links);
 	free(m->packets);
 	free(m->steps);
+	free(m->found);
 	free(m);
 }

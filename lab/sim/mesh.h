@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/link/link.h"
+#include "core/reach/reach.h"
 #include "core/route/route.h"
 #include "sim/topology.h"
 
@@ -24,6 +25,7 @@ struct mesh_config {
 	uint32_t loss_ppm;		 /* of every datagram on every link, beside its own loss */
 	unsigned check_every;		 /* one in so many route changes is walked; 0: chosen */
 	uint64_t memory_max;		 /* bytes of the process; 0: no limit */
+	size_t flat_max, zone_max;	 /* of core/reach; 0: its own */
 };
 
 int mesh_new(const struct mesh_config *config, struct mesh **ret);
@@ -41,6 +43,7 @@ void mesh_boot(struct mesh *m, size_t node);
 void mesh_crash(struct mesh *m, size_t node); /* silently, with all it knew */
 bool mesh_is_running(const struct mesh *m, size_t node);
 struct routes *mesh_routes(struct mesh *m, size_t node);
+struct reach *mesh_reach(struct mesh *m, size_t node);
 
 /* Nothing passes any more. has_carrier: neither end is told; else both know at once. */
 void mesh_cut(struct mesh *m, size_t link, bool has_carrier);
@@ -61,6 +64,19 @@ uint64_t mesh_now_us(const struct mesh *m);
 const char *mesh_failure(const struct mesh *m);
 bool mesh_is_out_of_memory(const struct mesh *m);
 uint64_t mesh_process_memory(void); /* bytes resident now */
+
+/* ---- ways beyond the zone ---- */
+
+/* As reach_want(). */
+int mesh_want(struct mesh *m, size_t from, size_t to);
+
+struct mesh_found {
+	size_t from, to;
+	uint64_t took_us; /* 0: looked for in vain */
+};
+
+/* Each once, in the order of time. */
+bool mesh_next_found(struct mesh *m, struct mesh_found *ret);
 
 /* ---- packets ---- */
 
@@ -109,6 +125,7 @@ uint64_t mesh_path_cost(const struct mesh *m, const size_t *path, unsigned n_hop
 struct mesh_totals {
 	uint64_t probe_packets, probe_bytes;   /* datagrams, from the first byte after UDP */
 	uint64_t stream_packets, stream_bytes; /* routing */
+	uint64_t reach_bytes;		       /* of records of core/reach, in these */
 	uint64_t data_packets, data_bytes;
 	uint64_t sessions; /* set up; their handshakes' bytes are not counted */
 	uint64_t lost, queue_drops;

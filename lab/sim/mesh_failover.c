@@ -76,7 +76,7 @@ static bool choose(struct field *f, struct failure *x)
 		unsigned n;
 		size_t at;
 
-		if (!field_random_pair(f, &p))
+		if (!field_routed_pair(f, &p))
 			return false;
 		n = mesh_walk(f->mesh, p.from, p.to, f->path);
 		if (n == 0 || (x->fault == MESH_FAULT_NODE && n < 2))
@@ -114,7 +114,7 @@ static void choose_flows(struct field *f, struct failure *x)
 		struct field_pair p;
 		unsigned n;
 
-		if (!field_random_pair(f, &p))
+		if (!field_routed_pair(f, &p))
 			break;
 		n = mesh_walk(f->mesh, p.from, p.to, f->path);
 		if (n == 0 || p.from == x->node || p.to == x->node || !uses(x, f->mesh, f->path, n))
@@ -309,6 +309,7 @@ static bool fail_once(struct field *f)
 	uint64_t failed_us;
 	size_t fail_round;
 
+	field_use_sampled(f);
 	mesh_parts(f->mesh, true, NULL, f->part);
 	if (!choose(f, &x))
 		return true; /* nothing is routed that could fail */

@@ -8,7 +8,8 @@
 #include "sim/mesh_world.h"
 
 #define SAMPLED_PAIRS 2000
-#define STRETCH_PAIRS 200 /* each costs a search of the whole graph */
+#define SAMPLED_PAIRS_LARGE 500 /* where most of them have to be looked for */
+#define STRETCH_PAIRS 200	/* each costs a search of the whole graph */
 #define BOOT_SPREAD_US MS(100)
 #define COLD_MAX_US SECONDS(60)
 #define COLD_STEP_US MS(10)
@@ -35,8 +36,11 @@ bool field_random_pair(struct field *f, struct field_pair *ret)
 bool field_sample_pairs(struct field *f)
 {
 	size_t n = mesh_n_nodes(f->mesh);
-	size_t wanted = n * (n - 1) < SAMPLED_PAIRS ? n * (n - 1) : SAMPLED_PAIRS;
+	size_t flat = f->options->flat_max ? f->options->flat_max : REACH_FLAT_MAX;
+	size_t wanted = n > flat ? SAMPLED_PAIRS_LARGE : SAMPLED_PAIRS;
 
+	if (n * (n - 1) < wanted)
+		wanted = n * (n - 1);
 	f->sampled = calloc(wanted, sizeof(*f->sampled));
 	if (!f->sampled)
 		return false;
@@ -188,6 +192,8 @@ bool field_cold_start(struct field *f)
 	while (!r->cold_all_us && mesh_now_us(f->mesh) - start_us < limit) {
 		bool goes_on = mesh_run(f->mesh, mesh_now_us(f->mesh) + step);
 
+		field_note_found(f);
+		field_look(f, start_us);
 		r->routed = field_count_routed(f);
 		if (!r->cold_99_us && 100 * r->routed >= 99 * r->sampled)
 			r->cold_99_us = mesh_now_us(f->mesh) - start_us;
@@ -196,6 +202,7 @@ bool field_cold_start(struct field *f)
 		if (!goes_on)
 			return false;
 	}
+	field_describe_tree(f);
 	r->cold_bytes_node = (double)control_bytes(f->mesh) / (double)mesh_n_nodes(f->mesh);
 	return r->cold_99_us > 0;
 }

@@ -19,8 +19,9 @@ struct field {
 	struct mesh *mesh;
 	struct rng rng;
 	struct field_pair *sampled;
-	uint32_t *part;	 /* scratch, n_nodes */
-	size_t *path;	 /* scratch, n_nodes + 1 */
+	size_t n_asked; /* of the sampled, those of which it was seen whether they need a look-up */
+	uint32_t *part; /* scratch, n_nodes */
+	size_t *path;	/* scratch, n_nodes + 1 */
 	uint64_t *costs; /* scratch, n_nodes */
 	/* Packet r * n_flows + i is flow i's of round r. */
 	struct field_pair flows[FIELD_FLOWS_MAX];
@@ -46,6 +47,16 @@ uint64_t field_outage_us(const struct field *f, size_t flow, size_t first_round)
 void field_count_flows(struct field *f);
 
 bool field_cold_start(struct field *f);
+/* field_reach.c: a step of looking for those sampled pairs that their tables do not know. */
+void field_look(struct field *f, uint64_t start_us);
+void field_note_found(struct field *f);
+/* In a mesh of more than one zone: the sampled pairs are in use; else nothing. */
+void field_use_sampled(struct field *f);
+/* One of them, for few others have a route; in a mesh of one zone any. */
+bool field_routed_pair(struct field *f, struct field_pair *ret);
+/* Those that are not routed are looked for once more, as at the start. False: out of memory. */
+bool field_look_again(struct field *f);
+void field_describe_tree(struct field *f);
 bool field_rest(struct field *f, uint64_t for_us);
 
 bool run_failover(struct field *f);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a node does between its cores, as core/node does it with sessions: sessions are set up,
  * probes and streams sent, links told to the routing table, records carried. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "sim/mesh_world.h"
@@ -38,7 +39,8 @@ void mesh_arm(struct mesh *m, uint32_t end)
 static void arm_host(struct mesh *m, size_t node)
 {
 	struct mesh_host *h = &m->hosts[node];
-	uint64_t due = max_u64(routes_deadline_us(h->routes), m->now_us + 1);
+	uint64_t due = max_u64(min_u64(routes_deadline_us(h->routes), reach_deadline_us(h->reach)),
+			       m->now_us + 1);
 
 	if (due >= h->armed_us && h->armed_us > m->now_us)
 		return;
@@ -128,13 +130,14 @@ void mesh_end_begin(struct mesh *m, uint32_t end)
 
 static void unroute(struct mesh *m, uint32_t end)
 {
+	struct mesh_host *h = &m->hosts[mesh_owner(m, end)];
 	struct mesh_end *e = mesh_end(m, end);
 
 	if (!e->is_routed)
 		return;
 	e->is_routed = false;
-	routes_neighbour_down(m->hosts[mesh_owner(m, end)].routes, mesh_id(mesh_other(m, end)),
-			      m->now_us);
+	routes_neighbour_down(h->routes, mesh_id(mesh_other(m, end)), m->now_us);
+	reach_neighbour_down(h->reach, mesh_id(mesh_other(m, end)), m->now_us);
 }
 
 /* Keys of a new session: sequence numbers and streams begin anew. A neighbour that restarted has
@@ -158,9 +161,12 @@ static void begin_session(struct mesh *m, uint32_t end, uint64_t session, uint32
 	e->heard_us = m->now_us;
 	e->ask_us = link_state(e->link) == LINK_DOWN ? m->now_us + ASK_WHEN_DOWN_US : NEVER_US;
 	m->totals.sessions++;
-	if (e->is_routed)
+	if (e->is_routed) {
 		routes_neighbour_resync(m->hosts[node].routes, mesh_id(mesh_other(m, end)),
 					m->now_us);
+		reach_neighbour_resync(m->hosts[node].reach, mesh_id(mesh_other(m, end)),
+				       m->now_us);
+	}
 	send_probes(m, end);
 }
 
@@ -220,6 +226,9 @@ void mesh_end_changed(struct mesh *m, uint32_t end)
 	} else if (!e->is_routed) {
 		e->is_routed = routes_neighbour_up(routes, mesh_id(mesh_other(m, end)),
 						   link_metric(e->link), m->now_us) == 0;
+		(void)reach_neighbour_up(m->hosts[mesh_owner(m, end)].reach,
+					 mesh_id(mesh_other(m, end)), link_metric(e->link),
+					 m->now_us);
 		if (!e->asked)
 			e->ask_us = NEVER_US;
 		e->backoff_us = 0;
@@ -227,36 +236,112 @@ void mesh_end_changed(struct mesh *m, uint32_t end)
 }
 
 /* Records go out, changes are checked. */
-void mesh_pump(struct mesh *m, size_t node)
+static void send_record(struct mesh *m, uint32_t end, uint8_t type, struct span body)
+{
+	if (!mesh_end(m, end)->session)
+		return;
+	if (stream_push(mesh_end(m, end)->stream, (enum record_type)type, body, true, m->now_us) <
+	    0) {
+		give_up(m, end);
+		return;
+	}
+	send_stream(m, end);
+	mesh_arm(m, end);
+}
+
+static void pump_routes(struct mesh *m, size_t node)
 {
 	struct mesh_host *h = &m->hosts[node];
 	struct route_action a;
 
-	while (h->routes && routes_next_action(h->routes, &a)) {
+	while (routes_next_action(h->routes, &a)) {
 		uint32_t end;
 
 		if (a.type == ROUTE_CHANGED) {
 			mesh_check_change(m, node, a.destination);
+			reach_route_changed(h->reach, a.destination, m->now_us);
 			continue;
 		}
 		end = mesh_end_to(m, node, mesh_node(a.neighbour));
-		if (!mesh_end(m, end)->session)
-			continue;
 		if (h->liar)
 			mesh_lie(m, node, end, &a);
-		if (stream_push(mesh_end(m, end)->stream, (enum record_type)a.record_type,
-				SPAN(a.body, a.len), true, m->now_us) < 0) {
-			give_up(m, end);
+		send_record(m, end, a.record_type, SPAN(a.body, a.len));
+	}
+}
+
+static void note_found(struct mesh *m, size_t node, const struct reach_action *a)
+{
+	if (m->n_found == m->found_size) {
+		m->found_size = m->found_size ? 2 * m->found_size : 64;
+		m->found = realloc(m->found, m->found_size * sizeof(*m->found));
+		if (!m->found)
+			abort();
+	}
+	m->found[m->n_found++] = (struct mesh_found){ .from = node,
+						      .to = mesh_node(a->destination),
+						      .took_us = a->took_us };
+}
+
+static bool pump_reach(struct mesh *m, size_t node)
+{
+	struct reach_action a;
+	bool has_any = false;
+
+	while (reach_next_action(m->hosts[node].reach, &a)) {
+		has_any = true;
+		if (a.type != REACH_SEND) {
+			note_found(m, node, &a);
 			continue;
 		}
-		send_stream(m, end);
-		mesh_arm(m, end);
+		m->totals.reach_bytes += a.len;
+		send_record(m, mesh_end_to(m, node, mesh_node(a.neighbour)), a.record_type,
+			    SPAN(a.body, a.len));
 	}
-	if (h->routes)
-		arm_host(m, node);
+	return has_any;
+}
+
+void mesh_pump(struct mesh *m, size_t node)
+{
+	if (!m->hosts[node].routes)
+		return;
+	do
+		pump_routes(m, node);
+	while (pump_reach(m, node));
+	arm_host(m, node);
+}
+
+int mesh_want(struct mesh *m, size_t from, size_t to)
+{
+	int r;
+
+	if (!m->hosts[from].reach)
+		return -ENETDOWN;
+	r = reach_want(m->hosts[from].reach, mesh_id(to), m->now_us);
+	mesh_pump(m, from);
+	return r;
+}
+
+bool mesh_next_found(struct mesh *m, struct mesh_found *ret)
+{
+	if (m->next_found == m->n_found) {
+		m->next_found = m->n_found = 0;
+		return false;
+	}
+	*ret = m->found[m->next_found++];
+	return true;
 }
 
 /* ---- what comes ---- */
+
+static int record_arrives(struct mesh *m, uint32_t end, const struct stream_record *r)
+{
+	struct mesh_host *h = &m->hosts[mesh_owner(m, end)];
+	uint64_t from = mesh_id(mesh_other(m, end));
+
+	if (r->type >= RECORD_TREE && r->type <= RECORD_ROUTE_REQUEST)
+		return reach_input(h->reach, from, r->type, r->body, m->now_us);
+	return routes_input(h->routes, from, r->type, r->body, m->now_us);
+}
 
 static void stream_arrives(struct mesh *m, uint32_t end, const struct mesh_datagram *d)
 {
@@ -266,8 +351,7 @@ static void stream_arrives(struct mesh *m, uint32_t end, const struct mesh_datag
 
 	(void)stream_input(e->stream, SPAN(d->bytes, d->len), m->now_us);
 	while (stream_next_record(e->stream, &r)) {
-		if (routes_input(m->hosts[node].routes, mesh_id(mesh_other(m, end)), r.type, r.body,
-				 m->now_us) == 0)
+		if (record_arrives(m, end, &r) == 0)
 			continue;
 		m->totals.refused++;
 		mesh_fail(m, "node %zu refused a record of node %u", node, mesh_other(m, end));
@@ -323,6 +407,15 @@ void mesh_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
 	mesh_arm(m, end);
 }
 
+static void set_metric(struct mesh *m, uint32_t end)
+{
+	struct mesh_host *h = &m->hosts[mesh_owner(m, end)];
+	uint32_t metric = link_metric(mesh_end(m, end)->link);
+
+	routes_neighbour_metric(h->routes, mesh_id(mesh_other(m, end)), metric, m->now_us);
+	reach_neighbour_cost(h->reach, mesh_id(mesh_other(m, end)), metric, m->now_us);
+}
+
 void mesh_end_timer(struct mesh *m, uint32_t end)
 {
 	struct mesh_end *e = mesh_end(m, end);
@@ -338,8 +431,7 @@ void mesh_end_timer(struct mesh *m, uint32_t end)
 		mesh_end_changed(m, end);
 		send_probes(m, end);
 		if (e->is_routed && link_metric_should_announce(e->link, m->now_us))
-			routes_neighbour_metric(m->hosts[node].routes, mesh_id(mesh_other(m, end)),
-						link_metric(e->link), m->now_us);
+			set_metric(m, end);
 		link_quality(e->link, m->now_us, &q);
 		if (q.rtt_us)
 			stream_set_rtt(e->stream, q.rtt_us);
@@ -354,5 +446,6 @@ void mesh_host_timer(struct mesh *m, size_t node)
 	if (!m->hosts[node].routes)
 		return;
 	routes_tick(m->hosts[node].routes, m->now_us);
+	reach_tick(m->hosts[node].reach, m->now_us);
 	mesh_pump(m, node);
 }

@@ -284,6 +284,8 @@ static size_t send_packet(struct mesh *m, size_t from, size_t to, bool is_traced
 	m->totals.sent++;
 	f.visited[f.n_visited++] = (uint16_t)from;
 	if (m->hosts[from].routes)
+		(void)mesh_want(m, from, to);
+	if (m->hosts[from].routes)
 		route_on(m, from, &f, 0);
 	return f.packet;
 }

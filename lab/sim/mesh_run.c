@@ -56,6 +56,12 @@ bool mesh_fault_of(const char *name, enum mesh_fault *ret)
 
 void mesh_report_done(struct mesh_report *r)
 {
+	samples_done(&r->setup);
+	samples_done(&r->setup_rtt);
+	samples_done(&r->setup_beyond);
+	samples_done(&r->reach_stretch);
+	samples_done(&r->ping);
+	samples_done(&r->known);
 	samples_done(&r->stretch);
 	samples_done(&r->delay_stretch);
 	samples_done(&r->outages);
@@ -85,7 +91,7 @@ static bool run(struct field *f)
 		[MESH_PARTITION] = run_partition, [MESH_LIARS] = run_liars,
 	};
 
-	return field_cold_start(f) && scenario[f->options->scenario](f);
+	return field_cold_start(f) && scenario[f->options->scenario](f) && field_look_again(f);
 }
 
 static double seconds_of(clockid_t clock)
@@ -141,6 +147,8 @@ int mesh_run_scenario(const struct mesh_options *options, struct mesh_report *re
 		.loss_ppm = options->loss_ppm,
 		.check_every = options->check_every,
 		.memory_max = options->memory_max,
+		.flat_max = options->flat_max,
+		.zone_max = options->zone_max,
 	};
 	double start_s = seconds_of(CLOCK_MONOTONIC);
 	double start_cpu_s = seconds_of(CLOCK_PROCESS_CPUTIME_ID);

@@ -30,13 +30,14 @@ struct mesh_options {
 	uint32_t loss_ppm;
 	unsigned check_every;
 	uint64_t memory_max;
-	uint64_t cold_max_us;  /* a cold start is given up after this; 0: 60 s */
-	size_t n_failures;     /* failover; 0: 20 */
-	enum mesh_fault fault; /* failover */
-	bool has_carrier_loss; /* failover: both ends know at once */
-	uint64_t duration_us;  /* churn, mobility, partition, liars; 0: chosen */
-	unsigned liar;	       /* MESH_LIAR_*; 0: MESH_LIAR_METRIC */
-	bool wants_trace;      /* failover: of the first flow of the first failure */
+	uint64_t cold_max_us;	   /* a cold start is given up after this; 0: 60 s */
+	size_t flat_max, zone_max; /* of core/reach; 0: its own */
+	size_t n_failures;	   /* failover; 0: 20 */
+	enum mesh_fault fault;	   /* failover */
+	bool has_carrier_loss;	   /* failover: both ends know at once */
+	uint64_t duration_us;	   /* churn, mobility, partition, liars; 0: chosen */
+	unsigned liar;		   /* MESH_LIAR_*; 0: MESH_LIAR_METRIC */
+	bool wants_trace;	   /* failover: of the first flow of the first failure */
 };
 
 /* For a picture: the first failure, or the liar, or the cut. */
@@ -57,6 +58,17 @@ struct mesh_report {
 	uint64_t cold_99_us;	/* from then: 99 % of the sampled pairs; 0: never */
 	uint64_t cold_all_us;	/* all of them */
 	double cold_bytes_node; /* control, whole cold start */
+	/* beyond the zone: pairs that had to be looked for */
+	size_t n_zoned;	   /* nodes that know that they are not told of all */
+	size_t tree_roots; /* different ones at the end of the cold start */
+	size_t looked_for, looked_in_vain;
+	size_t found_at_once;	      /* by the tree, without a ring */
+	struct samples setup;	      /* us, until there was a route */
+	struct samples setup_rtt;     /* us, of the way that it then led, there and back */
+	struct samples setup_beyond;  /* us, the first less the second */
+	struct samples reach_stretch; /* permille of the least delay, of that way */
+	struct samples ping;	      /* us, first packet there and back less the RTT of the way */
+	struct samples known;	      /* destinations in a table */
 	/* at rest, a node and second */
 	uint64_t rest_us;
 	double rest_probe_bytes, rest_probe_packets, rest_stream_bytes, rest_stream_packets;

@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "base/units.h"
 #include "core/link/stream.h"
+#include "core/reach/reach.h"
 #include "core/wire/wire.h"
 #include "sim/mesh.h"
 
@@ -96,6 +97,7 @@ struct mesh_liar {
 
 struct mesh_host {
 	struct routes *routes; /* NULL while off */
+	struct reach *reach;   /* likewise */
 	uint32_t boot;
 	uint64_t armed_us;
 	struct mesh_neighbour *neighbours; /* by node */
@@ -124,7 +126,9 @@ struct mesh {
 	size_t n_links, links_size;
 	struct mesh_packet *packets;
 	size_t n_packets, packets_size;
-	uint32_t generation; /* of packets */
+	uint32_t generation;	  /* of packets */
+	struct mesh_found *found; /* not yet asked for */
+	size_t n_found, found_size, next_found;
 	struct mesh_step *steps;
 	size_t n_steps, steps_size;
 	char failure[200];

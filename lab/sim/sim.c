@@ -204,6 +204,8 @@ int sim_boot(struct sim *s, size_t node, int64_t offset_us, int32_t drift_ppm)
 	config.has_flowlets = s->config.has_flowlets;
 	config.limits = s->config.limits;
 	config.n_threads = s->config.n_threads;
+	config.flat_max = s->config.flat_max;
+	config.zone_max = s->config.zone_max;
 	if (s->config.networks)
 		config.networks = s->config.networks[node];
 	config.identity.boot_epoch = h->boot_epoch;

@@ -47,6 +47,7 @@ struct sim_config {
 	bool allow_all;	    /* policy: true lets every member reach every other; false denies all */
 	const struct policy_rule *rules; /* instead of that; NULL: as allow_all says */
 	size_t n_rules;
+	size_t flat_max, zone_max;	      /* of core/reach; 0: its own */
 	const struct node_networks *networks; /* one for each node, or NULL; kept by the caller */
 	/* True takes a delivered packet, which then is not one of sim_send(). May be NULL; else
 	 * spoofed addresses fail the run. */

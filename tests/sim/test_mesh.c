@@ -65,6 +65,49 @@ static void a_cold_start_routes_all_pairs_along_best_paths(void **state)
 	}
 }
 
+/* A hundred and twenty nodes in zones of sixteen: what no table has is looked for. */
+static void a_mesh_of_many_zones_is_routed_by_looking_up(void **state)
+{
+	(void)state;
+	static const enum topology_kind kinds[] = { TOPOLOGY_TIERS, TOPOLOGY_GEO, TOPOLOGY_BA };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct topology *t = generated(kinds[i], 120);
+		struct mesh_report r = run(t, (struct mesh_options){ .scenario = MESH_COLDSTART,
+								     .flat_max = 50,
+								     .zone_max = 16 });
+
+		assert_true(r.is_ok);
+		table_is_sound(&r);
+		assert_int_equal(r.routed, r.sampled);
+		assert_int_equal(r.n_zoned, 120);
+		assert_int_equal(r.tree_roots, 1);
+		assert_true(r.looked_for > 50);
+		assert_int_equal(r.looked_in_vain, 0);
+		assert_true(samples_percentile(&r.setup_beyond, 50) <= MS(20));
+		mesh_report_done(&r);
+		topology_free(t);
+	}
+}
+
+/* Flows to nodes beyond the zone have no route until somebody asks, so none is judged; what the
+ * table promises is checked at each change all the same. */
+static void zones_break_no_promise_of_the_table_while_nodes_come_and_go(void **state)
+{
+	(void)state;
+	struct topology *t = generated(TOPOLOGY_GEO, 60);
+	struct mesh_report r = run(t, (struct mesh_options){ .scenario = MESH_CHURN,
+							     .duration_us = SECONDS(10),
+							     .loss_ppm = 10000,
+							     .flat_max = 8,
+							     .zone_max = 8 });
+
+	table_is_sound(&r);
+	assert_true(r.looked_for > 0);
+	mesh_report_done(&r);
+	topology_free(t);
+}
+
 static void the_same_seed_gives_the_same_trace_and_another_another(void **state)
 {
 	(void)state;
@@ -300,6 +343,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cold_start_routes_all_pairs_along_best_paths),
+		cmocka_unit_test(a_mesh_of_many_zones_is_routed_by_looking_up),
+		cmocka_unit_test(zones_break_no_promise_of_the_table_while_nodes_come_and_go),
 		cmocka_unit_test(the_same_seed_gives_the_same_trace_and_another_another),
 		cmocka_unit_test(failed_elements_are_routed_around),
 		cmocka_unit_test(packets_without_a_record_come_to_no_node_twice),
