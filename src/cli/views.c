@@ -243,6 +243,25 @@ static void mesh_line(struct cli *c, const json_t *status)
 	line(c, "mesh", text);
 }
 
+/* Nothing where all know the way to all. */
+static void zone_line(struct cli *c, const json_t *status)
+{
+	const json_t *reach = json_object_get(status, "reach");
+	char text[LIST_SIZE];
+
+	if (!json_flag(reach, "is_zoned"))
+		return;
+	(void)snprintf(text, sizeof(text),
+		       "%lld of %lld nodes; beyond it %lld in use, %lld looked for; tree: %s%s",
+		       (long long)json_number(reach, "zone"),
+		       (long long)json_number(reach, "nodes"),
+		       (long long)json_number(reach, "wanted"),
+		       (long long)json_number(reach, "looked_for"),
+		       json_text(reach, "parent")[0] ? "parent " : "this node is the root",
+		       json_text(reach, "parent"));
+	line(c, "zone", text);
+}
+
 void view_status(struct cli *c, const json_t *status)
 {
 	char text[LIST_SIZE];
@@ -251,6 +270,7 @@ void view_status(struct cli *c, const json_t *status)
 	identity_lines(c, status);
 	names_line(c, status);
 	mesh_line(c, status);
+	zone_line(c, status);
 	discovery_line(c, status);
 	batman_line(c, status);
 	traffic_line(c, json_object_get(status, "counters"));

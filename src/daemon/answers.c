@@ -222,6 +222,14 @@ static json_t *counters(const struct daemon *d)
 		{ "route_updates_sent", c.routes.updates_sent },
 		{ "route_updates_received", c.routes.updates_received },
 		{ "route_bytes_sent", c.routes.bytes_sent },
+		{ "reach_requests", c.reach.requests },
+		{ "reach_found", c.reach.found },
+		{ "reach_failed", c.reach.failed },
+		{ "reach_relayed", c.reach.relayed },
+		{ "reach_answered", c.reach.answered },
+		{ "reach_limited", c.reach.limited },
+		{ "reach_confirms", c.reach.confirms },
+		{ "reach_bytes_sent", c.reach.bytes_sent },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -305,6 +313,24 @@ static json_t *guard_in_brief(const struct daemon *d)
 	return json_pack("{s:b}", "is_on", (int)is_on);
 }
 
+static json_t *reach(const struct daemon *d)
+{
+	json_t *j = json_object();
+	struct reach_view v;
+
+	reach_view(node_reach(d->node), &v);
+	set_u64(j, "nodes", v.n_nodes);
+	set(j, "is_zoned", json_boolean(v.is_zoned));
+	set_u64(j, "zone_max", v.zone_max);
+	set_u64(j, "zone", v.zone);
+	set(j, "root", name_or_id(d, v.root));
+	set(j, "parent", v.parent ? name_or_id(d, v.parent) : json_null());
+	set_u64(j, "below", v.n_below);
+	set_u64(j, "wanted", v.n_wants);
+	set_u64(j, "looked_for", v.n_looking);
+	return j;
+}
+
 static json_t *status(const struct daemon *d, json_t *guard)
 {
 	uint64_t now_us = loop_now_us();
@@ -337,6 +363,7 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set_u64(j, "neighbours", n_neighbours);
 	set_u64(j, "sessions", n_sessions);
 	set_u64(j, "reachable", routes_count_reachable(node_routes(d->node)));
+	set(j, "reach", reach(d));
 	set(j, "certificate", certificate(d));
 	set(j, "crypto", crypto());
 	set(j, "names", names_status(d));
@@ -456,6 +483,8 @@ static json_t *routes(const struct daemon *d)
 		set(j, "is_reachable", json_boolean(r.next_hop != 0));
 		set(j, "via", r.next_hop ? name_or_id(d, r.next_hop) : json_null());
 		set(j, "is_direct", json_boolean(r.next_hop == r.destination));
+		set(j, "is_in_zone",
+		    json_boolean(routes_is_in_zone(node_routes(d->node), r.destination)));
 		for (size_t i = 0; i < r.n_alternates; i++)
 			(void)json_array_append_new(alternates, name_or_id(d, r.alternates[i]));
 		set(j, "alternates", alternates);

@@ -456,6 +456,8 @@ static int make_node(struct daemon *d)
 		.trust = { .ops = d->ops },
 		.network_keys = d->member->is.keys,
 		.n_network_keys = d->member->is.n_keys,
+		.flat_max = d->config->flat_max,
+		.zone_max = d->config->zone_max,
 		.n_workers = jobs_workers(),
 		.n_threads = threads_count(d->threads),
 	};

@@ -16,7 +16,7 @@
 #include "shell/openssl/crypto_openssl.h"
 #include "sim/sim.h"
 
-#define NODES_MAX 8
+#define NODES_MAX 12
 
 static struct sim_pki *pki;
 static const struct sim_link_quality lan = { .delay_us = 1000 };

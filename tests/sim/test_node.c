@@ -811,6 +811,67 @@ static void nothing_that_should_be_sealed_is_in_clear(void **state)
 	sim_free(s);
 }
 
+/* 0 - 1 - ... - 11, and a way round from 0 to 6; a zone is four nodes. */
+static struct sim *long_way(size_t n)
+{
+	struct sim_config config = {
+		.seed = 7, .pki = pki, .n_nodes = n, .allow_all = true, .watch = watch
+	};
+	struct sim *s;
+
+	config.flat_max = 8;
+	config.zone_max = 4;
+	memset(n_events, 0, sizeof(n_events));
+	assert_int_equal(sim_new(&config, &s), 0);
+	for (size_t i = 0; i + 1 < n; i++)
+		(void)sim_link(s, i, i + 1, &lan, true);
+	return s;
+}
+
+static void a_packet_beyond_the_zone_waits_until_a_way_is_found(void **state)
+{
+	(void)state;
+	struct node_counters c;
+	struct sim *s;
+
+	s = long_way(12);
+	for (size_t i = 0; i < 12; i++)
+		assert_int_equal(sim_boot(s, i, 0, 0), 0);
+	run(s, SECONDS(4));
+	assert_int_equal(sim_walk(s, 0, 11), 0); /* it is in nobody's table so far away */
+	assert_true(reaches(s, 0, 11, SECONDS(1)));
+	assert_int_equal(sim_walk(s, 0, 11), 11);
+	assert_int_equal(sim_walk(s, 11, 0), 11);
+	assert_true(reaches(s, 11, 0, MS(100)));
+	node_counters(sim_node(s, 0), &c);
+	assert_int_equal(c.reach.found, 1);
+	assert_int_equal(node_ping(sim_node(s, 0), sim_id(s, 9), 1, 1, sim_node_us(s, 0)), 0);
+	sim_poke(s, 0);
+	run(s, SECONDS(1));
+	assert_true(sim_walk(s, 0, 9) > 0);
+	sim_free(s);
+}
+
+static void a_way_beyond_the_zone_that_breaks_is_found_again(void **state)
+{
+	(void)state;
+	size_t round;
+	struct sim *s;
+
+	s = long_way(12);
+	round = sim_link(s, 0, 6, &(struct sim_link_quality){ .delay_us = 1000 }, true);
+	for (size_t i = 0; i < 12; i++)
+		assert_int_equal(sim_boot(s, i, 0, 0), 0);
+	run(s, SECONDS(4));
+	assert_true(reaches(s, 0, 11, SECONDS(1)));
+	assert_int_equal(sim_walk(s, 0, 11), 6);
+	sim_link_cut(s, round, true);
+	(void)longest_silence(s, 0, 11, SECONDS(8));
+	assert_int_equal(sim_walk(s, 0, 11), 11);
+	assert_true(reaches(s, 0, 11, MS(200)));
+	sim_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -843,6 +904,8 @@ int main(void)
 		cmocka_unit_test(payloads_swapped_between_hop_headers_are_dropped),
 		cmocka_unit_test(a_packet_that_comes_twice_is_delivered_once),
 		cmocka_unit_test(nothing_that_should_be_sealed_is_in_clear),
+		cmocka_unit_test(a_packet_beyond_the_zone_waits_until_a_way_is_found),
+		cmocka_unit_test(a_way_beyond_the_zone_that_breaks_is_found_again),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);

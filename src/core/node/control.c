@@ -114,7 +114,8 @@ int node_ping(struct node *n, uint64_t node_id, uint32_t id, uint32_t sequence, 
 		return -EINVAL;
 	p = peer_get(n, node_id);
 	if (!(p && peer_is_direct(p)) &&
-	    (!routes_lookup(n->routes, node_id, &route) || !route.next_hop))
+	    (!routes_lookup(n->routes, node_id, &route) || !route.next_hop) &&
+	    beyond_ask(n, node_id) != -EAGAIN)
 		return -ENETUNREACH;
 	p = peer_make(n, node_id);
 	if (!p)
@@ -247,6 +248,14 @@ static void record_input(struct node *n, struct node_session *s, const struct st
 		    routes_input(n->routes, s->peer->id, record->type, record->body, n->now_us) < 0)
 			n->counters.malformed++;
 		break;
+	case RECORD_TREE:
+	case RECORD_TREE_FILTER:
+	case RECORD_TREE_ASK:
+	case RECORD_ROUTE_REQUEST:
+		if (s->is_direct &&
+		    reach_input(n->reach, s->peer->id, record->type, record->body, n->now_us) < 0)
+			n->counters.malformed++;
+		break;
 	case RECORD_REVOCATION:
 		blob_record(n, s, BLOB_REVOCATIONS, record->body);
 		break;
@@ -305,8 +314,10 @@ void control_input(struct node *n, struct node_session *s, const struct endpoint
 /* A new direct session: tell the neighbour what must reach everybody, and the whole table. */
 void control_tell_neighbour(struct node *n, struct peer *p)
 {
-	if (p->neighbour && p->neighbour->is_routed)
+	if (p->neighbour && p->neighbour->is_routed) {
 		routes_neighbour_resync(n->routes, p->id, n->now_us);
+		reach_neighbour_resync(n->reach, p->id, n->now_us);
+	}
 	if (n->revocations_len > 0)
 		(void)control_push_blob(n, p->direct, RECORD_REVOCATION,
 					SPAN(n->revocations, n->revocations_len));

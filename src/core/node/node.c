@@ -234,6 +234,13 @@ static int make_parts(struct node *n, const struct node_config *config)
 		.epoch = (uint32_t)config->identity.boot_epoch,
 		.seed = config->seed,
 	};
+	struct reach_config reach = {
+		.self = n->self,
+		.epoch = rc.epoch,
+		.seed = config->seed,
+		.flat_max = config->flat_max,
+		.zone_max = config->zone_max,
+	};
 	int r;
 
 	entropy_fill(&n->entropy, hash_key, sizeof(hash_key));
@@ -249,6 +256,11 @@ static int make_parts(struct node *n, const struct node_config *config)
 	if (r < 0)
 		return r;
 	r = routes_new(&rc, n->now_us, &n->routes);
+	if (r < 0)
+		return r;
+	reach.routes = n->routes;
+	memcpy(reach.hash_key, hash_key, sizeof(hash_key));
+	r = reach_new(&reach, n->now_us, &n->reach);
 	if (r < 0)
 		return r;
 	r = carried_begin(n, config->n_threads, hash_key);
@@ -352,6 +364,7 @@ void node_free(struct node *n)
 			session_drop(n, n->joins[i], NULL);
 	node_free_contacts(n);
 	handshakes_free(n->handshakes);
+	reach_free(n->reach);
 	routes_free(n->routes);
 	flows_free(n->flows);
 	carried_end(n);
@@ -480,6 +493,7 @@ static void pump_routes(struct node *n)
 
 		if (a.type == ROUTE_CHANGED) {
 			route_changed(n, a.destination);
+			reach_route_changed(n->reach, a.destination, n->now_us);
 			continue;
 		}
 		p = peer_get(n, a.neighbour);
@@ -498,7 +512,9 @@ void node_pump(struct node *n)
 {
 	n->is_pump_due = false;
 	pump_handshakes(n);
-	pump_routes(n);
+	do
+		pump_routes(n);
+	while (beyond_pump(n));
 	pump_handshakes(n); /* routes may have begun some */
 	networks_notice(n);
 	n->deadline_is_known = false;
@@ -669,6 +685,7 @@ void node_tick(struct node *n, uint64_t now_us)
 	networks_tick(n);
 	spreads_tick(n);
 	routes_tick(n->routes, now_us);
+	reach_tick(n->reach, now_us);
 	node_pump(n);
 }
 
@@ -678,6 +695,7 @@ uint64_t node_deadline_us(struct node *n)
 		uint64_t at = min_u64(handshakes_deadline_us(n->handshakes),
 				      routes_deadline_us(n->routes));
 
+		at = min_u64(at, reach_deadline_us(n->reach));
 		at = min_u64(at, peers_deadline_us(n));
 		at = min_u64(at, networks_deadline_us(n));
 		at = min_u64(at, spreads_deadline_us(n));
@@ -775,6 +793,11 @@ const uint8_t *node_overlay_address(const struct node *n)
 	return n->address;
 }
 
+const struct reach *node_reach(const struct node *n)
+{
+	return n->reach;
+}
+
 const struct routes *node_routes(const struct node *n)
 {
 	return n->routes;
@@ -785,4 +808,5 @@ void node_counters(const struct node *n, struct node_counters *ret)
 	*ret = n->counters;
 	handshakes_counters(n->handshakes, &ret->handshakes);
 	routes_counters(n->routes, &ret->routes);
+	reach_counters(n->reach, &ret->reach);
 }

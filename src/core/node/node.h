@@ -22,6 +22,7 @@
 #include "core/multipath/disjoint.h"
 #include "core/policy/policy.h"
 #include "core/prefix/prefix.h"
+#include "core/reach/reach.h"
 #include "core/route/route.h"
 #include "core/session/session.h"
 #include "core/wire/wire.h"
@@ -75,6 +76,7 @@ struct node_config {
 	bool copies_dscp;   /* inner codepoints are shown on the outside too (RFC 2983) */
 	unsigned n_workers; /* jobs given out at once, HS_WORKERS_MAX at most; 0: run at once */
 	struct node_networks networks;
+	size_t flat_max, zone_max; /* of core/reach; 0: its own */
 	/* Packet threads beside this one, CARRY_THREADS_MAX at most; with them mtu_bytes may not
 	 * be so long that a datagram is over SHARE_PACKET_MAX (-EMSGSIZE). 0: none. */
 	unsigned n_threads;
@@ -309,6 +311,7 @@ uint64_t node_id(const struct node *n);
 uint64_t node_boot_epoch(const struct node *n);
 const uint8_t *node_overlay_address(const struct node *n); /* 16 bytes */
 const struct routes *node_routes(const struct node *n);
+const struct reach *node_reach(const struct node *n);
 /* Newest first. */
 size_t node_network_keys(const struct node *n, struct network_key ret[NODE_NETWORK_KEYS_MAX]);
 /* Changes whenever a receiver index becomes valid or ends, or the network keys change. */
@@ -390,6 +393,7 @@ struct node_counters {
 	uint64_t mss_clamped;
 	struct hs_counters handshakes;
 	struct route_counters routes;
+	struct reach_counters reach;
 };
 
 void node_counters(const struct node *n, struct node_counters *ret);

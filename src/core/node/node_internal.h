@@ -139,6 +139,7 @@ struct peer {
 	size_t n_waiting;
 	uint64_t attempt; /* handshake under way through the mesh, 0 for none */
 	uint64_t retry_us;
+	uint64_t wanted_us; /* that its way is in use was last noted */
 	uint64_t alarm_us;  /* no spoofing event about it before this */
 	uint64_t denied_us; /* nor one about a flow of its */
 	unsigned told_mtu;  /* a relay said that no longer packet reaches it; 0 none */
@@ -205,6 +206,7 @@ struct node {
 
 	struct handshakes *handshakes;
 	struct routes *routes;
+	struct reach *reach;
 	struct flows *flows;
 	unsigned n_threads;
 	struct marks *marks;	/* flows that packet threads carry; NULL without them */
@@ -292,6 +294,15 @@ enum link_state neighbour_state(void *node, uint64_t id);
 bool peer_is_direct(const struct peer *p);
 void neighbour_changed(struct node *n, struct peer *p);
 void neighbour_probe(struct node *n, struct peer *p); /* sends what is due */
+
+/* beyond.c: ways beyond the zone, and what core/route and core/reach are both told */
+/* A packet goes there: as reach_want(). */
+int beyond_want(struct node *n, struct peer *p);
+int beyond_ask(struct node *n, uint64_t node_id);
+void beyond_up(struct node *n, struct peer *p);
+void beyond_cost(struct node *n, struct peer *p);
+void beyond_down(struct node *n, uint64_t id);
+bool beyond_pump(struct node *n); /* true: there was something */
 
 /* greet.c: handshakes begun and finished */
 extern const struct hs_judge node_judge;

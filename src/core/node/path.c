@@ -435,7 +435,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	struct inner i;
 	uint16_t hash = 0;
 	bool is_near = peer_is_direct(p) && session_can_send(p->direct->keys, n->now_us);
-	int r;
+	int way, r;
 
 	if (plaintext.len > INNER_MTU_MIN && mtu_check(n, p, next, plaintext.len) < 0)
 		return -EMSGSIZE;
@@ -446,6 +446,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	    send_short(n, p->direct, WIRE_TRANSPORT, lane_of(class), &p->neighbour->roam.current,
 		       plaintext, treatment))
 		return 0;
+	way = beyond_want(n, p);
 	if (!next && !p->e2e) {
 		n->counters.no_route++;
 		return -EAGAIN;
@@ -461,7 +462,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 		return r;
 	r = send_relayed(n, p->e2e, treatment, hash, plaintext);
 	n->counters.no_route += r == -ENETUNREACH;
-	return r;
+	return r == -ENETUNREACH && way == -EAGAIN ? way : r;
 }
 
 static const struct endpoint *direct_endpoint(struct node *n, const struct node_session *s)

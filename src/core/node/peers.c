@@ -168,11 +168,10 @@ void neighbour_changed(struct node *n, struct peer *p)
 	if (state == LINK_DOWN) {
 		nb->down_us = n->now_us;
 		if (nb->is_routed)
-			routes_neighbour_down(n->routes, p->id, n->now_us);
+			beyond_down(n, p->id);
 		nb->is_routed = false;
 	} else if (!nb->is_routed) {
-		nb->is_routed = routes_neighbour_up(n->routes, p->id, link_metric(nb->link),
-						    n->now_us) == 0;
+		beyond_up(n, p);
 	}
 }
 
@@ -184,7 +183,7 @@ static void neighbour_end(struct node *n, struct peer *p)
 
 	if (!nb)
 		return;
-	routes_neighbour_down(n->routes, p->id, n->now_us);
+	beyond_down(n, p->id);
 	p->neighbour = NULL;
 	mtu_detach(nb);
 	link_free(nb->link);
@@ -434,7 +433,7 @@ static void neighbour_tick(struct node *n, struct peer *p)
 	mtu_tick(n, p);
 	neighbour_probe(n, p);
 	if (nb->is_routed && link_metric_should_announce(nb->link, n->now_us))
-		routes_neighbour_metric(n->routes, p->id, link_metric(nb->link), n->now_us);
+		beyond_cost(n, p);
 	if (roam_tick(&nb->roam, n->now_us) && p->direct)
 		path_send_challenges(n, p->direct);
 	link_quality(nb->link, n->now_us, &q);

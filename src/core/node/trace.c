@@ -18,7 +18,8 @@ int node_trace(struct node *n, uint64_t node_id, uint32_t id, unsigned ttl, uint
 	n->now_us = now_us;
 	if (ttl == 0 || ttl > HOP_TTL_MAX || node_id == n->self)
 		return -EINVAL;
-	if (!routes_lookup(n->routes, node_id, &route) || !route.next_hop)
+	if ((!routes_lookup(n->routes, node_id, &route) || !route.next_hop) &&
+	    beyond_ask(n, node_id) != -EAGAIN) /* the first of it is lost, then there is a way */
 		return -ENETUNREACH;
 	store_u32(request + 1, id);
 	request[5] = (uint8_t)ttl;

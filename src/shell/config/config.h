@@ -78,6 +78,7 @@ struct config {
 	uint64_t offload_tun, offload_udp_gso, offload_udp_gro, offload_batch,
 		offload_urgent;			/* 0 or 1 */
 	uint64_t multipath;			/* 1: auto, 2: flowlets too */
+	uint64_t flat_max, zone_max;		/* nodes */
 	uint64_t n_threads;			/* 1: the main loop alone */
 	uint64_t scheduling;			/* 1: real-time */
 	uint64_t qos_outer_dscp;		/* 1: copied */

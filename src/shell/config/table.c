@@ -95,6 +95,12 @@ static const struct config_key keys[] = {
 	  "Keys of a session are replaced after this; those before them are taken for half of it "
 	  "more, at most 10 s.",
 	  "", AT(rekey_after_s) },
+	{ "routing.flat_max", CONFIG_INTEGER, "nodes", "1000", NULL, 8, 1000, "", false,
+	  "Up to so many nodes the mesh is one zone: all know the way to all.", "", AT(flat_max) },
+	{ "routing.zone_max", CONFIG_INTEGER, "nodes", "256", NULL, 4, 1000, "", false,
+	  "In a larger mesh, how many nodes around it a node tells its neighbours of; others are "
+	  "looked for when a packet goes there.",
+	  "", AT(zone_max) },
 	{ "names.responder", CONFIG_CHOICE, "", "true", NULL, 0, 1, "false|true", false,
 	  "Whether NAME.ZONE resolves on this host: a DNS server on port 53 of its overlay "
 	  "address.",
