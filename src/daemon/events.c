@@ -24,6 +24,7 @@ static const struct {
 	[EVENT_REKEYED] = { "rekeyed", LOG_LEVEL_DEBUG },
 	[EVENT_GOODBYE] = { "goodbye", LOG_LEVEL_INFO },
 	[EVENT_NETWORK_KEY] = { "network_key", LOG_LEVEL_NOTICE },
+	[EVENT_PEER_LIFE] = { "peer_life", LOG_LEVEL_DEBUG },
 	[EVENT_NETWORKS] = { "networks", LOG_LEVEL_DEBUG },
 };
 

@@ -37,6 +37,8 @@ enum record_type {
 	RECORD_TREE_FILTER = 21,
 	RECORD_TREE_ASK = 22,
 	RECORD_ROUTE_REQUEST = 23,
+	RECORD_OBSERVED = 30, /* where the sender sees the receiver */
+	RECORD_PLACE = 31,    /* where the sender may be reached */
 };
 
 struct stream;

@@ -32,6 +32,7 @@ static void path_echo(struct node *n, struct node_session *s, const struct endpo
 		n->ways_version++;
 		node_event(n, EVENT_PEER_MOVED, p->id)->endpoint = *from;
 		mtu_link_changed(n, p, true);
+		traverse_neighbour(n, p);
 	}
 }
 
@@ -41,6 +42,7 @@ static void goodbye(struct node *n, struct node_session *s)
 
 	if (!p)
 		return;
+	p->has_left = true;
 	node_event(n, EVENT_GOODBYE, p->id);
 	if (p->neighbour && link_force_down(p->neighbour->link, n->now_us))
 		neighbour_changed(n, p);
@@ -69,8 +71,7 @@ static void session_message(struct node *n, struct node_session *s, const struct
 	case SESSION_MESSAGE_KEEPALIVE:
 		break;
 	case SESSION_MESSAGE_GOODBYE:
-		if (from)
-			goodbye(n, s);
+		goodbye(n, s);
 		break;
 	case SESSION_MESSAGE_REPORT:
 		if (s->peer)
@@ -178,6 +179,8 @@ static void service_input(struct node *n, struct peer *p, struct span plaintext,
 		networks_asked(n, p);
 	else if (m.service == SERVICE_OFFERS)
 		networks_told(n, p, m.body);
+	else if (m.service == SERVICE_NAT)
+		traverse_message(n, p, m.body);
 }
 
 /* ---- the record stream ---- */
@@ -268,6 +271,12 @@ static void record_input(struct node *n, struct node_session *s, const struct st
 	case RECORD_RENEW_ANSWER:
 		blob_record(n, s, BLOB_RENEW_ANSWER, record->body);
 		break;
+	case RECORD_OBSERVED:
+		traverse_observed(n, s, record->body);
+		break;
+	case RECORD_PLACE:
+		traverse_place(n, s, record->body);
+		break;
 	default:
 		break; /* of a later version: skipped by its length */
 	}
@@ -332,6 +341,7 @@ void control_tell_neighbour(struct node *n, struct peer *p)
 		(void)control_push_blob(n, p->direct, RECORD_NETWORK_KEY, SPAN_OF(bytes));
 		bytes_wipe(bytes, sizeof(bytes));
 	}
+	traverse_neighbour(n, p);
 }
 
 /* ---- packets of kind "control", which are not sealed end to end ---- */

@@ -170,10 +170,10 @@ void node_free_contacts(struct node *n)
 	n->n_contacts = 0;
 }
 
-static struct peer *neighbour_at(struct node *n, const struct endpoint *endpoint)
+static const struct peer *neighbour_at(const struct node *n, const struct endpoint *endpoint)
 {
 	size_t cursor = 0;
-	struct peer *p;
+	const struct peer *p;
 
 	while ((p = map_next(n->peers, &cursor)))
 		if (p->neighbour && endpoint_equal(&p->neighbour->roam.current, endpoint))
@@ -182,14 +182,23 @@ static struct peer *neighbour_at(struct node *n, const struct endpoint *endpoint
 }
 
 /* Whoever answers there, where nobody in particular is expected: it may have been quicker. */
-static bool contact_is_met(struct node *n, const struct contact *c)
+static bool contact_is_met(const struct node *n, const struct contact *c)
 {
-	struct peer *p = c->peer_id ? peer_get(n, c->peer_id) : neighbour_at(n, &c->endpoint);
+	const struct peer *p =
+		c->peer_id ? map_get(n->peers, &c->peer_id) : neighbour_at(n, &c->endpoint);
 
 	if (!p || !p->neighbour || !p->direct)
 		return false;
 	return link_state(p->neighbour->link) != LINK_DOWN ||
 	       n->now_us < max_u64(p->neighbour->down_us, p->direct->made_us) + CONTACT_DOWN_US;
+}
+
+bool node_contact_is_met(const struct node *n, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < n->n_contacts; i++)
+		if (endpoint_equal(&n->contacts[i]->endpoint, endpoint))
+			return contact_is_met(n, n->contacts[i]);
+	return false;
 }
 
 static void contact_tick(struct node *n, struct contact *c)
@@ -285,6 +294,7 @@ void greet_failed(struct node *n, const struct hs_action *a)
 	if (p) {
 		p->attempt = 0;
 		p->retry_us = n->now_us + PEER_RETRY_US;
+		traverse_handshake_failed(n, p);
 	}
 	if (a->failure == HS_FAIL_LOST_RACE)
 		return;
@@ -456,6 +466,8 @@ void greet_done(struct node *n, const struct hs_action *a)
 		return;
 	}
 	p->seen_us = n->now_us;
+	p->has_left = false;
+	p->way.is_meeting = p->way.is_again = false;
 	e = node_event(n, EVENT_PEER_UP, p->id);
 	e->endpoint = a->path.remote;
 	e->hops = s->is_direct ? 1 : 0;

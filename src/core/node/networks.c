@@ -669,6 +669,13 @@ bool networks_may_come_from(const struct node *n, const struct peer *p, const st
 	return !own || own->prefix.len < e->prefix.len;
 }
 
+bool networks_covers(const struct node *n, const uint8_t address[16])
+{
+	const struct prefix_entry *e = prefix_table_find(n->networks->accepted, address);
+
+	return is_inside(n, address) || (e && !prefix_is_default(&e->prefix));
+}
+
 bool networks_is_internet(const struct node *n, const uint8_t address[16])
 {
 	const struct prefix_entry *e;

@@ -269,6 +269,9 @@ static int make_parts(struct node *n, const struct node_config *config)
 	r = networks_new(&config->networks, &n->networks);
 	if (r < 0)
 		return r;
+	r = traverse_new(n, config, hash_key);
+	if (r < 0)
+		return r;
 	return handshakes_new(&hs, &n->handshakes);
 }
 
@@ -371,6 +374,7 @@ void node_free(struct node *n)
 	networks_free(n->networks);
 	free(n->view);
 	free(n->flowlets);
+	traverse_free(n->traverse);
 	map_free(n->peers);
 	map_free(n->indices);
 	revocation_done(&n->trust.revoked);
@@ -466,6 +470,7 @@ static void route_changed(struct node *n, uint64_t destination)
 		p->told_mtu = 0; /* the new way may carry more */
 		spread_route_changed(n, p);
 	}
+	traverse_route_changed(n);
 	n->ways_version++;
 	e = node_event(n, EVENT_ROUTE_CHANGED, destination);
 	e->via = route.next_hop;
@@ -684,6 +689,7 @@ void node_tick(struct node *n, uint64_t now_us)
 	network_keys_tick(n);
 	networks_tick(n);
 	spreads_tick(n);
+	traverse_tick(n);
 	routes_tick(n->routes, now_us);
 	reach_tick(n->reach, now_us);
 	node_pump(n);
@@ -699,6 +705,7 @@ uint64_t node_deadline_us(struct node *n)
 		at = min_u64(at, peers_deadline_us(n));
 		at = min_u64(at, networks_deadline_us(n));
 		at = min_u64(at, spreads_deadline_us(n));
+		at = min_u64(at, traverse_deadline_us(n));
 		n->deadline_us = min_u64(at, contacts_deadline_us(n));
 		n->deadline_is_known = true;
 	}
@@ -718,6 +725,8 @@ void node_goodbye(struct node *n, uint64_t now_us)
 		if (p->direct)
 			path_send_direct(n, p->direct, &p->neighbour->roam.current,
 					 SPAN_OF(goodbye));
+		else if (p->e2e)
+			(void)path_send_session(n, p->e2e, SPAN_OF(goodbye));
 	node_pump(n);
 }
 

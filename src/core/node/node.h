@@ -20,6 +20,9 @@
 #include "core/link/link.h"
 #include "core/link/pmtu.h"
 #include "core/multipath/disjoint.h"
+#include "core/nat/atlas.h"
+#include "core/nat/observe.h"
+#include "core/nat/punch.h"
 #include "core/policy/policy.h"
 #include "core/prefix/prefix.h"
 #include "core/reach/reach.h"
@@ -56,6 +59,13 @@ struct node_networks {
 	struct prefix offers[NODE_OFFERS_MAX]; /* each without prefix_fault() */
 };
 
+/* Direct links beside those configured or found on a LAN (docs/nat.md). */
+struct node_traversal {
+	bool is_on;	    /* else nothing is told, asked or probed */
+	unsigned links;	    /* so many links in all are sought, among whoever is reachable */
+	unsigned links_max; /* and up to so many with whom packets go to */
+};
+
 struct node_config {
 	const struct crypto_ops *ops;
 	struct entropy entropy;
@@ -77,6 +87,7 @@ struct node_config {
 	unsigned n_workers; /* jobs given out at once, HS_WORKERS_MAX at most; 0: run at once */
 	struct node_networks networks;
 	size_t flat_max, zone_max; /* of core/reach; 0: its own */
+	struct node_traversal traversal;
 	/* Packet threads beside this one, CARRY_THREADS_MAX at most; with them mtu_bytes may not
 	 * be so long that a datagram is over SHARE_PACKET_MAX (-EMSGSIZE). 0: none. */
 	unsigned n_threads;
@@ -131,7 +142,8 @@ enum node_event_type {
 	EVENT_REKEYED,
 	EVENT_GOODBYE,
 	EVENT_NETWORK_KEY,
-	EVENT_NETWORKS, /* the node's IPv4 address or node_next_network() may have changed */
+	EVENT_PEER_LIFE, /* reason: what has become of it */
+	EVENT_NETWORKS,	 /* the node's IPv4 address or node_next_network() may have changed */
 	EVENT_N_TYPES,
 };
 
@@ -213,12 +225,22 @@ int node_add_contact(struct node *n, const struct endpoint *endpoint, const char
 		     uint64_t now_us);
 void node_remove_contact(struct node *n, const struct endpoint *endpoint);
 
+/* Whether whoever is meant by the contact at this endpoint is linked, or has just been. */
+bool node_contact_is_met(const struct node *n, const struct endpoint *endpoint);
+
 /* Somebody says that this node is there: one handshake with it, and no more if nobody answers. It
  * proves who it is as always. -EEXIST: there is a link with it, or a handshake under way; -EINVAL:
  * it is this node; -EPERM: it was revoked; -EAGAIN: one has just failed; -ENOBUFS. */
 int node_meet(struct node *n, const struct endpoint *endpoint, uint64_t node_id, uint64_t now_us);
 /* Whether there is a link with it in this boot of it or a later one, or soon will be. */
 bool node_is_linked(const struct node *n, uint64_t node_id, uint32_t boot_epoch);
+
+/* Where this node may be reached: addresses of its interfaces, and what is configured. */
+void node_set_addresses(struct node *n, const struct endpoint *own, size_t n_own,
+			const struct endpoint *fixed, size_t n_fixed, uint64_t now_us);
+/* Where a node was before this one started, the best first: tried while links are wanted and it
+ * cannot be reached. To be told in the order in which they were last heard, the oldest first. */
+void node_learn_place(struct node *n, uint64_t node_id, const struct endpoint *at, size_t n_at);
 
 /* An echo request, answered by EVENT_ECHO_REPLY with the same id and sequence. The first one
  * to a node without a session waits for the handshake. -ENETUNREACH: no route. */
@@ -324,6 +346,19 @@ size_t node_next_indices(const struct node *n, size_t *cursor, uint32_t ret[NODE
 /* The signed list in wire form, empty for none; borrowed. */
 struct span node_revocations(const struct node *n);
 
+/* What became of a node, as seen from here. */
+enum node_life {
+	NODE_JOINING,	 /* a handshake is under way, or wanted; nothing is proved */
+	NODE_REGISTERED, /* it has proved who it is; there is no session now */
+	NODE_ACTIVE,
+	NODE_DEGRADED, /* its link is suspect, down or bad, or there is no way to it */
+	NODE_DEAD,     /* silent for a minute, and no way to it */
+	NODE_LEFT,     /* it said goodbye */
+	NODE_N_LIVES,
+};
+
+const char *node_life_name(enum node_life l);
+
 struct node_peer_view {
 	uint64_t node_id;
 	char name[NODE_NAME_MAX + 1];
@@ -346,11 +381,29 @@ struct node_peer_view {
 	uint64_t sent_bytes, received_bytes, sent_packets, received_packets;
 	int64_t not_after_s; /* of its certificate */
 	uint8_t serial[SERIAL_LEN];
+	enum node_life life;
+	const char *why_relayed; /* why there is no direct link; NULL: there is one */
+	unsigned n_tried;	 /* addresses that were probed for one */
+	uint64_t again_us; /* until the next try of ours; 0: none is planned, or one goes on */
 };
 
 /* Walks peers in order of first contact; start with *cursor = 0. */
 bool node_next_peer(const struct node *n, size_t *cursor, uint64_t now_us,
 		    struct node_peer_view *ret);
+struct node_nat_view {
+	bool is_on;
+	struct observe_view ipv4, ipv6;
+	struct candidates at; /* what is told */
+	size_t n_calls;	      /* under way */
+	size_t n_places;      /* nodes whose addresses are remembered */
+	struct punch_counters counters;
+};
+
+void node_nat(const struct node *n, struct node_nat_view *ret);
+/* Where others are, to be kept for the next start; grows with each change. */
+uint64_t node_places_version(const struct node *n);
+bool node_next_place(const struct node *n, size_t *cursor, struct atlas_entry *ret);
+
 /* Whether all that a node id holds has been revoked: the node was removed. */
 bool node_is_revoked(const struct node *n, uint64_t id);
 /* The name of a node id as far as proved to us; false if unknown. */

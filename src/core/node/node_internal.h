@@ -37,10 +37,11 @@
 #define CONTACT_DOWN_US SECONDS(1) /* a link down this long: try a new handshake */
 #define PEER_RETRY_US SECONDS(1)
 #define MEET_SOON_US SECONDS(3)	 /* a link made or lost this short ago may yet come up by itself */
-#define PEER_DEAD_US SECONDS(60) /* silent this long: pruned */
-#define UNANSWERED_US SECONDS(5) /* sent and heard nothing: a new handshake beside it */
-#define KEEPALIVE_US SECONDS(3)	 /* heard and sent nothing: say that we are here */
-#define BLOB_PART_MAX 1200	 /* bytes of a long object in one record */
+#define PEER_DEAD_US SECONDS(60) /* silent this long: its link ends */
+#define PEER_PRUNE_US SECONDS(300) /* and this long, of one that proved who it was: forgotten */
+#define UNANSWERED_US SECONDS(5)   /* sent and heard nothing: a new handshake beside it */
+#define KEEPALIVE_US SECONDS(3)	   /* heard and sent nothing: say that we are here */
+#define BLOB_PART_MAX 1200	   /* bytes of a long object in one record */
 #define BLOB_MAX (256U << 10)
 #define INNER_MTU_MIN 1280	     /* of any IPv6 link (RFC 8200 section 5) */
 #define EVENT_INTERVAL_US SECONDS(1) /* of the same alarm about the same peer */
@@ -122,6 +123,26 @@ struct waiting {
 	enum wire_class class;
 };
 
+/* On the way to a direct link with a peer. */
+struct peer_way {
+	bool is_wanted;	 /* a call is made as soon as there is a session */
+	bool is_meeting; /* the handshake under way is with an address found */
+	bool is_again;	 /* one where it was before */
+	uint64_t wanted_until_us;
+	struct endpoint found;
+	uint64_t found_until_us; /* a handshake with it is to begin before; 0: none is */
+	uint64_t due_us;	 /* no try of ours before */
+	uint64_t backoff_us;
+	uint64_t used_us; /* a packet of ours went to it through the mesh */
+	unsigned n_again; /* tries at addresses of before, and when the next may be */
+	uint64_t again_us, again_wait_us;
+	unsigned n_calls; /* of its, that were taken up lately */
+	uint64_t calls_us;
+	unsigned n_tried; /* addresses, the last time */
+	enum nat_mapping mapping;
+	const char *why; /* there is no link; NULL: none was wanted */
+};
+
 struct peer {
 	uint64_t id;
 	char name[NODE_NAME_MAX + 1];
@@ -150,6 +171,9 @@ struct peer {
 	uint64_t seen_us;
 	struct spread *spread;			  /* NULL: one way will do */
 	uint64_t spread_bulk_us, spread_bulk_len; /* bulk to it since then */
+	struct peer_way way;
+	bool has_left; /* it said goodbye, and has not come back */
+	enum node_life told_life;
 };
 
 struct contact {
@@ -213,6 +237,7 @@ struct node {
 	struct carry_way *ways; /* NODE_PEERS_MAX, while a table is made */
 	uint64_t ways_version;
 	struct networks *networks;
+	struct traverse *traverse;
 	struct map *peers;   /* node id -> struct peer */
 	struct map *indices; /* receiver index -> struct node_session */
 	uint64_t sessions_version;
@@ -322,6 +347,7 @@ void path_send_piece(struct node *n, struct node_session *s, const struct endpoi
 		     struct span plaintext, struct treatment treatment);
 void path_send_unheard(struct node *n, struct peer *p, struct span plaintext, bool dont_fragment);
 void path_send_challenges(struct node *n, struct node_session *s);
+void path_send_punch(struct node *n, struct peer *p, const struct endpoint *to, struct span body);
 void path_send_probe(struct node *n, struct peer *p, struct span probe);
 void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kind, uint8_t ttl,
 			struct span payload);
@@ -461,6 +487,31 @@ enum networks_target networks_target(const struct node *n, const struct inner *i
 size_t offers_encode(const struct prefix *list, size_t n, uint8_t ret[OFFERS_LEN_MAX]);
 /* -EBADMSG: cut short, more than NODE_OFFERS_MAX, or what is no prefix. */
 int offers_decode(struct span body, struct prefix ret[NODE_OFFERS_MAX], size_t *ret_n);
+
+/* Whether packets of this machine to there go through the mesh. */
+bool networks_covers(const struct node *n, const uint8_t address[16]);
+
+/* traverse.c: direct links through NATs */
+int traverse_new(struct node *n, const struct node_config *config, const uint8_t hash_key[16]);
+void traverse_free(struct traverse *t);
+void traverse_neighbour(struct node *n, struct peer *p); /* new, or it moved */
+void traverse_neighbour_ended(struct node *n, struct peer *p);
+void traverse_link_changed(struct node *n, struct peer *p);
+void traverse_route_changed(struct node *n);
+void traverse_observed(struct node *n, struct node_session *s, struct span body);
+void traverse_place(struct node *n, struct node_session *s, struct span body);
+void traverse_message(struct node *n, struct peer *p, struct span body);
+/* False: it is no probe of ours. */
+bool traverse_probe(struct node *n, struct node_session *s, const struct endpoint *from,
+		    struct span body);
+void traverse_used(struct node *n, struct peer *p); /* a packet went to it through the mesh */
+void traverse_handshake_failed(struct node *n, struct peer *p);
+void traverse_pump(struct node *n);
+void traverse_tick(struct node *n);
+uint64_t traverse_deadline_us(const struct node *n);
+/* Why there is no direct link with it, and how long until the next try. */
+const char *traverse_why(const struct node *n, const struct peer *p, uint64_t now_us,
+			 uint64_t *ret_again_us);
 
 /* claims.c: who has which IPv4 address */
 struct claim {

@@ -167,6 +167,24 @@ void path_send_unheard(struct node *n, struct peer *p, struct span plaintext, bo
 	a->dont_fragment = dont_fragment;
 }
 
+/* To an address where the peer may be, which nobody has proved: small, and no sign of life. The
+ * other end takes it by the keys of the session that the two have through the mesh. */
+void path_send_punch(struct node *n, struct peer *p, const struct endpoint *to, struct span body)
+{
+	struct wire_hop hop = { .ttl = 1, .class = CLASS_CRITICAL };
+	uint8_t *room = p && p->e2e ? node_room(n) : NULL;
+	size_t len;
+
+	if (!room)
+		return;
+	wire_hop_encode_short(&hop, room + WIRE_HEADER_LEN);
+	memcpy(room + WIRE_HEADER_LEN + HOP_SHORT_LEN, body.at, body.len);
+	len = seal_link(n, p->e2e, WIRE_PROBE, LANE_PROBES, HOP_SHORT_LEN + body.len,
+			(struct span){ 0 }, room);
+	if (len > 0)
+		(void)node_send_room(n, to, node_control(n), len);
+}
+
 void path_send_direct(struct node *n, struct node_session *s, const struct endpoint *to,
 		      struct span plaintext)
 {
@@ -461,6 +479,8 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	if (spread_send(n, p, treatment, hash, plaintext, &r))
 		return r;
 	r = send_relayed(n, p->e2e, treatment, hash, plaintext);
+	if (r == 0 && next != p->id && is_ip(plaintext))
+		traverse_used(n, p);
 	n->counters.no_route += r == -ENETUNREACH;
 	return r == -ENETUNREACH && way == -EAGAIN ? way : r;
 }
@@ -817,6 +837,12 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 		n->counters.malformed++;
 		return;
 	}
+	if (t->type == WIRE_PROBE && traverse_probe(n, s, from, inner))
+		return;
+	if (!s->is_join && !s->is_direct) {
+		n->counters.malformed++;
+		return;
+	}
 	if (t->type == WIRE_PROBE && !s->is_join &&
 	    mtu_message(n, s, inner, WIRE_HEADER_LEN + opened.len + AEAD_TAG_LEN))
 		return;
@@ -877,7 +903,9 @@ static void transport_input(struct node *n, const struct endpoint *from, struct 
 	}
 	rest = SPAN(sealed.at + sealed.len, datagram.len - WIRE_HEADER_LEN - sealed.len);
 	s = session_at(n, t.receiver_index);
-	if (!s || !(s->is_direct || s->is_join) || sealed.len < AEAD_TAG_LEN) {
+	/* A session made through relays is used on a link for probes alone: docs/nat.md. */
+	if (!s || !(s->is_direct || s->is_join || t.type == WIRE_PROBE) ||
+	    sealed.len < AEAD_TAG_LEN) {
 		n->counters.unknown_index++;
 		return;
 	}

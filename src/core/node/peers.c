@@ -146,6 +146,37 @@ bool node_name_of(const struct node *n, uint64_t id, char ret[NODE_NAME_MAX + 1]
 	return true;
 }
 
+/* ---- what became of it ---- */
+
+const char *node_life_name(enum node_life l)
+{
+	static const char *const names[NODE_N_LIVES] = { "joining",  "registered", "active",
+							 "degraded", "dead",	   "left" };
+
+	return l < NODE_N_LIVES ? names[l] : "unknown";
+}
+
+static enum node_life life_of(const struct node *n, const struct peer *p, uint64_t now_us)
+{
+	bool is_routed = routes_next_hop(n->routes, p->id) != 0;
+	bool is_silent = now_us >= p->seen_us + PEER_DEAD_US;
+
+	if (p->has_left)
+		return NODE_LEFT;
+	if (!p->is_known)
+		return NODE_JOINING;
+	if (p->neighbour && link_state(p->neighbour->link) != LINK_DOWN)
+		return link_state(p->neighbour->link) == LINK_UP &&
+				       link_class(p->neighbour->link) != LINK_BAD
+			       ? NODE_ACTIVE
+			       : NODE_DEGRADED;
+	if (!is_routed)
+		return is_silent ? NODE_DEAD : NODE_DEGRADED;
+	if (p->neighbour)
+		return NODE_DEGRADED; /* by relays alone, since its link is down */
+	return has_session(p) ? NODE_ACTIVE : NODE_REGISTERED;
+}
+
 /* ---- links ---- */
 
 void neighbour_changed(struct node *n, struct peer *p)
@@ -165,6 +196,7 @@ void neighbour_changed(struct node *n, struct peer *p)
 	e->endpoint = nb->roam.current;
 	e->metric = link_metric(nb->link);
 	mtu_link_changed(n, p, false);
+	traverse_link_changed(n, p);
 	if (state == LINK_DOWN) {
 		nb->down_us = n->now_us;
 		if (nb->is_routed)
@@ -185,6 +217,7 @@ static void neighbour_end(struct node *n, struct peer *p)
 		return;
 	beyond_down(n, p->id);
 	p->neighbour = NULL;
+	traverse_neighbour_ended(n, p);
 	mtu_detach(nb);
 	link_free(nb->link);
 	free(nb);
@@ -491,10 +524,15 @@ static void expire_waiting(struct node *n, struct peer *p)
 	drop_waiting(p, old);
 }
 
+/* When nothing is left of it but what it proved once, and nobody has heard of it. */
+static uint64_t forget_us(const struct peer *p)
+{
+	return p->seen_us + (p->is_known ? PEER_PRUNE_US : PEER_DEAD_US);
+}
+
 static bool is_forgotten(const struct node *n, const struct peer *p)
 {
-	return !has_session(p) && p->n_waiting == 0 && !p->attempt &&
-	       n->now_us >= p->seen_us + PEER_DEAD_US;
+	return !has_session(p) && p->n_waiting == 0 && !p->attempt && n->now_us >= forget_us(p);
 }
 
 /* A neighbour silent for too long is no neighbour any more: its direct sessions end. */
@@ -507,6 +545,16 @@ static void prune_neighbour(struct node *n, struct peer *p)
 		if (p->sessions[i] && p->sessions[i]->is_direct &&
 		    n->now_us >= p->sessions[i]->heard_us + PEER_DEAD_US)
 			session_drop(n, p->sessions[i], "silent for a minute");
+}
+
+static void tell_life(struct node *n, struct peer *p)
+{
+	enum node_life life = life_of(n, p, n->now_us);
+
+	if (life == p->told_life)
+		return;
+	p->told_life = life;
+	node_event(n, EVENT_PEER_LIFE, p->id)->reason = node_life_name(life);
 }
 
 static void peer_tick(struct node *n, struct peer *p)
@@ -523,8 +571,13 @@ static void peer_tick(struct node *n, struct peer *p)
 		if (p->n_waiting > 0 && !p->attempt)
 			greet_peer(n, p);
 	}
-	if (is_forgotten(n, p))
-		peer_forget(n, p, NULL);
+	if (!is_forgotten(n, p)) {
+		tell_life(n, p);
+		return;
+	}
+	if (p->is_known)
+		node_event(n, EVENT_PEER_LIFE, p->id)->reason = "pruned";
+	peer_forget(n, p, NULL);
 }
 
 void peers_tick(struct node *n)
@@ -571,7 +624,7 @@ static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
 		at = min_u64(at, min_u64(p->waiting[0]->since_us + PACKET_WAIT_US,
 					 max_u64(p->retry_us, n->now_us + MS(50))));
 	if (!has_session && p->n_waiting == 0)
-		at = min_u64(at, max_u64(p->seen_us + PEER_DEAD_US, n->now_us + SECONDS(1)));
+		at = min_u64(at, max_u64(forget_us(p), n->now_us + SECONDS(1)));
 	return at;
 }
 
@@ -606,7 +659,10 @@ static void view(const struct node *n, const struct peer *p, uint64_t now_us,
 		.sent_packets = p->sent_packets,
 		.received_packets = p->received_packets,
 		.metric = LINK_METRIC_MAX,
+		.life = life_of(n, p, now_us),
+		.n_tried = p->way.n_tried,
 	};
+	ret->why_relayed = traverse_why(n, p, now_us, &ret->again_us);
 	memcpy(ret->name, p->name, sizeof(ret->name));
 	memcpy(ret->address, p->address, sizeof(ret->address));
 	memcpy(ret->serial, p->serial, sizeof(ret->serial));

@@ -149,6 +149,7 @@ enum wire_service {
 	SERVICE_ECHO_REPLY = 3,
 	SERVICE_OFFERS_ASK = 6, /* which prefixes do you offer? */
 	SERVICE_OFFERS = 7,	/* these, docs/routes.md */
+	SERVICE_NAT = 20,	/* calls and answers, docs/nat.md */
 };
 
 struct wire_service_message {
