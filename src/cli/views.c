@@ -205,6 +205,43 @@ static void discovery_line(struct cli *c, const json_t *status)
 	line(c, "discovery", text);
 }
 
+static bool nat_text(const json_t *nat, const char *family, const char *title, char *ret,
+		     size_t size)
+{
+	static const struct {
+		const char *mapping;
+		const char *says;
+	} rows[] = {
+		{ "none", "no NAT" },
+		{ "mapped", "behind a NAT, seen by one observer" },
+		{ "endpoint-independent", "behind a NAT, the same port for everybody" },
+		{ "endpoint-dependent", "behind a NAT, another port for each destination" },
+	};
+	const json_t *v = json_object_get(nat, family);
+
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		if (strcmp(json_text(v, "mapping"), rows[i].mapping) != 0)
+			continue;
+		(void)snprintf(ret, size, "%s: %s (%s)", title, rows[i].says, json_text(v, "seen"));
+		return true;
+	}
+	return false;
+}
+
+/* Where others see this node; nothing where nobody has looked from outside. */
+static void nat_line(struct cli *c, const json_t *status)
+{
+	const json_t *nat = json_object_get(status, "nat");
+	char text[LIST_SIZE];
+
+	if (nat_text(nat, "ipv4", "IPv4", text, sizeof(text)))
+		line(c, "seen from", text);
+	if (nat_text(nat, "ipv6", "IPv6", text, sizeof(text)))
+		line(c, "seen from", text);
+	if (json_number(nat, "calls_now") > 0)
+		line(c, "seen from", "a way to another node is being sought");
+}
+
 /* The gateway to batman-adv, where there is one. */
 static void batman_line(struct cli *c, const json_t *status)
 {
@@ -272,6 +309,7 @@ void view_status(struct cli *c, const json_t *status)
 	mesh_line(c, status);
 	zone_line(c, status);
 	discovery_line(c, status);
+	nat_line(c, status);
 	batman_line(c, status);
 	traffic_line(c, json_object_get(status, "counters"));
 	join_words(json_object_get(status, "listen"), text, sizeof(text));
@@ -309,6 +347,40 @@ static void byte_cell(struct table *t, const json_t *peer, const char *key)
 	(void)table_cell(t, text, CLI_PLAIN);
 }
 
+/* Of one without a link. */
+static const char *relayed_text(const json_t *peer)
+{
+	const char *life = json_text(peer, "life");
+
+	if (strcmp(life, "left") == 0 || strcmp(life, "dead") == 0)
+		return life;
+	if (json_flag(peer, "has_session"))
+		return strcmp(life, "degraded") == 0 ? "unreachable" : "over relays";
+	return "no session";
+}
+
+/* Why packets to it go by relays, where a link was tried. */
+static void relayed_line(struct cli *c, const json_t *peer)
+{
+	long long n = json_number(peer, "addresses_tried");
+	int64_t again_s = json_number(peer, "tried_again_s");
+	char tried[2 * TEXT_SIZE] = "";
+	char again[2 * TEXT_SIZE] = "";
+	char in[TEXT_SIZE];
+
+	if (json_flag(peer, "is_neighbour") || (n == 0 && again_s == 0))
+		return;
+	if (n > 0)
+		(void)snprintf(tried, sizeof(tried), " (%lld address%s tried)", n,
+			       n == 1 ? "" : "es");
+	if (again_s > 0) {
+		text_span(again_s, in);
+		(void)snprintf(again, sizeof(again), "; again in %s", in);
+	}
+	cli_say(c, "No direct link with %s: %s%s%s", json_text(peer, "node"),
+		json_text(peer, "why_relayed"), tried, again);
+}
+
 static void peer_row(struct table *t, const json_t *peer)
 {
 	const char *state = json_text(peer, "state");
@@ -323,8 +395,7 @@ static void peer_row(struct table *t, const json_t *peer)
 		text_loss((uint64_t)json_number(peer, "loss_ppm"), text);
 		(void)table_cell(t, text, CLI_PLAIN);
 	} else {
-		(void)table_cell(t, json_flag(peer, "has_session") ? "over relays" : "no session",
-				 CLI_DIM);
+		(void)table_cell(t, relayed_text(peer), CLI_DIM);
 		for (unsigned i = 0; i < 3; i++)
 			(void)table_cell(t, "", CLI_DIM);
 	}
@@ -360,6 +431,7 @@ void view_peers(struct cli *c, const json_t *peers)
 		json_array_foreach(peers, i, peer) if (json_flag(peer, "is_neighbour") ==
 						       (pass == 1)) peer_row(t, peer);
 	table_print(t, c);
+	json_array_foreach(peers, i, peer) relayed_line(c, peer);
 }
 
 /* ---- routes ---- */

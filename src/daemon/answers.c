@@ -368,6 +368,7 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set(j, "crypto", crypto());
 	set(j, "names", names_status(d));
 	set(j, "discovery", discovery_json(d));
+	set(j, "nat", places_json(d));
 	set(j, "features", features(d));
 	set(j, "guard", guard);
 	set(j, "ebpf", ebpf_json(d));
@@ -402,6 +403,12 @@ static json_t *peer(const struct daemon *d, const struct node_peer_view *v, uint
 		set_u64(j, "path_mtu", v->path_mtu);
 		set(j, "is_path_mtu_searched", json_boolean(v->is_path_mtu_searched));
 		set(j, "path_mtu_state", json_string(pmtu_state_name(v->path_mtu_state)));
+	}
+	set(j, "life", json_string(node_life_name(v->life)));
+	if (v->why_relayed) {
+		set(j, "why_relayed", json_string(v->why_relayed));
+		set_u64(j, "addresses_tried", v->n_tried);
+		set_u64(j, "tried_again_s", (v->again_us + US_PER_S - 1) / US_PER_S);
 	}
 	set_u64(j, "mtu", v->mtu_bytes);
 	if (v->has_session) {

@@ -153,6 +153,8 @@ static void on_clock(void *arg, uint64_t now_us)
 	names_tick(d);
 	ebpf_tick(d);
 	discovery_tick(d);
+	configured_tick(d);
+	places_tick(d);
 	batman_tick(d);
 	api_tick(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
@@ -242,74 +244,9 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 	d->config = config;
 	networks_reloaded(d);
 	api_reloaded(d);
+	configured_reloaded(d);
+	places_reloaded(d);
 	return json_pack("{s:o, s:o}", "applied", applied, "needs_restart", restart);
-}
-
-/* ---- contacts ---- */
-
-static void resolve(struct resolving *r);
-
-static void on_resolve_again(void *arg, uint64_t now_us)
-{
-	(void)now_us;
-	resolve(arg);
-}
-
-static void on_resolved(void *arg, int result, const struct endpoint *found, size_t n)
-{
-	struct resolving *r = arg;
-	struct daemon *d = r->daemon;
-	const struct config_peer *peer = &d->options->config->peers[r->peer];
-
-	if (d->is_stopping)
-		return; /* given up by loop_free(): the timers are gone already */
-	if (result < 0) {
-		log_warning(d->log, "peer_not_resolved", log_str("endpoint", peer->endpoint),
-			    log_errno("why", result));
-		if (!r->again && loop_timer_new(d->loop, on_resolve_again, r, &r->again) < 0)
-			return;
-		loop_timer_arm(r->again, loop_now_us() + RESOLVE_AGAIN_US);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		(void)node_add_contact(d->node, &found[i], r->spiffe_id, loop_now_us());
-	daemon_drain(d);
-}
-
-static void resolve(struct resolving *r)
-{
-	struct daemon *d = r->daemon;
-	const char *text = d->options->config->peers[r->peer].endpoint;
-	struct endpoint literal;
-	int e;
-
-	if (endpoint_parse(text, CONFIG_PORT_DEFAULT, &literal) == 0) {
-		on_resolved(r, 0, &literal, 1);
-		return;
-	}
-	e = loop_resolve(d->loop, text, CONFIG_PORT_DEFAULT, on_resolved, r);
-	if (e < 0)
-		on_resolved(r, e, NULL, 0);
-}
-
-static int add_contacts(struct daemon *d)
-{
-	const struct config *c = d->options->config;
-
-	d->resolving = calloc(c->n_peers ? c->n_peers : 1, sizeof(*d->resolving));
-	if (!d->resolving)
-		return -ENOMEM;
-	for (size_t i = 0; i < c->n_peers; i++) {
-		struct resolving *r = &d->resolving[i];
-
-		*r = (struct resolving){ .daemon = d, .peer = i };
-		if (strncmp(c->peers[i].name, "spiffe://", 9) == 0)
-			(void)snprintf(r->spiffe_id, sizeof(r->spiffe_id), "%s", c->peers[i].name);
-		else if (c->peers[i].name[0])
-			(void)spiffe_id_format(d->member->domain, c->peers[i].name, r->spiffe_id);
-		resolve(r);
-	}
-	return 0;
 }
 
 /* ---- starting ---- */
@@ -469,6 +406,11 @@ static int make_node(struct daemon *d)
 	fill_identity(d, &nc.identity);
 	nc.policy = d->policy;
 	networks_fill(d, &nc.networks);
+	nc.traversal = (struct node_traversal){
+		.is_on = true,
+		.links = (unsigned)d->config->discovery_links,
+		.links_max = (unsigned)d->config->discovery_links_max,
+	};
 	entropy_fill(&kernel_entropy, (uint8_t *)&nc.seed, sizeof(nc.seed));
 	memcpy(nc.trust.domain, d->member->domain, sizeof(nc.trust.domain));
 	nc.trust.n_roots = d->member->n_mldsa_roots;
@@ -562,7 +504,7 @@ static int start(struct daemon *d)
 	if (r != 0)
 		return r;
 	networks_start(d);
-	if (add_contacts(d) < 0)
+	if (configured_start(d) < 0 || places_start(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
 	node_tick(d->node, loop_now_us()); /* the peers can think about it meanwhile */
 	daemon_act(d);
@@ -595,6 +537,8 @@ static void end(struct daemon *d)
 	batman_end(d);
 	ebpf_end(d);
 	discovery_end(d);
+	configured_end(d);
+	places_end(d);
 	threads_free(d->threads);
 	node_free(d->node);
 	policy_free(d->policy);
@@ -610,7 +554,6 @@ static void end(struct daemon *d)
 	tun_free(d->tun);
 	networks_end(d);
 	config_free(d->reloaded);
-	free(d->resolving);
 	free(d);
 }
 

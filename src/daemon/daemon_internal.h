@@ -23,12 +23,13 @@
 #define PACKETS_BATCH 64 /* packets until what they led to is sent */
 #define CLOCK_EVERY_US SECONDS(1)
 #define KEEP_EVERY_US SECONDS(60) /* clock floor, renewal */
-#define RESOLVE_AGAIN_US SECONDS(5)
 
 struct daemon;
 struct names;
 struct ebpf;
 struct discovery;
+struct configured;
+struct places;
 struct batman;
 struct threads;
 struct api;
@@ -59,13 +60,6 @@ struct ping {
 	bool has_answer;  /* trace: of the current ttl */
 	bool is_retrying; /* there was no route yet */
 	struct loop_timer *timer;
-};
-
-struct resolving {
-	struct daemon *daemon;
-	size_t peer; /* in the configuration */
-	struct loop_timer *again;
-	char spiffe_id[SPIFFE_ID_SIZE];
 };
 
 /* What the kernel was given for networks behind nodes. */
@@ -121,7 +115,8 @@ struct daemon {
 	unsigned n_statuses;
 	struct ping pings[PINGS_MAX];
 	uint32_t next_ping;
-	struct resolving *resolving;
+	struct configured *configured;
+	struct places *places;
 	struct networks_installed networks;
 	struct names *names; /* NULL: switched off */
 	struct api *api;     /* NULL: off */
@@ -204,6 +199,19 @@ void discovery_tick(struct daemon *d); /* once a second */
 void discovery_link_lost(struct daemon *d);
 void discovery_end(struct daemon *d);
 json_t *discovery_json(const struct daemon *d);
+
+/* configured.c: the peers of the configuration */
+int configured_start(struct daemon *d);
+void configured_tick(struct daemon *d); /* once a second */
+void configured_reloaded(struct daemon *d);
+void configured_end(struct daemon *d); /* once the loop is gone */
+
+/* places.c: where this node and others may be reached */
+int places_start(struct daemon *d);
+void places_tick(struct daemon *d); /* once a second */
+void places_reloaded(struct daemon *d);
+void places_end(struct daemon *d); /* once the loop is gone, before node and store */
+json_t *places_json(const struct daemon *d);
 
 /* batman.c: the gateway to batman-adv */
 bool batman_options_fill(const struct config *c, struct keeper_batman *ret);

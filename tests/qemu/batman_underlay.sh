@@ -14,7 +14,7 @@ x() # NAME VERB...
 
 configure() # NAME
 {
-	printf 'domain: test.mesh\nname: %s\nstate_dir: /tmp/%s/state\nrun_dir: /tmp/%s/run\ndiscovery: {lan: off}\n' \
+	printf 'domain: test.mesh\nname: %s\nstate_dir: /tmp/%s/state\nrun_dir: /tmp/%s/run\ndiscovery: {lan: off, links: 0, links_max: 0}\n' \
 		"$1" "$1" "$1" >"/tmp/$1/x0.yaml"
 }
 

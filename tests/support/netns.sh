@@ -103,7 +103,8 @@ x() {
 }
 
 # configure NAME [LINE...]: its configuration; more lines as given. Nodes do not find each other by
-# themselves but where a line of `discovery` says so: most tests are about the way that they set.
+# themselves, nor make links beside those set, but where a line of `discovery` says so: most tests
+# are about the way that they set.
 # With X0_THREADS=N every daemon of the test has N packet threads, but where a line says how many.
 configure() {
 	name=$1
@@ -118,7 +119,7 @@ configure() {
 		done
 		case "$*" in
 		*discovery:*) ;;
-		*) echo "discovery: {lan: off}" ;;
+		*) echo "discovery: {lan: off, links: 0, links_max: 0}" ;;
 		esac
 		case "${X0_THREADS:-} $*" in
 		" "* | *threads:*) ;;

@@ -92,9 +92,10 @@ struct config {
 	uint64_t names_responder;	       /* 0 or 1 */
 	char names_zone[CONFIG_TEXT_SIZE];
 	uint64_t names_ttl_s;
-	uint64_t names_clients;			     /* enum config_names_clients */
-	uint64_t names_resolv_conf;		     /* enum config_resolv_conf */
-	uint64_t discovery_lan;			     /* 0 or 1 */
+	uint64_t names_clients;	    /* enum config_names_clients */
+	uint64_t names_resolv_conf; /* enum config_resolv_conf */
+	uint64_t discovery_lan;	    /* 0 or 1 */
+	uint64_t discovery_links, discovery_links_max;
 	char discovery_interfaces[CONFIG_TEXT_SIZE]; /* names, commas between; "" for all */
 	uint64_t ebpf_guard, ebpf_meter, ebpf_flow, ebpf_enforce; /* enum config_ebpf */
 	uint64_t ebpf_attach;					  /* enum config_ebpf_attach */

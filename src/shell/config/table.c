@@ -178,6 +178,16 @@ static const struct config_key keys[] = {
 	  "Interfaces that beacons are sent and heard on, with commas between; empty for all "
 	  "Ethernets, but never the tunnel.",
 	  "eth0,wlan0", AT(discovery_interfaces) },
+	{ "discovery.links", CONFIG_INTEGER, "links", "4", NULL, 0, 64, "", false,
+	  "Direct links this node tries to have in all: while it has fewer, it asks reachable "
+	  "nodes for "
+	  "one, through NATs too.",
+	  "0", AT(discovery_links) },
+	{ "discovery.links_max", CONFIG_INTEGER, "links", "32", NULL, 0, 1000, "", false,
+	  "With this many direct links no more are made for the packets that go to a node by "
+	  "relays, "
+	  "nor for others that ask; 0: neither is ever done.",
+	  "8", AT(discovery_links_max) },
 	{ "ebpf.guard", CONFIG_CHOICE, "", "auto", NULL, 0, 2, "auto|on|off", false,
 	  "Drop junk at the port in the kernel (eBPF). auto: where the kernel allows it; on: do "
 	  "not "

@@ -67,7 +67,7 @@ class X0Mesh(Adapter):
         with open(h.dir + "/x0.yaml", "w") as f:
             f.write("\n".join(["domain: bench.mesh", "name: %s" % h.name.lower(),
                                "state_dir: %s/state" % h.dir, "run_dir: %s/r" % h.dir,
-                               "discovery: {lan: off}",
+                               "discovery: {lan: off, links: 0, links_max: 0}",
                                "peers: %s" % json.dumps(peers)] + self.lines) + "\n")
 
     def run(self, h, verb, *args, at=None):
