@@ -85,7 +85,7 @@ static void every_pair_is_direct_where_theory_allows_it_and_relayed_otherwise(vo
 			struct nat_world w;
 			bool is_direct;
 
-			pair(&w, a, b, (uint64_t)(10 * a + b));
+			pair(&w, a, b, 10 * (uint64_t)a + b);
 			nat_world_run(&w, SECONDS(1) + SECONDS(3));
 			is_direct = nat_world_is_direct(&w, A, B);
 			assert_true(nat_world_reaches(&w, A, B, MS(500)));

@@ -61,7 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct endpoint e = { 0 };
 		struct nat_message m;
 
-		memcpy(e.ip, body.at, body.len < 16 ? body.len : 16);
+		if (body.len > 0)
+			memcpy(e.ip, body.at, body.len < 16 ? body.len : 16);
 		e.port = (uint16_t)(what + 1);
 		now_us += MS(what);
 		if (what % 3 == 0 && nat_message_decode(body, &m) == 0)
