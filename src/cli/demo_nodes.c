@@ -67,12 +67,15 @@ int nodes_configure(struct demo *d)
 		if (!f)
 			return demo_failed(d, NULL, "writing the configuration", n->config, "%s",
 					   strerror(errno));
-		(void)fprintf(f,
-			      "domain: " DEMO_DOMAIN "\nname: %s\nlisten: [\"[::]:%u\"]\n"
-			      "state_dir: %s/state\nrun_dir: %s/run\ntun:\n  name: x0\n"
-			      "log:\n  level: info\n  format: text\n"
-			      "discovery:\n  lan: off\n  links: 0\n  links_max: 0\npeers:\n", /* the links are those drawn */
-			      n->name, DEMO_PORT, n->dir, n->dir);
+		(void)fprintf(
+			f,
+			"domain: " DEMO_DOMAIN "\nname: %s\nlisten: [\"[::]:%u\"]\n"
+			"state_dir: %s/state\nrun_dir: %s/run\ntun:\n  name: x0\n"
+			"log:\n  level: info\n  format: text\n"
+			"discovery:\n  lan: off\n  links: 0\n  links_max: 0\npeers:\n", /* the links
+											   are those
+											   drawn */
+			n->name, DEMO_PORT, n->dir, n->dir);
 		write_peers(d, i, f);
 		if (fclose(f) != 0)
 			return demo_failed(d, NULL, "writing the configuration", n->config, "%s",
