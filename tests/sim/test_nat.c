@@ -118,10 +118,11 @@ static unsigned late_with_loss(uint32_t loss_percent, unsigned n)
 		pair(&w, a, NAT_PORT_RESTRICTED, 1000 * loss_percent + seed);
 		w.loss_ppm = loss_percent * 10000;
 		nat_world_run(&w, SECONDS(1) + SECONDS(3));
-		n_late += !nat_world_is_direct(&w, A, B);
-		/* whoever had bad luck is tried again */
+		n_late += w.hosts[A].linked_us == 0;
+		/* Whoever had bad luck is tried again. With much loss a link goes down and comes
+		 * back, which is not what is asked here. */
 		nat_world_run(&w, SECONDS(120));
-		assert_true(nat_world_is_direct(&w, A, B));
+		assert_true(w.hosts[A].linked_us > 0);
 		nat_world_done(&w);
 	}
 	print_message("with loss of %u %%, %u of %u pairs took more than 3 s\n", loss_percent,
