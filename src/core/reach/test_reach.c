@@ -89,7 +89,9 @@ static void deliver_all(void)
 
 static void run(uint64_t for_us)
 {
-	for (uint64_t end_us = now_us + for_us; now_us < end_us; now_us += MS(1)) {
+	uint64_t step_us = for_us > SECONDS(5) ? MS(20) : MS(1); /* of long rests, coarser */
+
+	for (uint64_t end_us = now_us + for_us; now_us < end_us; now_us += step_us) {
 		for (unsigned i = 1; i <= n_nodes; i++) {
 			if (now_us >= routes_deadline_us(routes[i]))
 				routes_tick(routes[i], now_us);
