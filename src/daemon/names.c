@@ -406,8 +406,8 @@ void names_resolve(struct daemon *d, uint64_t request, const json_t *args)
 	}
 	if (!is_found) {
 		(void)answer_error(d, request, "not_found",
-				    "no node with this name or address is known here; those that "
-				    "are: x0 routes");
+				   "no node with this name or address is known here; those that "
+				   "are: x0 routes");
 		return;
 	}
 	overlay_address_of(d->ops, d->member->domain, id, address);

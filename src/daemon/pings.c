@@ -142,14 +142,14 @@ void pings_begin(struct daemon *d, uint64_t request, const json_t *args, bool is
 	}
 	if (!target || spiffe_id_format(d->member->domain, target, spiffe_id) < 0) {
 		(void)answer_error(d, request, "usage",
-				    "this is no name of a node; see: x0 routes");
+				   "this is no name of a node; see: x0 routes");
 		return;
 	}
 	if (!in_range(n, 0, 1000000) || !in_range(interval_ms, INTERVAL_MIN_MS, INTERVAL_MAX_MS) ||
 	    !in_range(wait_ms, 1, WAIT_MAX_MS)) {
 		(void)answer_error(d, request, "usage",
-				    "count is 0 to 1000000, the interval 10 to 60000 ms, the wait "
-				    "1 to 60000 ms");
+				   "count is 0 to 1000000, the interval 10 to 60000 ms, the wait "
+				   "1 to 60000 ms");
 		return;
 	}
 	*p = (struct ping){ .daemon = d,

@@ -159,6 +159,7 @@ client a events
 [ "${X0_LONG:-0}" = 0 ] || client a slow
 
 # ---- who asks for what takes long does not keep others out ----
+# shellcheck disable=SC2016 # expanded by the inner shell
 on a sh -c 'i=0; while [ $i -lt 20 ]; do
 	curl -s -m 20 -o /dev/null -w "%{http_code}\n" "$0/api/v1/ping/b?count=8&interval_ms=500" &
 	i=$((i + 1)); done; wait' "$BASE" >"$WORK/codes" &

@@ -12,7 +12,10 @@ PORT=26969
 WAN=203.0.113
 
 command -v nft >/dev/null 2>&1 || skip "the program nft is missing"
-nft add table ip x0_try 2>"$WORK/nft" && nft delete table ip x0_try || skip "no nftables here: $(cat "$WORK/nft")"
+if ! nft add table ip x0_try 2>"$WORK/nft"; then
+	skip "no nftables here: $(cat "$WORK/nft")"
+fi
+nft delete table ip x0_try
 ip link add wan type bridge 2>"$WORK/bridge" || skip "no bridge: $(cat "$WORK/bridge")"
 ip link set dev wan up
 
@@ -161,18 +164,18 @@ for kind_a in $KINDS; do
 		b=b$kind_b
 		in_theory "$kind_a" "$kind_b" && expected=direct || expected=relayed
 		try "$a" "$b"
-		if [ $PATH_IS != $expected ]; then # once more, for this machine may have been busy
+		if [ "$PATH_IS" != "$expected" ]; then # once more, for this machine may have been busy
 			slow=$((slow + 1))
 			stop "$a" "$b"
 			try "$a" "$b"
 		fi
 		after="$TOOK ms"
-		if [ $PATH_IS = relayed ]; then
+		if [ "$PATH_IS" = relayed ]; then
 			within 6 says_why "$a" "$b" || fail "not said why: $(x "$a" peers)"
 			after=$(x "$a" peers | sed -n "s/^No direct link with $b: //p")
 		fi
-		printf '%-12s %-12s %-8s %s\n' "$kind_a" "$kind_b" $PATH_IS "$after"
-		[ $PATH_IS = $expected ] || fail "$kind_a and $kind_b: $(x "$a" peers; x "$a" status --json)"
+		printf '%-12s %-12s %-8s %s\n' "$kind_a" "$kind_b" "$PATH_IS" "$after"
+		[ "$PATH_IS" = "$expected" ] || fail "$kind_a and $kind_b: $(x "$a" peers; x "$a" status --json)"
 		stop "$a" "$b"
 	done
 done

@@ -15,8 +15,9 @@
 #include "base/bytes.h"
 #include "core/route/route.h"
 
-#define REACH_FLAT_MAX 1000 /* up to so many nodes all are one zone; with a tenth more no longer \
-			     */
+#define REACH_FLAT_MAX                                                            \
+	1000 /* up to so many nodes all are one zone; with a tenth more no longer \
+	      */
 #define REACH_FLAT_MIN 8
 #define REACH_ZONE_MAX 256 /* nodes of a zone */
 #define REACH_ZONE_MIN 4
