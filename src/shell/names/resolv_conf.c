@@ -268,7 +268,7 @@ int resolv_conf_apply(const char *path, const char *owner, const uint8_t server[
 static int put_back(const char *path, const char *before)
 {
 	CLEANUP_FREE uint8_t *text = room();
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	if (rename(before, path) == 0)
