@@ -139,13 +139,14 @@ static const char *type_of(const struct api_operation *o)
 static void read_process(struct api_thread *t, struct metrics_process *ret)
 {
 	FILE *f = fopen("/proc/self/statm", "re");
-	unsigned long size = 0;
-	unsigned long resident = 0;
+	char line[128] = "";
+	char *resident = line;
 	struct timespec used;
 
 	*ret = (struct metrics_process){ .start_s = (double)t->shared->start_unix_ms / 1000 };
-	if (f && fscanf(f, "%lu %lu", &size, &resident) == 2)
-		ret->resident_bytes = resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	/* pages: the whole address space, then what is resident; proc(5) */
+	if (f && fgets(line, sizeof(line), f) && strtoul(line, &resident, 10) > 0)
+		ret->resident_bytes = strtoul(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 	if (f)
 		(void)fclose(f);
 	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)

@@ -139,7 +139,7 @@ static int start(void **state)
 		.on_message = on_message,
 		.arg = s,
 	};
-	struct sockaddr_in name;
+	struct sockaddr_in name = { 0 };
 	socklen_t len = sizeof(name);
 	char why[HTTP_WHY_SIZE];
 	int fd;
