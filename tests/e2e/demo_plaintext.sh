@@ -52,13 +52,9 @@ unwatch() {
 	[ "$(wc -l <"$work/watch-$1")" -eq $ENDS ] || fail "not $ENDS ends of cables were watched"
 }
 
-# sum NAME KEY: over all interfaces; ends NAME BYTES: how many of them saw more than so much
+# sum NAME KEY: over all interfaces
 sum() {
 	tr ' ' '\n' <"$work/watch-$1" | awk -F = -v key="$2" '$1 == key { n += $2 } END { print n + 0 }'
-}
-
-ends_with_more() {
-	sed 's/.*bytes=\([0-9]*\).*/\1/' "$work/watch-$1" | awk -v least="$2" '$1 > least' | wc -l
 }
 
 if ! (: <>/dev/net/tun) 2>/dev/null; then
@@ -97,8 +93,8 @@ if [ "$(sum demo missed)" != 0 ]; then
 		"root the kernel gives no larger buffer: be root"
 	exit 77
 fi
-# from corner to corner it is three cables, both ends of each
-[ "$(ends_with_more demo $BYTES)" -ge 6 ] || fail "the file did not pass the eyes: no proof"
+# from corner to corner it is three cables, both ends of each, by whichever ways they went
+[ "$(sum demo bytes)" -ge $((6 * BYTES)) ] || fail "the file did not pass the eyes: no proof"
 
 # the control: from n2 to n1 without the mesh
 head -c 1048576 "$work/sent" >"$work/short"
