@@ -47,8 +47,9 @@ static struct node_counters counters_of(struct sim *s, size_t node)
 	return c;
 }
 
-/* One each 10 ms; how many of them do not arrive. */
-static size_t lost_of(struct sim *s, uint8_t dscp, size_t n, size_t cut_at)
+/* One each 10 ms, a link cut silently before one of them; how many of them do not arrive. */
+static size_t lost_by_cut(struct sim *s, uint8_t dscp, size_t n, size_t cut_at,
+			  enum link_number link)
 {
 	static uint64_t sent[N_MARKS];
 	size_t lost = 0;
@@ -56,7 +57,7 @@ static size_t lost_of(struct sim *s, uint8_t dscp, size_t n, size_t cut_at)
 	assert_true(n <= N_MARKS);
 	for (size_t i = 0; i < n; i++) {
 		if (i == cut_at)
-			sim_link_cut(s, B_D, true);
+			sim_link_cut(s, link, true);
 		sent[i] = sim_send_marked(s, 0, 3, 100, dscp);
 		run(s, MS(10));
 	}
@@ -64,6 +65,11 @@ static size_t lost_of(struct sim *s, uint8_t dscp, size_t n, size_t cut_at)
 	for (size_t i = 0; i < n; i++)
 		lost += !sim_is_delivered(s, sent[i]);
 	return lost;
+}
+
+static size_t lost_of(struct sim *s, uint8_t dscp, size_t n, size_t cut_at)
+{
+	return lost_by_cut(s, dscp, n, cut_at, B_D);
 }
 
 static void critical_packets_find_two_ways_and_go_by_both(void **state)
@@ -100,6 +106,22 @@ static void critical_packets_lose_nothing_when_one_way_is_cut(void **state)
 		n = n_ways(s, 0, 3, ways); /* of a way that is silent nothing is expected */
 		for (size_t i = 0; i < n; i++)
 			assert_true(!ways[i].is_used || ways[i].nodes[1] == sim_id(s, 2));
+		sim_free(s);
+	}
+}
+
+/* Long before the end hears that the way is silent. */
+static void what_follows_labels_to_a_suspect_is_copied_to_another(void **state)
+{
+	(void)state;
+	for (enum link_number link = A_B; link <= A_C; link++) {
+		struct sim *s = diamond(&lan, &lan);
+		struct node_way_view ways[PATHS_MAX];
+
+		assert_int_equal(lost_of(s, EF, 20, SIZE_MAX), 0); /* ways are found */
+		assert_int_equal(lost_of(s, AF21, 20, SIZE_MAX), 0);
+		assert_int_equal(n_ways(s, 0, 3, ways), 2);
+		assert_in_range(lost_by_cut(s, AF21, 300, 100, link), 0, 12);
 		sim_free(s);
 	}
 }
@@ -380,6 +402,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(critical_packets_find_two_ways_and_go_by_both),
 		cmocka_unit_test(critical_packets_lose_nothing_when_one_way_is_cut),
+		cmocka_unit_test(what_follows_labels_to_a_suspect_is_copied_to_another),
 		cmocka_unit_test(without_a_second_way_packets_are_not_copied),
 		cmocka_unit_test(where_it_is_off_nothing_is_copied),
 		cmocka_unit_test(bulk_uses_the_rates_of_both_ways_and_arrives_in_order),

@@ -324,6 +324,26 @@ static uint64_t flowlet_of(struct node *n, const struct forward_question *q,
 	return flowlets_begin(n->flowlets, q, hop, is_bad, rng_next(&n->rng));
 }
 
+/* By its labels over a link that may be lost; so a copy leaves them here and goes another way. */
+static bool send_beside(struct node *n, struct forward_question *q, struct wire_hop *hop,
+			struct treatment treatment, uint64_t suspect, struct span payload)
+{
+	struct route route = { 0 };
+	struct forward_plan plan;
+	uint64_t next;
+
+	q->route = &route;
+	labels_drop(hop, n->self);
+	forward_record(q, hop);
+	plan = plan_of(n, hop, q, &route);
+	next = plan.next == suspect ? plan.duplicate : plan.next;
+	if (!next)
+		return false;
+	hop->is_duplicate = true;
+	n->counters.duplicates_sent++;
+	return send_hop(n, next, *hop, treatment, payload);
+}
+
 /* Sends the relayed form where its labels or the routing table say. -ENETUNREACH, -EAGAIN. */
 int path_send_routed(struct node *n, struct wire_hop *hop, struct treatment treatment,
 		     uint64_t from, struct span payload)
@@ -341,8 +361,12 @@ int path_send_routed(struct node *n, struct wire_hop *hop, struct treatment trea
 	uint64_t label = hop->is_labelled ? label_of(n, &q, hop) : 0;
 	bool is_sent;
 
-	if (label)
-		return send_hop(n, label, *hop, treatment, payload) ? 0 : -EAGAIN;
+	if (label) {
+		is_sent = send_hop(n, label, *hop, treatment, payload);
+		if (neighbour_state(n, label) == LINK_SUSPECT && !hop->is_duplicate)
+			is_sent |= send_beside(n, &q, hop, treatment, label, payload);
+		return is_sent ? 0 : -EAGAIN;
+	}
 	label = n->flowlets ? flowlet_of(n, &q, hop, &route) : 0;
 	if (label) {
 		n->counters.flowlets++;
