@@ -337,17 +337,20 @@ static bool arrives(int fd)
 	return poll(&p, 1, 10000) == 1 && recv(fd, &byte, 1, 0) == 1;
 }
 
-static uint64_t dropped_for_source(void)
+/* Sent again each second: on a busy machine what delivers over lo (ksoftirqd) may wait for its turn
+ * for seconds, and what was sent before the kernel had put the address in place is lost. */
+static bool is_dropped_from(const struct netlink_prefix *source)
 {
 	struct nft_counters counters = { 0 };
 	char why[NFT_WHY_SIZE];
 
-	/* on a busy machine what delivers over lo (ksoftirqd) may wait for its turn for seconds */
 	for (int i = 0; i < 1000 && counters.source_packets == 0; i++) {
+		if (i % 100 == 0)
+			send_to_own(source);
 		assert_int_equal(nft_read("x0", &counters, why), 0);
 		(void)poll(NULL, 0, counters.source_packets ? 0 : 10);
 	}
-	return counters.source_packets;
+	return counters.source_packets > 0;
 }
 
 static void a_local_program_cannot_pose_as_another_node(void **state)
@@ -371,8 +374,7 @@ static void a_local_program_cannot_pose_as_another_node(void **state)
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 
 	assert_int_equal(nft_apply(&guard, why), 0);
-	send_to_own(&other);
-	assert_int_equal(dropped_for_source(), 1);
+	assert_true(is_dropped_from(&other));
 	assert_true(recv(fd, &byte, 1, 0) < 0 && errno == EAGAIN);
 	send_to_own(&own);
 	assert_true(arrives(fd));
@@ -410,8 +412,7 @@ static void without_fib_the_nodes_own_address_takes_its_place(void **state)
 	assert_int_equal(nft_apply(&nameless, why), -EPROTONOSUPPORT); /* no address, no rule */
 	assert_int_equal(nft_apply(&guard, why), 0);
 	assert_non_null(strstr(why, "nft_fib_inet"));
-	send_to_own(&other);
-	assert_int_equal(dropped_for_source(), 1);
+	assert_true(is_dropped_from(&other));
 	assert_true(recv(fd, &byte, 1, 0) < 0 && errno == EAGAIN);
 	send_to_own(&own);
 	assert_true(arrives(fd));
