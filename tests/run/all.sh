@@ -170,7 +170,8 @@ check_shell_scripts()
 
 coverage()
 {
-	must_build coverage gcc -- -Db_coverage=true || return
+	# threads count side by side: without atomic counters some end below zero
+	must_build coverage gcc -- -Db_coverage=true -Dc_args=-fprofile-update=atomic || return
 	find "$tests_dir/coverage" -name '*.gcda' -delete
 	# The daemon counts its lines too, as the unprivileged user that it becomes, who may have no
 	# way into this tree: all count in a place of their own.
