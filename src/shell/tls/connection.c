@@ -87,18 +87,32 @@ static int wait_for(const struct tls_connection *c, short events, uint64_t deadl
 	}
 }
 
-/* What to do after a call that returned r: 0 call it again, 1 the peer has closed, -errno. */
-static int after(const struct tls_connection *c, int r, uint64_t deadline_us)
+static int wait_again(const struct tls_connection *c, bool wants_write, uint64_t deadline_us)
+{
+	return wait_for(c, wants_write ? POLLOUT : POLLIN, deadline_us);
+}
+
+/* ---- without waiting ---- */
+
+static void begin_call(void)
+{
+	ERR_clear_error();
+	errno = 0;
+}
+
+/* Of a call that returned r: -EAGAIN it has to wait, closed the peer has closed, else -errno. */
+static int after(const struct tls_connection *c, int r, int closed, bool *ret_wants_write)
 {
 	int saved = errno;
+	int error = SSL_get_error(c->ssl, r);
 
-	switch (SSL_get_error(c->ssl, r)) {
+	*ret_wants_write = error == SSL_ERROR_WANT_WRITE;
+	switch (error) {
 	case SSL_ERROR_WANT_READ:
-		return wait_for(c, POLLIN, deadline_us);
 	case SSL_ERROR_WANT_WRITE:
-		return wait_for(c, POLLOUT, deadline_us);
+		return -EAGAIN;
 	case SSL_ERROR_ZERO_RETURN:
-		return 1;
+		return closed;
 	case SSL_ERROR_SYSCALL:
 		return saved == EPIPE || saved == 0 ? -ECONNRESET : -saved;
 	default: /* the first error: on top of it may lie that our alert could not be sent */
@@ -108,36 +122,70 @@ static int after(const struct tls_connection *c, int r, uint64_t deadline_us)
 	}
 }
 
+int tls_connection_try_handshake(struct tls_connection *c, bool *ret_wants_write)
+{
+	int r;
+
+	begin_call();
+	r = SSL_is_server(c->ssl) ? SSL_accept(c->ssl) : SSL_connect(c->ssl);
+	return r == 1 ? 0 : after(c, r, -ECONNRESET, ret_wants_write);
+}
+
+int tls_connection_try_read(struct tls_connection *c, void *ret, size_t size, bool *ret_wants_write)
+{
+	int r;
+
+	begin_call();
+	r = SSL_read(c->ssl, ret, size > INT_MAX ? INT_MAX : (int)size);
+	return r > 0 ? r : after(c, r, 0, ret_wants_write);
+}
+
+int tls_connection_try_write(struct tls_connection *c, const void *from, size_t len,
+			     bool *ret_wants_write)
+{
+	int r;
+
+	begin_call();
+	r = SSL_write(c->ssl, from, len > INT_MAX ? INT_MAX : (int)len);
+	return r > 0 ? r : after(c, r, -ECONNRESET, ret_wants_write);
+}
+
+static int try_close(struct tls_connection *c, bool *ret_wants_write)
+{
+	int r;
+
+	begin_call();
+	r = SSL_shutdown(c->ssl);
+	/* 0: ours is sent, the peer's has not come yet */
+	return r >= 0 ? 0 : after(c, r, 0, ret_wants_write);
+}
+
+/* ---- until a deadline ---- */
+
 int tls_connection_handshake(struct tls_connection *c, uint64_t deadline_us)
 {
-	for (;;) {
-		int r;
+	bool wants_write;
+	int r;
 
-		ERR_clear_error();
-		errno = 0;
-		r = SSL_is_server(c->ssl) ? SSL_accept(c->ssl) : SSL_connect(c->ssl);
-		if (r == 1)
-			return 0;
-		r = after(c, r, deadline_us);
-		if (r != 0)
-			return r < 0 ? r : -ECONNRESET;
+	while ((r = tls_connection_try_handshake(c, &wants_write)) == -EAGAIN) {
+		r = wait_again(c, wants_write, deadline_us);
+		if (r < 0)
+			break;
 	}
+	return r;
 }
 
 int tls_connection_read(struct tls_connection *c, void *ret, size_t size, uint64_t deadline_us)
 {
-	for (;;) {
-		int r;
+	bool wants_write;
+	int r;
 
-		ERR_clear_error();
-		errno = 0;
-		r = SSL_read(c->ssl, ret, size > INT_MAX ? INT_MAX : (int)size);
-		if (r > 0)
-			return r;
-		r = after(c, r, deadline_us);
-		if (r != 0)
-			return r < 0 ? r : 0;
+	while ((r = tls_connection_try_read(c, ret, size, &wants_write)) == -EAGAIN) {
+		r = wait_again(c, wants_write, deadline_us);
+		if (r < 0)
+			break;
 	}
+	return r;
 }
 
 int tls_connection_write(struct tls_connection *c, const void *from, size_t len,
@@ -146,90 +194,31 @@ int tls_connection_write(struct tls_connection *c, const void *from, size_t len,
 	const uint8_t *at = from;
 
 	while (len > 0) {
-		int r;
+		bool wants_write;
+		int r = tls_connection_try_write(c, at, len, &wants_write);
 
-		ERR_clear_error();
-		errno = 0;
-		r = SSL_write(c->ssl, at, len > INT_MAX ? INT_MAX : (int)len);
 		if (r > 0) {
 			at += r;
 			len -= (size_t)r;
 			continue;
 		}
-		r = after(c, r, deadline_us);
-		if (r != 0)
-			return r < 0 ? r : -ECONNRESET;
+		if (r == -EAGAIN)
+			r = wait_again(c, wants_write, deadline_us);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
 int tls_connection_close(struct tls_connection *c, uint64_t deadline_us)
 {
-	for (;;) {
-		int r;
+	bool wants_write;
+	int r;
 
-		ERR_clear_error();
-		errno = 0;
-		r = SSL_shutdown(c->ssl);
-		if (r >= 0) /* 0: ours is sent, the peer's has not come yet */
-			return 0;
-		r = after(c, r, deadline_us);
-		if (r != 0)
-			return r < 0 ? r : 0;
+	while ((r = try_close(c, &wants_write)) == -EAGAIN) {
+		r = wait_again(c, wants_write, deadline_us);
+		if (r < 0)
+			break;
 	}
-}
-
-/* ---- without waiting ---- */
-
-/* The same as after(), but that it does not wait. */
-static int try_after(const struct tls_connection *c, int r, bool *ret_wants_write)
-{
-	int saved = errno;
-	int error = SSL_get_error(c->ssl, r);
-
-	*ret_wants_write = error == SSL_ERROR_WANT_WRITE;
-	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
-		return -EAGAIN;
-	errno = saved;
-	return after(c, r, 0);
-}
-
-int tls_connection_try_handshake(struct tls_connection *c, bool *ret_wants_write)
-{
-	int r;
-
-	ERR_clear_error();
-	errno = 0;
-	r = SSL_is_server(c->ssl) ? SSL_accept(c->ssl) : SSL_connect(c->ssl);
-	if (r == 1)
-		return 0;
-	r = try_after(c, r, ret_wants_write);
-	return r < 0 ? r : -ECONNRESET;
-}
-
-int tls_connection_try_read(struct tls_connection *c, void *ret, size_t size, bool *ret_wants_write)
-{
-	int r;
-
-	ERR_clear_error();
-	errno = 0;
-	r = SSL_read(c->ssl, ret, size > INT_MAX ? INT_MAX : (int)size);
-	if (r > 0)
-		return r;
-	r = try_after(c, r, ret_wants_write);
-	return r < 0 ? r : 0;
-}
-
-int tls_connection_try_write(struct tls_connection *c, const void *from, size_t len,
-			     bool *ret_wants_write)
-{
-	int r;
-
-	ERR_clear_error();
-	errno = 0;
-	r = SSL_write(c->ssl, from, len > INT_MAX ? INT_MAX : (int)len);
-	if (r > 0)
-		return r;
-	r = try_after(c, r, ret_wants_write);
-	return r < 0 ? r : -ECONNRESET;
+	return r;
 }
