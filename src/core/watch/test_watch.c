@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which ways are probed, who is doubted for losing what he is given, and how he is believed again.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/units.h"
+#include "core/watch/watch.h"
+
+#define START SECONDS(50)
+#define RTT MS(20)
+#define D 100
+#define X 1
+#define Y 2
+
+struct bed {
+	struct watch *w;
+	uint64_t now_us;
+	uint64_t dropper; /* neighbour that drops; 0 nobody */
+	unsigned dropped; /* of ten probes in a row */
+	bool is_bulk;
+	unsigned n_probes, n_doubts, n_believed;
+	struct watch_doubt last;
+	uint64_t doubted_us;
+};
+
+static void bed_init(struct bed *b)
+{
+	*b = (struct bed){ .now_us = START, .dropped = 10 };
+	assert_int_equal(watch_new(1, START, &b->w), 0);
+}
+
+static void passed(struct bed *b, uint64_t destination, uint64_t neighbour, size_t len,
+		   enum watch_use use, uint8_t tag)
+{
+	struct watch_packet packet = { .destination = destination,
+				       .neighbour = neighbour,
+				       .len = len,
+				       .use = use,
+				       .tag = tag,
+				       .is_bulk = b->is_bulk };
+
+	watch_passed(b->w, &packet, b->now_us);
+}
+
+static void drain(struct bed *b)
+{
+	struct watch_probe p;
+	struct watch_doubt d;
+
+	while (watch_next_probe(b->w, b->now_us, &p)) {
+		b->n_probes++;
+		if (p.neighbour != b->dropper || b->n_probes % 10 >= b->dropped)
+			watch_answered(b->w, p.destination, p.id, 3, b->now_us + RTT);
+	}
+	while (watch_next_doubt(b->w, &d)) {
+		b->n_doubts += d.is_doubted;
+		b->n_believed += !d.is_doubted;
+		b->last = d;
+		if (d.is_doubted)
+			b->doubted_us = b->now_us;
+	}
+}
+
+/* Packets each 10 ms to a destination through a neighbour. */
+static void flow(struct bed *b, uint64_t destination, uint64_t neighbour, enum watch_use use,
+		 uint64_t for_us)
+{
+	uint64_t until_us = b->now_us + for_us;
+
+	for (; b->now_us < until_us; b->now_us += MS(10)) {
+		passed(b, destination, neighbour, 700, use, 1);
+		drain(b);
+	}
+}
+
+/* Bulk loses its own packets where it fills its way: half of them are nobody's fault, all are. */
+static void who_loses_what_is_too_much_is_not_doubted_and_who_loses_all_is(void **state)
+{
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	b.is_bulk = true;
+	b.dropper = X;
+	b.dropped = 6;
+	flow(&b, D, X, WATCH_OWN, SECONDS(60));
+	assert_true(b.n_probes > 60);
+	assert_int_equal(b.n_doubts, 0);
+	b.dropped = 10;
+	flow(&b, D, X, WATCH_OWN, SECONDS(10));
+	assert_true(b.n_doubts > 0);
+	watch_free(b.w);
+}
+
+static void idle(struct bed *b, uint64_t for_us)
+{
+	uint64_t until_us = b->now_us + for_us;
+
+	while (watch_deadline_us(b->w) <= until_us) {
+		uint64_t due = watch_deadline_us(b->w);
+
+		assert_true(due > b->now_us || due <= START + SECONDS(10000));
+		b->now_us = max_u64(b->now_us + 1, due);
+		drain(b);
+	}
+	b->now_us = until_us;
+}
+
+static void a_way_in_use_is_probed_once_a_second_and_then_no_more(void **state)
+{
+	(void)state;
+	struct watch_probe p;
+	struct bed b;
+
+	bed_init(&b);
+	passed(&b, D, X, 700, WATCH_OWN, 1);
+	b.now_us += SECONDS(1);
+	assert_true(watch_next_probe(b.w, b.now_us, &p));
+	assert_int_equal(p.destination, D);
+	assert_int_equal(p.neighbour, X);
+	assert_int_equal(p.len, 700);
+	assert_int_equal(p.tag, 1);
+	assert_true(p.is_for_packets);
+	watch_answered(b.w, D, p.id, 3, b.now_us);
+	flow(&b, D, X, WATCH_OWN, SECONDS(20));
+	assert_in_range(b.n_probes, 15, 26);
+	assert_int_equal(b.n_doubts, 0);
+	b.n_probes = 0;
+	idle(&b, SECONDS(30));
+	assert_in_range(b.n_probes, 0, 3);
+	watch_free(b.w);
+}
+
+static void a_neighbour_itself_and_the_few_packets_of_others_are_not_watched(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b);
+	flow(&b, X, X, WATCH_OWN, SECONDS(5));
+	for (unsigned i = 0; i < 40; i++) { /* as others' probes */
+		passed(&b, D, X, 700, WATCH_RELAYED, 0);
+		b.now_us += MS(250);
+		drain(&b);
+	}
+	assert_int_equal(b.n_probes, 0);
+	flow(&b, D, X, WATCH_RELAYED, SECONDS(3));
+	assert_true(b.n_probes > 0);
+	watch_free(b.w);
+}
+
+static void who_drops_is_doubted_within_four_seconds_and_stays_so(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b);
+	flow(&b, D, X, WATCH_RELAYED, SECONDS(5));
+	b.dropper = X;
+	flow(&b, D, X, WATCH_RELAYED, SECONDS(4));
+	assert_int_equal(b.last.neighbour, X);
+	assert_int_equal(b.last.destination, D);
+	assert_true(b.last.is_doubted);
+	flow(&b, D, Y, WATCH_RELAYED, SECONDS(30));
+	assert_true(b.last.is_doubted);
+	assert_int_equal(b.n_believed, 0);
+	watch_free(b.w);
+}
+
+static void who_mends_is_believed_again_later_each_time(void **state)
+{
+	(void)state;
+	uint64_t took_us[2];
+	struct bed b;
+
+	bed_init(&b);
+	flow(&b, D, X, WATCH_OWN, SECONDS(3));
+	for (unsigned i = 0; i < 2; i++) {
+		b.dropper = X;
+		flow(&b, D, X, WATCH_OWN, SECONDS(5));
+		assert_true(b.last.is_doubted);
+		b.dropper = 0;
+		took_us[i] = b.now_us;
+		while (b.last.is_doubted)
+			flow(&b, D, Y, WATCH_OWN, MS(100));
+		took_us[i] = b.now_us - took_us[i];
+	}
+	assert_in_range(took_us[0], SECONDS(2), SECONDS(7));
+	assert_true(took_us[1] > took_us[0] + SECONDS(2));
+	watch_free(b.w);
+}
+
+static void what_is_lost_now_and_then_doubts_nobody(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b);
+	for (unsigned i = 0; i < 300; i++) { /* one lost in some twelve */
+		b.dropper = i % 12 ? 0 : X;
+		flow(&b, D, X, WATCH_OWN, MS(500));
+	}
+	assert_int_equal(b.n_doubts, 0);
+	watch_free(b.w);
+}
+
+static void after_two_that_others_reach_a_neighbour_is_doubted_for_all(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b);
+	b.dropper = X;
+	for (uint64_t d = D; d < D + 2; d++) {
+		flow(&b, d, X, WATCH_OWN, SECONDS(4));
+		flow(&b, d, Y, WATCH_OWN, SECONDS(2));
+	}
+	for (unsigned i = 0; i < 20; i++) { /* both in use by another way */
+		flow(&b, D, Y, WATCH_OWN, MS(100));
+		flow(&b, D + 1, Y, WATCH_OWN, MS(100));
+	}
+	assert_true(watch_is_doubted(b.w, X));
+	assert_false(watch_is_doubted(b.w, Y));
+	b.dropper = 0; /* its probes go on, and speak for it */
+	for (unsigned i = 0; i < 60; i++) {
+		flow(&b, D, Y, WATCH_OWN, MS(100));
+		flow(&b, D + 1, Y, WATCH_OWN, MS(100));
+	}
+	assert_false(watch_is_doubted(b.w, X));
+	watch_free(b.w);
+}
+
+static void a_destination_that_is_gone_convicts_nobody(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b);
+	b.dropper = X;
+	flow(&b, D, X, WATCH_OWN, SECONDS(10));
+	b.dropper = Y;
+	flow(&b, D, Y, WATCH_OWN, SECONDS(10));
+	assert_false(watch_is_doubted(b.w, X));
+	assert_false(watch_is_doubted(b.w, Y));
+	watch_free(b.w);
+}
+
+static void three_lies_in_a_minute_are_enough_and_are_forgiven_after_one(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b);
+	for (unsigned i = 0; i < 6; i++) {
+		watch_lied(b.w, X, b.now_us);
+		b.now_us += SECONDS(31);
+	}
+	assert_false(watch_is_doubted(b.w, X));
+	for (unsigned i = 0; i < WATCH_LIES_MAX; i++)
+		watch_lied(b.w, X, b.now_us);
+	assert_true(watch_is_doubted(b.w, X));
+	idle(&b, SECONDS(59));
+	assert_true(watch_is_doubted(b.w, X));
+	idle(&b, SECONDS(2));
+	assert_false(watch_is_doubted(b.w, X));
+	watch_free(b.w);
+}
+
+static void a_long_way_is_not_taken_for_a_lossy_one(void **state)
+{
+	(void)state;
+	struct watch_probe p, before = { 0 };
+	struct watch_doubt d;
+	struct bed b;
+	unsigned n = 0;
+
+	bed_init(&b);
+	for (unsigned i = 0; i < 3000; i++) { /* each is answered after 900 ms */
+		static uint64_t due_us;
+
+		passed(&b, D, X, 100, WATCH_OWN, 0);
+		if (before.id && b.now_us >= due_us) {
+			watch_answered(b.w, D, before.id, 9, b.now_us);
+			before.id = 0;
+		}
+		if (watch_next_probe(b.w, b.now_us, &p) && !before.id) {
+			before = p;
+			due_us = b.now_us + MS(900);
+		}
+		n += watch_next_doubt(b.w, &d);
+		b.now_us += MS(10);
+	}
+	assert_int_equal(n, 0);
+	watch_free(b.w);
+}
+
+static void a_full_table_watches_no_more_and_counts(void **state)
+{
+	(void)state;
+	struct watch_counters c;
+	struct bed b;
+
+	bed_init(&b);
+	for (uint64_t d = 1000; d < 1000 + WATCH_DESTINATIONS_MAX + 7; d++)
+		passed(&b, d, X, 100, WATCH_OWN, 0);
+	watch_counters(b.w, &c);
+	assert_int_equal(c.full, 7);
+	b.now_us += WATCH_ACTIVE_US; /* one that is out of use gives way */
+	passed(&b, 5000, X, 100, WATCH_OWN, 0);
+	watch_counters(b.w, &c);
+	assert_int_equal(c.full, 7);
+	for (uint64_t id = 1; id <= 2 * WATCH_NEIGHBOURS_MAX; id++)
+		for (unsigned i = 0; i < WATCH_LIES_MAX; i++)
+			watch_lied(b.w, id, b.now_us);
+	watch_counters(b.w, &c);
+	assert_int_equal(c.neighbour_doubts, WATCH_NEIGHBOURS_MAX);
+	for (uint64_t hop = 10; hop < 10 + 3 * WATCH_HOPS_MAX; hop++)
+		passed(&b, 5000, hop, 100, WATCH_OWN, 0);
+	watch_free(b.w);
+}
+
+static void a_neighbour_that_is_gone_is_forgotten(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b);
+	for (unsigned i = 0; i < WATCH_LIES_MAX; i++)
+		watch_lied(b.w, X, b.now_us);
+	watch_gone(b.w, X);
+	assert_false(watch_is_doubted(b.w, X));
+	watch_free(b.w);
+}
+
+static bool way_of(const struct bed *b, uint64_t destination, uint64_t neighbour,
+		   struct watch_way *ret)
+{
+	size_t cursor = 0;
+
+	while (watch_next_way(b->w, &cursor, ret))
+		if (ret->destination == destination && ret->neighbour == neighbour)
+			return true;
+	return false;
+}
+
+static void who_loses_too_little_to_be_doubted_is_seen_in_the_share_of_the_last_probes(void **state)
+{
+	struct watch_way way;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	assert_false(way_of(&b, D, X, &way));
+	b.dropper = X;
+	b.dropped = 2;
+	flow(&b, D, X, WATCH_OWN, SECONDS(60));
+	assert_int_equal(b.n_doubts, 0);
+	assert_true(way_of(&b, D, X, &way));
+	assert_int_equal(way.n_sent, WATCH_HISTORY);
+	assert_in_range(way.n_lost, 5, 8);
+	assert_true(way.is_current && !way.is_doubted);
+	assert_int_equal(way.n_hops, 3);
+	assert_true(b.now_us - way.noted_us < SECONDS(2));
+	watch_free(b.w);
+}
+
+static void bulk_has_no_share_as_it_loses_its_own(void **state)
+{
+	struct watch_way way;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	b.is_bulk = true;
+	flow(&b, D, X, WATCH_OWN, SECONDS(20));
+	assert_true(b.n_probes > 10);
+	assert_false(way_of(&b, D, X, &way));
+	watch_free(b.w);
+}
+
+static void a_way_is_probed_often_while_somebody_hurries_and_then_at_leisure_again(void **state)
+{
+	unsigned before, hurried, after;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	flow(&b, D, X, WATCH_OWN, SECONDS(10));
+	before = b.n_probes;
+	watch_hurry(b.w, D, X, b.now_us + SECONDS(4), b.now_us);
+	watch_hurry(b.w, D, Y, b.now_us + SECONDS(4), b.now_us); /* no such way */
+	watch_hurry(b.w, 0, 0, b.now_us + SECONDS(4), b.now_us);
+	flow(&b, D, X, WATCH_OWN, SECONDS(4));
+	hurried = b.n_probes - before;
+	assert_in_range(hurried, 30, 42);
+	flow(&b, D, X, WATCH_OWN, SECONDS(10));
+	after = b.n_probes - before - hurried;
+	assert_in_range(after, 8, 13);
+	watch_free(b.w);
+}
+
+static void what_was_long_ago_is_no_part_of_a_share(void **state)
+{
+	struct watch_way way;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	flow(&b, D, X, WATCH_OWN, SECONDS(20));
+	b.now_us += WATCH_HISTORY_US + SECONDS(5);
+	flow(&b, D, X, WATCH_OWN, SECONDS(5));
+	assert_true(way_of(&b, D, X, &way));
+	assert_in_range(way.n_sent, 3, 7);
+	watch_free(b.w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_loses_what_is_too_much_is_not_doubted_and_who_loses_all_is),
+		cmocka_unit_test(a_way_in_use_is_probed_once_a_second_and_then_no_more),
+		cmocka_unit_test(a_neighbour_itself_and_the_few_packets_of_others_are_not_watched),
+		cmocka_unit_test(who_drops_is_doubted_within_four_seconds_and_stays_so),
+		cmocka_unit_test(who_mends_is_believed_again_later_each_time),
+		cmocka_unit_test(what_is_lost_now_and_then_doubts_nobody),
+		cmocka_unit_test(after_two_that_others_reach_a_neighbour_is_doubted_for_all),
+		cmocka_unit_test(a_destination_that_is_gone_convicts_nobody),
+		cmocka_unit_test(three_lies_in_a_minute_are_enough_and_are_forgiven_after_one),
+		cmocka_unit_test(a_long_way_is_not_taken_for_a_lossy_one),
+		cmocka_unit_test(a_full_table_watches_no_more_and_counts),
+		cmocka_unit_test(a_neighbour_that_is_gone_is_forgotten),
+		cmocka_unit_test(
+			who_loses_too_little_to_be_doubted_is_seen_in_the_share_of_the_last_probes),
+		cmocka_unit_test(bulk_has_no_share_as_it_loses_its_own),
+		cmocka_unit_test(
+			a_way_is_probed_often_while_somebody_hurries_and_then_at_leisure_again),
+		cmocka_unit_test(what_was_long_ago_is_no_part_of_a_share),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
