@@ -137,8 +137,10 @@ static void read_by_header(struct kat *k, const json_t *wrapped)
 		kat_wycheproof(k, root);
 	else if (json_is_array(json_object_get(root, "vectors")))
 		kat_noise(k, root);
+	else if (json_is_boolean(json_object_get(root, "wantErr")))
+		kat_merkle(k, root);
 	else
-		kat_skip(k, 1, "JSON, but neither ACVP, Wycheproof nor Noise");
+		kat_skip(k, 1, "JSON, but neither ACVP, Wycheproof, Noise nor Merkle");
 }
 
 static void print_file(const struct kat *k)
@@ -197,6 +199,9 @@ static void run_file(struct run *run, const char *path)
 		kat_skip(&k, 1, "not named .json");
 	} else {
 		root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+		if (!root) /* a number of more than 63 bits, perhaps */
+			root = json_load_file(
+				path, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
 		if (root)
 			read_by_header(&k, root);
 		else

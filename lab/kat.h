@@ -59,10 +59,11 @@ void kat_case_done(struct kat *k);
 /* Judges by Wycheproof's "result": refused, or accepted with the right output or not. */
 void kat_judge(struct kat *k, const struct kat_case *c, bool refused, bool right);
 
-/* The three families. Each reads a whole file and leaves the verdicts in k. */
+/* The four families. Each reads a whole file and leaves the verdicts in k. */
 void kat_acvp(struct kat *k, const json_t *root);
 void kat_wycheproof(struct kat *k, const json_t *root);
 void kat_noise(struct kat *k, const json_t *root);
+void kat_merkle(struct kat *k, const json_t *root);
 
 /* Runners of rows in kat_wycheproof.c's table. */
 kat_run kat_mlkem_decaps_seed, kat_mlkem_encaps, kat_mlkem_keygen, kat_mlkem_decaps;

@@ -142,6 +142,9 @@ static bool option(int o, const char *arg, struct sim_options *ret)
 		ok = number(arg, REACH_FLAT_MAX, &n) && n >= REACH_ZONE_MIN;
 		ret->mesh.zone_max = n;
 		break;
+	case 'u':
+		ret->mesh.is_unproved = true;
+		break;
 	case 'T':
 		ret->mesh.wants_trace = true;
 		break;
@@ -164,6 +167,11 @@ static bool choose_level(struct sim_options *o)
 	bool for_nodes = node_scenario_of(o->scenario, &unused);
 	bool for_mesh = mesh_scenario_of(o->scenario, &o->mesh.scenario);
 
+	o->is_falsedown = strcmp(o->scenario, "falsedown") == 0;
+	if (o->is_falsedown) {
+		o->is_route_level = true; /* and so a graph is made */
+		return true;
+	}
 	if (!for_nodes && !for_mesh)
 		return false;
 	if (!o->has_level)
@@ -194,6 +202,7 @@ static bool parse(int argc, char **argv, struct sim_options *ret)
 					       { "memory", required_argument, NULL, 'm' },
 					       { "flat-max", required_argument, NULL, 'x' },
 					       { "zone-max", required_argument, NULL, 'z' },
+					       { "unproved", no_argument, NULL, 'u' },
 					       { "trace", no_argument, NULL, 'T' },
 					       { "svg", required_argument, NULL, 'v' },
 					       { "samples", no_argument, NULL, 'S' },
@@ -352,11 +361,22 @@ static int sim_routes(const struct sim_options *o)
 	return mesh_summary_end(&summary) ? r : EXIT_FAILURE;
 }
 
+static int sim_links(const struct sim_options *o)
+{
+	CLEANUP(topology_freep) struct topology *t = NULL;
+
+	if (graph_of(o, o->first_seed, &t) < 0)
+		return EXIT_FAILURE;
+	return sim_falsedown(o, t);
+}
+
 int lab_sim(int argc, char **argv)
 {
 	struct sim_options o;
 
 	if (!parse(argc, argv, &o))
 		return lab_usage(false, LAB_SIM_USAGE);
+	if (o.is_falsedown)
+		return sim_links(&o);
 	return o.is_route_level ? sim_routes(&o) : sim_nodes(&o);
 }

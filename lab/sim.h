@@ -9,6 +9,7 @@
 struct sim_options {
 	const char *scenario;
 	bool has_level, is_route_level;
+	bool is_falsedown; /* links alone */
 	unsigned long first_seed, n_seeds;
 	unsigned long n_nodes; /* 0: as the scenario says */
 	const char *topology_path;
@@ -20,6 +21,9 @@ struct sim_options {
 	const char *svg_path;
 	struct mesh_options mesh;
 };
+
+/* A day of every link; its exit status. */
+int sim_falsedown(const struct sim_options *o, const struct topology *t);
 
 /* Runs of several seeds, told as they end, and together at the end. */
 struct mesh_summary {

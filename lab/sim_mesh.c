@@ -63,6 +63,7 @@ static json_t *totals_json(const struct mesh_totals *t)
 	set_count(o, "packet_hops", t->hops);
 	set_count(o, "packet_hops_recorded", t->recorded_hops);
 	set_count(o, "packets_returned", t->returns);
+	set_count(o, "hints", t->hints);
 	set_count(o, "ttl_ended", t->ttl_ended);
 	set_count(o, "link_downs", t->link_downs);
 	set_count(o, "route_changes", t->route_changes);
@@ -139,6 +140,9 @@ static void lasting_json(json_t *o, const struct sim_options *options, const str
 	set_count(o, "liar", r->picture.failed_nodes[0]);
 	set_real(o, "share_before", r->share_before);
 	set_real(o, "share_after", r->share_after);
+	set_real(o, "traffic_before", r->traffic_before);
+	set_real(o, "traffic_after", r->traffic_after);
+	set_real(o, "lost_after", r->lost_after);
 }
 
 static json_t *run_json(const struct mesh_summary *s, unsigned long seed, struct mesh_report *r)
@@ -213,10 +217,13 @@ static void print_scenario(enum mesh_scenario scenario, struct mesh_report *r)
 	if (scenario == MESH_PARTITION)
 		(void)printf("  all routed %.0f ms after the merge\n", ms(r->merge_us));
 	if (scenario == MESH_LIARS)
-		(void)printf("  through the liar, node %zu: %.2f %% of pairs before, %.2f %% after "
-			     "10 s of lies\n",
+		(void)printf("  of what has another way, through the liar, node %zu: %.2f %% of "
+			     "pairs before, %.2f %% after; %.2f %% of packets before, %.2f %% "
+			     "after, when %.2f %% were lost; %llu doubts, %llu probes\n",
 			     r->picture.failed_nodes[0], 100 * r->share_before,
-			     100 * r->share_after);
+			     100 * r->share_after, 100 * r->traffic_before, 100 * r->traffic_after,
+			     100 * r->lost_after, (unsigned long long)r->totals.doubts,
+			     (unsigned long long)r->totals.watch_probes);
 	if (r->outages.n > 0)
 		print_outages(&r->outages);
 	if (r->stretch.n > 0)

@@ -27,7 +27,8 @@ while read -r file; do
 	as_root rm -f "$file" || exit 1
 done <"$destdir$manifest"
 as_root rm -f "$destdir$manifest"
-as_root rmdir "$destdir$prefix/share/x0" "$destdir$prefix/share/doc/x0" 2>/dev/null
+doc=$destdir$prefix/share/doc/x0
+as_root rmdir "$destdir$prefix/share/x0" "$doc/monitoring/grafana" "$doc/monitoring" "$doc" 2>/dev/null
 
 [ -n "$destdir" ] || ! systemd_runs || as_root systemctl daemon-reload
 say "removed. Kept, because they are yours: /etc/x0 (configuration), /var/lib/x0 (identity and"

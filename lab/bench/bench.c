@@ -20,6 +20,8 @@ static const struct {
 	{ "handshake", bench_handshake, BENCH_HANDSHAKE_USAGE },
 	{ "aead", bench_aead, BENCH_AEAD_USAGE },
 	{ "ebpf", bench_ebpf, BENCH_EBPF_USAGE },
+	{ "anomaly", bench_anomaly, BENCH_ANOMALY_USAGE },
+	{ "ledger", bench_ledger, BENCH_LEDGER_USAGE },
 };
 
 int lab_bench(int argc, char **argv)

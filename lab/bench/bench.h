@@ -14,11 +14,17 @@
 
 #define BENCH_EBPF_USAGE "x0-lab bench ebpf [--json]"
 
+#define BENCH_ANOMALY_USAGE "x0-lab bench anomaly [--json]"
+#define BENCH_LEDGER_USAGE \
+	"x0-lab bench ledger [--directory DIR] [--entries N] [--batch N] [--json]"
+
 /* Each is main() of its own, argv[0] being its name, and returns an exit status. */
 int bench_crypto(int argc, char **argv);
 int bench_handshake(int argc, char **argv);
 int bench_aead(int argc, char **argv);
 int bench_ebpf(int argc, char **argv);
+int bench_anomaly(int argc, char **argv);
+int bench_ledger(int argc, char **argv);
 
 /* Sorts what it is given. */
 double bench_median(double *values, size_t n);

@@ -9,11 +9,14 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "core/origin/origin.h"
+#include "core/watch/watch.h"
 #include "sim/mesh_world.h"
 
 #define EVENTS_PER_MEMORY_CHECK 4096
 #define CHECK_ALL_BELOW 1600 /* nodes; beyond, one change in CHECK_SOME is walked */
 #define CHECK_SOME 16
+#define CERTIFICATES_OF_NODE 4 /* of several boots, and the one that follows */
 
 void mesh_note(struct mesh *m, uint64_t a, uint64_t b)
 {
@@ -136,7 +139,14 @@ void mesh_boot(struct mesh *m, size_t node)
 		.zone_max = m->config.zone_max,
 	};
 
-	if (routes_new(&config, m->now_us, &h->routes) < 0)
+	if (!m->config.is_unproved) {
+		if (mesh_origin_new(m, node) < 0)
+			abort();
+		mesh_origin_certify(m, node);
+		config.proofs = origins_proofs(h->origins);
+	}
+	if (routes_new(&config, m->now_us, &h->routes) < 0 ||
+	    watch_new(config.seed, m->now_us, &h->watch) < 0)
 		abort();
 	reach.routes = h->routes;
 	reach.epoch = config.epoch;
@@ -159,8 +169,14 @@ void mesh_crash(struct mesh *m, size_t node)
 		mesh_end_forget(m, h->neighbours[i].end);
 	reach_free(h->reach);
 	routes_free(h->routes);
+	watch_free(h->watch);
+	origins_free(h->origins);
+	free(h->hints);
 	h->reach = NULL;
 	h->routes = NULL;
+	h->watch = NULL;
+	h->origins = NULL;
+	h->hints = NULL;
 }
 
 bool mesh_is_running(const struct mesh *m, size_t node)
@@ -316,6 +332,9 @@ int mesh_new(const struct mesh_config *config, struct mesh **ret)
 	m->config = *config;
 	if (m->config.check_every == 0)
 		m->config.check_every = t->n_nodes <= CHECK_ALL_BELOW ? 1 : CHECK_SOME;
+	if (origin_store_new((size_t)CERTIFICATES_OF_NODE * t->n_nodes,
+			     (const uint8_t *)"certificates key", &m->certificates) < 0)
+		return -ENOMEM;
 	m->now_us = SECONDS(1);
 	m->next_session = 1;
 	rng_seed(&m->rng, config->seed);
@@ -342,8 +361,12 @@ void mesh_free(struct mesh *m)
 		mesh_liar_free(m, i);
 		reach_free(m->hosts[i].reach);
 		routes_free(m->hosts[i].routes);
+		free(m->hosts[i].hints);
+		watch_free(m->hosts[i].watch);
+		origins_free(m->hosts[i].origins);
 		free(m->hosts[i].neighbours);
 	}
+	origin_store_free(m->certificates);
 	for (size_t i = 0; i < m->n_heap; i++)
 		free(m->heap[i].datagram);
 	free(m->heap);

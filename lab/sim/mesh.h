@@ -26,6 +26,7 @@ struct mesh_config {
 	unsigned check_every;		 /* one in so many route changes is walked; 0: chosen */
 	uint64_t memory_max;		 /* bytes of the process; 0: no limit */
 	size_t flat_max, zone_max;	 /* of core/reach; 0: its own */
+	bool is_unproved;		 /* without epoch certificates */
 };
 
 int mesh_new(const struct mesh_config *config, struct mesh **ret);
@@ -130,11 +131,16 @@ struct mesh_totals {
 	uint64_t sessions; /* set up; their handshakes' bytes are not counted */
 	uint64_t lost, queue_drops;
 	uint64_t sent, delivered; /* packets of mesh_send() */
+	uint64_t watch_probes;	  /* of core/watch, their answers not counted */
+	uint64_t lies;		  /* claims that a neighbour could not prove */
+	uint64_t at_liar;	  /* packets for others that came to a node of mesh_set_liar() */
+	uint64_t doubts;	  /* of a neighbour, for one destination or all */
 	uint64_t hops;		  /* of packets and their copies */
 	uint64_t recorded_hops;	  /* of those, with a record of the nodes visited */
 	uint64_t returns;	  /* came to a node twice, with such a record */
 	uint64_t loops;		  /* the same without one, or although the list names the node */
 	uint64_t plain_loops;	  /* of those, the ones that no alternate took on */
+	uint64_t hints;		  /* of dead ends, told */
 	uint64_t ttl_ended;
 	uint64_t route_changes, checks; /* walked after a change */
 	uint64_t route_loops;		/* next hops that form a circle, at one instant */

@@ -6,7 +6,7 @@
 #include "base/units.h"
 #include "sim/mesh_run.h"
 
-#define FIELD_FLOWS_MAX 16
+#define FIELD_FLOWS_MAX 64
 #define FIELD_ROUND_US MS(10) /* each flow sends a packet this often */
 
 struct field_pair {

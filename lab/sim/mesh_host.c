@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/origin/origin.h"
+#include "core/watch/watch.h"
 #include "sim/mesh_world.h"
 
 #define LANE_OF_STREAM 2 /* as core/node: control overtakes payload */
@@ -39,8 +41,12 @@ void mesh_arm(struct mesh *m, uint32_t end)
 static void arm_host(struct mesh *m, size_t node)
 {
 	struct mesh_host *h = &m->hosts[node];
-	uint64_t due = max_u64(min_u64(routes_deadline_us(h->routes), reach_deadline_us(h->reach)),
-			       m->now_us + 1);
+	uint64_t due = min_u64(routes_deadline_us(h->routes), reach_deadline_us(h->reach));
+
+	due = min_u64(due, watch_deadline_us(h->watch));
+	if (h->origins)
+		due = min_u64(due, origins_deadline_us(h->origins));
+	due = max_u64(due, m->now_us + 1);
 
 	if (due >= h->armed_us && h->armed_us > m->now_us)
 		return;
@@ -53,8 +59,8 @@ static void arm_host(struct mesh *m, size_t node)
 
 /* ---- sending ---- */
 
-static void send_plain(struct mesh *m, uint32_t end, enum mesh_kind kind, unsigned lane,
-		       const uint8_t *bytes, size_t len)
+void mesh_send_plain(struct mesh *m, uint32_t end, enum mesh_kind kind, unsigned lane,
+		     const uint8_t *bytes, size_t len)
 {
 	struct mesh_end *e = mesh_end(m, end);
 	struct mesh_datagram *d = mesh_datagram(kind, len);
@@ -73,7 +79,7 @@ static void send_probes(struct mesh *m, uint32_t end)
 	uint8_t probe[LINK_PROBE_LEN];
 
 	while (e->session && link_next_probe(e->link, m->now_us, probe))
-		send_plain(m, end, MESH_PROBE, LANE_OF_PROBES, probe, sizeof(probe));
+		mesh_send_plain(m, end, MESH_PROBE, LANE_OF_PROBES, probe, sizeof(probe));
 }
 
 static void send_stream(struct mesh *m, uint32_t end)
@@ -82,8 +88,10 @@ static void send_stream(struct mesh *m, uint32_t end)
 	uint8_t packet[STREAM_PACKET_MAX];
 	size_t len;
 
+	if (e->session)
+		mesh_origin_serve(m, end);
 	while (e->session && stream_next_packet(e->stream, m->now_us, packet, &len))
-		send_plain(m, end, MESH_STREAM, LANE_OF_STREAM, packet, len);
+		mesh_send_plain(m, end, MESH_STREAM, LANE_OF_STREAM, packet, len);
 }
 
 /* ---- sessions ---- */
@@ -136,6 +144,9 @@ static void unroute(struct mesh *m, uint32_t end)
 	if (!e->is_routed)
 		return;
 	e->is_routed = false;
+	watch_gone(h->watch, mesh_id(mesh_other(m, end)));
+	if (h->origins)
+		origins_gone(h->origins, mesh_id(mesh_other(m, end)));
 	routes_neighbour_down(h->routes, mesh_id(mesh_other(m, end)), m->now_us);
 	reach_neighbour_down(h->reach, mesh_id(mesh_other(m, end)), m->now_us);
 }
@@ -304,6 +315,8 @@ void mesh_pump(struct mesh *m, size_t node)
 {
 	if (!m->hosts[node].routes)
 		return;
+	mesh_origin_act(m, node);
+	mesh_watch(m, node);
 	do
 		pump_routes(m, node);
 	while (pump_reach(m, node));
@@ -340,6 +353,8 @@ static int record_arrives(struct mesh *m, uint32_t end, const struct stream_reco
 
 	if (r->type >= RECORD_TREE && r->type <= RECORD_ROUTE_REQUEST)
 		return reach_input(h->reach, from, r->type, r->body, m->now_us);
+	if (r->type == RECORD_ORIGIN_ASK || r->type == RECORD_ORIGIN_PART)
+		return mesh_origin_input(m, mesh_owner(m, end), from, r->type, r->body);
 	return routes_input(h->routes, from, r->type, r->body, m->now_us);
 }
 
@@ -379,6 +394,8 @@ static void sealed_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d
 		stream_arrives(m, end, d);
 	if (d->kind == MESH_DATA)
 		mesh_packet_arrives(m, end, d);
+	if (d->kind == MESH_DEAD_END)
+		mesh_dead_end_arrives(m, end, d);
 }
 
 void mesh_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
@@ -400,6 +417,7 @@ void mesh_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
 	case MESH_PROBE:
 	case MESH_STREAM:
 	case MESH_DATA:
+	case MESH_DEAD_END:
 		sealed_arrives(m, end, d);
 		break;
 	}

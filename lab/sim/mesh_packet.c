@@ -6,7 +6,10 @@
 
 #include "core/forward/forward.h"
 #include "core/forward/visited.h"
+#include "core/watch/watch.h"
 #include "sim/mesh_world.h"
+
+#define LANE_OF_HINTS 2 /* as core/node: control overtakes payload */
 
 static struct mesh_flight *flight_of(const struct mesh_datagram *d)
 {
@@ -81,6 +84,23 @@ static enum link_state state_to(void *arg, uint64_t neighbour)
 	return end == MESH_NO_END ? LINK_DOWN : mesh_end_state(&a->m->links[end / 2].ends[end % 2]);
 }
 
+static bool is_dead_end(void *arg, uint64_t neighbour)
+{
+	const struct asker *a = arg;
+
+	return hints_has(&a->m->hosts[a->node].hints->heard, neighbour, a->destination,
+			 a->m->now_us);
+}
+
+static bool is_restless(void *arg, uint64_t neighbour)
+{
+	const struct asker *a = arg;
+	uint32_t end = mesh_end_to(a->m, a->node, mesh_node(neighbour));
+
+	return end != MESH_NO_END &&
+	       link_is_restless(a->m->links[end / 2].ends[end % 2].link, a->m->now_us);
+}
+
 static bool next_neighbour(void *arg, size_t *cursor, uint64_t *ret, uint32_t *ret_metric)
 {
 	const struct asker *a = arg;
@@ -142,6 +162,57 @@ static const char *reason(const struct forward_plan *plan, const struct route *r
 	return "to an alternate: the next hop is down, or it was there";
 }
 
+/* As core/node/dead_ends.c. */
+static void tell_dead_end(struct mesh *m, size_t node, uint64_t to, uint64_t destination)
+{
+	struct mesh_host *h = &m->hosts[node];
+	uint32_t end = mesh_end_to(m, node, mesh_node(to));
+	uint8_t bytes[8];
+
+	if (!h->hints)
+		h->hints = calloc(1, sizeof(*h->hints));
+	if (!h->hints)
+		abort();
+	if (end == MESH_NO_END || !mesh_end(m, end)->session || destination == to ||
+	    !hints_put(&h->hints->told, to, destination, m->now_us, HINT_EVERY_US) ||
+	    !hints_may(&h->hints->told_rate, m->now_us))
+		return;
+	store_u64(bytes, destination);
+	mesh_send_plain(m, end, MESH_DEAD_END, LANE_OF_HINTS, bytes, sizeof(bytes));
+	m->totals.hints++;
+}
+
+void mesh_dead_end_arrives(struct mesh *m, uint32_t end, const struct mesh_datagram *d)
+{
+	struct mesh_host *h = &m->hosts[mesh_owner(m, end)];
+
+	if (!h->hints)
+		h->hints = calloc(1, sizeof(*h->hints));
+	if (!h->hints)
+		abort();
+	(void)hints_put(&h->hints->heard, mesh_id(mesh_other(m, end)), load_u64(d->bytes),
+			m->now_us, HINT_US);
+}
+
+static enum watch_use use_of(const struct mesh_flight *f, uint64_t from)
+{
+	if (from)
+		return WATCH_RELAYED;
+	return f->probe ? WATCH_ANSWER : WATCH_OWN;
+}
+
+/* As core/node/authentic.c: a relay watches only who is in its zone, and so can answer it. */
+static bool is_watched(const struct mesh *m, size_t node, const struct mesh_flight *f,
+		       uint64_t from)
+{
+	const struct routes *routes = m->hosts[node].routes;
+
+	if (!from)
+		return !f->probe || f->is_for_packets;
+	return routes_zone_count(routes) >= routes_count_reachable(routes) ||
+	       routes_is_in_zone(routes, mesh_id(f->to));
+}
+
 static void route_on(struct mesh *m, size_t node, struct mesh_flight *f, uint64_t from)
 {
 	struct route route;
@@ -152,13 +223,27 @@ static void route_on(struct mesh *m, size_t node, struct mesh_flight *f, uint64_
 				      .route = &route,
 				      .state = state_to,
 				      .neighbour = next_neighbour,
+				      .is_restless = is_restless,
 				      .arg = &a };
-	struct forward_plan plan = plan_of(&a, &q, &f->hop, &route);
+	const struct mesh_hints *hints = m->hosts[node].hints;
+	struct forward_plan plan;
 
+	if (hints && hints_are_there(&hints->heard, m->now_us))
+		q.is_dead_end = is_dead_end;
+	plan = plan_of(&a, &q, &f->hop, &route);
+	if (plan.tell)
+		tell_dead_end(m, node, plan.tell, a.destination);
 	if (!plan.next) {
 		step(m, f, node, "lost: there is no way on", MESH_NONE, ROUTE_METRIC_INFINITY);
 		return;
 	}
+	if (plan.way != FORWARD_BACK && is_watched(m, node, f, from))
+		watch_passed(m->hosts[node].watch,
+			     &(struct watch_packet){ .destination = mesh_id(f->to),
+						     .neighbour = plan.next,
+						     .len = MESH_DATA_LEN,
+						     .use = use_of(f, from) },
+			     m->now_us);
 	f->was_repaired |= plan.way != FORWARD_PRIMARY;
 	f->was_sent_back = plan.way == FORWARD_BACK;
 	if (plan.is_recorded)
@@ -166,10 +251,76 @@ static void route_on(struct mesh *m, size_t node, struct mesh_flight *f, uint64_
 	send_copy(m, node, f, plan.next, reason(&plan, &route, from), route.metric);
 	if (plan.duplicate && !f->hop.is_duplicate) {
 		f->hop.is_duplicate = true;
-		f->was_sent_back = false;
+		f->was_sent_back = plan.duplicate_way == FORWARD_BACK;
 		f->was_repaired = true;
 		forward_record(&q, &f->hop);
-		send_copy(m, node, f, plan.duplicate, "a copy to an alternate", route.metric);
+		send_copy(m, node, f, plan.duplicate, "a copy by another way", route.metric);
+	}
+}
+
+/* ---- what becomes of packets: core/watch, as core/node asks it ---- */
+
+static struct mesh_flight flight_from(const struct mesh *m, size_t from, size_t to)
+{
+	return (struct mesh_flight){ .packet = UINT32_MAX,
+				     .generation = m->generation,
+				     .to = (uint32_t)to,
+				     .n_visited = 1,
+				     .visited = { (uint16_t)from },
+				     .hop = { .ttl = HOP_TTL_MAX,
+					      .flow_hash = (uint16_t)(from * 31 + to),
+					      .destination = mesh_id(to),
+					      .source = mesh_id(from) } };
+}
+
+static void answer(struct mesh *m, const struct mesh_flight *probe, size_t node)
+{
+	struct mesh_flight f = flight_from(m, node, probe->prober);
+
+	f.probe = probe->probe;
+	f.prober = probe->prober;
+	f.is_for_packets = probe->is_for_packets;
+	if (routes_next_hop(m->hosts[node].routes, mesh_id(f.to)) == 0)
+		(void)mesh_want(m, node, f.to);
+	route_on(m, node, &f, 0);
+}
+
+/* Through exactly that neighbour, so with a record of where it was. */
+static void send_probe(struct mesh *m, size_t node, const struct watch_probe *p)
+{
+	struct mesh_flight f = flight_from(m, node, mesh_node(p->destination));
+	struct asker a = { m, node, p->destination };
+	struct forward_question q = { .self = mesh_id(node), .now_us = m->now_us };
+
+	if (state_to(&a, p->neighbour) == LINK_DOWN) {
+		watch_unsent(m->hosts[node].watch, p->id);
+		return;
+	}
+	if (routes_last_metric(m->hosts[node].routes, p->neighbour, p->destination) >=
+	    ROUTE_DOUBTED) {
+		watch_excuse(m->hosts[node].watch, p->id);
+		return;
+	}
+	f.probe = p->id;
+	f.prober = (uint32_t)node;
+	f.is_for_packets = p->is_for_packets;
+	forward_record(&q, &f.hop);
+	f.was_repaired = true;
+	m->totals.watch_probes++;
+	send_copy(m, node, &f, p->neighbour, "a probe", 0);
+}
+
+void mesh_watch(struct mesh *m, size_t node)
+{
+	struct mesh_host *h = &m->hosts[node];
+	struct watch_probe p;
+	struct watch_doubt d;
+
+	while (watch_next_probe(h->watch, m->now_us, &p))
+		send_probe(m, node, &p);
+	while (watch_next_doubt(h->watch, &d)) {
+		routes_set_doubt(h->routes, d.neighbour, d.destination, d.is_doubted, m->now_us);
+		m->totals.doubts += d.is_doubted;
 	}
 }
 
@@ -241,9 +392,16 @@ void mesh_packet_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
 	const struct mesh_liar *liar = m->hosts[node].liar;
 
 	visit(m, f, node);
+	m->totals.at_liar += liar && node != f->to && !f->probe && !f->hop.is_duplicate;
 	if (visited_check(&f->hop) < 0)
 		mesh_fail(m, "node %zu was sent a record of visited nodes that it refuses", node);
-	if (node == f->to) {
+	if (node == f->to && f->probe) {
+		if (node == f->prober)
+			watch_answered(m->hosts[node].watch, mesh_id(f->visited[0]), f->probe,
+				       HOP_TTL_MAX - f->hop.ttl + 1U, m->now_us);
+		else
+			answer(m, f, node);
+	} else if (node == f->to) {
 		delivered(m, f, node);
 	} else if (liar && liar->how & MESH_LIAR_DROPS) {
 		step(m, f, node, "lost: the liar drops it", MESH_NONE, ROUTE_METRIC_INFINITY);

@@ -149,6 +149,7 @@ int mesh_run_scenario(const struct mesh_options *options, struct mesh_report *re
 		.memory_max = options->memory_max,
 		.flat_max = options->flat_max,
 		.zone_max = options->zone_max,
+		.is_unproved = options->is_unproved,
 	};
 	double start_s = seconds_of(CLOCK_MONOTONIC);
 	double start_cpu_s = seconds_of(CLOCK_PROCESS_CPUTIME_ID);

@@ -32,6 +32,7 @@ struct mesh_options {
 	uint64_t memory_max;
 	uint64_t cold_max_us;	   /* a cold start is given up after this; 0: 60 s */
 	size_t flat_max, zone_max; /* of core/reach; 0: its own */
+	bool is_unproved;	   /* without epoch certificates, which cost memory for each pair */
 	size_t n_failures;	   /* failover; 0: 20 */
 	enum mesh_fault fault;	   /* failover */
 	bool has_carrier_loss;	   /* failover: both ends know at once */
@@ -83,8 +84,11 @@ struct mesh_report {
 	/* churn, mobility, partition, liars */
 	uint64_t joined_sent, joined_delivered; /* packets of pairs that the graph joined */
 	uint64_t merge_us; /* partition: from the healing until all sampled are routed; 0: never */
-	double share_before, share_after; /* liars: of sampled pairs' paths, through it */
-	size_t n_upheavals;		  /* crashes; link changes */
+	/* liars: through it, of what others could send another way: of sampled pairs' paths, and
+	 * of packets in the last second; and what was lost in that */
+	double share_before, share_after;
+	double traffic_before, traffic_after, lost_after;
+	size_t n_upheavals; /* crashes; link changes */
 	struct mesh_totals totals;
 	uint64_t virtual_us, trace;
 	uint64_t memory_peak; /* bytes of the process, at the end of the run */

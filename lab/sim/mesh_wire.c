@@ -8,12 +8,6 @@
 #define UNDERLAY_LEN 48	 /* IPv6 and UDP, which take their time too */
 #define PPM 1000000
 
-/* Bursts (Gilbert, Elliott, in time): in one, half of what is sent is lost, outside nothing. Both
- * last from nothing to twice their mean, evenly: 50 ms of burst, and between bursts what makes
- * the mean loss right. */
-#define BURST_US MS(50)
-#define BURST_LOSS_PPM 500000
-
 struct mesh_datagram *mesh_datagram(enum mesh_kind kind, size_t len)
 {
 	struct mesh_datagram *d = malloc(sizeof(*d) + len);
@@ -29,27 +23,6 @@ static bool chance(struct mesh *m, uint32_t ppm)
 	return ppm > 0 && rng_below(&m->rng, PPM) < ppm;
 }
 
-static uint64_t pause_us(uint32_t loss_ppm)
-{
-	return loss_ppm >= BURST_LOSS_PPM ? 0 : BURST_US * (BURST_LOSS_PPM - loss_ppm) / loss_ppm;
-}
-
-/* A sender that was quiet for long finds the link in a burst as often as it is in one. */
-static void turn_burst(struct mesh *m, struct mesh_end *e, uint32_t loss_ppm)
-{
-	uint64_t pause = pause_us(loss_ppm);
-
-	if (m->now_us > e->burst_until_us + 16 * (BURST_US + pause)) {
-		e->is_in_burst = rng_below(&m->rng, BURST_US + pause) >= BURST_US;
-		e->burst_until_us = m->now_us;
-	}
-	while (m->now_us >= e->burst_until_us) {
-		e->is_in_burst = !e->is_in_burst;
-		e->burst_until_us +=
-			1 + rng_below(&m->rng, 2 * (e->is_in_burst ? BURST_US : pause) + 1);
-	}
-}
-
 static bool is_lost(struct mesh *m, struct mesh_end *e, const struct topology_link *l,
 		    unsigned side)
 {
@@ -59,8 +32,7 @@ static bool is_lost(struct mesh *m, struct mesh_end *e, const struct topology_li
 		return true;
 	if (loss_ppm == 0 || !l->is_bursty)
 		return chance(m, loss_ppm);
-	turn_burst(m, e, loss_ppm);
-	return e->is_in_burst && chance(m, loss_ppm > BURST_LOSS_PPM ? loss_ppm : BURST_LOSS_PPM);
+	return burst_loses(&e->burst, &m->rng, loss_ppm, m->now_us);
 }
 
 static void count(struct mesh *m, const struct mesh_datagram *d, size_t size)

@@ -4,9 +4,11 @@
 
 #include "base/rng.h"
 #include "base/units.h"
+#include "core/forward/hints.h"
 #include "core/link/stream.h"
 #include "core/reach/reach.h"
 #include "core/wire/wire.h"
+#include "sim/burst.h"
 #include "sim/mesh.h"
 
 #define MESH_MTU 1500
@@ -20,8 +22,9 @@ enum mesh_kind {
 	MESH_PROBE,
 	MESH_STREAM,
 	MESH_DATA,
-	MESH_ASK,    /* for a session */
-	MESH_ANSWER, /* and here it is */
+	MESH_DEAD_END, /* packets to there turn back here */
+	MESH_ASK,      /* for a session */
+	MESH_ANSWER,   /* and here it is */
 };
 
 struct mesh_datagram {
@@ -38,6 +41,9 @@ struct mesh_flight {
 	uint32_t packet; /* its number */
 	uint32_t generation;
 	uint32_t to;
+	uint32_t probe;	 /* of core/watch, or the answer to one; 0: a packet */
+	uint32_t prober; /* who sent it, or gets the answer */
+	bool is_for_packets;
 	struct wire_hop hop; /* with options: with a record of where it was */
 	bool was_sent_back;  /* by the last node */
 	bool was_repaired;   /* an alternate took it on, somewhere */
@@ -72,8 +78,7 @@ struct mesh_end {
 	uint64_t armed_us;
 	uint32_t peer_boot;
 	bool is_routed;
-	bool is_in_burst; /* of losses of what this end sends */
-	uint64_t burst_until_us;
+	struct burst burst;	   /* of losses of what this end sends */
 	uint64_t sending_until_us; /* its transmitter */
 };
 
@@ -95,14 +100,23 @@ struct mesh_liar {
 	struct mesh_told *told; /* by neighbour */
 };
 
+/* Of which neighbours it is known that packets turn back there, and to whom it was said. */
+struct mesh_hints {
+	struct hints heard, told;
+	struct hints_rate told_rate;
+};
+
 struct mesh_host {
 	struct routes *routes; /* NULL while off */
 	struct reach *reach;   /* likewise */
+	struct watch *watch;
+	struct origins *origins; /* NULL: nothing is proved */
 	uint32_t boot;
 	uint64_t armed_us;
 	struct mesh_neighbour *neighbours; /* by node */
 	size_t n_neighbours;
-	struct mesh_liar *liar; /* NULL: honest */
+	struct mesh_hints *hints; /* NULL: none yet */
+	struct mesh_liar *liar;	  /* NULL: honest */
 };
 
 struct mesh_packet {
@@ -118,6 +132,7 @@ struct mesh {
 	uint64_t now_us;
 	uint64_t next_order;
 	uint64_t next_session;
+	struct origin_store *certificates; /* each once, for all nodes that have it */
 	struct mesh_event *heap;
 	size_t n_heap, heap_size;
 	struct mesh_host *hosts;
@@ -192,7 +207,21 @@ void mesh_pump(struct mesh *m, size_t node);
 void mesh_arm(struct mesh *m, uint32_t end);
 enum link_state mesh_end_state(const struct mesh_end *e);
 
+void mesh_send_plain(struct mesh *m, uint32_t end, enum mesh_kind kind, unsigned lane,
+		     const uint8_t *bytes, size_t len);
+
+/* ---- mesh_origin.c: who proves what ---- */
+int mesh_origin_new(struct mesh *m, size_t node);
+void mesh_origin_certify(struct mesh *m, size_t node);
+void mesh_origin_act(struct mesh *m, size_t node);
+int mesh_origin_input(struct mesh *m, size_t node, uint64_t neighbour, uint8_t type,
+		      struct span body);
+/* Certificates for a neighbour, while nothing else is under way to it. */
+void mesh_origin_serve(struct mesh *m, uint32_t end);
+
 /* ---- mesh_packet.c: the packet path ---- */
+void mesh_dead_end_arrives(struct mesh *m, uint32_t end, const struct mesh_datagram *d);
+void mesh_watch(struct mesh *m, size_t node); /* probes that are due, doubts */
 void mesh_packet_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d);
 void mesh_copy_is_lost(struct mesh *m, const struct mesh_datagram *d, size_t node, const char *why,
 		       size_t next);

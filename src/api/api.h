@@ -46,7 +46,7 @@ enum api_flag {
 	API_OWN = 2,	 /* the API answers it itself, without asking the node */
 	API_OPEN = 4,	 /* whoever can connect may know it: whether we live */
 	API_VIEW = 8,	 /* the same for all who ask at one time: may be kept for a moment */
-	API_HIDDEN = 16, /* only the API itself asks */
+	API_PAGE = 16,	 /* a file of the dashboard: for browsers, and in no document */
 };
 
 struct api_operation {

@@ -20,9 +20,10 @@ struct journal {
 };
 
 static const char *const names[N_TOPICS] = {
-	[TOPIC_PEERS] = "peers",       [TOPIC_LINKS] = "links",	      [TOPIC_ROUTES] = "routes",
-	[TOPIC_SESSIONS] = "sessions", [TOPIC_SECURITY] = "security", [TOPIC_NETWORKS] = "networks",
-	[TOPIC_API] = "api",
+	[TOPIC_PEERS] = "peers",       [TOPIC_LINKS] = "links",
+	[TOPIC_ROUTES] = "routes",     [TOPIC_SESSIONS] = "sessions",
+	[TOPIC_SECURITY] = "security", [TOPIC_NETWORKS] = "networks",
+	[TOPIC_TOPOLOGY] = "topology", [TOPIC_INCIDENTS] = "incidents",
 };
 
 const char *journal_topic_name(enum journal_topic t)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 
 static const double bounds_s[METRICS_N_BUCKETS] = { 0.01, 0.05, 0.1, 0.5, 1, 5 };
@@ -58,6 +59,12 @@ static const struct {
 	  "Packets sent by an alternate of choice." },
 	{ "mesh_multipath_labels_left_total", NULL, NULL, "labels_left",
 	  "Packets that could not follow the way that their source chose." },
+	{ "mesh_multipath_shed_total", NULL, NULL, "bulk_shed",
+	  "Bulk packets dropped as all ways had as much as they carry." },
+	{ "mesh_multipath_reordered_total", "result", "in_order", "reordered",
+	  "Packets by several ways that were held until they were in order, or were not." },
+	{ "mesh_multipath_reordered_total", "result", "late", "reordered_late", NULL },
+	{ "mesh_multipath_reordered_total", "result", "lost", "reordered_lost", NULL },
 	{ "mesh_ecn_marked_total", NULL, NULL, "ecn_marked", "Packets marked for congestion." },
 	{ "mesh_route_updates_total", "direction", "in", "route_updates_received",
 	  "Routing updates." },
@@ -71,6 +78,8 @@ static const struct {
 	{ "policy_decisions_total", "effect", "allow", "policy_allowed",
 	  "Decisions of the policy, by effect." },
 	{ "policy_decisions_total", "effect", "deny", "policy_denied", NULL },
+	{ "ledger_entries_total", NULL, NULL, "ledger_entries",
+	  "Entries of this node's ledger that are durable." },
 };
 
 static void family(FILE *out, const char *name, const char *type, const char *help)
@@ -193,7 +202,26 @@ static bool tunnel_is_on(const json_t *status)
 	return json_is_string(json_object_get(status, "tun"));
 }
 
-static void put_node(FILE *out, const json_t *status, uint64_t n_routes)
+/* How many routes of each number of hops; the first of them lead nowhere now. */
+static void put_hops(FILE *out, const json_t *by_hops)
+{
+	uint64_t n = 0;
+	const json_t *count;
+	size_t i;
+
+	json_array_foreach(by_hops, i, count) n += (uint64_t)json_integer_value(count);
+	family(out, "mesh_routes", "gauge", "Nodes that a route is known to.");
+	(void)fprintf(out, "mesh_routes %" PRIu64 "\n", n);
+	family(out, "mesh_hops", "gauge", "Nodes that can be reached, by how many hops away.");
+	json_array_foreach(by_hops, i, count)
+	{
+		if (i > 0 && json_integer_value(count) > 0)
+			(void)fprintf(out, "mesh_hops{hops=\"%zu\"} %" JSON_INTEGER_FORMAT "\n", i,
+				      json_integer_value(count));
+	}
+}
+
+static void put_node(FILE *out, const json_t *status, const json_t *by_hops)
 {
 	const char *id = text(status, "node_id");
 	const json_t *certificate = json_object_get(status, "certificate");
@@ -208,8 +236,7 @@ static void put_node(FILE *out, const json_t *status, uint64_t n_routes)
 	(void)fprintf(out, "node_info{node_id=\"%s\",name=\"", id);
 	label(out, text(status, "name"));
 	(void)fprintf(out, "\",version=\"%s\"} 1\n", text(status, "version"));
-	family(out, "mesh_routes", "gauge", "Nodes that a route is known to.");
-	(void)fprintf(out, "mesh_routes %" PRIu64 "\n", n_routes);
+	put_hops(out, by_hops);
 	family(out, "mesh_reachable_nodes", "gauge", "Nodes that can be reached now.");
 	(void)fprintf(out, "mesh_reachable_nodes %" PRIu64 "\n", number(status, "reachable"));
 	family(out, "svid_expiry_seconds", "gauge", "When the certificate ends, as Unix time.");
@@ -243,6 +270,101 @@ static void put_ebpf(FILE *out, const json_t *ebpf) /* as the verb ebpf */
 				      text(program, "name"), verdict, json_integer_value(n));
 		}
 	}
+}
+
+/* ---- how long things took ---- */
+
+/* label: `role="initiator"`, or "" for none. */
+static void put_times(FILE *out, const char *name, const char *label_text, const json_t *times)
+{
+	const json_t *bounds = json_object_get(times, "bounds_us");
+	const json_t *counts = json_object_get(times, "counts");
+	const char *comma = label_text[0] ? "," : "";
+	const char *open = label_text[0] ? "{" : "";
+	const char *close = label_text[0] ? "}" : "";
+	uint64_t n = 0;
+	const json_t *count;
+	size_t i;
+
+	json_array_foreach(counts, i, count)
+	{
+		const json_t *bound = json_array_get(bounds, i);
+		char le[32] = "+Inf";
+
+		n += (uint64_t)json_integer_value(count);
+		if (bound)
+			(void)snprintf(le, sizeof(le), "%g",
+				       (double)json_integer_value(bound) * 1e-6);
+		(void)fprintf(out, "%s_bucket{%s%sle=\"%s\"} %" PRIu64 "\n", name, label_text,
+			      comma, le, n);
+	}
+	(void)fprintf(out, "%s_sum%s%s%s %.6f\n", name, open, label_text, close,
+		      (double)number(times, "sum_us") * 1e-6);
+	(void)fprintf(out, "%s_count%s%s%s %" PRIu64 "\n", name, open, label_text, close, n);
+}
+
+static void put_all_times(FILE *out, const json_t *source)
+{
+	family(out, "pqc_handshake_seconds", "histogram",
+	       "From the first message of a hybrid handshake until it was completed.");
+	put_times(out, "pqc_handshake_seconds", "role=\"initiator\"",
+		  json_object_get(source, "initiated"));
+	put_times(out, "pqc_handshake_seconds", "role=\"responder\"",
+		  json_object_get(source, "responded"));
+	family(out, "mesh_route_discovery_seconds", "histogram",
+	       "How long a route beyond the zone was looked for until it was found.");
+	put_times(out, "mesh_route_discovery_seconds", "", json_object_get(source, "discoveries"));
+	family(out, "mesh_failover_seconds", "histogram",
+	       "From the last that was heard of a neighbour until another was the next hop.");
+	put_times(out, "mesh_failover_seconds", "", json_object_get(source, "failovers"));
+}
+
+static void put_rotations(FILE *out, const json_t *rotations)
+{
+	family(out, "svid_rotations_total", "counter", "Renewals of the certificate, by result.");
+	(void)fprintf(out, "svid_rotations_total{result=\"renewed\"} %" PRIu64 "\n",
+		      number(rotations, "renewed"));
+	(void)fprintf(out, "svid_rotations_total{result=\"failed\"} %" PRIu64 "\n",
+		      number(rotations, "failed"));
+}
+
+/* ---- healing ---- */
+
+/* A sum and how many, of what is not kept in buckets: a summary without quantiles. */
+static void put_summary(FILE *out, const char *name, const char *labels, uint64_t sum_us,
+			uint64_t n)
+{
+	(void)fprintf(out, "%s_sum{%s} %.6f\n", name, labels, (double)sum_us / 1e6);
+	(void)fprintf(out, "%s_count{%s} %" PRIu64 "\n", name, labels, n);
+}
+
+static void put_healing(FILE *out, const json_t *h)
+{
+	static const struct {
+		const char *outcome, *counter;
+	} rows[] = {
+		{ "healed", "healed" },
+		{ "unconfirmed", "unconfirmed" },
+		{ "escalated", "escalated" },
+	};
+
+	if (!json_is_object(h))
+		return;
+	family(out, "mape_k_cycle_duration_seconds", "summary", "Cycles of the healing loop.");
+	put_summary(out, "mape_k_cycle_duration_seconds", "phase=\"cycle\"", number(h, "cycles_us"),
+		    number(h, "cycles"));
+	family(out, "self_healing_incidents_total", "counter", "Incidents that were opened.");
+	(void)fprintf(out, "self_healing_incidents_total %" PRIu64 "\n", number(h, "opened"));
+	family(out, "self_healing_events_total", "counter", "What became of incidents.");
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
+		(void)fprintf(out, "self_healing_events_total{outcome=\"%s\"} %" PRIu64 "\n",
+			      rows[i].outcome, number(h, rows[i].counter));
+	family(out, "self_healing_mttr_seconds", "summary",
+	       "From the first bad reading to the probe that confirmed a repair.");
+	put_summary(out, "self_healing_mttr_seconds", "recovery_type=\"avoid\"",
+		    number(h, "avoided_us"), number(h, "avoided"));
+	put_summary(out, "self_healing_mttr_seconds", "recovery_type=\"rehandshake\"",
+		    number(h, "rehandshaken_us"), number(h, "rehandshaken"));
 }
 
 /* ---- requests ---- */
@@ -365,10 +487,13 @@ char *metrics_text(const json_t *source, const struct metrics_http *http,
 
 	if (!out)
 		return NULL;
-	put_node(out, status, number(source, "routes"));
+	put_node(out, status, json_object_get(source, "routes"));
 	put_peers(out, json_object_get(source, "peers"));
 	put_counters(out, json_object_get(status, "counters"));
 	put_ebpf(out, json_object_get(status, "ebpf"));
+	put_all_times(out, source);
+	put_rotations(out, json_object_get(source, "rotations"));
+	put_healing(out, json_object_get(status, "healing"));
 	put_requests(out, http);
 	put_durations(out, http);
 	put_server(out, http);
@@ -378,4 +503,68 @@ char *metrics_text(const json_t *source, const struct metrics_http *http,
 		return NULL;
 	}
 	return ret;
+}
+
+/* ---- OpenMetrics ---- */
+
+/* "# HELP name text" and "# TYPE name type": how long what stands before the name is; 0 for another
+ * line. */
+static size_t family_head(struct span line)
+{
+	static const char help[] = "# HELP ", type[] = "# TYPE ";
+	size_t len = sizeof(help) - 1;
+
+	if (line.len <= len || (memcmp(line.at, help, len) != 0 && memcmp(line.at, type, len) != 0))
+		return 0;
+	return len;
+}
+
+/* A family of counters is called without the _total that its samples have. */
+static void put_line(FILE *out, struct span line)
+{
+	static const char total[] = "_total";
+	size_t ending = sizeof(total) - 1;
+	size_t head = family_head(line);
+	size_t name = head; /* where it ends */
+
+	while (name < line.len && line.at[name] != ' ')
+		name++;
+	if (head > 0 && name > head + ending &&
+	    memcmp(line.at + name - ending, total, ending) == 0) {
+		(void)fwrite(line.at, 1, name - ending, out);
+		(void)fwrite(line.at + name, 1, line.len - name, out);
+	} else {
+		(void)fwrite(line.at, 1, line.len, out);
+	}
+}
+
+char *metrics_openmetrics(const char *text, size_t *ret_len)
+{
+	char *ret = NULL;
+	FILE *out = open_memstream(&ret, ret_len);
+
+	if (!out)
+		return NULL;
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		len += text[len] == '\n';
+		put_line(out, SPAN(text, len));
+		text += len;
+	}
+	(void)fputs("# EOF\n", out);
+	if (fclose(out) != 0) {
+		free(ret);
+		return NULL;
+	}
+	return ret;
+}
+
+bool metrics_wants_open(const char *accept)
+{
+	const char *open = strstr(accept, "application/openmetrics-text");
+	const char *text = strstr(accept, "text/plain");
+
+	/* Who sends both puts first what he likes better, as Prometheus does. */
+	return open && (!text || open < text);
 }

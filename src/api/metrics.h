@@ -6,10 +6,12 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define METRICS_OPEN_CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define METRICS_ENDPOINTS_MAX 64
 #define METRICS_STATUSES_MAX 8 /* of one endpoint; more are counted as "other" */
 #define METRICS_N_BUCKETS 6
@@ -40,7 +42,13 @@ struct metrics_process {
 
 void metrics_count(struct metrics_endpoint *e, unsigned status, uint64_t took_us);
 
-/* source: {"status": as the verb status, "peers": as the verb peers, "routes": how many}. The text,
- * to free(); NULL: out of memory. */
+/* source: {"status": as the verb status, "peers": as the verb peers, "routes": how many by hops,
+ * "initiated", "responded", "discoveries", "failovers": {"bounds_us": [], "counts": [], "sum_us"},
+ * "rotations": {"renewed", "failed"}}. The text, to free(); NULL: out of memory. */
 char *metrics_text(const json_t *source, const struct metrics_http *http,
 		   const struct metrics_process *process, size_t *ret_len);
+
+/* The same in the text format of OpenMetrics 1.0; to free(). NULL: out of memory. */
+char *metrics_openmetrics(const char *text, size_t *ret_len);
+/* Whether a client that sends this Accept header takes that before the other. */
+bool metrics_wants_open(const char *accept);

@@ -162,7 +162,7 @@ static json_t *paths(void)
 		char method[16] = "";
 		json_t *path;
 
-		if (!o->method || o->flags & API_HIDDEN)
+		if (!o->method || o->flags & API_PAGE)
 			continue;
 		for (size_t k = 0; o->method[k] && k + 1 < sizeof(method); k++)
 			method[k] = (char)(o->method[k] - 'A' + 'a');

@@ -11,6 +11,9 @@
 #define TARGET_HELP "Name of a node."
 
 /* clang-format off */
+static const struct api_field summary_fields[] = {
+	{ "seconds", API_INTEGER, API_IN_QUERY, false, 1, 600, "How far back; 600 where it is left out." },
+};
 static const struct api_field status_fields[] = {
 	{ "is_brief", API_BOOLEAN, API_IN_CONTROL, false, 0, 0, "Without asking the kernel." },
 };
@@ -26,14 +29,14 @@ static const struct api_field socket_fields[] = {
 static const struct api_field ping_fields[] = {
 	{ "target", API_TEXT, API_IN_PATH, true, 1, NODE_NAME, TARGET_HELP },
 	{ "count", API_INTEGER, API_IN_QUERY, false, 1, 20, "How many; 4 where it is left out." },
-	{ "interval_ms", API_INTEGER, API_IN_QUERY, false, 10, 1000, "From one to the next." },
+	{ "interval_ms", API_INTEGER, API_IN_QUERY, false, 10, 700, "From one to the next." },
 	{ "wait_ms", API_INTEGER, API_IN_QUERY, false, 1, 5000, "For an answer." },
 };
 static const struct api_field trace_fields[] = {
 	{ "target", API_TEXT, API_IN_PATH, true, 1, NODE_NAME, TARGET_HELP },
 	{ "count", API_INTEGER, API_IN_QUERY, false, 1, 32, "Hops at most." },
-	{ "interval_ms", API_INTEGER, API_IN_QUERY, false, 10, 1000, "A hop is waited for this long." },
-	{ "wait_ms", API_INTEGER, API_IN_QUERY, false, 1, 5000, "The last one is waited for this long." },
+	{ "interval_ms", API_INTEGER, API_IN_QUERY, false, 10, 500, "A hop is waited for this long." },
+	{ "wait_ms", API_INTEGER, API_IN_QUERY, false, 1, 3000, "The last one is waited for this long." },
 };
 static const struct api_field resolve_fields[] = {
 	{ "target", API_TEXT, API_IN_PATH, true, 1, 253, "A node's name, with or without the zone, or its address." },
@@ -59,6 +62,23 @@ static const struct api_field exit_fields[] = {
 	{ "name", API_TEXT, API_IN_BODY, true, 1, NODE_NAME, "Name of a node that offers an exit, or any." },
 };
 
+static const struct api_field incidents_fields[] = {
+	{ "since_s", API_INTEGER, API_IN_QUERY, false, 1, 31536000, "Opened in so many of the last seconds; without it all that are remembered." },
+	{ "text", API_TEXT, API_IN_QUERY, false, 1, 256, "Words, each the beginning of one in the incident." },
+	{ "kind", API_TEXT, API_IN_QUERY, false, 1, 32, "Of incident, such as delivery." },
+	{ "limit", API_INTEGER, API_IN_QUERY, false, 1, 200, "So many at most; without it 100." },
+};
+static const struct api_field incident_fields[] = {
+	{ "incident", API_TEXT, API_IN_PATH, true, 1, 16, "Its id: hexadecimal digits." },
+};
+static const struct api_field simulate_fields[] = {
+	{ "kind", API_TEXT, API_IN_PATH, true, 1, 32, "Of incident, such as delivery." },
+	{ "subject", API_TEXT, API_IN_PATH, true, 1, NODE_NAME, "Name of a neighbour, or of this node." },
+};
+static const struct api_field file_fields[] = {
+	{ "file", API_TEXT, API_IN_PATH, true, 1, 64, "A file of the dashboard." },
+};
+
 static const struct api_operation operations[] = {
 	{ "status", "GET", "/api/v1/status", "node", "This node: identity, features, counters", "object", API_VIEW, FIELDS(status_fields) },
 	{ "svid", "GET", "/api/v1/svid", "node", "This node's certificate", "object", API_VIEW, NULL, 0 },
@@ -67,6 +87,10 @@ static const struct api_operation operations[] = {
 	{ "links", "GET", "/api/v1/links", "mesh", "Links to neighbours: state, quality, path MTU", "array", API_VIEW, NULL, 0 },
 	{ "sessions", "GET", "/api/v1/sessions", "mesh", "Sessions: keys, cipher, age", "array", API_VIEW, NULL, 0 },
 	{ "routes", "GET", "/api/v1/routes", "mesh", "The way to each node, and the ways beside it", "array", API_VIEW, NULL, 0 },
+	{ "topology", "GET", "/api/v1/topology", "mesh", "Nodes and links of the mesh, as they tell them while somebody looks", "object", API_VIEW, NULL, 0 },
+	{ "node", "GET", "/api/v1/node", "node", "This node: identity, what is on, how many it is joined to", "object", API_VIEW, NULL, 0 },
+	{ "bundle", "GET", "/api/v1/bundle", "node", "The roots of the trust domain", "object", API_VIEW, NULL, 0 },
+	{ "metrics.summary", "GET", "/api/v1/metrics/summary", "node", "The last ten minutes, second by second", "object", 0, FIELDS(summary_fields) },
 	{ "ping", "GET", "/api/v1/ping/{target}", "mesh", "Asks a node for echoes", "object", 0, FIELDS(ping_fields) },
 	{ "trace", "GET", "/api/v1/trace/{target}", "mesh", "The hops to a node", "object", 0, FIELDS(trace_fields) },
 	{ "names", "GET", "/api/v1/names", "mesh", "Whether names are answered, and how this host asks", "object", API_VIEW, NULL, 0 },
@@ -85,6 +109,11 @@ static const struct api_operation operations[] = {
 	{ "node.rotate", "POST", "/api/v1/network-keys:rotate", "membership", "Begins a new network key", "object", API_CHANGES, NULL, 0 },
 	{ "key.lock", "POST", "/api/v1/authority:lock", "membership", "Locks the authority's keys", "object", API_CHANGES, NULL, 0 },
 	{ "config.reload", "POST", "/api/v1/config:reload", "node", "Reads the configuration again", "object", API_CHANGES, NULL, 0 },
+	{ "incidents", "GET", "/api/v1/incidents", "healing", "Faults that forwarding could not repair by itself, the newest first", "array", 0, FIELDS(incidents_fields) },
+	{ "incident", "GET", "/api/v1/incidents/{incident}", "healing", "One incident with its evidence and the graph of causes", "object", 0, FIELDS(incident_fields) },
+	{ "heal.rates", "GET", "/api/v1/rates", "healing", "How often each remedy has helped against each kind of cause", "array", 0, NULL, 0 },
+	{ "mandates", "GET", "/api/v1/mandates", "healing", "What may be done unasked", "object", API_VIEW, NULL, 0 },
+	{ "heal.simulate", "GET", "/api/v1/plans/{kind}/{subject}", "healing", "What would be done about such an incident now; nothing is", "object", 0, FIELDS(simulate_fields) },
 	{ "events", "GET", "/api/v1/events", "events", "What happened last", "object", API_OWN, FIELDS(events_fields) },
 	{ "socket", "GET", "/ws", "events", "What happens, as it happens: a WebSocket", "text", API_OWN, FIELDS(socket_fields) },
 	{ "openapi", "GET", "/api/openapi.json", "api", "This document", "object", API_OWN, NULL, 0 },
@@ -92,6 +121,9 @@ static const struct api_operation operations[] = {
 	{ "health", "GET", "/health", "health", "Whether the daemon answers, and what it says of itself", "object", API_OPEN | API_VIEW, NULL, 0 },
 	{ "health.live", "GET", "/health/live", "health", "Whether the API's thread runs", "object", API_OPEN | API_OWN, NULL, 0 },
 	{ "health.ready", "GET", "/health/ready", "health", "Whether the daemon carries packets: 503 where it does not", "object", API_OPEN | API_VIEW, NULL, 0 },
+	/* for browsers */
+	{ "dashboard", "GET", "/", "dashboard", "The dashboard", "text", API_OPEN | API_OWN | API_PAGE, NULL, 0 },
+	{ "dashboard.file", "GET", "/dashboard/{file}", "dashboard", "What the dashboard is made of", "text", API_OPEN | API_OWN | API_PAGE, FIELDS(file_fields) },
 	/* on the control socket alone */
 	{ "key.unlock", NULL, NULL, "membership", "Unlocks the authority's keys", "object", API_CHANGES, FIELDS(unlock_fields) },
 	{ "stop", NULL, NULL, "node", "Ends the daemon", "object", API_CHANGES, NULL, 0 },

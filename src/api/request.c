@@ -26,23 +26,36 @@ __attribute__((format(printf, 5, 6))) static void say(struct api_problem *p, uns
 
 /* ---- the row ---- */
 
-/* Whether a path is of this form; what stands for {name} goes to ret. */
-static bool path_matches(const char *form, const char *path, struct span *ret)
-{
-	const char *brace = strchr(form, '{');
-	size_t before = brace ? (size_t)(brace - form) : 0;
+#define NAMES_MAX 2 /* in the form of a path */
 
-	if (!brace)
-		return strcmp(form, path) == 0;
-	if (strncmp(form, path, before) != 0)
-		return false;
-	*ret = SPAN(path + before, strlen(path + before));
-	return ret->len > 0 && !memchr(ret->at, '/', ret->len);
+/* Whether a path is of this form; what stands for each {name} goes to ret, in their order. */
+static bool path_matches(const char *form, const char *path, struct span ret[NAMES_MAX])
+{
+	size_t n = 0;
+
+	while (*form) {
+		size_t len = strcspn(path, "/");
+
+		if (*form != '{') {
+			if (*form++ != *path++)
+				return false;
+			continue;
+		}
+		if (len == 0 || n == NAMES_MAX)
+			return false;
+		ret[n++] = SPAN(path, len);
+		path += len;
+		form += strcspn(form, "}") + 1;
+	}
+	return *path == '\0';
 }
 
-/* The health checks are there under /api too. */
-static const char *without_api(const char *path)
+/* What has more names than one: the health checks are there under /api too, and the dashboard where
+ * its files are. */
+static const char *usual(const char *path)
 {
+	if (strcmp(path, "/dashboard") == 0 || strcmp(path, "/dashboard/") == 0)
+		return "/";
 	return strncmp(path, "/api/health", 11) == 0 ? path + 4 : path;
 }
 
@@ -50,11 +63,11 @@ const struct api_operation *api_match(const char *method, const char *path, char
 				      struct api_problem *ret_problem)
 {
 	const struct api_operation *o;
-	struct span ignored;
+	struct span ignored[NAMES_MAX];
 
 	ret_allow[0] = '\0';
 	for (size_t i = 0; (o = api_operation_at(i)); i++) {
-		if (!o->method || !path_matches(o->path, without_api(path), &ignored))
+		if (!o->method || !path_matches(o->path, usual(path), ignored))
 			continue;
 		if (strcmp(o->method, method) == 0)
 			return o;
@@ -219,13 +232,20 @@ static bool take_text(const struct api_field *f, const char *text, size_t len, j
 static bool take_path(const struct api_operation *o, const char *path, json_t *args,
 		      struct api_problem *p)
 {
-	struct span value = { 0 };
+	struct span values[NAMES_MAX] = { 0 };
+	size_t n = 0;
 
-	if (!path_matches(o->path, without_api(path), &value) || value.len == 0)
+	if (!path_matches(o->path, usual(path), values))
 		return true;
-	for (size_t i = 0; i < o->n_fields; i++)
-		if (o->fields[i].place == API_IN_PATH)
-			return take_text(&o->fields[i], (const char *)value.at, value.len, args, p);
+	for (size_t i = 0; i < o->n_fields; i++) {
+		const struct api_field *f = &o->fields[i];
+
+		if (f->place != API_IN_PATH)
+			continue;
+		if (!take_text(f, (const char *)values[n].at, values[n].len, args, p))
+			return false;
+		n++;
+	}
 	return true;
 }
 

@@ -47,6 +47,10 @@ static void a_request_finds_its_row(void **state)
 	assert_string_equal(row("GET", "/api/v1/names/roof")->verb, "resolve");
 	assert_string_equal(row("DELETE", "/api/v1/nodes/roof")->verb, "node.revoke");
 	assert_string_equal(row("GET", "/api/health/ready")->verb, "health.ready");
+	assert_string_equal(row("GET", "/")->verb, "dashboard");
+	assert_string_equal(row("GET", "/dashboard/")->verb, "dashboard");
+	assert_string_equal(row("GET", "/dashboard/app.js")->verb, "dashboard.file");
+	assert_null(row("GET", "/dashboard/more/app.js"));
 	assert_null(row("GET", "/api/v1/names/"));
 	assert_null(row("GET", "/api/v1/names/roof/more"));
 	assert_null(row("GET", "/api/v1/peers/"));
@@ -67,6 +71,40 @@ static void another_method_is_told_which_there_are(void **state)
 	assert_string_equal(allow, "");
 }
 
+/* Each name of a path's form is to be a field in the path: what comes first is the first's. */
+static void names_in_paths_are_fields_in_their_order(void **state)
+{
+	static const char *const nowhere[] = { "/api/v1/plans",	     "/api/v1/plans/",
+					       "/api/v1/plans/a",    "/api/v1/plans/a/",
+					       "/api/v1/plans//b",   "/api/v1/plans/a/b/",
+					       "/api/v1/plans/a/b/c" };
+	const struct api_operation *o;
+	struct api_problem p;
+	char allow[64];
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(nowhere); i++) {
+		assert_null(api_match("GET", nowhere[i], allow, &p));
+		assert_int_equal(p.status, 404);
+	}
+	for (size_t k = 0; (o = api_operation_at(k)); k++) {
+		const char *at = o->path ? o->path : "";
+
+		for (size_t i = 0; i < o->n_fields; i++) {
+			size_t len = strlen(o->fields[i].name);
+
+			if (o->fields[i].place != API_IN_PATH)
+				continue;
+			at = strchr(at, '{');
+			assert_non_null(at);
+			assert_memory_equal(at + 1, o->fields[i].name, len);
+			assert_int_equal(at[1 + len], '}');
+			at++;
+		}
+		assert_null(strchr(at, '{'));
+	}
+}
+
 static void what_is_for_the_control_socket_alone_has_no_path(void **state)
 {
 	(void)state;
@@ -80,6 +118,8 @@ static void arguments_come_from_path_query_and_body(void **state)
 	(void)state;
 	assert_string_equal(arguments("GET", "/api/v1/ping/b", "count=3", "", ""),
 			    "{\"count\":3,\"target\":\"b\"}");
+	assert_string_equal(arguments("GET", "/api/v1/plans/link_loss/b", NULL, "", ""),
+			    "{\"kind\":\"link_loss\",\"subject\":\"b\"}");
 	assert_string_equal(arguments("PUT", "/api/v1/exit", NULL, JSON, "{\"name\":\"b\"}"),
 			    "{\"name\":\"b\"}");
 	assert_string_equal(arguments("POST", "/api/v1/invitations", NULL, JSON "; charset=utf-8",
@@ -239,7 +279,7 @@ static void the_document_has_every_row(void **state)
 	assert_string_equal(json_string_value(json_object_get(document, "openapi")), "3.1.0");
 	for (size_t i = 0; (o = api_operation_at(i)); i++) {
 		assert_ptr_equal(api_find_verb(o->verb), o); /* no verb is there twice */
-		if (o->method)
+		if (o->method && !(o->flags & API_PAGE))
 			check_documented(document, o);
 	}
 	json_decref(document);
@@ -266,6 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_finds_its_row),
 		cmocka_unit_test(another_method_is_told_which_there_are),
+		cmocka_unit_test(names_in_paths_are_fields_in_their_order),
 		cmocka_unit_test(what_is_for_the_control_socket_alone_has_no_path),
 		cmocka_unit_test(arguments_come_from_path_query_and_body),
 		cmocka_unit_test(errors_name_the_field),

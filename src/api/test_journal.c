@@ -94,9 +94,9 @@ static void a_text_that_is_too_long_is_refused(void **state)
 	struct journal *j = with(0, 0);
 
 	(void)state;
-	assert_int_equal(journal_add(j, TOPIC_API, SPAN(text, sizeof(text))), -EMSGSIZE);
+	assert_int_equal(journal_add(j, TOPIC_LINKS, SPAN(text, sizeof(text))), -EMSGSIZE);
 	assert_int_equal(journal_next(j), 0);
-	assert_int_equal(journal_add(j, TOPIC_API, SPAN(text, sizeof(text) - 1)), 0);
+	assert_int_equal(journal_add(j, TOPIC_LINKS, SPAN(text, sizeof(text) - 1)), 0);
 	journal_free(j);
 }
 

@@ -19,7 +19,8 @@ static json_t *source(const char *peer)
 	return json_pack(
 		"{s:{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:I}, s:{s:I, s:I}, s:[{s:s, s:{s:I, "
 		"s:I}}]}, "
-		"s:[{s:s, s:b, s:I, s:I, s:I, s:s, s:I, s:I, s:I}], s:I}",
+		"s:[{s:s, s:b, s:I, s:I, s:I, s:s, s:I, s:I, s:I}], s:[I, I], "
+		"s:{s:[I, I], s:[I, I, I], s:I}, s:{s:I}}",
 		"status", "node_id", "00000000000000aa", "name", "a", "version", "1", "tun", "x0",
 		"uptime_s", (json_int_t)5, "reachable", (json_int_t)1, "certificate", "not_after_s",
 		(json_int_t)1797871147, "counters", "datagrams_in", (json_int_t)7, "datagrams_out",
@@ -27,7 +28,10 @@ static json_t *source(const char *peer)
 		(json_int_t)4, "peers", "node", peer, "is_neighbour", 1, "rtt_us", (json_int_t)1500,
 		"jitter_us", (json_int_t)10, "loss_ppm", (json_int_t)20000, "class", "good",
 		"path_mtu", (json_int_t)1400, "sent_bytes", (json_int_t)11, "received_bytes",
-		(json_int_t)12, "routes", (json_int_t)2);
+		(json_int_t)12, "routes", (json_int_t)1, (json_int_t)2, "failovers", "bounds_us",
+		(json_int_t)5000, (json_int_t)250000, "counts", (json_int_t)1, (json_int_t)2,
+		(json_int_t)3, "sum_us", (json_int_t)1500000, "rotations", "renewed",
+		(json_int_t)4);
 }
 
 static char *exposition(const char *peer, size_t *ret_len)
@@ -182,6 +186,43 @@ static void units_are_base_units(void **state)
 	assert_non_null(strstr(text, "ebpf_packets_total{program=\"guard\",verdict=\"junk\"} 4\n"));
 }
 
+static void how_long_things_took_is_a_histogram(void **state)
+{
+	size_t len;
+	CLEANUP_FREE char *text = exposition("b", &len);
+
+	(void)state;
+	assert_non_null(strstr(text, "mesh_failover_seconds_bucket{le=\"0.005\"} 1\n"));
+	assert_non_null(strstr(text, "mesh_failover_seconds_bucket{le=\"0.25\"} 3\n"));
+	assert_non_null(strstr(text, "mesh_failover_seconds_bucket{le=\"+Inf\"} 6\n"));
+	assert_non_null(strstr(text, "mesh_failover_seconds_sum 1.500000\n"));
+	assert_non_null(strstr(text, "mesh_failover_seconds_count 6\n"));
+	assert_non_null(strstr(text, "mesh_hops{hops=\"1\"} 2\n"));
+	assert_non_null(strstr(text, "mesh_routes 3\n"));
+	assert_non_null(strstr(text, "svid_rotations_total{result=\"renewed\"} 4\n"));
+}
+
+static void openmetrics_calls_families_of_counters_without_their_ending(void **state)
+{
+	size_t len, open_len;
+	CLEANUP_FREE char *text = exposition("b", &len);
+	CLEANUP_FREE char *open = metrics_openmetrics(text, &open_len);
+
+	(void)state;
+	assert_non_null(open);
+	assert_int_equal(strlen(open), open_len);
+	assert_non_null(strstr(open, "# TYPE mesh_datagrams counter\n"));
+	assert_null(strstr(open, "# TYPE mesh_datagrams_total"));
+	assert_non_null(strstr(open, "\nmesh_datagrams_total{direction=\"in\"} 7\n"));
+	assert_non_null(strstr(open, "# TYPE mesh_failover_seconds histogram\n"));
+	assert_true(ends_with(open, "\n# EOF\n"));
+	assert_true(
+		metrics_wants_open("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"));
+	assert_false(metrics_wants_open("text/plain,application/openmetrics-text;q=0.1"));
+	assert_false(metrics_wants_open("*/*"));
+	assert_false(metrics_wants_open(""));
+}
+
 static void more_statuses_than_places_are_counted_together(void **state)
 {
 	struct metrics_endpoint e = { .method = "GET", .path = "/x" };
@@ -199,6 +240,8 @@ int main(void)
 		cmocka_unit_test(names_of_peers_cannot_break_a_line),
 		cmocka_unit_test(histograms_add_up),
 		cmocka_unit_test(units_are_base_units),
+		cmocka_unit_test(how_long_things_took_is_a_histogram),
+		cmocka_unit_test(openmetrics_calls_families_of_counters_without_their_ending),
 		cmocka_unit_test(more_statuses_than_places_are_counted_together),
 	};
 

@@ -55,12 +55,8 @@ static inline bool is_entry(const struct map *m, uint32_t e, const void *key)
 	return e < m->used && m->values[e] && is_equal(m->keys + e * m->key_len, key, m->key_len);
 }
 
-static size_t find(const struct map *m, const void *key)
+static __attribute__((noinline)) size_t search(const struct map *m, const void *key)
 {
-	if (m->n_slots == 0)
-		return EMPTY;
-	if (is_entry(m, *m->last, key))
-		return *m->last;
 	for (size_t i = first_slot(m, key);; i = (i + 1) & (m->n_slots - 1)) {
 		uint32_t e = m->slots[i];
 
@@ -71,6 +67,14 @@ static size_t find(const struct map *m, const void *key)
 			return e;
 		}
 	}
+}
+
+/* Mostly the one that was found before, without saving registers for the rest. */
+static inline size_t find(const struct map *m, const void *key)
+{
+	if (m->n_slots == 0)
+		return EMPTY;
+	return is_entry(m, *m->last, key) ? *m->last : search(m, key);
 }
 
 static void insert_slot(struct map *m, uint32_t entry)

@@ -17,10 +17,12 @@
 #include "cli/cli.h"
 #include "cli/demo.h"
 #include "cli/demo_internal.h"
+#include "shell/http/http.h"
 
 #define LINKS_MS 15000
 #define PAIRS_MS 20000
 #define LOOK_MS 250
+#define RESTART_MS 10000 /* long enough to see the others go around it */
 
 /* ---- faults ---- */
 
@@ -158,6 +160,9 @@ static int raise_mesh(struct demo *d)
 		   d->n_links, d->nodes[0].name);
 	if (nodes_found(d) < 0)
 		return -1;
+	if (d->api_fd >= 0)
+		report_say(d, "%s serves its API to this machine: http://127.0.0.1:%u/",
+			   d->nodes[0].name, d->api_port);
 	report_say(d, "the cables for joining are gone; starting the daemons");
 	for (unsigned i = 1; i < d->n_nodes; i++)
 		if (nodes_up(d, &d->nodes[i]) < 0)
@@ -182,22 +187,77 @@ static int tell_story(struct demo *d)
 	return 0;
 }
 
-/* Until Ctrl-C: what changes is shown. */
-static void stay(struct demo *d)
+static void say_where_to_look(struct demo *d)
 {
 	report_say(d, "It goes on until Ctrl-C. To look at it from another terminal:");
 	for (unsigned i = 0; i < d->n_nodes; i++)
 		(void)fprintf(d->out, "    %s status --config %s\n", d->exe, d->nodes[i].config);
-	(void)fprintf(d->out, "  (or peers, routes, ping NODE, trace NODE instead of status)\n");
+	(void)fprintf(d->out,
+		      "  (or peers, routes, ping NODE, trace NODE instead of status; down stops a "
+		      "node, and %d s later it is started again)\n",
+		      RESTART_MS / 1000);
+	if (d->api_fd >= 0)
+		(void)fprintf(d->out, "\ndashboard: http://127.0.0.1:%u/\n", d->api_port);
 	(void)fflush(d->out);
+}
+
+/* How the first node reaches the last one, where that is another way than before. */
+static void say_way(struct demo *d, const struct demo_node **way)
+{
+	const struct demo_node *hop = nodes_next_hop(d);
+
+	if (hop == *way)
+		return;
+	*way = hop;
+	if (hop)
+		report_say(d, "%s reaches %s by %s now", d->nodes[0].name,
+			   d->nodes[d->n_nodes - 1].name, hop->name);
+	else
+		report_say(d, "%s does not reach %s", d->nodes[0].name,
+			   d->nodes[d->n_nodes - 1].name);
+}
+
+/* A node that has ended, by x0 down or otherwise, comes back after a while. */
+static void revive(struct demo *d, struct demo_node *n, uint64_t *ended_us)
+{
+	if (n->group && kill(-n->group, 0) < 0 && errno == ESRCH) {
+		n->group = 0;
+		*ended_us = report_now_us();
+		report_say(d, "%s has ended; it is started again in %d s", n->name,
+			   RESTART_MS / 1000);
+	}
+	if (n->group || report_now_us() - *ended_us < MS(RESTART_MS))
+		return;
+	*ended_us = report_now_us();
+	json_t *status = nodes_ask(n, "status", NULL);
+
+	if (status) {
+		report_say(d,
+			   "%s was started outside of the demo, where its links are not; to have "
+			   "it back: %s down --config %s",
+			   n->name, d->exe, n->config);
+		json_decref(status);
+		return;
+	}
+	if (nodes_up(d, n) == 0)
+		report_say(d, "%s started again", n->name);
+}
+
+/* Until Ctrl-C: what changes is shown. */
+static void stay(struct demo *d)
+{
+	const struct demo_node *way = nodes_next_hop(d);
+	uint64_t ended_us[DEMO_NODES_MAX] = { 0 };
+
+	say_where_to_look(d);
 	while (!demo_is_stopped()) {
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			; /* as process 1, of whatever was left behind */
 		for (unsigned i = 0; i < d->n_nodes; i++)
-			if (d->nodes[i].group && kill(-d->nodes[i].group, 0) < 0 && errno == ESRCH)
-				d->nodes[i].group = 0;
+			revive(d, &d->nodes[i], &ended_us[i]);
 		if (nodes_look(d))
 			report_picture(d);
+		say_way(d, &way);
 		report_nap_ms(LOOK_MS);
 	}
 	report_say(d, "taking everything down");
@@ -383,6 +443,23 @@ static int have_programs(struct cli *c, const struct demo_options *o)
 	return 0;
 }
 
+/* For the API of the first node, in the network that this command was started in. */
+static void open_listener(struct demo *d)
+{
+	char why[HTTP_WHY_SIZE];
+
+	d->api_fd = -1;
+	for (unsigned i = 0; i < DEMO_API_PORTS && d->api_fd < 0; i++) {
+		struct endpoint at = { .ip = { [10] = 0xff, 0xff, 127, 0, 0, 1 },
+				       .port = (uint16_t)(DEMO_API_PORT + i) };
+
+		if (http_bind(&at, false, &d->api_fd, why) == 0)
+			d->api_port = at.port;
+		else
+			d->api_fd = -1;
+	}
+}
+
 int demo_main(int argc, char **argv, FILE *out, FILE *err)
 {
 	static struct demo d;
@@ -411,5 +488,6 @@ int demo_main(int argc, char **argv, FILE *out, FILE *err)
 	d.n_nodes = d.options.n_nodes;
 	for (unsigned i = 0; i < d.n_nodes; i++)
 		(void)snprintf(d.nodes[i].name, sizeof(d.nodes[i].name), "n%u", i + 1);
+	open_listener(&d);
 	return demo_contain(&d, work);
 }

@@ -17,6 +17,8 @@
 #define DEMO_DOMAIN "demo.mesh"
 #define DEMO_PORT 26969
 #define DEMO_HTTP_PORT 8080
+#define DEMO_API_PORT 26970 /* of the caller's own network; the next ones where it is taken: */
+#define DEMO_API_PORTS 30
 #define DEMO_ECHO_PORT 7 /* RFC 862 */
 #define DEMO_FILE_BYTES (UINT64_C(64) << 20)
 #define DEMO_FILE_MAX (INT64_C(1) << 30) /* of one given: it is copied to where TMPDIR is */
@@ -85,6 +87,9 @@ struct demo {
 	bool is_coloured;
 	bool is_utf8;
 	uint64_t start_us;
+	int api_fd; /* listens in the caller's network, for the daemon of node 1; -1: no port was
+		       free */
+	unsigned api_port;
 	int home_netns;
 	struct demo_node nodes[DEMO_NODES_MAX];
 	unsigned n_nodes;

@@ -28,7 +28,22 @@ static void read_back(int fd, char ret[DEMO_OUTPUT_SIZE])
 	(void)close(fd);
 }
 
-_Noreturn static void become(int netns, int in, int out, int err, const char *const argv[])
+/* As systemd hands sockets to services: sd_listen_fds(3). */
+static void hand_over(int fd)
+{
+	char pid[24];
+
+	if (fd == 3)
+		(void)fcntl(fd, F_SETFD, 0);
+	else
+		(void)dup2(fd, 3);
+	(void)snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+	(void)setenv("LISTEN_PID", pid, 1);
+	(void)setenv("LISTEN_FDS", "1", 1);
+}
+
+_Noreturn static void become(int netns, int in, int out, int err, int listener,
+			     const char *const argv[])
 {
 	if (in >= 0)
 		(void)dup2(in, STDIN_FILENO);
@@ -38,6 +53,8 @@ _Noreturn static void become(int netns, int in, int out, int err, const char *co
 		(void)dprintf(STDERR_FILENO, "setns: %s\n", strerror(errno));
 		_exit(126);
 	}
+	if (listener >= 0)
+		hand_over(listener);
 	(void)execvp(argv[0], (char *const *)argv);
 	(void)dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
 	_exit(127);
@@ -70,11 +87,12 @@ int lab_run_input(const struct demo *d, const struct demo_node *n, int timeout_m
 	int out = memfd_create("out", MFD_CLOEXEC);
 	int err = memfd_create("err", MFD_CLOEXEC);
 	int status = 0;
+	/* of the node that is looked at by it, for the program that starts the daemon */
+	bool is_listener = n == &d->nodes[0] && argv[1] && strcmp(argv[1], "up") == 0;
 	pid_t pid = fork();
 
-	(void)d;
 	if (pid == 0)
-		become(n ? n->netns : -1, in, out, err, argv);
+		become(n ? n->netns : -1, in, out, err, is_listener ? d->api_fd : -1, argv);
 	while (pid > 0 && waitpid(pid, &status, WNOHANG) == 0) {
 		if (report_now_us() > end_us || demo_is_stopped()) {
 			(void)kill(pid, SIGKILL);
@@ -130,6 +148,17 @@ int lab_socket(const struct demo *d, const struct demo_node *n, int type)
 	return fd;
 }
 
+/* Who sets an interface down by hand and up again has a link again; where it cannot be had, not. */
+static void keep_addresses(void)
+{
+	int fd = open("/proc/sys/net/ipv6/conf/all/keep_addr_on_down", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, "1", 1);
+	(void)close(fd);
+}
+
 static int make_namespaces(struct demo *d)
 {
 	struct lab_output o;
@@ -143,6 +172,7 @@ static int make_namespaces(struct demo *d)
 			return demo_failed(d, NULL, "making the nodes' network namespaces",
 					   "one for each node", "%s at %s", strerror(errno),
 					   n->name);
+		keep_addresses();
 	}
 	if (d->home_netns < 0 || !enter(d->home_netns))
 		abort();

@@ -24,7 +24,8 @@
 #define FILE_SEED 0x7830
 #define FETCH_MS 60000	     /* and for a larger file than ours ... */
 #define FETCH_MS_PER_MIB 500 /* ... as long as 16 Mbit/s take */
-#define PROBE_US MS(10)
+#define PROBE_US MS(3)
+#define GAP_US MS(50)		   /* no steady answers */
 #define PROBES_BEFORE_US MS(500)   /* of steady answers, before the fault */
 #define PROBES_AFTER_US SECONDS(2) /* watched after it at least */
 #define PROBES_STEADY_US MS(500)   /* answers again for this long: it is mended */
@@ -268,7 +269,7 @@ static void take_answers(struct probing *p)
 		uint64_t now_us = report_now_us();
 		uint64_t gap_us = now_us - p->answered_us;
 
-		if (p->answered_us == 0 || gap_us > 5 * PROBE_US)
+		if (p->answered_us == 0 || gap_us > GAP_US)
 			p->steady_us = now_us;
 		if (p->struck_us && p->answered_us)
 			p->longest_us = max_u64(p->longest_us, gap_us);
@@ -292,7 +293,7 @@ static void send_due(struct probing *p, uint64_t now_us)
 
 static bool is_steady(const struct probing *p, uint64_t now_us, uint64_t for_us)
 {
-	return p->answered_us && now_us - p->answered_us < 5 * PROBE_US &&
+	return p->answered_us && now_us - p->answered_us < GAP_US &&
 	       now_us - p->steady_us >= for_us;
 }
 

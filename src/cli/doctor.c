@@ -527,6 +527,23 @@ static void check_boot(struct doctor *d)
 		tell(d, HEALTH_WARNING, "boot", "", "%s", why);
 }
 
+static void check_tracing(struct doctor *d)
+{
+	const json_t *t = json_object_get(d->status, "tracing");
+	int64_t lost =
+		json_number(t, "dropped") + json_number(t, "refused") + json_number(t, "given_up");
+
+	if (!d->config->tracing_endpoint[0])
+		tell(d, HEALTH_OK, "tracing", "", "off: tracing.endpoint is not set");
+	else if (t && json_flag(t, "is_on") && lost > 0)
+		tell(d, HEALTH_WARNING, "tracing", "is the collector there, and does it keep up?",
+		     "%lld spans sent to %s, %lld lost", (long long)json_number(t, "sent"),
+		     json_text(t, "endpoint"), (long long)lost);
+	else if (t && json_flag(t, "is_on"))
+		tell(d, HEALTH_OK, "tracing", "", "%lld spans sent to %s",
+		     (long long)json_number(t, "sent"), json_text(t, "endpoint"));
+}
+
 int verb_doctor(struct cli *c)
 {
 	struct doctor d = { .c = c, .checks = json_array() };
@@ -539,6 +556,7 @@ int verb_doctor(struct cli *c)
 		check_names(&d);
 		check_discovery(&d);
 		check_batman(&d);
+		check_tracing(&d);
 		check_ports(&d);
 		check_user(&d);
 	}

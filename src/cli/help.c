@@ -47,7 +47,10 @@ static void print_option(const struct cli_option *o, FILE *to)
 		(void)snprintf(letter, sizeof(letter), "-%c, ", o->letter);
 	(void)snprintf(name, sizeof(name), "  %s--%s%s%s", letter, o->name, o->value ? " " : "",
 		       o->value ? o->value : "");
-	(void)fprintf(to, "%-*s  %s\n", COLUMN, name, o->help);
+	if (strlen(name) > COLUMN)
+		(void)fprintf(to, "%s\n%-*s  %s\n", name, COLUMN, "", o->help);
+	else
+		(void)fprintf(to, "%-*s  %s\n", COLUMN, name, o->help);
 }
 
 static void print_options(const struct cli_option *o, FILE *to)

@@ -54,10 +54,12 @@ static int make_config(struct cli *c, const char *domain, const char *name, stru
 	if (r != 0)
 		return r;
 	if (strcmp((*ret)->domain, domain) != 0)
-		return cli_fail(c, CLI_FAILED, "config",
-				"%s is there already, for the domain \"%s\"; give that one (x0 "
-				"init --domain %s), change its key domain, or move it away",
-				path, (*ret)->domain, (*ret)->domain[0] ? (*ret)->domain : domain);
+		return cli_fail(
+			c, CLI_FAILED, "config",
+			"%s is there already, for the domain \"%s\" (its key domain, or the "
+			"default); give that one (x0 init --domain %s), set its key domain, or "
+			"move it away",
+			path, (*ret)->domain, (*ret)->domain[0] ? (*ret)->domain : domain);
 	return 0;
 }
 

@@ -164,11 +164,12 @@ static int check_config(struct cli *c, const struct config *config, const char *
 	if (r != 0)
 		return r;
 	if (access(path, F_OK) == 0 && strcmp(config->domain, domain) != 0)
-		return cli_fail(c, CLI_FAILED, "config",
-				"%s is there already, for the domain \"%s\", and the invitation is "
-				"for %s; leave the other one first (x0 leave), or move the file "
-				"away",
-				path, config->domain, domain);
+		return cli_fail(
+			c, CLI_FAILED, "config",
+			"%s is there already, for the domain \"%s\" (its key domain, or the "
+			"default), and the invitation is for %s; leave the other one first "
+			"(x0 leave), set its key domain, or move the file away",
+			path, config->domain, domain);
 	if (access(path, F_OK) == 0 && access(path, W_OK) < 0)
 		return say_not_written(c, -errno, path);
 	return 0;

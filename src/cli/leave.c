@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "shell/ledger/ledger.h"
 #include "shell/store/store.h"
 
 DEFINE_FREEP(struct config, config_free)
@@ -108,7 +109,9 @@ static bool is_confirmed(struct cli *c, bool is_authority)
 		return true;
 	if (c->is_json || isatty(STDIN_FILENO) != 1)
 		return false;
-	(void)fprintf(c->err, "%s Leave? [y/N] ",
+	(void)fprintf(c->err,
+		      "%s\nThe ledger is deleted too; to keep it, copy its directory first "
+		      "(docs/ledger.md).\nLeave? [y/N] ",
 		      is_authority ? "This destroys the domain's authority: without a backup of "
 				     "its files nobody can ever join again.\nThis machine's keys "
 				     "are deleted too."
@@ -179,6 +182,20 @@ static int check(struct cli *c, const struct config *config, bool *ret_is_author
 	return 0;
 }
 
+/* With its keys: what they sign has the name of the mesh that is left. */
+static int remove_ledger(struct cli *c, const struct config *config)
+{
+	char directory[CLI_PATH_SIZE];
+	int r;
+
+	(void)snprintf(directory, sizeof(directory), "%s/ledger", config->state_dir);
+	r = ledger_remove(directory);
+	return r == 0 ? 0
+		      : cli_fail(c, setup_exit_of(r), "state",
+				 "cannot remove %s: %s; remove it by hand", directory,
+				 strerror(-r));
+}
+
 static int remove_all(struct cli *c, const struct config *config, bool is_authority)
 {
 	CLEANUP(store_closep) struct store *s = NULL;
@@ -188,7 +205,7 @@ static int remove_all(struct cli *c, const struct config *config, bool is_author
 		r = remove_files(c, s, member_files, N_ELEMENTS(member_files));
 	if (r == 0 && is_authority)
 		r = remove_files(c, s, authority_files, N_ELEMENTS(authority_files));
-	return r;
+	return r == 0 ? remove_ledger(c, config) : r;
 }
 
 int verb_leave(struct cli *c)
@@ -214,7 +231,7 @@ int verb_leave(struct cli *c)
 		r = set_config_aside(c, aside);
 	if (r != 0)
 		return r;
-	cli_say(c, "Left %s. Keys and certificates are deleted.", config->domain);
+	cli_say(c, "Left %s. Keys, certificates and the ledger are deleted.", config->domain);
 	if (aside[0])
 		cli_say(c, "The configuration was kept as %s.", aside);
 	cli_json(c, json_pack("{s:b, s:s, s:s}", "left", 1, "domain", config->domain, "config",

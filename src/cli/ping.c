@@ -123,8 +123,8 @@ static int ping_summary(struct talk *t)
 		(unsigned long long)t->n_sent, (unsigned long long)t->n_received, loss);
 	if (t->n_received == 0) {
 		cli_say(t->c,
-			"Nothing came back. Is there a route? x0 routes. Where does it end? "
-			"x0 trace %s",
+			"Nothing came back. Is the name right, and is there a route? x0 routes. "
+			"Where does it end? x0 trace %s",
 			t->target);
 		return CLI_FAILED;
 	}

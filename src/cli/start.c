@@ -138,25 +138,70 @@ static int open_log(struct cli *c, const struct config *config, char path[CLI_PA
 	return fd;
 }
 
-/* As a program of its own: what `ps` shows then is the daemon, and not the arguments of this
- * command, which may be an invitation. */
-_Noreturn static void be_daemon(struct cli *c, int log_fd)
+/* This process is the daemon's from here on. */
+static int run_here(struct cli *c, const struct config *config)
+{
+	struct daemon_options options = { .config = config };
+	char path[CLI_PATH_SIZE];
+	char why[DAEMON_WHY_SIZE] = "";
+	int r = cli_config_path(c, path);
+
+	if (r != 0)
+		return r;
+	options.config_path = path;
+	if (log_new(STDERR_FILENO, (enum log_format)config->log_format,
+		    (enum log_level)config->log_level, NULL, &options.log) < 0)
+		return cli_fail(c, CLI_FAILED, "failed", "out of memory");
+	if (log_format_in_use(options.log) == LOG_FORMAT_JOURNAL)
+		(void)log_use_journal(options.log, LOG_JOURNAL_SOCKET); /* else by stderr */
+	r = daemon_run(&options, why);
+	log_free(options.log);
+	if (why[0])
+		return cli_fail(c, r ? r : CLI_FAILED, "start", "%s", why);
+	return r;
+}
+
+/* A socket that this command was handed for the daemon (sd_listen_fds(3)) goes on to it. */
+static bool pass_listener_on(void)
+{
+	const char *meant_for = getenv("LISTEN_PID");
+	char us[24], before[24];
+
+	(void)snprintf(us, sizeof(us), "%ld", (long)getpid());
+	(void)snprintf(before, sizeof(before), "%ld", (long)getppid());
+	return meant_for && strcmp(meant_for, before) == 0 && setenv("LISTEN_PID", us, 1) == 0;
+}
+
+/* Not for `x0 up` itself, which begins as the daemon would. What `ps` shows of the others is their
+ * arguments, which may be an invitation; so the daemon is a program of its own. */
+_Noreturn static void run_anew(char path[CLI_PATH_SIZE])
 {
 	char program[CLI_PATH_SIZE];
-	char path[CLI_PATH_SIZE];
 	char *argv[] = { "x0", "up", "--foreground", "--config", path, NULL };
+
+	(void)execv(program_path(program), argv);
+	(void)execv("/proc/self/exe", argv); /* its file has been replaced */
+	(void)dprintf(STDERR_FILENO, "cannot run %s: %s\n", program, strerror(errno));
+	_exit(CLI_FAILED);
+}
+
+_Noreturn static void be_daemon(struct cli *c, const struct config *config, int log_fd)
+{
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char path[CLI_PATH_SIZE];
 
 	(void)setsid();
 	(void)dup2(null_fd, STDIN_FILENO);
 	(void)dup2(null_fd, STDOUT_FILENO);
 	(void)dup2(log_fd, STDERR_FILENO);
+	(void)close_range((unsigned)(STDERR_FILENO + 1 + pass_listener_on()), ~0U, 0);
 	if (cli_config_path(c, path) != 0 || chdir("/") < 0)
 		_exit(CLI_FAILED);
-	(void)execv(program_path(program), argv);
-	(void)execv("/proc/self/exe", argv); /* its file has been replaced */
-	(void)dprintf(STDERR_FILENO, "cannot run %s: %s\n", program, strerror(errno));
-	_exit(CLI_FAILED);
+	if (c->verb != cli_verb_find("up"))
+		run_anew(path);
+	c->config_path = path;
+	c->is_json = false; /* what it says goes to its log */
+	exit(run_here(c, config));
 }
 
 /* The end of what was logged since start, for people. */
@@ -239,7 +284,7 @@ static int start_in_background(struct cli *c, const struct config *config, const
 	(void)fflush(c->err);
 	pid = fork();
 	if (pid == 0)
-		be_daemon(c, log_fd);
+		be_daemon(c, config, log_fd);
 	r = pid < 0 ? -errno : wait_for_answer(c, config, pid, ret_status);
 	if (r == -ETIMEDOUT)
 		(void)kill(pid, SIGTERM);
@@ -327,26 +372,6 @@ void start_json(json_t *object, const struct start_report *r)
 }
 
 /* ---- up ---- */
-
-static int run_here(struct cli *c, const struct config *config)
-{
-	struct daemon_options options = { .config = config };
-	char path[CLI_PATH_SIZE];
-	char why[DAEMON_WHY_SIZE] = "";
-	int r = cli_config_path(c, path);
-
-	if (r != 0)
-		return r;
-	options.config_path = path;
-	if (log_new(STDERR_FILENO, (enum log_format)config->log_format,
-		    (enum log_level)config->log_level, NULL, &options.log) < 0)
-		return cli_fail(c, CLI_FAILED, "failed", "out of memory");
-	r = daemon_run(&options, why);
-	log_free(options.log);
-	if (why[0])
-		return cli_fail(c, r ? r : CLI_FAILED, "start", "%s", why);
-	return r;
-}
 
 int verb_up(struct cli *c)
 {

@@ -14,6 +14,8 @@
 #include "cli/cli.h"
 #include "cli/hint.h"
 #include "cli/joining.h"
+#include "shell/ledger/ledger.h"
+#include "shell/openssl/crypto_openssl.h"
 
 #define ARGS_MAX 16
 
@@ -335,18 +337,35 @@ static void an_option_is_repeated_only_so_often(void **state)
 static void values_out_of_range_are_a_wrong_use(void **state)
 {
 	static const char *const wrong[][4] = {
-		{ "ping", "roof", "-c", "x" },	     { "ping", "roof", "-i", "0.001" },
-		{ "ping", "roof", "-W", "61" },	     { "trace", "roof", "-m", "0" },
-		{ "invite", "--uses", "17", "" },    { "invite", "--expires", "soon", "" },
-		{ "invite", "--endpoint", "x", "" }, { "invite", "--name", "-x", "" },
-		{ "init", "--domain", "UPPER", "" }, { "join", "http://x", "", "" },
-		{ "node", "frob", "", "" },	     { "config", "frob", "", "" },
-		{ "policy", "frob", "", "" },	     { "completion", "tcsh", "", "" },
-		{ "invite", "--qr", "--no-qr", "" }, { "batman", "frob", "", "" },
-		{ "batman", "set", "frob", "1" },    { "batman", "set", "hop_penalty", "256" },
-		{ "batman", "set", "gw_mode", "x" }, { "batman", "set", "elp_interval", "100" },
-		{ "batman", "add", "", "" },	     { "batman", "show", "--interface", "x" },
-		{ "batman", "show", "x", "" },	     { "batman", "gateway", "x", "" },
+		{ "ping", "roof", "-c", "x" },
+		{ "ping", "roof", "-i", "0.001" },
+		{ "ping", "roof", "-W", "61" },
+		{ "trace", "roof", "-m", "0" },
+		{ "invite", "--uses", "17", "" },
+		{ "invite", "--expires", "soon", "" },
+		{ "invite", "--endpoint", "x", "" },
+		{ "invite", "--name", "-x", "" },
+		{ "init", "--domain", "UPPER", "" },
+		{ "join", "http://x", "", "" },
+		{ "node", "frob", "", "" },
+		{ "config", "frob", "", "" },
+		{ "ledger", "frob", "", "" },
+		{ "ledger", "prove", "", "" },
+		{ "ledger", "prove", "x", "" },
+		{ "ledger", "show", "3", "" },
+		{ "ledger", "--since", "-1", "" },
+		{ "policy", "frob", "", "" },
+		{ "completion", "tcsh", "", "" },
+		{ "invite", "--qr", "--no-qr", "" },
+		{ "batman", "frob", "", "" },
+		{ "batman", "set", "frob", "1" },
+		{ "batman", "set", "hop_penalty", "256" },
+		{ "batman", "set", "gw_mode", "x" },
+		{ "batman", "set", "elp_interval", "100" },
+		{ "batman", "add", "", "" },
+		{ "batman", "show", "--interface", "x" },
+		{ "batman", "show", "x", "" },
+		{ "batman", "gateway", "x", "" },
 	};
 
 	(void)state;
@@ -519,6 +538,72 @@ static void a_policy_is_checked_and_explained_from_a_file(void **state)
 	call_done(&deny);
 }
 
+static void fill_sevens(void *arg, uint8_t *ret, size_t len)
+{
+	(void)arg;
+	memset(ret, 7, len);
+}
+
+static void make_ledger(const char *path)
+{
+	struct entropy entropy = { .fill = fill_sevens };
+	struct ledger_config config = { .origin = "example.mesh/ledger/roof",
+					.ops = openssl_crypto_ops(NULL),
+					.crypto = openssl_note_crypto(),
+					.entropy = &entropy };
+	struct ledger_entry e = { .kind = LEDGER_NOTICE, .who = "roof", .what = "join" };
+	struct ledger_error error;
+	struct ledger *l;
+
+	assert_int_equal(ledger_open(path, &config, &l, &error), 0);
+	assert_int_equal(ledger_append(l, &e, NULL), 0);
+	e.what = "revoke";
+	e.why = "a\033[2J\nb\xc2\x9b"
+		"c\xc3\xa4";
+	assert_int_equal(ledger_append(l, &e, NULL), 0);
+	ledger_close(l);
+}
+
+static void expect_ledger(const char *path, const char *action, const char *argument, int status,
+			  const char *text)
+{
+	struct call c = argument ? call("ledger", action, argument, "--directory", path, NULL)
+				 : call("ledger", action, "--directory", path, NULL);
+
+	assert_int_equal(c.status, status);
+	if (!strstr(c.out, text) && !strstr(c.err, text))
+		fail_msg("%s: \"%s\" is not in: %s%s", action, text, c.out, c.err);
+	call_done(&c);
+}
+
+static void a_ledger_is_read_proved_and_verified_without_a_daemon(void **state)
+{
+	char path[128], file[192], command[192];
+	FILE *f;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/ledger", directory);
+	expect_ledger(path, "show", NULL, CLI_FAILED, "no ledger");
+	make_ledger(path);
+	expect_ledger(path, "show", NULL, CLI_DONE, "notice  roof  join");
+	expect_ledger(path, "show", NULL, CLI_DONE, "revoke: a?[2J?b??c\xc3\xa4");
+	expect_ledger(path, "show", "--json", CLI_DONE, "\"what\": \"revoke\"");
+	expect_ledger(path, "prove", "1", CLI_DONE, "c2sp.org/tlog-proof@v1\nextra ");
+	expect_ledger(path, "prove", "2", CLI_FAILED, "no checkpoint has entry 2");
+	expect_ledger(path, "verify", NULL, CLI_DONE, "as it was written");
+	expect_ledger(path, "checkpoint", NULL, CLI_DONE, "example.mesh/ledger/roof\n2\n");
+	expect_ledger(path, "keys", NULL, CLI_DONE, "example.mesh/ledger/roof+");
+	(void)snprintf(file, sizeof(file), "%s/tile/0/000.p/2", path);
+	f = fopen(file, "r+e");
+	assert_non_null(f);
+	assert_int_equal(fputc('x', f), 'x');
+	assert_int_equal(fclose(f), 0);
+	expect_ledger(path, "verify", NULL, CLI_FAILED, "tile/0/000.p/2: byte 0");
+	(void)snprintf(command, sizeof(command), "rm -rf %s", path);
+	/* NOLINTNEXTLINE(cert-env33-c): a directory that this test made */
+	(void)!system(command);
+}
+
 /* ---- help, completions ---- */
 
 static void every_verb_has_help_with_an_example_and_is_in_the_man_page(void **state)
@@ -643,6 +728,7 @@ int main(void)
 		cmocka_unit_test(a_faulty_configuration_is_told_with_its_line),
 		cmocka_unit_test(what_a_policy_is_never_asked_about_is_refused_with_what_it_is),
 		cmocka_unit_test(a_policy_is_checked_and_explained_from_a_file),
+		cmocka_unit_test(a_ledger_is_read_proved_and_verified_without_a_daemon),
 		cmocka_unit_test(every_verb_has_help_with_an_example_and_is_in_the_man_page),
 		cmocka_unit_test(completions_know_every_verb_and_option),
 		cmocka_unit_test(every_row_of_the_table_is_whole),

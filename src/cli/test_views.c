@@ -146,6 +146,21 @@ static void nothing_to_show_names_the_next_command(void **state)
 	assert_non_null(strstr(routes, "x0 peers"));
 }
 
+static void status_names_the_dashboard(void **state)
+{
+	CLEANUP_FREE char *text =
+		view(view_status,
+		     "{\"api\": {\"is_on\": true, \"token_file\": \"/run/x0/api.token\", "
+		     "\"listeners\": ["
+		     "{\"kind\": \"loopback\", \"address\": \"127.0.0.1:26970\", \"why\": \"\"}]},"
+		     "\"features\": [{\"name\": \"dashboard\", \"is_on\": true, \"why\": \"\"}]}",
+		     0, false);
+
+	(void)state;
+	assert_non_null(strstr(text, "dashboard, API http://127.0.0.1:26970/"));
+	assert_non_null(strstr(text, "/run/x0/api.token"));
+}
+
 static void status_shows_what_is_off_and_what_was_dropped(void **state)
 {
 	CLEANUP_FREE char *text = view(view_status, status_text, 0, false);
@@ -195,6 +210,7 @@ int main(void)
 		cmocka_unit_test(routes_say_direct_via_or_unreachable),
 		cmocka_unit_test(paths_say_by_whom_how_much_and_why),
 		cmocka_unit_test(nothing_to_show_names_the_next_command),
+		cmocka_unit_test(status_names_the_dashboard),
 		cmocka_unit_test(status_shows_what_is_off_and_what_was_dropped),
 		cmocka_unit_test(answers_of_another_shape_do_no_harm),
 		cmocka_unit_test(a_table_has_a_bound),

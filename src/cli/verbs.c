@@ -68,6 +68,12 @@ static const struct cli_option ping_options[] = {
 	END,
 };
 
+static const struct cli_option top_options[] = {
+	{ "once", 0, NULL, false, "print one look and end" },
+	{ "interval", 'i', "SECONDS", false, "from one look to the next (default: 1)" },
+	END,
+};
+
 static const struct cli_option trace_options[] = {
 	{ "max-hops", 'm', "N", false, "go no farther (default: 32)" },
 	END,
@@ -98,6 +104,12 @@ static const struct cli_option policy_options[] = {
 	END,
 };
 
+static const struct cli_option ledger_options[] = {
+	{ "directory", 'd', "DIR", false, "another ledger, a copy say (default: this node's)" },
+	{ "since", 0, "N", false, "show: from this entry on" },
+	END,
+};
+
 static const struct cli_option batman_options[] = {
 	{ "mesh", 'm', "NAME", false, "the mesh interface (default: bat0)" },
 	{ "interface", 'i', "NAME", false, "set: of this interface, not of the mesh" },
@@ -120,6 +132,15 @@ static const struct cli_option demo_options[] = {
 	{ "scenario", 0, "NAME", false, "all (default), transfer, cut or kill" },
 	{ "file", 0, "FILE", false, "what is fetched (default: 64 MiB of random bytes)" },
 	{ "help", 'h', NULL, false, "print its help" },
+	END,
+};
+
+static const struct cli_option heal_options[] = {
+	{ "since", 0, "TIME", false, "incidents: opened in the last 30m, 1h, 7d" },
+	{ "text", 0, "WORDS", false, "incidents: with these words, or words that begin so" },
+	{ "kind", 0, "KIND", false, "incidents: of this kind" },
+	{ "limit", 0, "N", false, "incidents: so many at most, 1 to 200 (default: 100)" },
+	{ "dot", 0, NULL, false, "explain: the graph of causes, for Graphviz" },
 	END,
 };
 
@@ -181,7 +202,7 @@ const struct cli_verb cli_verbs[] = {
 		.line = "leave the mesh: delete this node's keys",
 		.arguments = "",
 		.options = leave_options,
-		.text = "Stops the daemon and deletes the membership, keys and peers; the "
+		.text = "Stops the daemon and deletes the membership, keys, peers and ledger; the "
 			"configuration is renamed. To come back the machine needs a new "
 			"invitation and another name, unless the old one was revoked.",
 		.examples = "x0 leave\n"
@@ -227,6 +248,19 @@ const struct cli_verb cli_verbs[] = {
 			    "x0 peers --json | jq '.[] | select(.is_neighbour)'",
 	},
 	{
+		.name = "top",
+		.run = verb_top,
+		.line = "live: peers, links and traffic",
+		.arguments = "",
+		.options = top_options,
+		.text = "Asks the daemon once a second and shows what changed: traffic to and from "
+			"each peer, the link to it, its round trip and loss. Who has most traffic "
+			"comes first. Keys: q quits, p pauses, j and k or the arrows move. With "
+			"--json one object a line; with --once one look, over one interval.",
+		.examples = "x0 top\n"
+			    "x0 top --once --json | jq .traffic",
+	},
+	{
 		.name = "routes",
 		.run = verb_routes,
 		.line = "how every node is reached",
@@ -241,6 +275,43 @@ const struct cli_verb cli_verbs[] = {
 		.examples = "x0 routes\n"
 			    "x0 routes offered\n"
 			    "x0 routes paths",
+	},
+	{
+		.name = "topology",
+		.run = verb_topology,
+		.line = "the nodes and links of the mesh",
+		.arguments = "",
+		.text = "Each link as both its ends see it, by asking every node that is reached "
+			"for "
+			"its links; for up to two seconds, until all have answered. Their policy "
+			"has "
+			"to allow it (survey). With --json: all that is known, as GET "
+			"/api/v1/topology.",
+		.examples = "x0 topology\n"
+			    "x0 topology --json | jq '.links[] | select(.ab.state == \"down\")'",
+	},
+	{
+		.name = "heal",
+		.run = verb_heal,
+		.line = "incidents, their causes, and what may be done about them",
+		.arguments = "[incidents | explain ID | rates | mandates | simulate KIND SUBJECT]",
+		.args_max = 3,
+		.actions = "incidents explain rates mandates simulate",
+		.options = heal_options,
+		.text = "incidents: what this node has found wrong that forwarding does not repair "
+			"by itself, the newest first, those from before a restart as well. "
+			"explain: one of them, with its evidence, its causes in order, and what "
+			"was done. rates: how often each remedy has helped against each kind of "
+			"cause. mandates: what may be done unasked, from the file mandates "
+			"beside the configuration (x0 config reload reads it again). simulate: "
+			"what would be done now about an incident of that kind (delivery, "
+			"link_loss, link_down, cpu, memory, disk, service) at that neighbour, or "
+			"at this node; nothing is done.",
+		.examples = "x0 heal incidents --since 1h\n"
+			    "x0 heal incidents --text 'berlin delivery' --limit 5\n"
+			    "x0 heal explain 100000001\n"
+			    "x0 heal explain 100000001 --dot | dot -Tsvg >causes.svg\n"
+			    "x0 heal simulate delivery berlin-1",
 	},
 	{
 		.name = "exit",
@@ -391,6 +462,22 @@ const struct cli_verb cli_verbs[] = {
 		.examples = "x0 policy check new.yaml\n"
 			    "x0 policy explain laptop connect tcp:22\n"
 			    "x0 policy explain laptop connect tcp:22 --file new.yaml",
+	},
+	{
+		.name = "ledger",
+		.run = verb_ledger,
+		.line = "the tamper-evident ledger: read it, prove an entry, verify all",
+		.arguments = "[show | prove N | verify | checkpoint | keys]",
+		.args_max = 2,
+		.actions = "show prove verify checkpoint keys",
+		.options = ledger_options,
+		.text = "Reads the files of the ledger and changes none; no daemon has to run. "
+			"prove prints a file (c2sp.org/tlog-proof) that anybody checks who has the "
+			"lines of keys. verify computes each hash and signature again and names "
+			"the position of what was changed.",
+		.examples = "x0 ledger show --since 100\n"
+			    "x0 ledger prove 17 > 17.tlog-proof\n"
+			    "x0 ledger verify --directory /mnt/copy/ledger",
 	},
 	{
 		.name = "batman",

@@ -25,6 +25,9 @@ static const struct {
 	{ "flow_denied", "packets denied by the policy" },
 	{ "not_offered", "packets for networks this node does not offer" },
 	{ "no_route", "packets without a route" },
+	{ "claims_refused", "routes that did not prove what they claimed" },
+	{ "certificates_refused", "epoch certificates that were not good" },
+	{ "neighbours_doubted", "times that a neighbour was doubted for losing packets or lying" },
 	{ "too_big", "packets longer than their way carries" },
 	{ "queue_full", "packets dropped before a full queue" },
 	{ "tun_dropped", "packets the tunnel did not take" },
@@ -266,6 +269,45 @@ static void batman_line(struct cli *c, const json_t *status)
 	}
 }
 
+static bool is_feature_on(const json_t *status, const char *name)
+{
+	const json_t *feature;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "features"), i, feature)
+	{
+		if (strcmp(json_text(feature, "name"), name) == 0)
+			return json_flag(feature, "is_on");
+	}
+	return false;
+}
+
+/* Where the API and the dashboard are on this machine, and the token that changing takes. */
+static void api_line(struct cli *c, const json_t *status)
+{
+	const json_t *api = json_object_get(status, "api");
+	const json_t *listener;
+	const char *address = "";
+	char text[LIST_SIZE];
+	size_t i;
+
+	json_array_foreach(json_object_get(api, "listeners"), i, listener)
+	{
+		const char *kind = json_text(listener, "kind");
+
+		/* one that was handed over is meant for those who look */
+		if (json_text(listener, "why")[0] == '\0' &&
+		    (strcmp(kind, "inherited") == 0 ||
+		     (strcmp(kind, "loopback") == 0 && !address[0])))
+			address = json_text(listener, "address");
+	}
+	if (!json_flag(api, "is_on") || !address[0])
+		return;
+	(void)snprintf(text, sizeof(text), "http://%s/ (token for changes: %s)", address,
+		       json_text(api, "token_file"));
+	line(c, is_feature_on(status, "dashboard") ? "dashboard, API" : "API", text);
+}
+
 static void mesh_line(struct cli *c, const json_t *status)
 {
 	long long neighbours = json_number(status, "neighbours");
@@ -314,6 +356,7 @@ void view_status(struct cli *c, const json_t *status)
 	traffic_line(c, json_object_get(status, "counters"));
 	join_words(json_object_get(status, "listen"), text, sizeof(text));
 	line(c, "listens on", text);
+	api_line(c, status);
 	text_span(json_number(status, "uptime_s"), up);
 	(void)snprintf(text, sizeof(text), "%s, up for %s, process %lld, %lld restarts",
 		       json_text(status, "version"), up, (long long)json_number(status, "pid"),

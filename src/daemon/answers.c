@@ -10,12 +10,16 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "daemon/alive.h"
 #include "daemon/api.h"
 #include "daemon/threads.h"
+#include "daemon/tracing.h"
 
 #ifndef X0_VERSION
 #define X0_VERSION "unknown"
 #endif
+
+#define HOPS_TOLD 16 /* more are counted with these */
 
 /* ---- texts ---- */
 
@@ -182,6 +186,11 @@ static json_t *counters(const struct daemon *d)
 		{ "pieces_refused", c.pieces_refused },
 		{ "mss_clamped", c.mss_clamped },
 		{ "duplicates_sent", c.duplicates_sent },
+		{ "dead_ends_told", c.dead_ends_told },
+		{ "dead_ends_heard", c.dead_ends_heard },
+		{ "dead_ends_refused", c.dead_ends_refused },
+		{ "carriers_lost", c.carriers_lost },
+		{ "refusals", c.refusals },
 		{ "copies_sent", c.copies_sent },
 		{ "copies_removed", c.copies_removed },
 		{ "flowlets", c.flowlets },
@@ -191,6 +200,15 @@ static json_t *counters(const struct daemon *d)
 		{ "reordered_late", c.reordered_late },
 		{ "reordered_lost", c.reordered_lost },
 		{ "deflected", c.deflected },
+		{ "certificates_verified", c.origins.verified },
+		{ "certificates_refused", c.origins.rejected },
+		{ "claims_proved", c.origins.claims_proved },
+		{ "claims_provisional", c.origins.claims_provisional },
+		{ "claims_refused", c.origins.claims_refused },
+		{ "delivery_probes", c.watch.sent },
+		{ "delivery_probes_lost", c.watch.lost },
+		{ "ways_doubted", c.watch.doubts },
+		{ "neighbours_doubted", c.watch.neighbour_doubts },
 		{ "ecn_marked", c.ecn_marked },
 		{ "ecn_dropped", c.ecn_dropped },
 		{ "actions_dropped", c.actions_dropped },
@@ -209,6 +227,7 @@ static json_t *counters(const struct daemon *d)
 		{ "queue_dropped_bulk", udp.dropped[UDP_BULK] },
 		{ "policy_allowed", c.policy_allowed },
 		{ "policy_denied", c.policy_denied },
+		{ "ledger_entries", ledger_n_entries(d) },
 		{ "handshakes_started", c.handshakes.started },
 		{ "handshakes_completed", c.handshakes.completed },
 		{ "handshakes_failed", c.handshakes.failed },
@@ -313,6 +332,16 @@ static json_t *guard_in_brief(const struct daemon *d)
 	return json_pack("{s:b}", "is_on", (int)is_on);
 }
 
+static json_t *liveness(const struct daemon *d)
+{
+	struct alive_view v;
+
+	alive_view(d, &v);
+	return json_pack("{s:b, s:b, s:I, s:I}", "is_on", (int)v.is_on, "is_realtime",
+			 (int)v.is_realtime, "late_us", (json_int_t)v.late_us, "signs_sent",
+			 (json_int_t)v.signs_sent);
+}
+
 static json_t *reach(const struct daemon *d)
 {
 	json_t *j = json_object();
@@ -360,6 +389,7 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set_u64(j, "pid", (uint64_t)getpid());
 	set_u64(j, "uptime_s", (now_us - d->start_us) / US_PER_S);
 	set_u64(j, "restarts", keeper_restarts(d->keeper));
+	set(j, "healing", healing_status(d));
 	set_u64(j, "neighbours", n_neighbours);
 	set_u64(j, "sessions", n_sessions);
 	set_u64(j, "reachable", routes_count_reachable(node_routes(d->node)));
@@ -374,10 +404,16 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set(j, "ebpf", ebpf_json(d));
 	set(j, "batman", batman_status(d));
 	set(j, "api", api_status(d));
+	set(j, "tracing", tracing_status(d));
 	set(j, "counters", counters(d));
 	set(j, "threads", threads(d));
+	set(j, "liveness", liveness(d));
 	return j;
 }
+
+/* Of the status, for node_page(): what other operations have. */
+static const char *const left_out[] = { "counters", "threads", "crypto", "names",  "discovery",
+					"nat",	    "guard",   "ebpf",	 "batman", "api" };
 
 static json_t *peer(const struct daemon *d, const struct node_peer_view *v, uint64_t now_us)
 {
@@ -398,6 +434,9 @@ static json_t *peer(const struct daemon *d, const struct node_peer_view *v, uint
 		set_u64(j, "loss_ppm", v->quality.loss_ppm);
 		set_u64(j, "rate_bps", v->quality.rate_bps);
 		set_u64(j, "flaps", v->quality.flaps);
+		set_u64(j, "doubts", v->quality.doubts);
+		set(j, "is_restless", json_boolean(v->quality.is_restless));
+		set_u64(j, "promised_us", v->quality.interval_us);
 		set_u64(j, "heard_us_ago", now_us - min_u64(now_us, v->quality.last_heard_us));
 		set_u64(j, "metric", v->metric);
 		set_u64(j, "path_mtu", v->path_mtu);
@@ -473,6 +512,7 @@ static json_t *routes(const struct daemon *d)
 {
 	json_t *list = json_array();
 	uint64_t now_us = loop_now_us();
+	const char *why;
 	struct route r;
 	size_t cursor = 0;
 
@@ -495,12 +535,16 @@ static json_t *routes(const struct daemon *d)
 		for (size_t i = 0; i < r.n_alternates; i++)
 			(void)json_array_append_new(alternates, name_or_id(d, r.alternates[i]));
 		set(j, "alternates", alternates);
-		set(j, "paths", ways(d, r.destination));
 		set_u64(j, "hops", r.hops);
 		set_u64(j, "metric", r.metric);
 		set_u64(j, "epoch", r.epoch);
 		set_u64(j, "seqno", r.seqno);
 		set_u64(j, "age_s", (now_us - min_u64(now_us, r.since_us)) / US_PER_S);
+		set(j, "is_doubted", json_boolean(r.metric >= ROUTE_DOUBTED && r.next_hop));
+		set(j, "origin",
+		    json_string(origin_state_text(node_origin(d->node, r.destination, &why))));
+		set(j, "origin_refused", why ? json_string(why) : json_null());
+		set(j, "paths", ways(d, r.destination));
 		(void)json_array_append_new(list, j);
 	}
 	return list;
@@ -581,6 +625,61 @@ static json_t *rules(const struct daemon *d)
 	return list;
 }
 
+/* What a page about this node needs. */
+static json_t *node_page(const struct daemon *d)
+{
+	const struct survey *survey = node_survey(d->node);
+	json_t *j = status(d, guard_in_brief(d));
+
+	for (size_t i = 0; i < N_ELEMENTS(left_out); i++)
+		(void)json_object_del(j, left_out[i]);
+	set(j, "id", id_json(d->member->node_id));
+	set_u64(j, "surveyed_by", survey ? survey_n_watchers(survey, loop_now_us()) : 0);
+	return j;
+}
+
+/* With the alphabet and the padding of PEM (RFC 4648 section 4). */
+static json_t *base64_json(struct span bytes)
+{
+	size_t size = (bytes.len + 2) / 3 * 4 + 1;
+	CLEANUP_FREE char *text = malloc(size);
+
+	if (!text || bytes_to_base64url(bytes, text, size) < 0)
+		return json_null();
+	for (char *at = text; *at; at++)
+		*at = *at == '-' ? '+' : *at == '_' ? '/' : *at;
+	for (size_t len = strlen(text); len < size - 1; len++) {
+		text[len] = '=';
+		text[len + 1] = '\0';
+	}
+	return json_string(text);
+}
+
+/* The trust bundle: all roots that count, as certificates; of each also what it is. */
+static json_t *bundle(const struct daemon *d)
+{
+	const struct membership *is = &d->member->is;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < is->n_roots; i++) {
+		uint8_t hash[SHA256_LEN];
+		struct cert c;
+
+		if (d->ops->cert_read(is->roots[i], &c) < 0)
+			continue;
+		d->ops->sha256(&is->roots[i], 1, hash);
+		(void)json_array_append_new(
+			list,
+			json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:o}", "use", "x509-svid",
+				  "algorithm", c.is_mldsa65 ? "ML-DSA-65" : "ECDSA P-256", "serial",
+				  hex_json(SPAN_OF(c.serial)), "sha256", hex_json(SPAN_OF(hash)),
+				  "not_before_s", (json_int_t)c.not_before_s, "not_after_s",
+				  (json_int_t)c.not_after_s, "certificate",
+				  base64_json(is->roots[i])));
+	}
+	return json_pack("{s:s, s:o}", "trust_domain", d->member->domain, "roots", list);
+}
+
 static json_t *health(const struct daemon *d)
 {
 	return json_pack("{s:s, s:b, s:s, s:I}", "status", d->tun ? "ok" : "no tunnel", "is_ready",
@@ -613,15 +712,46 @@ void answers_guard(struct daemon *d)
 	d->n_statuses = 0;
 }
 
+static json_t *times_json(const struct node_times *t)
+{
+	json_t *bounds = json_array();
+	json_t *counts = json_array();
+
+	for (size_t i = 0; i < NODE_N_BOUNDS; i++)
+		(void)json_array_append_new(bounds, json_integer((json_int_t)node_bounds_us[i]));
+	for (size_t i = 0; i <= NODE_N_BOUNDS; i++)
+		(void)json_array_append_new(counts, json_integer((json_int_t)t->n[i]));
+	return json_pack("{s:o, s:o, s:I}", "bounds_us", bounds, "counts", counts, "sum_us",
+			 (json_int_t)t->sum_us);
+}
+
+/* How many routes there are, those that lead nowhere first, then by how many hops. */
+static json_t *routes_by_hops(const struct daemon *d)
+{
+	uint64_t counts[HOPS_TOLD + 1] = { 0 };
+	json_t *list = json_array();
+	struct route r;
+	size_t cursor = 0;
+
+	while (routes_next(node_routes(d->node), &cursor, &r))
+		counts[r.next_hop ? min_u64(r.hops, HOPS_TOLD) : 0]++;
+	for (size_t i = 0; i <= HOPS_TOLD; i++)
+		(void)json_array_append_new(list, json_integer((json_int_t)counts[i]));
+	return list;
+}
+
 /* What the API makes its metrics of. */
 static json_t *metrics(const struct daemon *d)
 {
-	json_t *ways = routes(d);
-	size_t n = json_array_size(ways);
+	struct node_counters c;
 
-	json_decref(ways);
-	return json_pack("{s:o, s:o, s:I}", "status", status(d, guard_in_brief(d)), "peers",
-			 peers(d), "routes", (json_int_t)n);
+	node_counters(d->node, &c);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}}", "status",
+			 status(d, guard_in_brief(d)), "peers", peers(d), "routes",
+			 routes_by_hops(d), "initiated", times_json(&c.initiated), "responded",
+			 times_json(&c.responded), "discoveries", times_json(&c.discoveries),
+			 "failovers", times_json(&c.failovers), "rotations", "renewed",
+			 (json_int_t)d->n_renewals, "failed", (json_int_t)d->n_renewals_failed);
 }
 
 json_t *answers_view(const struct daemon *d, const char *verb)
@@ -643,6 +773,8 @@ json_t *answers_view(const struct daemon *d, const char *verb)
 		{ "exit", networks_exit },
 		{ "ebpf", ebpf_json },
 		{ "batman", batman_gateway },
+		{ "node", node_page },
+		{ "bundle", bundle },
 		{ "metrics", metrics },
 		{ "health", health },
 		{ "health.ready", health },

@@ -9,10 +9,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "api/dashboard.h"
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "daemon/api.h"
 #include "daemon/api_internal.h"
+#include "daemon/tracing.h"
 
 #ifndef X0_VERSION
 #define X0_VERSION "unknown"
@@ -23,14 +25,24 @@
 	      */
 #define EVENTS_OF_CALL_MAX 256
 #define TOKEN_NAME "api.token"
+#define BEGIN_US MS(250) /* after the start */
 
 _Static_assert(REQUEST_MARK >= CONTROL_CLIENTS_MAX, "no place of the control socket");
+
+enum {
+	PLAIN,
+	METRICS,
+	OVERLAY,
+	INHERITED,
+	N_LISTENERS,
+};
 
 /* One that is in work. */
 struct call {
 	uint64_t request; /* 0: free */
 	uint64_t id;	  /* of the thread */
-	json_t *events;	  /* NULL: none */
+	struct trace_context context;
+	json_t *events; /* NULL: none */
 };
 
 struct api {
@@ -39,21 +51,18 @@ struct api {
 	struct api_thread *thread;
 	pthread_t pthread;
 	bool is_running;
+	struct loop_timer *begin;
+	char why[HTTP_WHY_SIZE]; /* it has ended by itself: the thread's until has_failed */
+	atomic_bool has_failed;
 	struct call calls[API_CALLS_MAX];
 	uint64_t next_request;
-	char listening[3][ENDPOINT_TEXT_SIZE];
-	char listening_why[3][HTTP_WHY_SIZE];
+	char listening[N_LISTENERS][ENDPOINT_TEXT_SIZE];
+	char listening_why[N_LISTENERS][HTTP_WHY_SIZE];
 	char token_path[CONFIG_TEXT_SIZE + 16];
 	/* what was published, to see that it changed */
 	const struct member *member;
 	const uint8_t *revocations;
 	size_t revocations_len;
-};
-
-enum {
-	PLAIN,
-	METRICS,
-	OVERLAY
 };
 
 /* ---- answers ---- */
@@ -69,6 +78,13 @@ static struct call *call_of(struct api *a, uint64_t request)
 		if (a->calls[i].request == request)
 			return &a->calls[i];
 	return NULL;
+}
+
+const struct trace_context *api_context(const struct daemon *d, uint64_t request)
+{
+	const struct call *c = api_is_request(request) ? call_of(d->api, request) : NULL;
+
+	return c ? &c->context : NULL;
 }
 
 static void reply(struct api *a, const struct api_reply *r)
@@ -163,16 +179,23 @@ static void begin(struct api *a, const struct api_call *call)
 		return;
 	}
 	c->id = call->id;
+	c->context = call->context;
 	c->request = a->next_request++ << 8 | REQUEST_MARK;
 	requests_handle(a->daemon, c->request, call->operation->verb, call->args, &who);
 	json_decref(call->args);
 }
+
+static void give_up(struct api *a);
 
 static void on_calls(void *arg)
 {
 	struct api *a = arg;
 	size_t len;
 
+	if (atomic_load(&a->has_failed)) {
+		give_up(a);
+		return;
+	}
 	for (unsigned n = 0; n < API_CALLS_A_TURN; n++) {
 		const struct api_call *next = ring_next(a->shared.calls, &len);
 		struct api_call call;
@@ -192,24 +215,17 @@ static void on_calls(void *arg)
 /* ---- events ---- */
 
 static const enum journal_topic topics[EVENT_N_TYPES] = {
-	[EVENT_PEER_UP] = TOPIC_PEERS,
-	[EVENT_PEER_DOWN] = TOPIC_PEERS,
-	[EVENT_LINK_UP] = TOPIC_LINKS,
-	[EVENT_LINK_SUSPECT] = TOPIC_LINKS,
-	[EVENT_LINK_DOWN] = TOPIC_LINKS,
-	[EVENT_ROUTE_CHANGED] = TOPIC_ROUTES,
-	[EVENT_HANDSHAKE_FAILED] = TOPIC_SESSIONS,
-	[EVENT_SPOOFED_INNER] = TOPIC_SECURITY,
-	[EVENT_SPOOFED_TUN] = TOPIC_SECURITY,
-	[EVENT_FLOW_DENIED] = TOPIC_SECURITY,
-	[EVENT_PEER_MOVED] = TOPIC_PEERS,
-	[EVENT_PEER_REVOKED] = TOPIC_SECURITY,
-	[EVENT_PEER_CLONED] = TOPIC_SECURITY,
-	[EVENT_REKEYED] = TOPIC_SESSIONS,
-	[EVENT_GOODBYE] = TOPIC_PEERS,
-	[EVENT_NETWORK_KEY] = TOPIC_SECURITY,
-	[EVENT_PEER_LIFE] = TOPIC_PEERS,
-	[EVENT_NETWORKS] = TOPIC_NETWORKS,
+	[EVENT_PEER_UP] = TOPIC_PEERS,		[EVENT_PEER_DOWN] = TOPIC_PEERS,
+	[EVENT_LINK_UP] = TOPIC_LINKS,		[EVENT_LINK_SUSPECT] = TOPIC_LINKS,
+	[EVENT_LINK_TRUSTED] = TOPIC_LINKS,	[EVENT_LINK_DOWN] = TOPIC_LINKS,
+	[EVENT_ROUTE_CHANGED] = TOPIC_ROUTES,	[EVENT_HANDSHAKE_FAILED] = TOPIC_SESSIONS,
+	[EVENT_SPOOFED_INNER] = TOPIC_SECURITY, [EVENT_SPOOFED_TUN] = TOPIC_SECURITY,
+	[EVENT_FLOW_DENIED] = TOPIC_SECURITY,	[EVENT_PEER_MOVED] = TOPIC_PEERS,
+	[EVENT_PEER_REVOKED] = TOPIC_SECURITY,	[EVENT_PEER_CLONED] = TOPIC_SECURITY,
+	[EVENT_REKEYED] = TOPIC_SESSIONS,	[EVENT_GOODBYE] = TOPIC_PEERS,
+	[EVENT_NETWORK_KEY] = TOPIC_SECURITY,	[EVENT_PEER_LIFE] = TOPIC_PEERS,
+	[EVENT_ROUTE_FOUND] = TOPIC_ROUTES,	[EVENT_NETWORKS] = TOPIC_NETWORKS,
+	[EVENT_TOPOLOGY] = TOPIC_TOPOLOGY,
 };
 
 void api_event(struct daemon *d, const struct node_event *e, const char *name)
@@ -237,6 +253,25 @@ void api_event(struct daemon *d, const struct node_event *e, const char *name)
 	(void)snprintf(r->why, sizeof(r->why), "%s", e->reason ? e->reason : "");
 	if (!endpoint_is_null(&e->endpoint))
 		endpoint_format(&e->endpoint, r->endpoint);
+	ring_commit(a->shared.events);
+	loop_wake_send(a->shared.reply_wake);
+}
+
+void api_tell(struct daemon *d, enum journal_topic topic, const char *name, const char *peer,
+	      const char *why)
+{
+	struct api *a = d->api;
+	struct api_event_record *r = a ? ring_room(a->shared.events, sizeof(*r)) : NULL;
+
+	if (!r) {
+		if (a)
+			atomic_fetch_add(&a->shared.events_dropped, 1);
+		return;
+	}
+	*r = (struct api_event_record){ .topic = topic, .unix_ms = daemon_unix_ms(d) };
+	(void)snprintf(r->name, sizeof(r->name), "%s", name);
+	(void)snprintf(r->peer, sizeof(r->peer), "%s", peer);
+	(void)snprintf(r->why, sizeof(r->why), "%s", why);
 	ring_commit(a->shared.events);
 	loop_wake_send(a->shared.reply_wake);
 }
@@ -288,7 +323,9 @@ static int copy_roots(struct api_published *p, const struct daemon *d)
 		struct cert c;
 
 		memcpy(at, is->roots[i].at, is->roots[i].len);
-		if (d->ops->cert_read(is->roots[i], &c) == 0 && c.is_p256)
+		if (d->ops->cert_read(is->roots[i], &c) < 0)
+			return -EBADMSG;
+		if (c.is_p256)
 			p->trust.roots[p->trust.n_roots++] = SPAN(at, is->roots[i].len);
 		at += is->roots[i].len;
 	}
@@ -387,6 +424,8 @@ void api_tick(struct daemon *d)
 	struct api *a = d->api;
 	struct span revocations = node_revocations(d->node);
 
+	if (a && atomic_load(&a->shared.is_topology_followed))
+		topology_look(d);
 	if (a && a->is_running &&
 	    (a->member != d->member || a->revocations != revocations.at ||
 	     a->revocations_len != revocations.len))
@@ -459,11 +498,11 @@ static void bind_overlay(struct api *a, uint64_t port, int *ret)
 static int make_shared(struct api *a, char why[HTTP_WHY_SIZE])
 {
 	struct daemon *d = a->daemon;
-	struct api_published *p;
 
 	(void)snprintf(why, HTTP_WHY_SIZE, "out of memory");
 	a->shared.config = d->options->config;
 	a->shared.log = d->log;
+	a->shared.exporter = tracing_exporter(d);
 	a->shared.version = X0_VERSION;
 	a->shared.start_unix_ms = daemon_unix_ms(d);
 	/* No daemon of this node begins with a number that one before it has reached. */
@@ -473,10 +512,6 @@ static int make_shared(struct api *a, char why[HTTP_WHY_SIZE])
 	    ring_new(API_EVENT_RING, &a->shared.events) < 0 ||
 	    loop_wake_new(d->loop, on_calls, a, &a->shared.call_wake) < 0)
 		return -ENOMEM;
-	p = make_published(a, why);
-	if (!p)
-		return -ENOMEM;
-	atomic_store(&a->shared.published, p);
 	return write_token(a, why);
 }
 
@@ -484,7 +519,10 @@ static void *run(void *arg)
 {
 	struct api *a = arg;
 
-	api_thread_run(a->thread);
+	if (api_thread_run(a->thread, a->why) < 0) {
+		atomic_store(&a->has_failed, true);
+		loop_wake_send(a->shared.call_wake);
+	}
 	return NULL;
 }
 
@@ -515,6 +553,42 @@ static void take_descriptors(const struct config *c)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void on_begin(void *arg, uint64_t now_us)
+{
+	struct api *a = arg;
+	struct api_published *p = make_published(a, a->why);
+
+	(void)now_us;
+	if (p)
+		atomic_store(&a->shared.published, p);
+	if (!p || start_thread(a) < 0)
+		give_up(a);
+}
+
+/* The library takes some 20 ms to load and to set up, which are the first packets'. Who connects
+ * before waits at the socket. */
+static int begin_later(struct api *a)
+{
+	int r = loop_timer_new(a->daemon->loop, on_begin, a, &a->begin);
+
+	if (r == 0)
+		loop_timer_arm(a->begin, loop_now_us() + BEGIN_US);
+	return r;
+}
+
+/* This process's own, to close with the others: the keeper has another, for a daemon that it starts
+ * again. */
+static void take_inherited(struct api *a, int *ret)
+{
+	struct endpoint at;
+
+	if (a->daemon->options->api_fd < 0)
+		return;
+	*ret = a->daemon->options->api_fd;
+	http_local(*ret, &at);
+	endpoint_format(&at, a->listening[INHERITED]);
+}
+
 static int begin_api(struct api *a, char why[HTTP_WHY_SIZE])
 {
 	const struct config *c = a->daemon->options->config;
@@ -523,28 +597,25 @@ static int begin_api(struct api *a, char why[HTTP_WHY_SIZE])
 		.plain_fd = -1,
 		.metrics_fd = -1,
 		.overlay_fd = -1,
+		.inherited_fd = -1,
 	};
-	int r = bind_loopback(a, PLAIN, c->api_port, &options.plain_fd, why);
+	int r;
 
+	take_inherited(a, &options.inherited_fd);
+	r = bind_loopback(a, PLAIN, c->api_port, &options.plain_fd, why);
+	if (options.inherited_fd >= 0)
+		r = 0; /* it may be at that very address */
 	take_descriptors(c);
 	if (r < 0)
 		return r;
 	if (c->api_metrics_port > 0 && c->api_metrics_port != c->api_port)
 		(void)bind_loopback(a, METRICS, c->api_metrics_port, &options.metrics_fd, why);
 	bind_overlay(a, c->api_port, &options.overlay_fd);
-	r = make_shared(a, why);
+	(void)snprintf(why, HTTP_WHY_SIZE, "out of memory or descriptors");
+	r = api_thread_new(&options, &a->thread);
 	if (r == 0)
-		r = loop_new(&options.loop);
-	if (r < 0) {
-		(void)close(options.plain_fd);
-		if (options.metrics_fd >= 0)
-			(void)close(options.metrics_fd);
-		if (options.overlay_fd >= 0)
-			(void)close(options.overlay_fd);
-		return r;
-	}
-	r = api_thread_new(&options, &a->thread, why);
-	return r < 0 ? r : start_thread(a);
+		r = make_shared(a, why);
+	return r < 0 ? r : begin_later(a);
 }
 
 static void api_free(struct api *a)
@@ -553,6 +624,8 @@ static void api_free(struct api *a)
 	struct api_call *c;
 	size_t len;
 
+	if (a->begin)
+		loop_timer_free(a->begin);
 	api_thread_free(a->thread);
 	while (a->shared.replies && (r = ring_next(a->shared.replies, &len)))
 		json_decref(r->value);
@@ -572,6 +645,24 @@ static void api_free(struct api *a)
 	free(a);
 }
 
+static void tell_of_dashboard(struct daemon *d, const char *why_off)
+{
+	daemon_feature(d, "dashboard", !why_off, why_off ? why_off : "");
+}
+
+/* It did begin, but for nothing. */
+static void give_up(struct api *a)
+{
+	struct daemon *d = a->daemon;
+
+	if (a->is_running)
+		(void)pthread_join(a->pthread, NULL);
+	daemon_feature(d, "api", false, a->why);
+	tell_of_dashboard(d, "the API is off");
+	d->api = NULL;
+	api_free(a);
+}
+
 void api_start(struct daemon *d)
 {
 	char why[HTTP_WHY_SIZE] = "out of memory";
@@ -579,6 +670,7 @@ void api_start(struct daemon *d)
 
 	if (!d->options->config->api_server) {
 		daemon_feature(d, "api", false, "switched off in the configuration (api.server)");
+		tell_of_dashboard(d, "the API is off");
 		return;
 	}
 	a = calloc(1, sizeof(*a));
@@ -592,6 +684,7 @@ void api_start(struct daemon *d)
 	}
 	d->api = a;
 	daemon_feature(d, "api", a != NULL, a ? "" : why);
+	tell_of_dashboard(d, a ? dashboard_why_off() : "the API is off");
 }
 
 void api_end(struct daemon *d)
@@ -602,7 +695,8 @@ void api_end(struct daemon *d)
 		return;
 	atomic_store(&a->shared.is_stopping, true);
 	loop_wake_send(a->shared.reply_wake);
-	(void)pthread_join(a->pthread, NULL);
+	if (a->is_running)
+		(void)pthread_join(a->pthread, NULL);
 	api_free(a);
 	d->api = NULL;
 }
@@ -610,7 +704,10 @@ void api_end(struct daemon *d)
 json_t *api_status(const struct daemon *d)
 {
 	static const char *const kinds[] = {
-		[PLAIN] = "loopback", [METRICS] = "metrics", [OVERLAY] = "overlay"
+		[PLAIN] = "loopback",
+		[METRICS] = "metrics",
+		[OVERLAY] = "overlay",
+		[INHERITED] = "inherited",
 	};
 	const struct api *a = d->api;
 	json_t *list = json_array();

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/dashboard.h"
 #include "base/cleanup.h"
 #include "base/secret.h"
 #include "daemon/api.h"
@@ -35,9 +36,12 @@ static bool admit_member(struct api_thread *t, const struct http_request *q,
 			 const struct api_operation *o, struct api_problem *p)
 {
 	struct policy_reason reason;
+	uint64_t began_us = loop_now_us();
+	bool may = policy_decide(t->now->policy, q->identity, POLICY_API, o->verb, &reason) ==
+		   POLICY_ALLOW;
 
-	if (policy_decide(t->now->policy, q->identity, POLICY_API, o->verb, &reason) ==
-	    POLICY_ALLOW)
+	api_trace_policy(t, t->in_hand, q->identity, o->verb, may, loop_now_us() - began_us);
+	if (may)
 		return true;
 	deny(p, 403, "denied", "", reason.text);
 	return false;
@@ -82,6 +86,39 @@ bool api_admit(struct api_thread *t, const struct http_request *q, const struct 
 
 /* ---- what ---- */
 
+/* Whether this browser has the file as it is: weak comparison (RFC 9110 13.1.2). */
+static bool has_file(const struct http_request *q, const struct dashboard_file *f)
+{
+	return strcmp(q->if_none_match, "*") == 0 || strstr(q->if_none_match, f->etag + 2);
+}
+
+static void answer_page(struct api_thread *t, uint64_t request, const struct http_request *q,
+			const char *name)
+{
+	const struct dashboard_file *f = dashboard_find(name);
+	const char *why = dashboard_why_off();
+	struct http_response r = { .status = 200, .security_policy = DASHBOARD_POLICY };
+	struct api_problem p;
+
+	if (why || !f) {
+		deny(&p, why ? 503 : 404, why ? "dashboard_off" : "not_found", "",
+		     why ? why : "the dashboard has no such file");
+		api_answer_problem(t, request, &p, NULL, false);
+		return;
+	}
+	r.content_type = f->content_type;
+	r.etag = f->etag;
+	if (has_file(q, f)) {
+		r.status = 304;
+	} else if (q->accepts_gzip && f->gzip.len > 0) {
+		r.content_encoding = "gzip";
+		r.body = f->gzip;
+	} else {
+		r.body = f->plain;
+	}
+	(void)http_respond(t->http, request, &r);
+}
+
 static void answer_own(struct api_thread *t, uint64_t request, const struct api_operation *o,
 		       const json_t *args)
 {
@@ -89,10 +126,12 @@ static void answer_own(struct api_thread *t, uint64_t request, const struct api_
 	json_t *events;
 
 	if (strcmp(o->verb, "openapi") == 0) {
+		char trace[TRACEPARENT_SIZE];
 		const struct http_response r = {
 			.status = 200,
 			.content_type = "application/json",
 			.body = SPAN(t->openapi, t->openapi_len),
+			.traceresponse = api_trace_response(t, request, trace),
 		};
 
 		(void)http_respond(t->http, request, &r);
@@ -124,10 +163,12 @@ static void on_request(void *arg, uint64_t request, const struct http_request *q
 	char allow[64];
 	bool is_owner;
 	json_t *args;
+	bool may;
 
 	o = api_match(http_method_name(q->method), q->path, allow, &p);
+	api_trace_begin(t, request, q, o);
 	if (o && (int)q->listener == t->metrics_listener && strcmp(o->verb, "metrics") != 0 &&
-	    !(o->flags & API_OPEN)) {
+	    (!(o->flags & API_OPEN) || o->flags & API_PAGE)) {
 		deny(&p, 404, "not_found", "", "here are /metrics and /health alone");
 		o = NULL;
 		allow[0] = '\0';
@@ -136,7 +177,10 @@ static void on_request(void *arg, uint64_t request, const struct http_request *q
 		api_answer_problem(t, request, &p, allow[0] ? allow : NULL, false);
 		return;
 	}
-	if (!api_admit(t, q, o, principal, &is_owner, &p)) {
+	t->in_hand = request;
+	may = api_admit(t, q, o, principal, &is_owner, &p);
+	t->in_hand = 0;
+	if (!may) {
 		api_answer_problem(t, request, &p, NULL, p.status == 401);
 		return;
 	}
@@ -145,23 +189,29 @@ static void on_request(void *arg, uint64_t request, const struct http_request *q
 		api_answer_problem(t, request, &p, NULL, false);
 		return;
 	}
-	if (o->flags & API_OWN) {
+	if (o->flags & API_PAGE) {
+		const char *file = json_string_value(json_object_get(args, "file"));
+
+		answer_page(t, request, q, file ? file : DASHBOARD_PAGE);
+		json_decref(args);
+	} else if (o->flags & API_OWN) {
 		answer_own(t, request, o, args);
 		json_decref(args);
 	} else {
-		api_ask(t, request, o, args, principal, is_owner);
+		api_ask(t, request, o, args, principal, is_owner, metrics_wants_open(q->accept));
 	}
 }
 
 static void on_gone(void *arg, uint64_t request)
 {
+	api_trace_gone(arg, request);
 	api_forget(arg, request);
 }
 
 /* ---- counting ---- */
 
-static void on_answered(void *arg, enum http_method m, const char *path, unsigned status,
-			uint64_t took_us)
+static void on_answered(void *arg, uint64_t request, enum http_method m, const char *path,
+			unsigned status, uint64_t took_us)
 {
 	struct api_thread *t = arg;
 	struct metrics_endpoint *e = &t->metrics.endpoints[t->metrics.n_endpoints - 1];
@@ -174,6 +224,7 @@ static void on_answered(void *arg, enum http_method m, const char *path, unsigne
 		if (o == match && t->by_operation[i])
 			e = t->by_operation[i];
 	metrics_count(e, status, took_us);
+	api_trace_answered(t, request, status);
 }
 
 static size_t on_refused(void *arg, const struct http_refusal *r, char *ret, size_t size)

@@ -13,7 +13,8 @@
 #include "daemon/api_internal.h"
 
 #define EVENTS_DEFAULT 100
-#define CLOSE_TRY_AGAIN 1013 /* IANA WebSocket Close Code Number Registry */
+#define CLOSE_POLICY 1008 /* IANA WebSocket Close Code Number Registry */
+#define CLOSE_TRY_AGAIN 1013
 
 /* ---- into the journal ---- */
 
@@ -60,7 +61,7 @@ static bool topics_of(const char *list, unsigned *ret, struct api_problem *p)
 		return true;
 	*p = (struct api_problem){ .status = 422, .code = "unknown_topic", .field = "topics" };
 	(void)snprintf(p->detail, sizeof(p->detail),
-		       "topics are peers, links, routes, sessions, security, networks, api");
+		       "topics are peers, links, routes, sessions, security, networks, topology");
 	return false;
 }
 
@@ -133,9 +134,12 @@ unsigned api_socket_open(void *arg, uint64_t socket, const struct http_request *
 				  .topics = topics,
 				  .next = journal_next(t->journal),
 				  .wanted = journal_next(t->journal) };
+	if (!is_owner)
+		(void)snprintf(s->identity, sizeof(s->identity), "%s", q->identity);
 	if (json_object_get(args, "since"))
 		s->wanted = s->next = (uint64_t)json_integer_value(json_object_get(args, "since"));
 	json_decref(args);
+	api_tick_later(t);
 	return 0;
 }
 
@@ -173,6 +177,13 @@ void api_socket_ready(void *arg, uint64_t socket, struct http_message *ret)
 
 	if (!s)
 		return;
+	if (s->identity[0] && policy_decide(t->now->policy, s->identity, POLICY_API, "socket",
+					    NULL) != POLICY_ALLOW) {
+		ret->close = CLOSE_POLICY;
+		ret->len = (size_t)snprintf(ret->text, sizeof(ret->text),
+					    "the policy does not allow this any more");
+		return;
+	}
 	if (!s->is_greeted) {
 		greet(t, s, ret);
 		return;

@@ -2,6 +2,7 @@
 /* The API's thread: its loop, what it asks of the main loop and who waits for that, and the answers
  * it gives a second time. */
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "base/units.h"
 #include "daemon/api.h"
 #include "daemon/api_internal.h"
+#include "shell/host/host.h"
 
 #define TICK_US SECONDS(1)
 #define PER_ADDRESS_MAX 64
@@ -24,9 +26,11 @@
 static void answer_text(struct api_thread *t, uint64_t request, unsigned status,
 			const char *content_type, const char *text, size_t len)
 {
+	char trace[TRACEPARENT_SIZE];
 	const struct http_response r = {
 		.status = status,
 		.content_type = content_type,
+		.traceresponse = api_trace_response(t, request, trace),
 		.body = SPAN(text, len),
 		.retry_after_s = status == 503,
 	};
@@ -38,7 +42,9 @@ void api_answer_problem(struct api_thread *t, uint64_t request, const struct api
 			const char *allow, bool asks_for_token)
 {
 	char text[1024];
+	char trace[TRACEPARENT_SIZE];
 	const struct http_response r = {
+		.traceresponse = api_trace_response(t, request, trace),
 		.status = p->status,
 		.content_type = "application/problem+json",
 		.body = SPAN(text, api_problem_json(p, text, sizeof(text))),
@@ -103,7 +109,12 @@ void api_forget(struct api_thread *t, uint64_t request)
 
 		if (p->request != request)
 			continue;
-		if (p->call && !p->is_change)
+		if (p->call && p->is_change) { /* it goes on, and is to be logged */
+			p->request = NOBODY;
+			p->deadline_us = loop_now_us() + CHANGE_KEPT_US;
+			return;
+		}
+		if (p->call)
 			send_call(t, &(struct api_call){ .id = p->call });
 		*p = (struct pending){ 0 };
 		return;
@@ -138,19 +149,14 @@ static const char *type_of(const struct api_operation *o)
 
 static void read_process(struct api_thread *t, struct metrics_process *ret)
 {
-	FILE *f = fopen("/proc/self/statm", "re");
-	char line[128] = "";
-	char *resident = line;
-	struct timespec used;
+	struct host_process p;
 
-	*ret = (struct metrics_process){ .start_s = (double)t->shared->start_unix_ms / 1000 };
-	/* pages: the whole address space, then what is resident; proc(5) */
-	if (f && fgets(line, sizeof(line), f) && strtoul(line, &resident, 10) > 0)
-		ret->resident_bytes = strtoul(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
-	if (f)
-		(void)fclose(f);
-	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)
-		ret->cpu_s = (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+	host_process(&p);
+	*ret = (struct metrics_process){
+		.start_s = (double)t->shared->start_unix_ms / 1000,
+		.cpu_s = isnan(p.cpu_s) ? 0 : p.cpu_s,
+		.resident_bytes = isnan(p.resident_bytes) ? 0 : (uint64_t)p.resident_bytes,
+	};
 }
 
 static char *metrics_of(struct api_thread *t, const json_t *source, size_t *ret_len)
@@ -172,11 +178,13 @@ static char *metrics_of(struct api_thread *t, const json_t *source, size_t *ret_
 static void fill_view(struct api_thread *t, struct view *v, const json_t *value)
 {
 	free(v->text);
-	v->text = NULL;
+	free(v->open_text);
+	v->text = v->open_text = NULL;
 	v->len = 0;
 	v->status = 200;
 	if (strcmp(v->operation->verb, "metrics") == 0) {
 		v->text = metrics_of(t, value, &v->len);
+		v->open_text = v->text ? metrics_openmetrics(v->text, &v->open_len) : NULL;
 	} else {
 		v->text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 		v->len = v->text ? strlen(v->text) : 0;
@@ -197,26 +205,38 @@ static void forget_views(struct api_thread *t)
 	}
 }
 
-static bool answer_from_view(struct api_thread *t, uint64_t request, const struct view *v)
+static void answer_view(struct api_thread *t, uint64_t request, const struct view *v,
+			bool wants_open)
+{
+	if (wants_open && v->open_text)
+		answer_text(t, request, v->status, METRICS_OPEN_CONTENT_TYPE, v->open_text,
+			    v->open_len);
+	else
+		answer_text(t, request, v->status, type_of(v->operation), v->text, v->len);
+}
+
+static bool answer_from_view(struct api_thread *t, uint64_t request, const struct view *v,
+			     bool wants_open)
 {
 	if (!v->text || v->made_us == 0 || loop_now_us() - v->made_us > VIEW_FRESH_US)
 		return false;
-	answer_text(t, request, v->status, type_of(v->operation), v->text, v->len);
+	answer_view(t, request, v, wants_open);
 	return true;
 }
 
 /* ---- asking ---- */
 
 void api_ask(struct api_thread *t, uint64_t request, const struct api_operation *o, json_t *args,
-	     const char *principal, bool is_owner)
+	     const char *principal, bool is_owner, bool wants_open)
 {
 	struct view *v = o->flags & API_VIEW ? view_of(t, o) : NULL;
 	struct pending *p = pending_new(t);
 	struct api_call call = { .operation = o, .args = args, .is_owner = is_owner };
+	const struct trace_context *context = api_trace_context(t, request);
 	bool has_call = v && v->call && !v->is_stale;
 	bool is_long = !v && !(o->flags & API_CHANGES);
 
-	if (v && answer_from_view(t, request, v)) {
+	if (v && answer_from_view(t, request, v, wants_open)) {
 		json_decref(args);
 		return;
 	}
@@ -233,13 +253,17 @@ void api_ask(struct api_thread *t, uint64_t request, const struct api_operation 
 		.deadline_us = loop_now_us() + CALL_US,
 		.is_change = (o->flags & API_CHANGES) != 0,
 		.is_long = is_long,
+		.wants_open = wants_open,
 	};
 	(void)snprintf(p->principal, sizeof(p->principal), "%s", principal);
+	api_tick_later(t);
 	if (has_call) {
 		json_decref(args);
 		return;
 	}
 	call.id = t->next_call++;
+	if (context)
+		call.context = *context;
 	(void)snprintf(call.principal, sizeof(call.principal), "%s", principal);
 	t->n_calls++;
 	if (v) {
@@ -268,7 +292,8 @@ static void log_change(struct api_thread *t, const struct pending *p, const stru
 	forget_views(t);
 	log_notice(t->shared->log, "api_change", log_str("operation", p->operation->verb),
 		   log_str("principal", p->principal),
-		   log_str("result", r->value ? "done" : r->code));
+		   log_str("result", r->value ? "done" : r->code),
+		   log_hex("trace_id", api_trace_id(t, p->request)));
 }
 
 static void take_view(struct api_thread *t, struct view *v, const struct api_reply *r)
@@ -279,12 +304,13 @@ static void take_view(struct api_thread *t, struct view *v, const struct api_rep
 	for (size_t i = 0; i < PENDING_MAX; i++) {
 		struct pending *p = &t->pending[i];
 		uint64_t request = p->request;
+		bool wants_open = p->wants_open;
 
 		if (request == 0 || p->view != v)
 			continue;
 		*p = (struct pending){ 0 };
 		if (r->value && v->text)
-			answer_text(t, request, v->status, type_of(v->operation), v->text, v->len);
+			answer_view(t, request, v, wants_open);
 		else
 			answer_failure(t, request, r);
 	}
@@ -317,6 +343,28 @@ static void take_reply(struct api_thread *t, const struct api_reply *r)
 
 /* ---- how things stand ---- */
 
+/* Nobody waits, nothing follows, nothing is to be freed: then nothing wakes this thread. */
+static bool needs_tick(const struct api_thread *t)
+{
+	struct http_counters c;
+
+	http_counters(t->http, &c);
+	if (c.sockets > 0 || (t->now && t->now->next))
+		return true;
+	for (size_t i = 0; i < PENDING_MAX; i++)
+		if (t->pending[i].request != 0)
+			return true;
+	return false;
+}
+
+void api_tick_later(struct api_thread *t)
+{
+	if (t->is_ticking)
+		return;
+	t->is_ticking = true;
+	loop_timer_arm(t->timer, loop_now_us() + TICK_US);
+}
+
 static void free_retired(struct api_thread *t, uint64_t now_us)
 {
 	struct api_published **at = t->now ? &t->now->next : NULL;
@@ -343,6 +391,7 @@ static void take_published(struct api_thread *t)
 	if (t->now)
 		t->now->retired_us = loop_now_us();
 	t->now = p;
+	api_tick_later(t);
 	http_set_tls(t->http, p->tls);
 	http_clear_hosts(t->http);
 	for (size_t i = 0; i < p->n_hosts; i++)
@@ -385,17 +434,28 @@ static void on_tick(void *arg, uint64_t now_us)
 		.detail = "the node did not answer in time",
 	};
 	struct api_thread *t = arg;
+	bool is_followed = false;
 
+	for (unsigned i = 0; i < t->n_sockets && !is_followed; i++)
+		is_followed = t->sockets[i].id && t->sockets[i].topics != JOURNAL_ALL_TOPICS &&
+			      t->sockets[i].topics & 1u << TOPIC_TOPOLOGY;
+	atomic_store(&t->shared->is_topology_followed, is_followed);
 	for (size_t i = 0; i < PENDING_MAX; i++) {
 		uint64_t request = t->pending[i].request;
 
 		if (request == 0 || now_us < t->pending[i].deadline_us)
 			continue;
+		if (request == NOBODY) {
+			t->pending[i] = (struct pending){ 0 };
+			continue;
+		}
 		api_forget(t, request);
 		api_answer_problem(t, request, &late, NULL, false);
 	}
 	free_retired(t, now_us);
-	loop_timer_arm(t->timer, now_us + TICK_US);
+	t->is_ticking = false;
+	if (needs_tick(t))
+		api_tick_later(t);
 }
 
 /* ---- the whole ---- */
@@ -408,7 +468,8 @@ static int make_tables(struct api_thread *t)
 	t->n_sockets = (unsigned)t->shared->config->api_connections;
 	t->sockets = calloc(t->n_sockets, sizeof(*t->sockets));
 	t->views = calloc(api_n_operations(), sizeof(*t->views));
-	if (!t->sockets || !t->views || journal_new(t->shared->first_event, &t->journal) < 0)
+	if (!t->sockets || !t->views || api_traces_new(t->shared, &t->traces) < 0 ||
+	    journal_new(t->shared->first_event, &t->journal) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; (o = api_operation_at(i)); i++) {
 		struct metrics_endpoint *e;
@@ -449,23 +510,21 @@ static int make_server(struct api_thread *t, char why[HTTP_WHY_SIZE])
 	if (r < 0)
 		return r;
 	(void)snprintf(why, HTTP_WHY_SIZE, "out of memory");
-	r = loop_wake_new(t->loop, on_wake, t, &t->wake);
-	if (r == 0)
-		r = loop_timer_new(t->loop, on_tick, t, &t->timer);
-	if (r < 0)
-		return r;
-	t->shared->reply_wake = t->wake;
-	loop_timer_arm(t->timer, loop_now_us() + TICK_US);
-	return 0;
+	return loop_timer_new(t->loop, on_tick, t, &t->timer);
 }
 
 /* Whatever of them was not taken is closed. */
 static int listen_all(struct api_thread *t, struct api_thread_options *o)
 {
-	int plain = http_listen(t->http, o->plain_fd);
-	int r = plain < 0 ? plain : 0;
+	int *const plain[] = { &o->plain_fd, &o->inherited_fd };
+	int r = 0;
 
-	o->plain_fd = -1;
+	for (size_t i = 0; r == 0 && i < N_ELEMENTS(plain); i++) {
+		int number = *plain[i] >= 0 ? http_listen(t->http, *plain[i]) : 0;
+
+		*plain[i] = -1;
+		r = number < 0 ? number : 0;
+	}
 	if (r == 0 && o->metrics_fd >= 0) {
 		t->metrics_listener = http_listen(t->http, o->metrics_fd);
 		o->metrics_fd = -1;
@@ -488,43 +547,51 @@ static void close_left(const struct api_thread_options *o)
 		(void)close(o->metrics_fd);
 	if (o->overlay_fd >= 0)
 		(void)close(o->overlay_fd);
+	if (o->inherited_fd >= 0)
+		(void)close(o->inherited_fd);
 }
 
 DEFINE_FREEP(struct api_thread, api_thread_free)
 
-int api_thread_new(const struct api_thread_options *options, struct api_thread **ret,
-		   char why[HTTP_WHY_SIZE])
+int api_thread_new(const struct api_thread_options *options, struct api_thread **ret)
 {
 	CLEANUP(api_thread_freep) struct api_thread *t = calloc(1, sizeof(*t));
-	struct api_thread_options left = *options;
-	int r = t ? 0 : -ENOMEM;
+	int r;
 
-	if (t) {
-		t->shared = options->shared;
-		t->loop = options->loop;
-		t->next_call = 1;
-		t->metrics_listener = -1;
-		(void)snprintf(why, HTTP_WHY_SIZE, "out of memory");
-		r = make_tables(t);
-	} else {
-		loop_free(options->loop);
+	if (!t) {
+		close_left(options);
+		return -ENOMEM;
 	}
+	t->shared = options->shared;
+	t->options = *options;
+	t->next_call = 1;
+	t->metrics_listener = -1;
+	r = loop_new(&t->loop);
 	if (r == 0)
-		r = make_server(t, why);
-	if (r == 0)
-		r = listen_all(t, &left);
-	close_left(&left);
+		r = loop_wake_new(t->loop, on_wake, t, &t->wake);
 	if (r < 0)
 		return r;
-	take_published(t);
+	t->shared->reply_wake = t->wake;
 	*ret = TAKE(t);
 	return 0;
 }
 
-void api_thread_run(struct api_thread *t)
+int api_thread_run(struct api_thread *t, char why[HTTP_WHY_SIZE])
 {
+	int r;
+
 	(void)prctl(PR_SET_NAME, "x0-api", 0, 0, 0);
+	(void)snprintf(why, HTTP_WHY_SIZE, "out of memory");
+	r = make_tables(t);
+	if (r == 0)
+		r = make_server(t, why);
+	if (r == 0)
+		r = listen_all(t, &t->options);
+	if (r < 0)
+		return r;
+	take_published(t);
 	loop_run(t->loop);
+	return 0;
 }
 
 void api_thread_free(struct api_thread *t)
@@ -532,6 +599,7 @@ void api_thread_free(struct api_thread *t)
 	if (!t)
 		return;
 	http_server_free(t->http);
+	close_left(&t->options);
 	t->shared->reply_wake = NULL;
 	loop_free(t->loop); /* its wake-up and timer too */
 	while (t->now) {
@@ -541,8 +609,11 @@ void api_thread_free(struct api_thread *t)
 		api_published_free(p);
 	}
 	journal_free(t->journal);
-	for (size_t i = 0; i < t->n_views; i++)
+	api_traces_free(t->traces);
+	for (size_t i = 0; i < t->n_views; i++) {
 		free(t->views[i].text);
+		free(t->views[i].open_text);
+	}
 	free(t->views);
 	free(t->sockets);
 	free(t->openapi);

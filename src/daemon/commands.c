@@ -51,6 +51,17 @@ static void fail(struct daemon *d, uint64_t request, const char *code, const cha
 	(void)answer_error(d, request, code, why);
 }
 
+/* What only the authority can, and with which command, asked of another node. No command with
+ * options of its own is named: the program would put this node's --config into it. */
+static void fail_elsewhere(struct daemon *d, uint64_t request, const char *can)
+{
+	char why[512];
+
+	(void)snprintf(why, sizeof(why), "only the node that holds the authority %s on %.255s", can,
+		       d->member->is.authority);
+	fail(d, request, "not_authority", why);
+}
+
 static bool fail_locked(struct daemon *d, uint64_t request)
 {
 	if (!d->authority || !authority_is_locked(d->authority))
@@ -71,18 +82,13 @@ void commands_invite(struct daemon *d, uint64_t request, const json_t *args,
 							     : INVITE_LIFETIME_DEFAULT_S };
 	struct invite i = { 0 };
 	char text[INVITE_TEXT_MAX];
+	char why[64];
 	struct store_error e;
 	size_t n_tokens;
 	int r;
 
 	if (!d->authority) {
-		char why[512];
-
-		(void)snprintf(why, sizeof(why),
-			       "only the node that holds the authority can invite: run x0 invite "
-			       "on %.255s",
-			       d->member->is.authority);
-		fail(d, request, "not_authority", why);
+		fail_elsewhere(d, request, "can invite: run x0 invite");
 		return;
 	}
 	if (fail_locked(d, request))
@@ -141,6 +147,9 @@ void commands_invite(struct daemon *d, uint64_t request, const json_t *args,
 	bytes_wipe(&i, sizeof(i));
 	bytes_wipe(text, sizeof(text));
 	log_notice(d->log, "invited", log_u64("uses", terms.n_uses));
+	(void)snprintf(why, sizeof(why), "uses: %u; for %lld s", terms.n_uses,
+		       (long long)terms.lifetime_s);
+	ledger_notice(d, who->principal, "invitation made", terms.name, why);
 }
 
 void commands_revoke(struct daemon *d, uint64_t request, const json_t *args,
@@ -152,10 +161,8 @@ void commands_revoke(struct daemon *d, uint64_t request, const json_t *args,
 	struct store_error e;
 	int r;
 
-	(void)who;
 	if (!d->authority) {
-		fail(d, request, "not_authority",
-		     "only the node that holds the authority can revoke");
+		fail_elsewhere(d, request, "can revoke: run it");
 		return;
 	}
 	if (fail_locked(d, request))
@@ -172,6 +179,8 @@ void commands_revoke(struct daemon *d, uint64_t request, const json_t *args,
 	}
 	/* Also where it is marked: the daemon may have ended before the list was signed. */
 	r = node_revoke(d->node, i->node_id, any_serial, loop_now_us());
+	if (r == 0)
+		ledger_notice(d, who->principal, "node revoked", name, NULL);
 	daemon_drain(d);
 	if (r < 0) {
 		fail(d, request, "failed",
@@ -189,14 +198,14 @@ void commands_rotate(struct daemon *d, uint64_t request, const json_t *args,
 	int r;
 
 	(void)args;
-	(void)who;
 	if (fail_locked(d, request))
 		return;
 	r = node_rotate_network_key(d->node, true, loop_now_us());
+	if (r == 0)
+		ledger_notice(d, who->principal, "new network key asked for", NULL, NULL);
 	daemon_drain(d);
 	if (r < 0)
-		fail(d, request, "not_authority",
-		     "only the node that holds the authority can start a new network key");
+		fail_elsewhere(d, request, "can start a new network key: run it");
 	else
 		(void)answer_result(d, request, json_pack("{s:b}", "rotated", 1));
 }
@@ -250,7 +259,8 @@ void commands_reload(struct daemon *d, uint64_t request, const json_t *args,
 	json_t *report = daemon_reload(d, why);
 
 	(void)args;
-	(void)who;
+	if (report)
+		ledger_notice_reload(d, who->principal, report);
 	if (report)
 		(void)answer_result(d, request, report);
 	else

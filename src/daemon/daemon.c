@@ -7,13 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "daemon/alive.h"
 #include "daemon/threads.h"
+#include "daemon/tracing.h"
 #include "shell/memory/memory.h"
 
+#ifndef X0_VERSION
+#define X0_VERSION "unknown"
+#endif
 #ifndef X0_BUILD_UNIX_S
 #define X0_BUILD_UNIX_S 0
 #endif
@@ -99,26 +105,61 @@ void daemon_drain(struct daemon *d)
 {
 	daemon_act(d);
 	threads_sync(d->threads);
-	if (d->node_timer)
-		loop_timer_arm(d->node_timer, node_deadline_us(d->node));
+	if (!d->node_timer)
+		return;
+	d->turned_us = loop_now_us();
+	d->wanted_us = node_deadline_us(d->node);
+	loop_timer_arm(d->node_timer, d->wanted_us);
+	alive_sync(d, d->wanted_us);
 }
 
 /* ---- inputs ---- */
+
+#define LATE_US MS(3) /* a timer is up to 1 ms late by itself */
+#define SETTLED_TWICE_BEATS (3 * KEEPER_SETTLED_BEATS)
 
 static void on_node_timer(void *arg, uint64_t now_us)
 {
 	struct daemon *d = arg;
 
-	node_tick(d->node, now_us);
+	/* What came while we were late comes first: else we would take our delay for their silence.
+	 */
+	if (now_us > d->wanted_us + LATE_US)
+		packets_read(d, now_us);
+	node_tick(d->node, loop_now_us());
 	daemon_drain(d);
+}
+
+#define POOL_THREADS 4	     /* libuv's, which run what is given to the work queue */
+#define POOL_BUSY_NS 2000000 /* so that each of them gets one */
+
+static void give_back_stack(void *arg)
+{
+	(void)arg;
+	memory_give_back_stack();
+	(void)nanosleep(&(struct timespec){ .tv_nsec = POOL_BUSY_NS }, NULL);
+}
+
+static void is_given_back(void *arg)
+{
+	(void)arg;
+}
+
+static void give_memory_back(struct daemon *d)
+{
+	memory_give_back();
+	for (unsigned i = 0; i < POOL_THREADS; i++)
+		(void)loop_work(d->loop, give_back_stack, is_given_back, d);
 }
 
 static void on_beat(void *arg, uint64_t now_us)
 {
 	struct daemon *d = arg;
 
-	if (d->n_beats < KEEPER_SETTLED_BEATS && ++d->n_beats == KEEPER_SETTLED_BEATS)
-		memory_give_back();
+	/* What the start needed; and then what opening the ledger and the knowledge needed. */
+	if (d->n_beats < SETTLED_TWICE_BEATS &&
+	    (++d->n_beats == KEEPER_SETTLED_BEATS || d->n_beats == SETTLED_TWICE_BEATS))
+		give_memory_back(d);
 	answers_guard(d); /* its reply may have come while another was waited for */
 	if (keeper_heartbeat(d->keeper) == -EPIPE)
 		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
@@ -156,7 +197,11 @@ static void on_clock(void *arg, uint64_t now_us)
 	configured_tick(d);
 	places_tick(d);
 	batman_tick(d);
+	carrier_tick(d);
+	alive_tick(d);
 	api_tick(d);
+	summary_tick(d);
+	ledger_tick(d, now_us);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -201,10 +246,12 @@ static void on_hangup(void *arg, int signal_number)
 	json_t *report = daemon_reload(d, why);
 
 	(void)signal_number;
-	if (report)
+	if (report) {
 		log_info(d->log, "reloaded");
-	else
+		ledger_notice_reload(d, "signal", report);
+	} else {
 		log_error(d->log, "reload_failed", log_str("why", why));
+	}
 	json_decref(report);
 }
 
@@ -212,7 +259,7 @@ static void on_hangup(void *arg, int signal_number)
 
 json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 {
-	const struct config_key *changed[64];
+	const struct config_key *changed[96];
 	struct config_report report;
 	struct config *config = NULL;
 	struct policy *policy = NULL;
@@ -246,6 +293,7 @@ json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE])
 	api_reloaded(d);
 	configured_reloaded(d);
 	places_reloaded(d);
+	healing_reloaded(d);
 	return json_pack("{s:o, s:o}", "applied", applied, "needs_restart", restart);
 }
 
@@ -295,6 +343,8 @@ void daemon_open_tunnel(struct daemon *d)
 		r = keeper_link_up(d->keeper, why);
 	daemon_feature(d, "tunnel", r == 0, why);
 	if (r < 0) {
+		if (d->threads)
+			threads_drop_queues(d->threads); /* they too would keep the device */
 		tun_free(d->tun);
 		d->tun = NULL;
 	}
@@ -397,6 +447,7 @@ static int make_node(struct daemon *d)
 		.zone_max = d->config->zone_max,
 		.n_workers = jobs_workers(),
 		.n_threads = threads_count(d->threads),
+		.version = X0_VERSION,
 	};
 
 	if (policy_new(d->config->rules, d->config->n_rules, &d->policy) < 0)
@@ -480,7 +531,8 @@ static int start(struct daemon *d)
 	control.on_request = answers_request;
 	control.on_gone = answers_gone;
 	control.arg = d;
-	keys_passphrase(d); /* which may be root's to read */
+	keys_passphrase(d); /* which may be root's to read, as these are */
+	notices_secrets(d);
 	if (keeper_confine(&d->user, &d->protections) < 0)
 		return daemon_fatal(d, "cannot_confine", "privileges could not be given up");
 	for (unsigned i = 0; i < KEEPER_N_PROTECTIONS; i++)
@@ -517,7 +569,13 @@ static int start(struct daemon *d)
 	if (control_server_new(d->listen_fd, &control, &d->control) < 0 || watch(d) < 0 ||
 	    names_start(d) < 0 || discovery_start(d) < 0 || batman_start(d) < 0)
 		return daemon_fatal(d, "cannot_start", "out of memory or descriptors");
+	carrier_start(d);
+	alive_start(d);
+	notices_start(d);
+	tracing_start(d);
 	api_start(d);
+	ledger_start(d);
+	healing_start(d);
 	return 0;
 }
 
@@ -527,14 +585,21 @@ static void end(struct daemon *d)
 
 	d->is_stopping = true;
 	api_end(d);
+	tracing_end(d);
 	control_server_free(d->control);
 	names_end(d);
+	healing_stop(d);
+	alive_end(d);
+	healing_services_stop(d);
+	notices_end(d);
 	if (d->threads)
 		threads_stop(d->threads);
 	if (d->loop)
 		loop_free(d->loop);
 	loop_end_threads();
+	ledger_end(d); /* while there is a member, whose name it says */
 	batman_end(d);
+	carrier_end(d);
 	ebpf_end(d);
 	discovery_end(d);
 	configured_end(d);
@@ -553,6 +618,8 @@ static void end(struct daemon *d)
 		udp_free(d->udp[i]);
 	tun_free(d->tun);
 	networks_end(d);
+	summary_end(d);
+	healing_end(d);
 	config_free(d->reloaded);
 	free(d);
 }
@@ -561,7 +628,7 @@ static void end(struct daemon *d)
  * leave but by, say. Not where the file has mistakes or what only the keeper can change. */
 static void load_again(struct daemon *d)
 {
-	const struct config_key *changed[64];
+	const struct config_key *changed[96];
 	struct config_report report;
 	struct config *config = NULL;
 	size_t n;
@@ -617,6 +684,7 @@ static int daemon_child(void *arg, struct keeper_client *keeper)
 int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 {
 	const struct config *c = options->config;
+	struct daemon_options whole = *options;
 	struct keeper_options keeper = {
 		.tun_name = c->tun_name,
 		.mtu_max_bytes = FORWARD_MTU_MAX,
@@ -635,6 +703,8 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	char reverse_zone[254];
 
 	memory_begin();
+	if (inherited_listener(&whole.api_fd, why) < 0)
+		return 1;
 	ops = openssl_crypto_ops(&crypto_error);
 	if (!ops) {
 		(void)snprintf(why, DAEMON_WHY_SIZE, "%s", crypto_error);
@@ -662,12 +732,7 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 		(void)snprintf(why, DAEMON_WHY_SIZE, "%s", directory_why);
 		return 1;
 	}
-	union {
-		const struct daemon_options *in;
-		void *out;
-	} arg = { .in = options };
-
-	keeper.arg = arg.out;
+	keeper.arg = &whole;
 	keeper.permits = networks_permits;
 	keeper.has_ipv4 = c->ipv4_prefix.len > 0;
 	keeper.ipv4.len = c->ipv4_prefix.len;

@@ -9,6 +9,8 @@ struct daemon_options {
 	const char *config_path; /* read again at a reload */
 	const struct config *config;
 	struct log *log;
+	int api_fd; /* filled by daemon_run(): a listener for the API that was inherited; -1: none
+		     */
 };
 
 /* Runs the keeper and, as its child, the daemon, until told to stop. Returns the exit status of

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/forward/forward.h"
+#include "core/ledger/entry.h"
 #include "core/node/node.h"
 #include "daemon/authority.h"
 #include "daemon/daemon.h"
@@ -14,9 +15,10 @@
 #include "shell/secret/secret.h"
 #include "shell/tun/tun.h"
 #include "shell/udp/udp.h"
+#include "trace/trace.h"
 
 #define PINGS_MAX 64
-#define FEATURES_MAX 16
+#define FEATURES_MAX 32
 /* What the tunnel may bring a wake-up, so that it cannot starve the rest. */
 #define TUN_READS 64
 #define TUN_READ_BYTES (256 << 10)
@@ -26,13 +28,20 @@
 
 struct daemon;
 struct names;
+struct notices;
 struct ebpf;
 struct discovery;
 struct configured;
 struct places;
 struct batman;
 struct threads;
+struct carrier;
+struct alive;
 struct api;
+struct tracing;
+struct summary;
+struct healing_loop;
+struct ledger_writer;
 
 struct feature {
 	const char *name;
@@ -57,8 +66,9 @@ struct ping {
 	uint64_t wait_us;
 	uint64_t sent_us;
 	uint64_t min_us, max_us, sum_us;
-	bool has_answer;  /* trace: of the current ttl */
-	bool is_retrying; /* there was no route yet */
+	bool has_answer;	      /* trace: of the current ttl */
+	bool is_retrying;	      /* there was no route yet */
+	struct trace_context context; /* of a trace: what its hops are part of */
 	struct loop_timer *timer;
 };
 
@@ -98,7 +108,8 @@ struct daemon {
 	struct node *node;
 	struct udp *udp[CONFIG_LISTEN_MAX];
 	struct loop_fd *udp_watch[CONFIG_LISTEN_MAX];
-	bool is_udp_blocked[CONFIG_LISTEN_MAX]; /* it is watched for writing too */
+	struct loop_fd *urgent_watch[CONFIG_LISTEN_MAX]; /* NULL: no such socket */
+	bool is_udp_blocked[CONFIG_LISTEN_MAX];		 /* it is watched for writing too */
 	size_t n_udp;
 	struct tun *tun;	 /* NULL: none */
 	struct threads *threads; /* packet threads; NULL: the loop does it all */
@@ -107,7 +118,11 @@ struct daemon {
 	bool is_tun_lost; /* it was there, and is to be made again */
 	struct ebpf *ebpf;
 	struct discovery *discovery;
-	struct batman *batman; /* NULL: switched off */
+	struct batman *batman;	 /* NULL: switched off */
+	struct carrier *carrier; /* NULL: the kernel does not tell */
+	struct alive *alive;	 /* NULL: no such thread */
+	uint64_t wanted_us;	 /* node_timer was armed for then */
+	uint64_t turned_us;	 /* the last call on the node */
 	int listen_fd;
 	struct control_server *control;
 	struct loop_timer *node_timer, *beat_timer, *clock_timer, *keep_timer;
@@ -118,20 +133,26 @@ struct daemon {
 	struct configured *configured;
 	struct places *places;
 	struct networks_installed networks;
-	struct names *names; /* NULL: switched off */
-	struct api *api;     /* NULL: off */
+	struct names *names;	 /* NULL: switched off */
+	struct notices *notices; /* NULL: nobody is told */
+	struct api *api;	 /* NULL: off */
+	struct tracing *tracing; /* NULL: off */
+	struct summary *summary;
+	struct healing_loop *healing; /* NULL: it could not begin */
+	struct ledger_writer *ledger; /* NULL: it could not begin */
 	struct feature features[FEATURES_MAX];
 	size_t n_features;
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
 	uint64_t start_us;
-	uint64_t tun_missing; /* packets for a tunnel that there was not */
-	uint64_t batch_us;    /* when the batch under way came */
-	unsigned n_batch;     /* packets of the tunnel since the last pause */
-	bool owes_epoch;      /* the boot epoch is not on the disk yet */
+	uint64_t n_renewals, n_renewals_failed; /* of our certificate */
+	uint64_t tun_missing;			/* packets for a tunnel that there was not */
+	uint64_t batch_us;			/* when the batch under way came */
+	unsigned n_batch;			/* packets of the tunnel since the last pause */
+	bool owes_epoch;			/* the boot epoch is not on the disk yet */
 	bool is_saving_clock;
 	bool owes_membership; /* the last change could not be written: once a minute again */
 	bool is_stopping;
-	unsigned n_beats; /* up to KEEPER_SETTLED_BEATS */
+	unsigned n_beats; /* until the memory of the start is given back */
 	int status;
 };
 
@@ -152,6 +173,7 @@ void packets_flush(struct daemon *d);
 /* Of several sockets the first of the right family; [::] takes both. NULL: none. */
 struct udp *packets_socket_for(struct udp *const *list, size_t n, const struct endpoint *to);
 void packets_lose_tunnel(struct daemon *d);
+void packets_read(struct daemon *d, uint64_t now_us); /* what has arrived from other nodes */
 int packets_watch_udp(struct daemon *d);
 void packets_offload(struct daemon *d); /* of sockets just opened */
 int packets_open_tunnel(struct daemon *d, char why[KEEPER_WHY_SIZE]);
@@ -221,6 +243,13 @@ void batman_end(struct daemon *d);  /* once the loop is gone */
 json_t *batman_status(const struct daemon *d);
 json_t *batman_gateway(const struct daemon *d);
 
+/* carrier.c: interfaces that lose their carrier */
+void carrier_start(struct daemon *d);
+void carrier_tick(struct daemon *d); /* once a second */
+void carrier_learn(struct daemon *d, uint64_t node_id, const struct endpoint *endpoint);
+void carrier_look(struct daemon *d); /* whether the kernel has said something */
+void carrier_end(struct daemon *d);
+
 /* jobs.c */
 unsigned jobs_workers(void);
 void jobs_begin(struct daemon *d);  /* those of the node that can begin now */
@@ -284,6 +313,64 @@ void node_id_text(uint64_t id, char ret[17]);
 json_t *address_json(const uint8_t address[16]);
 json_t *ipv4_json(const struct daemon *d, uint64_t id); /* null where it has none */
 
+/* topology.c: the mesh while somebody looks */
+void topology_look(struct daemon *d); /* somebody does */
+void topology_answer(struct daemon *d, uint64_t request);
+void topology_time(int64_t unix_ms, char ret[32]); /* RFC 3339 */
+
+/* inherited.c: a listener for the API that was opened before us */
+/* -1 into *ret where there is none; -EINVAL and a sentence where it is none that can be taken. */
+int inherited_listener(int *ret, char why[DAEMON_WHY_SIZE]);
+
+/* ledger.c: what was done and what happened, in STATE/ledger (docs/ledger.md). Entries become
+ * durable in the order of these calls, on the work queue; none of them waits. */
+void ledger_start(struct daemon *d);
+void ledger_tick(struct daemon *d, uint64_t now_us); /* once a second: opens, and signs */
+void ledger_end(struct daemon *d);		     /* once the loop is gone; writes what waits */
+/* What happened. who: NULL for this node; where and why: NULL or "" for nothing to say. All are
+ * copied. No secret, nor what could be used as one: others may read a ledger. */
+void ledger_notice(struct daemon *d, const char *who, const char *what, const char *where,
+		   const char *why);
+/* Of the report of daemon_reload(). */
+void ledger_notice_reload(struct daemon *d, const char *who, const json_t *report);
+/* An entry that somebody waits for. answer() comes from the loop, later: 0, it is durable; or
+ * negative, it is not there and will not be. -EAGAIN: no ledger, or no room, and no answer. The
+ * texts are copied. */
+typedef void ledger_answer(void *arg, uint64_t ticket, int r);
+int ledger_record(struct daemon *d, const struct ledger_entry *e, ledger_answer *answer, void *arg,
+		  uint64_t ticket);
+uint64_t ledger_n_entries(const struct daemon *d);
+
+/* healing.c: incidents, and what is done about them (docs/healing.md) */
+void healing_start(struct daemon *d);
+void healing_reloaded(struct daemon *d);
+void healing_event(struct daemon *d, const struct node_event *e);
+void healing_stop(struct daemon *d); /* before the loop is freed; healing_end() after it */
+void healing_end(struct daemon *d);
+/* healing_record.c: the ledger is open, or why not: then nothing is done */
+void healing_ledger(struct daemon *d, bool is_open, const char *why);
+/* healing_past.c */
+void healing_incidents(struct daemon *d, uint64_t request, const json_t *args);
+void healing_incident(struct daemon *d, uint64_t request, const json_t *args);
+void healing_rates(struct daemon *d, uint64_t request);
+/* healing_views.c */
+void healing_mandates(struct daemon *d, uint64_t request);
+void healing_simulate_verb(struct daemon *d, uint64_t request, const json_t *args);
+json_t *healing_status(const struct daemon *d); /* null where it is off */
+
+/* Before the loop: what asks services has a thread. */
+void healing_services_stop(struct daemon *d);
+
+/* notices.c: messages to people (docs/notices.md) */
+void notices_secrets(struct daemon *d); /* while there are privileges */
+void notices_start(struct daemon *d);	/* once the loop is there */
+void notices_end(struct daemon *d);	/* before the loop goes */
+
+/* summary.c: the last ten minutes */
+void summary_tick(struct daemon *d); /* once a second */
+void summary_end(struct daemon *d);
+void summary_answer(struct daemon *d, uint64_t request, const json_t *args);
+
 /* names.c: the names of nodes for this host's programs */
 int names_options(const struct config *c, const struct crypto_ops *ops, char reverse_zone[254],
 		  char why[DAEMON_WHY_SIZE]); /* -EINVAL: no such zone can be */
@@ -296,4 +383,5 @@ void names_resolve(struct daemon *d, uint64_t request, const json_t *args);
 /* pings.c */
 void pings_begin(struct daemon *d, uint64_t request, const json_t *args, bool is_trace);
 void pings_event(struct daemon *d, const struct node_event *e);
+void pings_route_changed(struct daemon *d, uint64_t node_id); /* those that wait for one go on */
 void pings_end(struct daemon *d, uint64_t request);

@@ -90,11 +90,15 @@ int member_load_key(const struct store *s, enum store_file file, enum key_kind k
 	return member_open_key(s, file, kind, (struct span){ 0 }, ret, e);
 }
 
+/* Those of ML-DSA-65. The others are for TLS, which looks at them when it begins: to read one takes
+ * the library longer than all the rest of a start. */
 static int split_roots(const struct crypto_ops *ops, struct member *m, struct store_error *e)
 {
 	for (size_t i = 0; i < m->is.n_roots; i++) {
 		struct cert c;
 
+		if (!pki_cert_names_mldsa65(m->is.roots[i]))
+			continue;
 		if (ops->cert_read(m->is.roots[i], &c) < 0)
 			return say(e, -EBADMSG, "a root certificate of the membership is damaged");
 		if (c.is_mldsa65 && m->n_mldsa_roots < BUNDLE_ROOTS_MAX)

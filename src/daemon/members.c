@@ -30,6 +30,8 @@ void members_issue(struct daemon *d, const struct node_issue *issue)
 	else
 		log_warning(d->log, issue->is_join ? "join_refused" : "renewal_refused",
 			    log_str("node", name), log_str("why", membership_status_text(status)));
+	if (status == MEMBERSHIP_GRANTED && issue->is_join)
+		ledger_notice(d, NULL, "node admitted", name, "by invitation");
 	node_issue_answer(d->node, issue->request, SPAN(answer, len), loop_now_us());
 	bytes_wipe(keys, sizeof(keys));
 	bytes_wipe(answer, MEMBERSHIP_LEN_MAX);
@@ -83,7 +85,7 @@ static int renewed_member(struct daemon *d, const struct membership *is, struct 
 }
 
 /* Keeps a renewed certificate and goes on with it. The old one stays if anything is wrong. */
-void members_renewed(struct daemon *d, struct span answer)
+static bool take_renewal(struct daemon *d, struct span answer)
 {
 	struct member *fresh = NULL;
 	struct membership is;
@@ -92,19 +94,19 @@ void members_renewed(struct daemon *d, struct span answer)
 
 	if (membership_decode(answer, &is) < 0) {
 		log_error(d->log, "renewal_failed", log_str("why", "the answer is damaged"));
-		return;
+		return false;
 	}
 	if (is.status != MEMBERSHIP_GRANTED) {
 		log_error(d->log, "renewal_refused",
 			  log_str("why", membership_status_text(is.status)));
-		return;
+		return false;
 	}
 	if (strcmp(is.spiffe_id, d->member->is.spiffe_id) != 0 ||
 	    !trusts_the_same(&is, &d->member->is)) {
 		bytes_wipe(is.keys, sizeof(is.keys));
 		log_error(d->log, "renewal_failed",
 			  log_str("why", "the answer is for another node or another authority"));
-		return;
+		return false;
 	}
 	/* Network keys and revocations have ways of their own, and may have overtaken this. */
 	bytes_wipe(is.keys, sizeof(is.keys));
@@ -114,10 +116,19 @@ void members_renewed(struct daemon *d, struct span answer)
 	bytes_wipe(is.keys, sizeof(is.keys));
 	if (r < 0) {
 		log_error(d->log, "renewal_failed", log_str("why", e.text));
-		return;
+		return false;
 	}
 	use_member(d, fresh);
 	log_notice(d->log, "certificate_renewed", log_i64("not_after_s", fresh->not_after_s));
+	return true;
+}
+
+void members_renewed(struct daemon *d, struct span answer)
+{
+	bool is_taken = take_renewal(d, answer);
+
+	d->n_renewals += is_taken;
+	d->n_renewals_failed += !is_taken;
 }
 
 /* The node's network keys or revocations changed: the membership is written again. */

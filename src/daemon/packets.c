@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/threads.h"
+#include "daemon/tracing.h"
 
 /* ---- out of the node ---- */
 
@@ -92,6 +93,8 @@ void packets_flush(struct daemon *d)
 		tun_flush(d->tun);
 }
 
+#define PAUSE_US MS(5)
+
 /* ---- into the node ---- */
 
 static void end_batch(void *arg)
@@ -121,21 +124,51 @@ static void on_packet(void *arg, struct span packet)
 	}
 }
 
+/* After a pause much may wait, which shall not all go out by an interface that is gone. */
+void packets_read(struct daemon *d, uint64_t now_us)
+{
+	if (now_us > d->turned_us + PAUSE_US)
+		carrier_look(d);
+	d->batch_us = now_us;
+	for (size_t i = 0; i < d->n_udp; i++)
+		(void)udp_receive(d->udp[i], on_datagram, end_batch, d);
+}
+
+static void on_refusal(void *arg, const struct endpoint *to)
+{
+	struct daemon *d = arg;
+
+	node_refused(d->node, to, loop_now_us());
+}
+
+/* A descriptor with an error is watched no longer, until it is said so again. */
+static void hear_errors(struct daemon *d)
+{
+	for (size_t i = 0; i < d->n_udp; i++) {
+		udp_receive_errors(d->udp[i], on_refusal, d);
+		(void)loop_fd_set_events(d->udp_watch[i],
+					 LOOP_READABLE |
+						 (d->is_udp_blocked[i] ? LOOP_WRITABLE : 0));
+		if (d->urgent_watch[i])
+			(void)loop_fd_set_events(d->urgent_watch[i], LOOP_READABLE);
+	}
+}
+
 static void on_udp(void *arg, unsigned events, uint64_t now_us)
 {
 	struct daemon *d = arg;
 
-	d->batch_us = now_us;
 	if (events & LOOP_WRITABLE)
 		packets_flush(d);
-	for (size_t i = 0; i < d->n_udp; i++)
-		(void)udp_receive(d->udp[i], on_datagram, end_batch, d);
+	packets_read(d, now_us);
+	if (events & LOOP_ERROR)
+		hear_errors(d);
 	daemon_drain(d);
+	tracing_forward(d, "network", now_us);
 }
 
 int packets_watch_udp(struct daemon *d)
 {
-	struct loop_fd *ignored;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < d->n_udp; i++) {
@@ -144,7 +177,8 @@ int packets_watch_udp(struct daemon *d)
 		r = loop_fd_new(d->loop, udp_fd(d->udp[i]), LOOP_READABLE, on_udp, d,
 				&d->udp_watch[i]);
 		if (r == 0 && urgent >= 0)
-			r = loop_fd_new(d->loop, urgent, LOOP_READABLE, on_udp, d, &ignored);
+			r = loop_fd_new(d->loop, urgent, LOOP_READABLE, on_udp, d,
+					&d->urgent_watch[i]);
 	}
 	return r;
 }
@@ -181,6 +215,7 @@ static void on_tun(void *arg, unsigned events, uint64_t now_us)
 		}
 	}
 	daemon_drain(d);
+	tracing_forward(d, "tunnel", now_us);
 	if (r == -EBADFD)
 		packets_lose_tunnel(d);
 }
@@ -304,6 +339,8 @@ static int open_queues(struct daemon *d, int *ret_fd, unsigned *ret_offloads,
 		r = -EMFILE;
 	if (r == 0)
 		return 0;
+	if (!why[0])
+		(void)snprintf(why, KEEPER_WHY_SIZE, "out of memory or descriptors");
 	if (*ret_fd >= 0)
 		(void)close(*ret_fd);
 	threads_drop_queues(d->threads);

@@ -4,7 +4,8 @@
 #include <stdio.h>
 
 #include "base/units.h"
-#include "daemon/daemon_internal.h"
+#include "daemon/api.h"
+#include "daemon/tracing.h"
 
 #define INTERVAL_MIN_MS 10
 #define INTERVAL_MAX_MS 60000
@@ -103,8 +104,10 @@ static void on_timer(void *arg, uint64_t now_us)
 		finish(p);
 		return;
 	}
-	if (p->is_trace && !p->has_answer && p->n_sent > 0)
+	if (p->is_trace && !p->has_answer && p->n_sent > 0) {
+		tracing_hop(p->daemon, p, NULL);
 		tell(p, "timeout", (int)p->n_sent, "no answer");
+	}
 	if (!p->request)
 		return; /* nobody waits for it any more */
 	if (p->is_retrying || p->n_wanted == 0 || p->n_sent < p->n_wanted)
@@ -172,11 +175,14 @@ void pings_begin(struct daemon *d, uint64_t request, const json_t *args, bool is
 		(void)answer_error(d, request, "failed", "out of memory");
 		return;
 	}
+	if (is_trace)
+		tracing_probe(d, api_context(d, request), &p->context);
 	on_timer(p, loop_now_us());
 }
 
 static void trace_event(struct ping *p, const struct node_event *e)
 {
+	tracing_hop(p->daemon, p, e);
 	if (e->hops == p->n_sent)
 		p->has_answer = true;
 	if (e->via != p->node_id) {
@@ -210,6 +216,14 @@ void pings_event(struct daemon *d, const struct node_event *e)
 			loop_timer_arm(p->timer, loop_now_us());
 		return;
 	}
+}
+
+void pings_route_changed(struct daemon *d, uint64_t node_id)
+{
+	for (size_t i = 0; i < PINGS_MAX; i++)
+		if (d->pings[i].request && d->pings[i].is_retrying &&
+		    d->pings[i].node_id == node_id)
+			loop_timer_arm(d->pings[i].timer, loop_now_us());
 }
 
 void pings_end(struct daemon *d, uint64_t request)

@@ -11,6 +11,7 @@
 
 #define LOOK_US SECONDS(5)	/* at the addresses of the interfaces */
 #define RESOLVE_US SECONDS(600) /* names in `endpoints` */
+#define AGAIN_US SECONDS(5)	/* where that failed */
 #define SAVE_US SECONDS(60)	/* at most so often */
 
 struct fixed {
@@ -94,7 +95,7 @@ static void on_resolved(void *arg, int result, const struct endpoint *found, siz
 	}
 	if (f->daemon->is_stopping)
 		return;
-	f->again_us = loop_now_us() + RESOLVE_US;
+	f->again_us = loop_now_us() + (result < 0 ? AGAIN_US : RESOLVE_US);
 	if (result < 0)
 		return; /* what it was before stays */
 	f->n_found = 0;

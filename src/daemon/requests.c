@@ -92,6 +92,58 @@ static void exit_off_verb(struct daemon *d, uint64_t request, const json_t *args
 	networks_exit_off(d, request);
 }
 
+static void topology_verb(struct daemon *d, uint64_t request, const json_t *args,
+			  const struct asker *who)
+{
+	(void)args;
+	(void)who;
+	topology_answer(d, request);
+}
+
+static void summary_verb(struct daemon *d, uint64_t request, const json_t *args,
+			 const struct asker *who)
+{
+	(void)who;
+	summary_answer(d, request, args);
+}
+
+static void incidents_verb(struct daemon *d, uint64_t request, const json_t *args,
+			   const struct asker *who)
+{
+	(void)who;
+	healing_incidents(d, request, args);
+}
+
+static void incident_verb(struct daemon *d, uint64_t request, const json_t *args,
+			  const struct asker *who)
+{
+	(void)who;
+	healing_incident(d, request, args);
+}
+
+static void rates_verb(struct daemon *d, uint64_t request, const json_t *args,
+		       const struct asker *who)
+{
+	(void)args;
+	(void)who;
+	healing_rates(d, request);
+}
+
+static void mandates_verb(struct daemon *d, uint64_t request, const json_t *args,
+			  const struct asker *who)
+{
+	(void)args;
+	(void)who;
+	healing_mandates(d, request);
+}
+
+static void simulate_verb(struct daemon *d, uint64_t request, const json_t *args,
+			  const struct asker *who)
+{
+	(void)who;
+	healing_simulate_verb(d, request, args);
+}
+
 static const struct {
 	const char *verb;
 	handler *handle;
@@ -100,6 +152,13 @@ static const struct {
 	{ "ping", ping_verb },
 	{ "trace", trace_verb },
 	{ "resolve", resolve_verb },
+	{ "topology", topology_verb },
+	{ "metrics.summary", summary_verb },
+	{ "incidents", incidents_verb },
+	{ "incident", incident_verb },
+	{ "mandates", mandates_verb },
+	{ "heal.simulate", simulate_verb },
+	{ "heal.rates", rates_verb },
 	{ "invite", commands_invite },
 	{ "node.revoke", commands_revoke },
 	{ "node.rotate", commands_rotate },

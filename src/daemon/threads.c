@@ -625,6 +625,13 @@ static void steer(struct threads *t, unsigned n)
 		(void)udp_steer(t->d->udp[i], n); /* elsewhere it is opened as well, by the loop */
 }
 
+/* Nobody uses it; its keys shall not stay longer than the sessions'. */
+static void free_table(struct threads *t)
+{
+	free_retired(t, true);
+	carry_table_free(atomic_exchange(&t->table, NULL));
+}
+
 int threads_start(struct threads *t)
 {
 	int r = t->n_queues == t->n ? prepare(t) : -ENODEV;
@@ -639,19 +646,13 @@ int threads_start(struct threads *t)
 		r = begin_threads(t);
 	if (r < 0) {
 		threads_drop_queues(t);
+		free_table(t);
 		return r;
 	}
 	t->is_running = true;
 	steer(t, t->n);
 	threads_sync(t);
 	return 0;
-}
-
-/* Nobody uses it; its keys shall not stay longer than the sessions'. */
-static void free_table(struct threads *t)
-{
-	free_retired(t, true);
-	carry_table_free(atomic_exchange(&t->table, NULL));
 }
 
 void threads_stop(struct threads *t)

@@ -2,6 +2,7 @@
 /* What is refused before the kernel is asked, what the kernel refuses, what is attached where and
  * that nothing of it stays, and that we show of a program what the kernel shows. Most of it takes
  * root, and a network namespace of its own. */
+#include <elf.h>
 #include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -107,6 +108,34 @@ static void a_corrupt_object_never_breaks_us(void **state)
 			assert_true(why[0] != '\0');
 		bytes[at] ^= 0xff;
 	}
+}
+
+/* A section of no type has no bytes in the file, wherever it says that they are. */
+static void a_section_without_a_type_is_not_looked_into(void **state)
+{
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	bool is_licence_refused = false;
+	Elf64_Ehdr h;
+	size_t len;
+
+	(void)state;
+	bytes = object_copy(EBPF_FLOW, &len);
+	memcpy(&h, bytes, sizeof(h));
+	for (size_t i = 0; i < h.e_shnum; i++) {
+		uint8_t *at = bytes + h.e_shoff + i * sizeof(Elf64_Shdr);
+		char why[EBPF_WHY_SIZE] = "";
+		Elf64_Shdr kept, s;
+
+		memcpy(&kept, at, sizeof(kept));
+		s = kept;
+		s.sh_type = SHT_NULL;
+		s.sh_offset = (uint64_t)1 << 40;
+		memcpy(at, &s, sizeof(s));
+		if (ebpf_validate(bytes, len, why) == -EBADMSG)
+			is_licence_refused |= strstr(why, "licence is damaged") != NULL;
+		memcpy(at, &kept, sizeof(kept));
+	}
+	assert_true(is_licence_refused);
 }
 
 static uint8_t *read_object(const char *name, size_t *ret_len)
@@ -509,6 +538,7 @@ int main(void)
 		cmocka_unit_test(our_own_objects_are_allowed),
 		cmocka_unit_test(an_object_cut_short_is_refused_with_a_reason),
 		cmocka_unit_test(a_corrupt_object_never_breaks_us),
+		cmocka_unit_test(a_section_without_a_type_is_not_looked_into),
 		cmocka_unit_test(a_forbidden_helper_section_or_licence_is_refused),
 		cmocka_unit_test(a_map_that_is_too_large_is_refused),
 		cmocka_unit_test(what_the_verifier_refuses_comes_with_all_that_it_says),

@@ -20,6 +20,13 @@ struct fixture {
 	struct http_message message;
 };
 
+/* The thread's, which these tests do not let run. */
+static void on_tick(void *arg, uint64_t now_us)
+{
+	(void)arg;
+	(void)now_us;
+}
+
 static int start(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -33,6 +40,8 @@ static int start(void **state)
 	f->thread.sockets = calloc(PLACES, sizeof(*f->thread.sockets));
 	f->thread.metrics_listener = -1;
 	assert_int_equal(journal_new(FIRST, &f->thread.journal), 0);
+	assert_int_equal(loop_new(&f->thread.loop), 0);
+	assert_int_equal(loop_timer_new(f->thread.loop, on_tick, NULL, &f->thread.timer), 0);
 	*state = f;
 	return 0;
 }
@@ -41,6 +50,7 @@ static int stop(void **state)
 {
 	struct fixture *f = *state;
 
+	loop_free(f->thread.loop);
 	journal_free(f->thread.journal);
 	free(f->thread.sockets);
 	free(f);
@@ -55,21 +65,26 @@ static void happen(struct fixture *f, unsigned n)
 		api_take_event(&f->thread, &e);
 }
 
-static unsigned open_with(struct fixture *f, uint64_t id, const char *argument)
+static unsigned open_as(struct fixture *f, uint64_t id, const char *argument, const char *identity)
 {
 	const char *detail = "";
 	const struct http_request q = {
 		.method = HTTP_GET,
-		.is_loopback = true,
+		.is_loopback = identity[0] == '\0',
 		.path = "/ws",
 		.args = &argument,
 		.n_args = argument ? 1 : 0,
 		.authorization = "",
 		.content_type = "",
-		.identity = "",
+		.identity = identity,
 	};
 
 	return api_socket_open(&f->thread, id, &q, &detail);
+}
+
+static unsigned open_with(struct fixture *f, uint64_t id, const char *argument)
+{
+	return open_as(f, id, argument, "");
 }
 
 /* The next message as JSON; NULL for none, or a close. */
@@ -189,6 +204,32 @@ static void who_may_not_read_may_not_follow(void **state)
 	assert_null(next(f, 7));
 }
 
+static void whom_a_new_policy_does_not_allow_gets_no_further_event(void **state)
+{
+	static const struct policy_rule rule = { POLICY_ALLOW,	      false,	POLICY_API,
+						 "spiffe://d/node/m", "socket", 1 };
+	struct fixture *f = *state;
+	struct api_published allows = { 0 }, denies = { 0 };
+
+	assert_int_equal(policy_new(&rule, 1, &allows.policy), 0);
+	assert_int_equal(policy_new(NULL, 0, &denies.policy), 0);
+	f->thread.now = &denies;
+	assert_int_equal(open_as(f, 8, NULL, rule.from), 403);
+	f->thread.now = &allows;
+	assert_int_equal(open_as(f, 8, NULL, rule.from), 0);
+	assert_int_equal(open_with(f, 9, NULL), 0);
+	assert_false(is_gap(f, 8));
+	assert_false(is_gap(f, 9));
+	happen(f, 2);
+	assert_int_equal(number(f, 8, "seq"), FIRST);
+	f->thread.now = &denies;
+	assert_null(next(f, 8));
+	assert_int_equal(f->message.close, 1008);
+	assert_int_equal(number(f, 9, "seq"), FIRST); /* this machine's viewer */
+	policy_free(allows.policy);
+	policy_free(denies.policy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +242,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(topics_can_be_changed_and_anything_else_is_refused,
 						start, stop),
 		cmocka_unit_test_setup_teardown(who_may_not_read_may_not_follow, start, stop),
+		cmocka_unit_test_setup_teardown(
+			whom_a_new_policy_does_not_allow_gets_no_further_event, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

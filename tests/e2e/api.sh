@@ -59,7 +59,7 @@ within 15 x a ping b -c 1 -W 1 || fail "a does not reach b again"
 expect 200 a /api/v1/status
 has '"name":"a"'
 grep -q 'application/json' "$WORK/code" || fail "the status is $(cat "$WORK/code")"
-for view in peers links sessions routes svid doctor names networks exit policies ebpf batman nodes events; do
+for view in topology node bundle metrics/summary peers links sessions routes svid doctor names networks exit policies ebpf batman nodes events; do
 	expect 200 a /api/v1/$view
 done
 expect 200 a /api/v1/peers
@@ -94,6 +94,12 @@ END
 expect 200 a /metrics
 has '^mesh_peers 1$'
 has '^# TYPE http_request_duration_seconds histogram$'
+has '^mesh_hops{hops="1"} 1$'
+has '^pqc_handshake_seconds_count{role="[a-z]*"} [1-9]'
+expect 200 a /metrics -H 'Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5'
+grep -q 'application/openmetrics-text' "$WORK/code" || fail "OpenMetrics is $(cat "$WORK/code")"
+has '^# TYPE mesh_datagrams counter$'
+[ "$(tail -n 1 "$WORK/body")" = '# EOF' ] || fail "OpenMetrics does not end"
 on a curl -s -m 10 http://127.0.0.1:9090/metrics >"$WORK/body"
 has '^node_health_status'
 [ "$(on a curl -s -m 10 -o /dev/null -w '%{http_code}' http://127.0.0.1:9090/api/v1/status)" = 404 ] ||
@@ -103,6 +109,33 @@ if command -v promtool >/dev/null; then
 	[ ! -s "$WORK/promtool" ] || fail "promtool: $(cat "$WORK/promtool")"
 else
 	echo "promtool is not installed: the metrics were checked by test_metrics alone"
+fi
+
+# ---- the dashboard, or why there is none ----
+get a / -D "$WORK/head" -H 'Accept-Encoding: gzip'
+if grep -q '^503 ' "$WORK/code"; then
+	has '"code":"dashboard_off"'
+	x a doctor 2>&1 | grep -q dashboard || fail "x0 doctor does not say why there is no dashboard"
+	echo "this program has no dashboard: $(cat "$WORK/body")"
+else
+	for line in "HTTP/1.1 200 OK" "Content-Encoding: gzip" "Cache-Control: no-cache" "Referrer-Policy: no-referrer" \
+		"X-Content-Type-Options: nosniff" "Content-Security-Policy: default-src 'none'; script-src 'self'; \
+style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"; do
+		tr -d '\r' <"$WORK/head" | grep -qxF "$line" || fail "the page comes without: $line"
+	done
+	gunzip <"$WORK/body" >"$WORK/page" || fail "the page is no gzip"
+	expect 200 a /dashboard/
+	cmp "$WORK/body" "$WORK/page" || fail "packed and not it is another page"
+	etag=$(tr -d '\r' <"$WORK/head" | sed -n 's/^ETag: //p')
+	expect 304 a / -H "If-None-Match: \"other\", $etag"
+	expect 200 a / -H 'If-None-Match: "other"'
+	for file in app.js app.css icon.svg licenses.txt; do expect 200 a /dashboard/$file; done
+	expect 404 a /dashboard/nothing.js
+	expect 405 a / -X POST -H 'Content-Length: 0'
+	expect 421 a / -H 'Host: evil.example'
+	expect 403 a / -H 'Sec-Fetch-Site: cross-site'
+	[ "$(on a curl -s -m 10 -o /dev/null -w '%{http_code}' http://127.0.0.1:9090/)" = 404 ] ||
+		fail "the port for metrics has the dashboard"
 fi
 
 # ---- errors name the field ----
@@ -143,6 +176,9 @@ grep -q 'api_change.*operation=invite' "$WORK/a/state/x0.log" || fail "a change 
 expect 421 a /api/v1/status -H 'Host: evil.example'
 expect 403 a /api/v1/status -H 'Origin: http://evil.example'
 expect 200 a /api/v1/status -H 'Origin: http://127.0.0.1:26970'
+expect 403 a /api/v1/status -H 'Sec-Fetch-Site: cross-site' # an image there has no Origin
+expect 403 a /api/v1/status -H 'Sec-Fetch-Site: same-site'
+expect 200 a /api/v1/status -H 'Sec-Fetch-Site: same-origin'
 on a curl -s -m 10 -D - -o /dev/null "$BASE/api/v1/status" >"$WORK/body"
 ! grep -qi 'Access-Control-Allow' "$WORK/body" || fail "pages from elsewhere are allowed to read"
 
@@ -182,6 +218,7 @@ has '"node":"b"'
 expect 421 b /api/v1/peers $as_beta -H 'Host: localhost.evil'
 # shellcheck disable=SC2086
 expect 422 b /api/v1/exit -X PUT $as_beta -H 'Content-Type: application/json' -d '{"name": 5}'
+client b member "$ADDRESS_a" "$WORK/beta.pem" "$WORK/node.key"
 for wrong in expired stranger other-domain two-uris; do
 	! on b curl -g -s -m 10 -k --cert "$WORK/$wrong.pem" --key "$WORK/node.key" "$BASE/health" \
 		>"$WORK/body" 2>&1 || fail "a certificate that is $wrong is let in"
@@ -218,6 +255,13 @@ has 'api.server'
 x a status | grep -q 'api .*switched off' || fail "x0 status does not say that it is off: $(x a status)"
 ! on a curl -s -m 5 "$BASE/health" >/dev/null || fail "the API answers though it is off"
 [ ! -e "$token_file" ] || fail "the token is still there"
+# says TEXT: the status comes to hold it; the library is loaded a moment after the start.
+says() {
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	within 5 sh -c '"$0" status --config "$1" --json | grep -q -e "$2"' "$X0" "$WORK/a/x0.yaml" "$1" ||
+		fail "the status does not say $1: $(x a status)"
+}
+
 spawn a python3 -c 'import socket, time
 s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", 26970)); s.listen(); time.sleep(1000)'
 within 20 on a python3 -c 'import socket; socket.create_connection(("127.0.0.1", 26970))' ||
@@ -230,10 +274,10 @@ part=$(find /usr/lib /lib -name 'libwebsockets-evlib_uv.so' 2>/dev/null | head -
 if [ -n "$library" ] && [ -n "$part" ]; then
 	on a mount --bind /dev/null "$part"
 	restart_with
-	has 'libwebsockets-evlib-uv'
+	says 'libwebsockets-evlib-uv'
 	on a mount --bind /dev/null "$library"
 	restart_with
-	has 'is not installed'
+	says 'is not installed'
 	on a umount "$library"
 	on a umount "$part"
 fi

@@ -49,7 +49,7 @@ x a up >/dev/null 2>&1
 for i in $(seq $PEERS); do
 	within 20 x a ping "b$i" -c 1 -W 1 || fail "a does not reach b$i after a restart"
 done
-sleep 3 # eBPF is loaded by then, and what only the start needed is given back
+sleep 8 # eBPF, ledger and knowledge are there by then, and what only the start needed is given back
 idle=$(resident "idle, $PEERS peers")
 [ "$idle" -le $IDLE_MAX_KB ] || grown="idle: $idle kB are over $IDLE_MAX_KB"
 

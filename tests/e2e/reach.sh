@@ -28,7 +28,10 @@ for i in $(seq 1 $LAST); do
 done
 cable n0 n5 99
 x n0 down >/dev/null
-configure n0 "$ROUTING"
+configure n0 "$ROUTING" 'tracing: {endpoint: "http://127.0.0.1:4318", sample: 100}'
+COLLECTOR=$(realpath "$(dirname "$0")/../support/collector.py")
+mkdir "$WORK/spans"
+command -v python3 >/dev/null && spawn n0 python3 "$COLLECTOR" serve 4318 "$WORK/spans"
 for i in $(seq 1 $LAST); do
 	more=
 	[ "$i" != 5 ] || more=', {endpoint: "[2001:db8:0:99::1]:26969"}'
@@ -76,6 +79,16 @@ on n0 ip link set dev to-n5 down
 within 20 on n0 ping -6 -n -c 1 -W 1 "$ADDRESS_last" ||
 	fail "n0 does not reach n$LAST without the short cut: $(x n0 routes)"
 knows n0 "n$LAST" || fail "n0 has no route to n$LAST"
+
+# how long it took to find is a span
+is_traced() {
+	python3 "$COLLECTOR" decode "$WORK/spans" | tr '}' '\n' |
+		grep -q "\"name\": \"mesh.route_discovery\".*\"x0.destination\": \"\\(n$LAST\\|$LAST_ID\\)\""
+}
+if command -v python3 >/dev/null; then
+	LAST_ID=$(x "n$LAST" status --json | json_value node_id)
+	within 10 is_traced || fail "the discovery is in no trace: $(python3 "$COLLECTOR" decode "$WORK/spans" | tr '{' '\n' | grep -A1 discovery)"
+fi
 
 # who is not there is said to be
 x n0 ping nobody -c 1 -W 1 >"$WORK/ping" 2>&1 && fail "nobody answered: $(cat "$WORK/ping")"

@@ -31,13 +31,20 @@ async function call(client, id, status, parameters = null, body = null) {
 	return answer;
 }
 
-// What is read, without the token: each of them, and of the type that the document says.
+// What is read, without the token: each of them, and of the type that the document says. A parameter
+// is the peer's name, but for these; and where nothing has gone wrong there is no incident.
+const values = { kind: "link_loss", incident: "1" };
 for (const [path, methods] of Object.entries(definition.paths)) {
 	const operation = methods.get;
 	if (!operation || operation.operationId === "socket") continue;
 	const parameters = Object.fromEntries(
-		operation.parameters.filter((p) => p.required).map((p) => [p.name, peer]),
+		operation.parameters.filter((p) => p.required).map((p) => [p.name, values[p.name] ?? peer]),
 	);
+	if (operation.operationId === "incident") {
+		const { data } = await call(viewer, "incident", 404, parameters);
+		assert.equal(data.code, "not_found");
+		continue;
+	}
 	const { data } = await call(viewer, operation.operationId, 200, parameters);
 	const said = operation.responses["200"].content;
 	const type = said["application/json"]?.schema.type ?? "string";

@@ -12,6 +12,8 @@ top=$(cd "$(dirname "$0")/../.." && pwd -P) || exit 1
 . "$top/tests/run/lib.sh"
 cd "$top" || exit 1
 
+X0_PACKAGES=$top/build-test/packages # of the dashboard, once for all builds
+export X0_PACKAGES
 coverage_min_percent=75
 tidy_max_s=240
 formatter_version=14 # another clang-format formats otherwise, another clang-tidy knows other checks

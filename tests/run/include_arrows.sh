@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fails when an include in src/ goes against the arrows, or a core touches the world.
 #
-# - base knows nobody; pqc, aesgcm and api know base; core knows base; shell knows base and core
+# - base knows nobody; pqc, aesgcm, api and trace know base; core knows base; shell knows base, core and trace
 #   (shell/openssl also pqc and aesgcm: it puts the provider and the table on top of them); daemon
 #   and cli know all but pqc and aesgcm.
 # - Another room's header is included only if it is public: it has the room's name
@@ -39,8 +39,9 @@ BEGIN {
 	knows["aesgcm"] = " aesgcm base "
 	knows["core"] = " core base "
 	knows["api"] = " api base "
-	knows["shell"] = " shell core base "
-	knows["daemon"] = knows["cli"] = " cli daemon shell api core base "
+	knows["trace"] = " trace base "
+	knows["shell"] = " shell trace core base "
+	knows["daemon"] = knows["cli"] = " cli daemon shell api trace core base "
 	n = split(ENVIRON["PUBLIC"], list, "\n")
 	for (i = 1; i <= n; i++)
 		is_public[list[i]] = 1

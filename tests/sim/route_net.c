@@ -385,7 +385,8 @@ void net_subscribe(struct net *net, unsigned link, unsigned end, unsigned destin
 	if (!net->nodes[l->node[end]].routes)
 		return;
 	(void)routes_subscribe(net->nodes[l->node[end]].routes, net->nodes[l->node[1 - end]].id,
-			       net->nodes[destination].id, net->now_us);
+			       net->nodes[l->node[1 - end]].id, net->nodes[destination].id,
+			       net->now_us);
 	after_call(net, l->node[end]);
 }
 

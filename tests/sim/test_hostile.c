@@ -181,16 +181,28 @@ static void the_roots_are_the_nodes_own(void **state)
 	sim_free(s);
 }
 
-/* 1 says of 2 that it has started again: 0, who hears 2 itself, knows better. */
+static void say(struct sim *s, struct node *n, const struct entry *lie)
+{
+	uint8_t update[256];
+	struct writer w = writer_of(update, sizeof(update));
+
+	assert_true(entry_encode(&w, lie));
+	assert_int_equal(routes_input(n->routes, sim_id(s, 1), RECORD_ROUTE_UPDATE,
+				      SPAN(update, w.len), n->now_us),
+			 0);
+	node_pump(n);
+}
+
+/* 1 says of 2 that it has started again: 0, who holds the certificate of 2, does not believe it, be
+ * it without another certificate or with the name of one that nobody has. */
 static void an_announced_boot_does_not_end_a_link_that_is_alive(void **state)
 {
 	(void)state;
 	struct sim *s = make_sim(3, true);
 	struct entry lie = { 0 };
-	uint8_t update[256];
-	struct writer w = writer_of(update, sizeof(update));
 	struct node_session *before;
 	struct route route;
+	const char *why;
 	struct node *n;
 
 	(void)sim_link(s, 0, 1, &lan, true);
@@ -204,15 +216,50 @@ static void an_announced_boot_does_not_end_a_link_that_is_alive(void **state)
 	lie.seqno = 1;
 	lie.metric = 1;
 	lie.hops = 1;
-	assert_true(entry_encode(&w, &lie));
-	assert_int_equal(routes_input(n->routes, sim_id(s, 1), RECORD_ROUTE_UPDATE,
-				      SPAN(update, w.len), n->now_us),
-			 0);
-	node_pump(n);
+	assert_int_equal(node_origin(n, lie.destination, &why), ORIGIN_VERIFIED);
+	say(s, n, &lie);
 	assert_true(routes_lookup(n->routes, sim_id(s, 2), &route));
-	assert_int_equal(route.epoch, lie.epoch); /* it is believed so far as to be taken */
+	assert_int_equal(route.epoch, lie.epoch - 1000);
+	lie.relayed[0] = 4; /* the name of a certificate that nobody has */
+	lie.relayed[1] = ORIGIN_HASH_LEN;
+	lie.relayed_len = 2 + ORIGIN_HASH_LEN;
+	say(s, n, &lie);
+	assert_true(routes_lookup(n->routes, sim_id(s, 2), &route));
+	assert_int_equal(route.epoch, lie.epoch - 1000);
 	assert_ptr_equal(session_at(n, before->first_index), before);
 	assert_ptr_equal(session_between(s, 0, 2), before);
+	run(s, SECONDS(7));
+	assert_true(routes_lookup(n->routes, sim_id(s, 2), &route));
+	assert_int_equal(route.next_hop, sim_id(s, 2));
+	assert_int_equal(route.epoch, lie.epoch - 1000);
+	sim_free(s);
+}
+
+/* Who could use up all answers would make others doubt those between them and the node. */
+static void probes_of_one_peer_leave_answers_for_others(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(3, true);
+	static const uint8_t body[16];
+	struct node *n;
+	struct peer *liar, *other;
+	unsigned before;
+
+	(void)sim_link(s, 0, 2, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(3));
+	n = sim_node(s, 2);
+	liar = peer_get(n, node_id(sim_node(s, 0)));
+	other = peer_get(n, node_id(sim_node(s, 1)));
+	assert_true(liar && other);
+	n->now_us = sim_node_us(s, 2);
+	for (unsigned i = 0; i < 2000; i++)
+		authentic_probed(n, liar, SPAN_OF(body));
+	before = n->n_probes;
+	assert_in_range(before, 1, 100);
+	authentic_probed(n, other, SPAN_OF(body));
+	assert_int_equal(n->n_probes, before + 1);
 	sim_free(s);
 }
 
@@ -227,6 +274,7 @@ int main(void)
 		cmocka_unit_test(a_session_that_may_not_send_any_more_does_not_keep_the_node_awake),
 		cmocka_unit_test(the_roots_are_the_nodes_own),
 		cmocka_unit_test(an_announced_boot_does_not_end_a_link_that_is_alive),
+		cmocka_unit_test(probes_of_one_peer_leave_answers_for_others),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);

@@ -95,8 +95,8 @@ static void a_killed_relay_is_passed_by_in_less_than_a_second(void **state)
 	sim_free(s);
 }
 
-/* 0-1-2-3, or the longer way 0-4-5-3. Beside the cut nobody has an alternate: 2 sends back to 1,
- * and 1 to 0, from where the packet came. */
+/* 0-1-2-3, or the longer way 0-4-5-3. Beside the cut nobody has an alternate: 2 sends back to 1, at
+ * first copies of what it hands to a link in doubt, and 1 to 0, from where the packet came. */
 static void before_routes_follow_packets_find_the_other_way_by_going_back(void **state)
 {
 	(void)state;
@@ -120,7 +120,7 @@ static void before_routes_follow_packets_find_the_other_way_by_going_back(void *
 	assert_true(silence < SECONDS(1));
 	for (size_t i = 0; i < 3; i++)
 		node_counters(sim_node(s, i), &at[i]);
-	assert_true(at[2].deflected > 0);
+	assert_true(at[2].deflected + at[2].duplicates_sent > 0);
 	assert_true(at[1].deflected > 0);
 	assert_true(at[0].relayed > 0); /* what it sent itself, come back */
 	sim_free(s);

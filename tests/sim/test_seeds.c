@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "shell/openssl/crypto_openssl.h"
@@ -23,50 +26,76 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 	return v;
 }
 
-static void no_invariant_breaks_and_the_mesh_heals(void **state)
+/* Each processor has a process with its share of the seeds; reports come back by shared memory. */
+static struct sim_report *run_seeds(const struct sim_scenario *scenario, unsigned long n)
 {
-	(void)state;
 	unsigned long first = setting("X0_SIM_FIRST_SEED", 1);
-	unsigned long n = setting("X0_SIM_SEEDS", 20);
+	unsigned long n_jobs = (unsigned long)sysconf(_SC_NPROCESSORS_ONLN);
+	struct sim_report *reports = mmap(NULL, n * sizeof(*reports), PROT_READ | PROT_WRITE,
+					  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	assert_ptr_not_equal(reports, MAP_FAILED);
+	n_jobs = n_jobs < n ? n_jobs : n;
+	for (unsigned long job = 0; job < n_jobs; job++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid > 0)
+			continue;
+		for (unsigned long i = job; i < n; i += n_jobs)
+			if (sim_run_scenario(pki, scenario, first + i, &reports[i]) < 0)
+				exit(1);
+		exit(0);
+	}
+	for (unsigned long job = 0; job < n_jobs; job++) {
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	return reports;
+}
+
+static unsigned long count_failed(const struct sim_report *reports, unsigned long n)
+{
 	unsigned long failed = 0;
 
-	for (unsigned long seed = first; seed < first + n; seed++) {
-		struct sim_report r;
-
-		assert_int_equal(sim_run_scenario(pki, &sim_scenario_mixed, seed, &r), 0);
-		if (r.is_ok)
+	for (unsigned long i = 0; i < n; i++) {
+		if (reports[i].is_ok)
 			continue;
-		print_message("%s\n", r.failure);
+		print_message("%s\n", reports[i].failure);
 		failed++;
 	}
-	assert_int_equal(failed, 0);
+	return failed;
+}
+
+static void no_invariant_breaks_and_the_mesh_heals(void **state)
+{
+	unsigned long n = setting("X0_SIM_SEEDS", 20);
+	struct sim_report *reports = run_seeds(&sim_scenario_mixed, n);
+
+	(void)state;
+	assert_int_equal(count_failed(reports, n), 0);
+	(void)munmap(reports, n * sizeof(*reports));
 }
 
 /* Minutes of virtual time, so that what the keys' own timers bring about comes to pass. */
 static void nothing_breaks_while_sessions_are_rekeyed_replaced_and_ended(void **state)
 {
-	(void)state;
-	unsigned long first = setting("X0_SIM_FIRST_SEED", 1);
 	unsigned long n = (setting("X0_SIM_SEEDS", 20) + 4) / 5;
-	unsigned long failed = 0;
+	struct sim_report *reports = run_seeds(&sim_scenario_long, n);
 	uint64_t rekeys = 0;
 	uint64_t ended = 0;
 
-	for (unsigned long seed = first; seed < first + n; seed++) {
-		struct sim_report r;
-
-		assert_int_equal(sim_run_scenario(pki, &sim_scenario_long, seed, &r), 0);
-		rekeys += r.totals.rekeys;
-		ended += r.totals.sessions_ended;
-		if (r.is_ok)
-			continue;
-		print_message("long, %s\n", r.failure);
-		failed++;
+	(void)state;
+	for (unsigned long i = 0; i < n; i++) {
+		rekeys += reports[i].totals.rekeys;
+		ended += reports[i].totals.sessions_ended;
 	}
 	print_message("%llu rekeys, %llu unused sessions ended\n", (unsigned long long)rekeys,
 		      (unsigned long long)ended);
-	assert_int_equal(failed, 0);
+	assert_int_equal(count_failed(reports, n), 0);
 	assert_true(rekeys >= 40 * n && ended > 0);
+	(void)munmap(reports, n * sizeof(*reports));
 }
 
 static void the_same_seed_gives_the_same_trace(void **state)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client of the API that does what curl does not: broken requests, slow ones, WebSockets.
 
-api_client.py PORT framing|slow|events|frames|slowreader|many [TOKEN]
+api_client.py PORT framing|slow|events|frames|many [PLACES [SECONDS]]
+api_client.py PORT member ADDRESS CERTIFICATE KEY
 Prints what went wrong and ends with 1, or prints "ok".
 """
 
@@ -9,12 +10,15 @@ import base64
 import json
 import os
 import socket
+import ssl
 import struct
 import sys
 import time
 
 PORT = int(sys.argv[1])
-HOST = f"127.0.0.1:{PORT}"
+IS_MEMBER = sys.argv[2] == "member"
+ADDRESS = sys.argv[3] if IS_MEMBER else "127.0.0.1"
+HOST = f"[{ADDRESS}]:{PORT}" if IS_MEMBER else f"127.0.0.1:{PORT}"
 wrong = []
 
 
@@ -24,8 +28,14 @@ def expect(is_so, what):
 
 
 def connect(timeout=15):
-    s = socket.create_connection(("127.0.0.1", PORT), timeout=timeout)
+    s = socket.create_connection((ADDRESS, PORT), timeout=timeout)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if IS_MEMBER:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+        tls.load_cert_chain(sys.argv[4], sys.argv[5])
+        s = tls.wrap_socket(s)
     return s
 
 
@@ -65,6 +75,15 @@ def ask(request):
         return read_all(s)
 
 
+def ask_in_pieces(request, pieces):
+    size = -(-len(request) // pieces)
+    with connect(10) as s:
+        for at in range(0, len(request), size):
+            s.sendall(request[at:at + size])
+            time.sleep(0.02)
+        return read_all(s)
+
+
 def get(path="/api/v1/status", headers="", method="GET", version="1.1", host=HOST):
     return f"{method} {path} HTTP/{version}\r\nHost: {host}\r\n{headers}\r\n".encode()
 
@@ -76,47 +95,89 @@ def framing():
     json_type = "\r\nContent-Type: application/json\r\n"
     n = len(body)
     hidden = get("/api/v1/peers")
-    # (what, bytes, statuses allowed; [] is a connection closed without a word)
+    # (what, bytes, statuses allowed)
     cases = [
         ("two lengths", f"{post}{json_type}Content-Length: {n}\r\nContent-Length: 5\r\n\r\n".encode() + body + hidden, [[400]]),
         ("two lengths in one", f"{post}{json_type}Content-Length: {n}, {n}\r\n\r\n".encode() + body + hidden, [[400]]),
-        ("length and chunks", f"{post}{json_type}Content-Length: {n}\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + b"0\r\n\r\n" + hidden, [[400], [501]]),
+        ("length and chunks", f"{post}{json_type}Content-Length: {n}\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + b"0\r\n\r\n" + hidden, [[501]]),
         ("chunks", f"{post}{json_type}Transfer-Encoding: chunked\r\n\r\n".encode() + b"5\r\nhello\r\n0\r\n\r\n" + hidden, [[501]]),
         ("chunks by another name", f"{post}{json_type}Transfer-Encoding: xchunked\r\n\r\n".encode() + hidden, [[501]]),
         ("signed length", f"{post}{json_type}Content-Length: +{n}\r\n\r\n".encode() + body + hidden, [[400]]),
         ("negative length", f"{post}{json_type}Content-Length: -1\r\n\r\n".encode() + body + hidden, [[400]]),
         ("hexadecimal length", f"{post}{json_type}Content-Length: 0x10\r\n\r\n".encode() + body + hidden, [[400]]),
-        ("length beyond numbers", f"{post}{json_type}Content-Length: 99999999999999999999999\r\n\r\n".encode(), [[413], [400]]),
+        ("length beyond numbers", f"{post}{json_type}Content-Length: 99999999999999999999999\r\n\r\n".encode(), [[413]]),
         ("too long a body", f"{post}{json_type}Content-Length: 65537\r\n\r\n".encode() + b"x" * 65537, [[413]]),
         ("no length", f"{post}{json_type}\r\n".encode(), [[411]]),
         ("a body to GET", get(headers="Content-Length: 5\r\n") + b"hello" + hidden, [[400]]),
         ("expectations", f"{post}{json_type}Expect: 100-continue\r\nContent-Length: {n}\r\n\r\n".encode() + body, [[417]]),
-        ("no Host", b"GET /api/v1/status HTTP/1.1\r\n\r\n", [[400], []]),
-        ("two Hosts", b"GET /api/v1/status HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\nHost: evil.example\r\n\r\n", [[400], [421]]),
+        ("no Host", b"GET /api/v1/status HTTP/1.1\r\n\r\n", [[400]]),
+        ("two Hosts", b"GET /api/v1/status HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\nHost: evil.example\r\n\r\n", [[400]]),
         ("a foreign Host", get(host="evil.example"), [[421]]),
         ("a foreign Host with our port", get(host=f"evil.example:{PORT}"), [[421]]),
-        ("an unknown method", get(method="BREW"), [[501], [405], []]),
-        ("TRACE", get(method="TRACE"), [[501], [405], []]),
-        ("OPTIONS", get(method="OPTIONS"), [[501], [405]]),
-        ("CONNECT", b"CONNECT evil.example:443 HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n\r\n", [[501], [400], [405], []]),
-        ("HTTP/2 as it begins", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [[400], [501], [505], []]),
-        ("an upgrade to HTTP/2", get(headers="Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), [[426], []]),
-        ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00" + bytes(64), [[], [400]]),
-        ("a path without /", b"GET api/v1/status HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n\r\n", [[400], [404], []]),
-        ("a long path", get("/" + "a" * 3000), [[414], [431], []]),
-        ("a long head", get(headers="X-Filler: " + "b" * 20000 + "\r\n"), [[431], [400], [413], []]),
+        ("an unknown method", get(method="BREW"), [[501]]),
+        ("TRACE", get(method="TRACE"), [[501]]),
+        ("OPTIONS", get(method="OPTIONS"), [[501]]),
+        ("CONNECT", b"CONNECT evil.example:443 HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n\r\n", [[501]]),
+        ("HTTP/2 as it begins", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [[505]]),
+        ("an upgrade to HTTP/2", get(headers="Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), [[426]]),
+        ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00" + bytes(64), [[400]]),
+        ("a path without /", b"GET api/v1/status HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n\r\n", [[400]]),
+        ("a whole URL", get(f"http://{HOST}/api/v1/status", "Connection: close\r\n"), [[200]]),
+        ("a whole URL from elsewhere", get("http://evil.example/api/v1/status") + hidden, [[421]]),
+        ("a whole URL with a user", get(f"http://{HOST}@evil.example/api/v1/status") + hidden, [[421]]),
+        ("a whole URL of another scheme", get(f"ftp://{HOST}/api/v1/status") + hidden, [[400]]),
+        ("a long path", get("/" + "a" * 3000), [[414]]),
+        ("a long head", get(headers="X-Filler: " + "b" * 20000 + "\r\n"), [[431]]),
         ("many arguments", get("/api/v1/events?" + "&".join(f"a{i}=1" for i in range(40))), [[400]]),
-        ("a NUL in the path", get("/api/v1/status%00"), [[400], [404], []]),
-        ("out of the tree", get("/api/../../etc/passwd"), [[404], [400], []]),
-        ("out of the tree, encoded", get("/api/%2e%2e/%2e%2e/etc/passwd"), [[404], [400], []]),
-        ("broken UTF-8", get("/api/v1/names/%ff%fe"), [[400], [422], []]),
+        ("a NUL in the path", get("/api/v1/status%00"), [[400]]),
+        ("out of the tree", get("/api/../../etc/passwd"), [[400]]),
+        ("out of the tree, encoded", get("/api/%2e%2e/%2e%2e/etc/passwd"), [[400]]),
+        ("broken UTF-8", get("/api/v1/names/%ff%fe"), [[400]]),
+        ("a space before the colon", get(headers="Content-Length : 5\r\n") + b"hello" + hidden, [[400]]),
+        ("a folded line", get(headers="X-A: b\r\n Content-Length: 5\r\n") + hidden, [[400]]),
+        ("lines that end in LF", get().replace(b"\r\n", b"\n") + hidden, [[400]]),
+        ("a CR alone", get(headers="X-A: b\rTransfer-Encoding: chunked\r\n") + hidden, [[400]]),
+        ("a NUL in a header", get(headers="X-A: b\0c\r\n") + hidden, [[400]]),
+        ("two spaces", b"GET  /api/v1/status HTTP/1.1\r\nHost: " + HOST.encode() + b"\r\n\r\n", [[400]]),
+        ("65 headers", get(headers="X:\r\n" * 65) + hidden, [[431]]),
+        ("HTTP/1.0", get(version="1.0") + hidden, [[200]]),
+        ("a method in small letters", get(method="get") + hidden, [[501]]),
+        ("frames before the answer", get("/ws", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n") + b"\x81\x80\0\0\0\0", [[400]]),
+        ("another version of WebSocket", get("/ws", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 12\r\n"
+                                             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), [[426]]),
+        ("no key", get("/ws", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"), [[400]]),
     ]
     for what, request, allowed in cases:
         answer = ask(request)
         expect(statuses(answer) in allowed, f"{what}: {statuses(answer)} instead of {allowed}: {answer[:200]!r}")
-    # one behind the other is no smuggling
+    # one behind the other is no smuggling: each is answered, in order, whatever has a body
     answer = ask(get() + get("/api/v1/peers") + get("/nowhere", "Connection: close\r\n"))
     expect(statuses(answer) == [200, 200, 404], f"pipelined: {statuses(answer)}")
+    evaluate = (f"{post}{json_type}Content-Length: {n}\r\n\r\n").encode() + body
+    unknown = evaluate.replace(b'"ping"', b'"none"')  # as long, and refused
+    last = get("/nowhere", "Connection: close\r\n")
+    for what, many, wanted in [
+        ("gets and posts", (get() + evaluate + get("/nowhere") + unknown) * 3, [200, 200, 404, 422] * 3),
+        ("posts", evaluate * 8, [200] * 8),
+        ("answered later", get("/api/v1/ping/b?count=1") + evaluate + get("/api/v1/ping/b?count=1") + get(), [200] * 4),
+        ("more than is held", (get("/health") + evaluate) * 200, [200] * 400),
+        ("an empty line between", get() + b"\r\n" + evaluate + b"\r\n" + get(), [200] * 3),
+    ]:
+        for pieces in (1, 2, 7):
+            got = statuses(ask_in_pieces(many + last, pieces))
+            expect(got == wanted + [404], f"{what} in {pieces}: {got}")
+    # what is broken behind others ends the connection when they are answered
+    for broken, status in [(b"\x16\x03\x01", 400), (get(headers="Content-Length: 1, 1\r\n"), 400), (get(method="get"), 501)]:
+        got = statuses(ask(get() + evaluate + broken + hidden))
+        expect(got == [200, 200, status], f"broken behind others: {got}")
+    # half a request behind another is no reason to wait with the answer, nor to answer it
+    with connect(3) as s:
+        s.sendall(evaluate + evaluate[:-1])
+        first = s.recv(65536)
+        expect(statuses(first) == [200], f"half a request behind: {statuses(first)}")
+        s.sendall(evaluate[-1:] + last)
+        expect(statuses(read_all(s)) == [200, 404], "the other half of it")
     # in pieces of one byte
     with connect() as s:
         for byte in get(headers="Connection: close\r\n"):
@@ -313,6 +374,29 @@ def events():
     expect(ahead.message()["is_gap"], "numbers that were never given are no gap")
 
 
+def member():
+    """Over TLS as a member: requests behind each other, large bodies, and a WebSocket."""
+    body = b'{"from":"a","action":"ping"}'
+    long = b" " * (65536 - len(body)) + body
+    post = "POST /api/v1/policies:evaluate HTTP/1.1\r\nHost: " + HOST + "\r\nContent-Type: application/json\r\n"
+    evaluate, large = ((f"{post}Content-Length: {len(b)}\r\n\r\n").encode() + b for b in (body, long))
+    last = get("/nowhere", "Connection: close\r\n")
+    for pieces in (1, 5):
+        got = statuses(ask_in_pieces(get() + evaluate + large + get("/health") + evaluate + last, pieces))
+        expect(got == [200] * 5 + [404], f"over TLS in {pieces}: {got}")
+        time.sleep(0.5)  # the rate of one member
+    got = statuses(ask(get() + b"GET / HTTP/1.1\r\nHost : x\r\n\r\n" + get()))
+    expect(got == [200, 400], f"broken over TLS: {got}")
+    s = Socket()
+    expect(s.status == 101, f"a WebSocket over TLS is answered {s.status}")
+    s.message()
+    s.send(b"x" * 100, opcode=9)
+    while s.frame() != (10, b"x" * 100):
+        pass
+    s.send(struct.pack(">H", 1000), opcode=8)
+    expect(s.closed_with() == 1000, "a WebSocket over TLS does not end")
+
+
 def many():
     """As many as there are places, and one that comes when some go."""
     held = []
@@ -329,7 +413,8 @@ def many():
 
 
 if __name__ == "__main__":
-    {"framing": framing, "slow": slow, "frames": frames, "events": events, "many": many}[sys.argv[2]]()
+    {"framing": framing, "slow": slow, "frames": frames, "events": events, "many": many,
+     "member": member}[sys.argv[2]]()
     for what in wrong:
         print(f"WRONG: {what}")
     if wrong:

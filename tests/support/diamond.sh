@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # diamond.sh - hosts a and d, joined by b and by c: two ways that share no node. Sourced after netns.sh.
-# X0_RATE (100) Mbit/s of every cable, by a token bucket; X0_DELAY (0) ms of each, one way, by linkem.
+# X0_RATE (100) Mbit/s of every cable, by a token bucket, 0: what the machine can; X0_DELAY (0) ms of each, one way, by linkem.
 # shellcheck shell=sh disable=SC2034
 
 RATE=${X0_RATE:-100}
@@ -8,6 +8,7 @@ DELAY=${X0_DELAY:-0}
 
 # slow HOST DEVICE: what leaves there has this rate; 20 ms of it may wait
 slow() {
+	[ "$RATE" = 0 ] && return
 	on "$1" tc qdisc add dev "$2" root tbf rate "${RATE}mbit" burst 16kb \
 		limit $((RATE * 2500)) || skip "no token bucket in this kernel"
 }

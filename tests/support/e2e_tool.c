@@ -10,11 +10,13 @@
  *	inside PID VERB ...        any of these in the network namespace of this process
  *	udp SOURCE ADDRESS PORT N  sends N datagrams from a source address of this host
  *	nonces INTERFACE...        until SIGTERM: sealed datagrams, and those that use a nonce twice
- *	stream ADDRESS PORT PPS N [DSCP]  sends N numbered datagrams, so many a second, until
- *SIGTERM sink ADDRESS PORT          until SIGTERM: what arrives of them, and the longest gap send
- *ADDRESS PORT HEX N    sends N datagrams of these bytes inject INTERFACE HEX N     the same bytes
- *as packets, out of a device such as a tunnel noise INTERFACE N          N frames that are
- *batman-adv's by their first bytes alone */
+ *	stream ADDRESS PORT PPS N [DSCP]  sends N numbered datagrams, so many a second,
+ *	                           until SIGTERM
+ *	sink ADDRESS PORT          until SIGTERM: what arrives of them, and the longest gap
+ *	send ADDRESS PORT HEX N    sends N datagrams of these bytes
+ *	inject INTERFACE HEX N     the same bytes as packets, out of a device such as a tunnel
+ *	noise INTERFACE N          N frames that are batman-adv's by their first bytes alone
+ */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>

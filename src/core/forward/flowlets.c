@@ -19,12 +19,18 @@ static bool is_settled(const struct forward_question *q)
 	return q->now_us >= q->route->since_us + FORWARD_SETTLED_US;
 }
 
+/* Its link is up, not just suspect, and packets to there do not turn back at it. */
+static bool is_open(const struct forward_question *q, uint64_t neighbour)
+{
+	return q->state(q->arg, neighbour) == LINK_UP &&
+	       !(q->is_dead_end && q->is_dead_end(q->arg, neighbour));
+}
+
 bool flowlets_apply(const struct forward_question *q, const struct wire_hop *hop)
 {
 	return hop->class == CLASS_BULK && hop->kind == KIND_DATA && !hop->has_options &&
 	       q->route->next_hop != 0 && q->route->next_hop != hop->destination &&
-	       q->route->next_hop != q->from && is_settled(q) &&
-	       q->state(q->arg, q->route->next_hop) == LINK_UP;
+	       q->route->next_hop != q->from && is_settled(q) && is_open(q, q->route->next_hop);
 }
 
 bool flowlets_follow(struct flowlets *f, const struct forward_question *q,
@@ -36,7 +42,7 @@ bool flowlets_follow(struct flowlets *f, const struct forward_question *q,
 	    q->now_us >= place->last_us + place->gap_us)
 		return false;
 	if (place->next && (place->next == q->from || place->next == q->route->next_hop ||
-			    q->state(q->arg, place->next) != LINK_UP))
+			    !is_open(q, place->next)))
 		return false;
 	place->last_us = q->now_us;
 	*ret = place->next;
@@ -77,7 +83,7 @@ uint64_t flowlets_begin(struct flowlets *f, const struct forward_question *q,
 		uint32_t cost = cost_by(q, a);
 
 		if (a == q->from || cost > FLOWLET_COST_FACTOR * (uint64_t)r->metric ||
-		    q->state(q->arg, a) != LINK_UP || is_bad(q->arg, a))
+		    !is_open(q, a) || is_bad(q->arg, a))
 			continue;
 		ways[n] = a;
 		weights[n] = weight_of(cost);

@@ -31,7 +31,7 @@ struct flowlets {
 /* Whether a packet is one to spread at all. */
 bool flowlets_apply(const struct forward_question *q, const struct wire_hop *hop);
 /* The packet goes on where the one before it went, *ret: 0 for the next hop. False: a new run
- * begins, or that neighbour is not up. */
+ * begins, or that neighbour is not up or a dead end. */
 bool flowlets_follow(struct flowlets *f, const struct forward_question *q,
 		     const struct wire_hop *hop, uint64_t *ret);
 /* Where a new run goes; q->route is complete. The nearer a way the more often, by the inverse of

@@ -41,6 +41,17 @@ struct inner {
 int inner_parse(struct span packet, struct inner *ret);
 uint16_t inner_flow_hash(const struct inner *i, const uint8_t key[16]);
 
+/* The hash of the last flow asked for, all zeros before: packets of one flow mostly follow each
+ * other, and to compare takes a tenth of the time. One key for as long as it lives. */
+struct inner_hashed {
+	struct inner of;
+	uint16_t hash;
+	bool is_there;
+};
+
+uint16_t inner_flow_hash_again(struct inner_hashed *h, const struct inner *i,
+			       const uint8_t key[16]);
+
 /* Which flows are under way, so that answers to what went out are let in, and each new inbound
  * flow is asked of policy once, for the node that it comes from. */
 #define FLOWS_MAX 4096
@@ -93,6 +104,10 @@ struct forward_question {
 	 * (ROUTE_METRIC_INFINITY for none), in an order that stays; start with *cursor = 0. */
 	enum link_state (*state)(void *arg, uint64_t neighbour);
 	bool (*neighbour)(void *arg, size_t *cursor, uint64_t *ret, uint32_t *ret_metric);
+	/* It said that packets to there turn back where it is (hints.h); NULL: none did. */
+	bool (*is_dead_end)(void *arg, uint64_t neighbour);
+	/* The link to it has been suspect without reason too often of late; NULL: none has. */
+	bool (*is_restless)(void *arg, uint64_t neighbour);
 	void *arg;
 };
 
@@ -109,16 +124,20 @@ struct forward_plan {
 	uint64_t next;	    /* neighbour; 0: nowhere */
 	uint64_t duplicate; /* a second neighbour to send a copy to, while next is suspect; 0: none
 			     */
-	bool is_recorded;   /* with the nodes it visited: forward_record() before it is sent */
+	enum forward_way duplicate_way;
+	uint64_t tell;	  /* a neighbour that should know that it turns here; 0: nobody */
+	bool is_recorded; /* with the nodes it visited: forward_record() before it is sent */
 };
 
 /* The plan where the next hop will do and no copy is due; of the route only next_hop and since_us
  * are asked, so that for most packets no more of it need be looked up. Else false. */
 bool forward_straight(const struct forward_question *q, const struct wire_hop *hop,
 		      struct forward_plan *ret);
-/* Takes the primary if its link is up, with a copy on the first usable alternate while it is
- * suspect, else the first alternate that is up, else the nearest other neighbour, else back; never
- * where the packet has been, but back, and never to from.
+/* Takes the primary if its link is up and it is no dead end; else the first alternate that is up,
+ * else the nearest other neighbour, else back; never where the packet has been, but back, and never
+ * to from. While the primary is suspect it gets the packet and a copy goes as if it were down;
+ * from restless links to alternates only, since such copies would be many. A copy itself is not
+ * copied again, and goes round what is suspect where it can.
  *
  * Only a packet whose every next hop had been that for FORWARD_SETTLED_US goes without a record of
  * where it was: for such ones the next hops of one instant are the way, and they form no circle.

@@ -43,7 +43,8 @@ bool labels_set(struct wire_hop *hop, const uint64_t *nodes, size_t n)
 
 static bool may_go_to(const struct forward_question *q, uint64_t node)
 {
-	return node != q->from && q->state(q->arg, node) != LINK_DOWN;
+	return node != q->from && q->state(q->arg, node) != LINK_DOWN &&
+	       !(q->is_dead_end && q->is_dead_end(q->arg, node));
 }
 
 uint64_t labels_next(const struct forward_question *q, const struct wire_hop *hop, uint64_t *hint)

@@ -22,8 +22,8 @@
 bool labels_set(struct wire_hop *hop, const uint64_t *nodes, size_t n);
 
 /* Where the labels of a packet lead from here: to the one neighbour that has the next tag, whose
- * link is not down and which it did not come from. Else 0. *hint: where that was last time, a place
- * to keep it in; any value does. */
+ * link is not down, where packets to there do not turn back and which it did not come from. Else 0.
+ * *hint: where that was last time, a place to keep it in; any value does. */
 uint64_t labels_next(const struct forward_question *q, const struct wire_hop *hop, uint64_t *hint);
 
 /* The packet follows its labels no further: what is left of them is the record of where it was,

@@ -15,6 +15,11 @@ static bool is_open(const struct forward_question *q, const struct wire_hop *hop
 	return node != 0 && node != q->from && node != q->self && !visited_has(hop, node);
 }
 
+static bool is_dead_end(const struct forward_question *q, uint64_t id)
+{
+	return q->is_dead_end && q->is_dead_end(q->arg, id);
+}
+
 static uint64_t first_alternate(const struct forward_question *q, const struct wire_hop *hop,
 				bool suspect_too)
 {
@@ -24,7 +29,7 @@ static uint64_t first_alternate(const struct forward_question *q, const struct w
 		uint64_t a = route->alternates[i];
 		enum link_state s = LINK_DOWN;
 
-		if (a != route->next_hop && is_open(q, hop, a))
+		if (a != route->next_hop && is_open(q, hop, a) && !is_dead_end(q, a))
 			s = q->state(q->arg, a);
 		if (s == LINK_UP || (suspect_too && s == LINK_SUSPECT))
 			return a;
@@ -33,7 +38,8 @@ static uint64_t first_alternate(const struct forward_question *q, const struct w
 }
 
 /* The neighbour with the smallest metric; nothing says that its way does not lead back here. */
-static uint64_t nearest_open(const struct forward_question *q, const struct wire_hop *hop)
+static uint64_t nearest_open_but(const struct forward_question *q, const struct wire_hop *hop,
+				 uint64_t but, bool dead_ends_too)
 {
 	uint32_t best_metric = ROUTE_METRIC_INFINITY;
 	uint64_t best = 0, id;
@@ -41,13 +47,21 @@ static uint64_t nearest_open(const struct forward_question *q, const struct wire
 	uint32_t metric;
 
 	while (q->neighbour(q->arg, &cursor, &id, &metric)) {
-		if (metric >= best_metric || !is_open(q, hop, id) ||
-		    q->state(q->arg, id) == LINK_DOWN)
+		if (metric >= best_metric || id == but || !is_open(q, hop, id) ||
+		    q->state(q->arg, id) == LINK_DOWN || (!dead_ends_too && is_dead_end(q, id)))
 			continue;
 		best = id;
 		best_metric = metric;
 	}
 	return best;
+}
+
+static uint64_t nearest_open(const struct forward_question *q, const struct wire_hop *hop,
+			     uint64_t but)
+{
+	uint64_t id = nearest_open_but(q, hop, but, false);
+
+	return id || !q->is_dead_end ? id : nearest_open_but(q, hop, but, true);
 }
 
 /* The nearest earlier one in the list that is a neighbour: no node keeps what the packet tells. */
@@ -119,6 +133,15 @@ static bool is_settled(const struct forward_question *q)
 	return unchanged_us(q) >= FORWARD_SETTLED_US;
 }
 
+/* Who sent it here first is not known any more, but it is going there, or away from both. */
+static bool has_come_back(const struct forward_question *q, const struct wire_hop *hop,
+			  const struct forward_plan *plan)
+{
+	if (hop->is_filter)
+		return false;
+	return plan->way == FORWARD_BACK || visited_place(hop, q->self) >= 0;
+}
+
 static struct forward_plan deflect(const struct forward_question *q, const struct wire_hop *hop)
 {
 	struct forward_plan plan = { .is_recorded = true };
@@ -126,7 +149,7 @@ static struct forward_plan deflect(const struct forward_question *q, const struc
 	plan.next = first_alternate(q, hop, true);
 	plan.way = FORWARD_ALTERNATE;
 	if (!plan.next && may_deflect(q)) {
-		plan.next = nearest_open(q, hop);
+		plan.next = nearest_open(q, hop, 0);
 		plan.way = FORWARD_DEFLECTED;
 	}
 	if (!plan.next && (may_deflect(q) || (hop->has_options && !hop->is_filter))) {
@@ -135,7 +158,28 @@ static struct forward_plan deflect(const struct forward_question *q, const struc
 	}
 	if (!plan.next)
 		plan.way = FORWARD_NOWHERE;
+	if (plan.way != FORWARD_ALTERNATE)
+		plan.tell = has_come_back(q, hop, &plan) ? plan.next : q->from;
 	return plan;
+}
+
+/* Where a packet would go without the primary, which is suspect. */
+static uint64_t second_way(const struct forward_question *q, const struct wire_hop *hop,
+			   enum forward_way *ret)
+{
+	uint64_t primary = q->route->next_hop;
+	uint64_t next = first_alternate(q, hop, false);
+
+	*ret = FORWARD_ALTERNATE;
+	if (next || (q->is_restless && q->is_restless(q->arg, primary)))
+		return next;
+	next = nearest_open(q, hop, primary);
+	*ret = FORWARD_DEFLECTED;
+	if (next)
+		return next;
+	next = back(q, hop);
+	*ret = FORWARD_BACK;
+	return next == primary ? 0 : next;
 }
 
 /* A filter of a long way takes many a node for a visited one, and the next hops alone form no
@@ -145,6 +189,8 @@ static enum link_state primary_state(const struct forward_question *q, const str
 	uint64_t primary = q->route->next_hop;
 
 	if (!primary || primary == q->from || (!hop->is_filter && visited_has(hop, primary)))
+		return LINK_DOWN;
+	if (is_dead_end(q, primary))
 		return LINK_DOWN;
 	return q->state(q->arg, primary);
 }
@@ -161,7 +207,13 @@ bool forward_straight(const struct forward_question *q, const struct wire_hop *h
 {
 	if (primary_state(q, hop) != LINK_UP)
 		return false;
-	*ret = to_primary(q, hop);
+	/* Member by member: a copy would read at once what was just written in parts, for which the
+	 * processor waits, and this is done for each packet that is relayed. */
+	ret->next = q->route->next_hop;
+	ret->duplicate = 0;
+	ret->way = ret->duplicate_way = FORWARD_PRIMARY;
+	ret->tell = 0;
+	ret->is_recorded = hop->has_options || !is_settled(q);
 	return true;
 }
 
@@ -173,8 +225,15 @@ struct forward_plan forward_next(const struct forward_question *q, const struct 
 	if (state == LINK_DOWN)
 		return deflect(q, hop);
 	plan = to_primary(q, hop);
-	if (state == LINK_SUSPECT)
-		plan.duplicate = first_alternate(q, hop, false);
+	if (state != LINK_SUSPECT)
+		return plan;
+	plan.duplicate = second_way(q, hop, &plan.duplicate_way);
+	if (hop->is_duplicate && plan.duplicate) { /* the packet itself takes the chance */
+		plan.next = plan.duplicate;
+		plan.duplicate = 0;
+		plan.way = plan.duplicate_way;
+		plan.is_recorded = true;
+	}
 	return plan;
 }
 

@@ -173,6 +173,31 @@ static void a_run_does_not_follow_a_link_that_is_no_longer_up(void **state)
 	assert_false(flowlets_follow(&f, &q, &hop, &next));
 }
 
+static bool is_dead_end(void *arg, uint64_t neighbour)
+{
+	return neighbour == *(const uint64_t *)arg;
+}
+
+/* The arg is the dead end here, and nobody else looks at it. */
+static void a_dead_end_gets_no_runs_and_those_it_has_go_elsewhere(void **state)
+{
+	(void)state;
+	uint64_t dead = 2, next;
+	unsigned n[8];
+
+	while (flowlets_begin(&f, &q, &hop, is_bad, q.now_us++) != 2)
+		;
+	q.now_us--;
+	q.arg = &dead;
+	q.is_dead_end = is_dead_end;
+	assert_false(flowlets_follow(&f, &q, &hop, &next));
+	spread(100, n);
+	assert_int_equal(n[2], 0);
+	assert_true(n[3] > 20);
+	dead = 1; /* the next hop: the packet is for core/forward to send */
+	assert_false(flowlets_apply(&q, &hop));
+}
+
 static void another_flow_in_the_same_place_takes_it(void **state)
 {
 	(void)state;
@@ -203,6 +228,8 @@ int main(void)
 		cmocka_unit_test_setup(
 			a_run_stays_on_its_way_until_a_pause_longer_than_ways_differ_by, set_up),
 		cmocka_unit_test_setup(a_run_does_not_follow_a_link_that_is_no_longer_up, set_up),
+		cmocka_unit_test_setup(a_dead_end_gets_no_runs_and_those_it_has_go_elsewhere,
+				       set_up),
 		cmocka_unit_test_setup(another_flow_in_the_same_place_takes_it, set_up),
 	};
 

@@ -50,6 +50,31 @@ static struct inner reversed(struct inner i)
 	return r;
 }
 
+static void a_flow_hash_is_remembered_for_that_flow_alone(void **state)
+{
+	(void)state;
+	struct inner_hashed hashed = { 0 };
+	struct inner flow = { .protocol = 6, .source_port = 1, .destination_port = 2 };
+	struct inner others[5];
+
+	for (size_t k = 0; k < 5; k++)
+		others[k] = flow;
+	others[0].source[15] = 1;
+	others[1].destination[0] = 1;
+	others[2].protocol = 17;
+	others[3].source_port = 2;
+	others[4].destination_port = 1;
+	for (size_t k = 0; k < 5; k++) {
+		for (unsigned again = 0; again < 2; again++) {
+			flow.hop_limit++; /* is no part of it */
+			assert_int_equal(inner_flow_hash_again(&hashed, &flow, key),
+					 inner_flow_hash(&flow, key));
+		}
+		assert_int_equal(inner_flow_hash_again(&hashed, &others[k], key),
+				 inner_flow_hash(&others[k], key));
+	}
+}
+
 static void ports_are_found_behind_extension_headers(void **state)
 {
 	(void)state;
@@ -436,6 +461,7 @@ static void flows_that_threads_carry_are_not_idle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_flow_hash_is_remembered_for_that_flow_alone),
 		cmocka_unit_test(ports_are_found_behind_extension_headers),
 		cmocka_unit_test(a_later_fragment_has_no_ports),
 		cmocka_unit_test(a_tiny_first_fragment_shows_its_ports),

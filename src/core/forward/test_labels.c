@@ -90,12 +90,32 @@ static void labels_are_followed_over_links_that_are_not_down_and_never_back(void
 	struct forward_question q = at(1, 0);
 	uint64_t hint = 12;
 
-	states[1] = LINK_SUSPECT; /* what is critical has a copy elsewhere */
+	states[1] = LINK_SUSPECT; /* a copy goes elsewhere */
 	assert_int_equal(labels_next(&q, &hop, &hint), 12);
 	states[1] = LINK_DOWN;
 	assert_int_equal(labels_next(&q, &hop, &hint), 0);
 	q = at(1, 12);
 	assert_int_equal(labels_next(&q, &hop, &hint), 0);
+}
+
+static bool is_12(void *arg, uint64_t neighbour)
+{
+	(void)arg;
+	return neighbour == 12;
+}
+
+static void labels_do_not_lead_where_packets_turn_back(void **state)
+{
+	(void)state;
+	struct wire_hop hop = labelled(way, 5);
+	struct forward_question q = at(1, 0);
+	uint64_t hint = 12;
+
+	q.is_dead_end = is_12;
+	assert_int_equal(labels_next(&q, &hop, &hint), 0);
+	q = at(7, 12);
+	q.is_dead_end = is_12; /* of others it says nothing */
+	assert_int_equal(labels_next(&q, &hop, &hint), 13);
 }
 
 static void labels_that_are_left_are_the_record_of_where_the_packet_was(void **state)
@@ -158,6 +178,7 @@ int main(void)
 		cmocka_unit_test(each_node_on_the_way_sends_to_the_next_label),
 		cmocka_unit_test(who_is_not_named_or_has_no_such_neighbour_knows_no_next),
 		cmocka_unit_test(labels_are_followed_over_links_that_are_not_down_and_never_back),
+		cmocka_unit_test(labels_do_not_lead_where_packets_turn_back),
 		cmocka_unit_test(labels_that_are_left_are_the_record_of_where_the_packet_was),
 		cmocka_unit_test(a_stranger_leaves_no_record_of_nodes_the_packet_may_not_have_seen),
 		cmocka_unit_test(twelve_nodes_fit_and_thirteen_or_one_do_not),

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -101,6 +102,89 @@ static void a_suspect_primary_gets_a_copy_on_the_alternate_and_a_dead_one_is_pas
 	assert_int_equal(p.way, FORWARD_NOWHERE);
 }
 
+static bool dead_ends[N];
+
+static bool is_dead_end(void *arg, uint64_t neighbour)
+{
+	(void)arg;
+	return dead_ends[neighbour];
+}
+
+static bool is_restless(void *arg, uint64_t neighbour)
+{
+	(void)arg;
+	return neighbour == 1;
+}
+
+static void without_an_alternate_the_copy_goes_wherever_the_packet_would(void **state)
+{
+	(void)state;
+	struct route r = { .next_hop = 1 };
+	struct forward_question q = asking(&r, 5);
+	struct wire_hop copy = fresh;
+	struct forward_plan p;
+
+	states[1] = LINK_SUSPECT;
+	metrics[1] = 1;
+	metrics[6] = 70;
+	p = forward_next(&q, &fresh);
+	assert_int_equal(p.next, 1);
+	assert_int_equal(p.duplicate, 6);
+	assert_int_equal(p.tell, 0);
+	metrics[6] = ROUTE_METRIC_INFINITY;
+	assert_int_equal(forward_next(&q, &fresh).duplicate, 5); /* back */
+	q.is_restless = is_restless;
+	assert_int_equal(forward_next(&q, &fresh).duplicate, 0);
+	r.n_alternates = 1;
+	r.alternates[0] = 2;
+	assert_int_equal(forward_next(&q, &fresh).duplicate, 2);
+	copy.is_duplicate = true; /* one that is a copy goes round the suspect */
+	p = forward_next(&q, &copy);
+	assert_int_equal(p.next, 2);
+	assert_int_equal(p.duplicate, 0);
+	assert_true(p.is_recorded);
+	r.n_alternates = 0;
+	p = forward_next(&q, &copy);
+	assert_int_equal(p.next, 1);
+	assert_int_equal(p.duplicate, 0);
+}
+
+static void what_is_said_to_be_a_dead_end_is_passed_by_while_there_is_another_way(void **state)
+{
+	(void)state;
+	struct route r = { .next_hop = 1, .n_alternates = 2, .alternates = { 2, 3 } };
+	struct forward_question q = asking(&r, 5);
+	struct forward_plan p;
+
+	q.is_dead_end = is_dead_end;
+	memset(dead_ends, 0, sizeof(dead_ends));
+	assert_true(forward_straight(&q, &fresh, &p));
+	dead_ends[1] = true;
+	assert_false(forward_straight(&q, &fresh, &p));
+	p = forward_next(&q, &fresh);
+	assert_int_equal(p.next, 2);
+	assert_int_equal(p.way, FORWARD_ALTERNATE);
+	assert_true(p.is_recorded);
+	assert_int_equal(p.tell, 0);
+	dead_ends[2] = true;
+	assert_int_equal(forward_next(&q, &fresh).next, 3);
+	dead_ends[3] = true;
+	metrics[1] = 10;
+	metrics[4] = 90;
+	p = forward_next(&q, &fresh);
+	assert_int_equal(p.next, 4);
+	assert_int_equal(p.tell, 5); /* whence it came */
+	states[4] = LINK_DOWN;
+	p = forward_next(&q, &fresh);
+	assert_int_equal(p.next, 1); /* better than nothing: its hint may be old */
+	assert_true(p.is_recorded);
+	metrics[1] = ROUTE_METRIC_INFINITY;
+	assert_int_equal(forward_next(&q, &fresh).way, FORWARD_BACK);
+	assert_int_equal(forward_next(&q, &fresh).tell, 5);
+	q.from = 0;
+	assert_int_equal(forward_next(&q, &fresh).tell, 0);
+}
+
 static void the_record_begins_with_whence_the_packet_came_and_goes_on_with_each_node(void **state)
 {
 	(void)state;
@@ -178,6 +262,8 @@ static void back_is_the_nearest_earlier_one_in_the_list_that_is_a_live_neighbour
 	visited_add(&hop, 3); /* later: it came back from there */
 	assert_int_equal(forward_next(&q, &hop).next, 1);
 	assert_int_equal(forward_next(&q, &hop).way, FORWARD_BACK);
+	assert_int_equal(forward_next(&q, &hop).tell,
+			 1); /* who gets it back: the next turn there */
 	states[1] = LINK_DOWN;
 	assert_int_equal(forward_next(&q, &hop).next, 0);
 }
@@ -261,6 +347,11 @@ int main(void)
 		cmocka_unit_test_setup(an_old_next_hop_needs_no_record_and_a_new_one_does, all_up),
 		cmocka_unit_test_setup(
 			a_suspect_primary_gets_a_copy_on_the_alternate_and_a_dead_one_is_passed_by,
+			all_up),
+		cmocka_unit_test_setup(without_an_alternate_the_copy_goes_wherever_the_packet_would,
+				       all_up),
+		cmocka_unit_test_setup(
+			what_is_said_to_be_a_dead_end_is_passed_by_while_there_is_another_way,
 			all_up),
 		cmocka_unit_test_setup(
 			the_record_begins_with_whence_the_packet_came_and_goes_on_with_each_node,

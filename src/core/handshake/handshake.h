@@ -162,6 +162,19 @@ uint64_t handshakes_deadline_us(const struct handshakes *h);
 
 struct hs_job;
 
+/* Work of somebody else, of the same kind: done when no handshake waits. run may be on any thread;
+ * done is on the loop, is_run false where it was not; free then, or when it is given up. */
+struct hs_errand {
+	void (*run)(void *arg);
+	void (*done)(void *arg, bool is_run, uint64_t now_us);
+	void (*free)(void *arg);
+	void *arg;
+};
+
+#define HS_ERRANDS_MAX 64
+/* Takes arg. -ENOBUFS, -ENOMEM: it does not. */
+int handshakes_errand(struct handshakes *h, const struct hs_errand *errand, uint64_t now_us);
+
 /* The next job to run; NULL when none waits or n_workers are out. The caller's, until
  * handshakes_job_done() or, after handshakes_free(), hs_job_free(). */
 struct hs_job *handshakes_next_job(struct handshakes *h, uint64_t now_us);
@@ -201,6 +214,7 @@ struct hs_done {
 	uint32_t remote_index;
 	uint64_t peer_boot_epoch;
 	uint8_t e_initiator[X25519_LEN]; /* orders crossing handshakes (lower wins) */
+	uint64_t began_us;		 /* our first datagram, or theirs */
 	/* join */
 	uint8_t token_id[TOKEN_ID_LEN];
 	uint8_t request_hash[SHA256_LEN]; /* H(J) */
@@ -219,6 +233,7 @@ struct hs_action {
 	uint64_t id;	     /* HS_FAILED */
 	enum hs_failure failure;
 	enum identity_fault fault;
+	uint64_t began_us; /* HS_FAILED */
 };
 
 /* The next thing to do; false once drained. ret is filled whole. */

@@ -429,6 +429,7 @@ static void fill(const struct action *a, struct hs_action *ret)
 		.id = a->id,
 		.failure = a->failure,
 		.fault = a->fault,
+		.began_us = a->began_us,
 		.len = a->len,
 	};
 	if (a->type == HS_SEND)

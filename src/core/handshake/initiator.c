@@ -366,6 +366,7 @@ static void fill_done(struct handshakes *h, const struct handshake *hs, const st
 	done->remote_index = hs->remote_index;
 	done->peer_boot_epoch = p->boot_epoch;
 	memcpy(done->e_initiator, hs->x.e_initiator, X25519_LEN);
+	done->began_us = hs->begun_us;
 	memcpy(done->t_i, job->x.t_i, SHA256_LEN);
 	if (!hs->is_join)
 		return;

@@ -143,6 +143,7 @@ enum job_kind {
 	JOB_CHECK_M2,
 	JOB_WRITE_M3,
 	JOB_CHECK_M3,
+	JOB_ERRAND,
 };
 
 /* The most proven first: who may go on while others wait. */
@@ -213,6 +214,7 @@ struct hs_job {
 	/* join */
 	struct join_block block;
 	uint8_t join_key[SHA256_LEN];
+	struct hs_errand errand;
 };
 
 struct action {
@@ -224,6 +226,7 @@ struct action {
 	uint64_t id;
 	enum hs_failure failure;
 	enum identity_fault fault;
+	uint64_t began_us; /* HS_FAILED */
 	size_t len;
 	uint8_t datagram[]; /* HS_SEND */
 };
@@ -281,6 +284,8 @@ struct handshakes {
 	size_t n_attempts;
 	struct hs_job *waiting; /* in the order of coming */
 	unsigned n_waiting;
+	struct hs_job *errands; /* first in first out */
+	unsigned n_errands;
 	unsigned n_workers;
 	unsigned n_out;
 	uint64_t next_job;

@@ -20,6 +20,8 @@ void hs_job_free(struct hs_job *job)
 {
 	if (!job)
 		return;
+	if (job->kind == JOB_ERRAND)
+		job->errand.free(job->errand.arg);
 	free(job->credential_bytes);
 	free(job->known);
 	wipe_free(job->message, job->message_len);
@@ -219,6 +221,9 @@ void hs_job_run(struct hs_job *job)
 	case JOB_CHECK_M3:
 		job->r = job_check_m3(job);
 		break;
+	case JOB_ERRAND:
+		job->errand.run(job->errand.arg);
+		break;
 	}
 	job->is_run = true;
 }
@@ -240,6 +245,8 @@ static bool finish(struct handshakes *h, struct handshake *hs, struct hs_job *jo
 	case JOB_CHECK_M3:
 		responder_m3_checked(h, hs, job, now_us);
 		break;
+	case JOB_ERRAND:
+		break;
 	}
 	return false;
 }
@@ -255,8 +262,14 @@ static bool begin(struct handshakes *h, struct handshake *hs, struct hs_job *job
 
 static void end(struct handshakes *h, struct hs_job *job, uint64_t now_us)
 {
-	struct handshake *hs = handshake_of(h, job);
+	struct handshake *hs;
 
+	if (job->kind == JOB_ERRAND) {
+		job->errand.done(job->errand.arg, job->is_run, now_us);
+		hs_job_free(job);
+		return;
+	}
+	hs = handshake_of(h, job);
 	h->deadline_is_known = false;
 	if (hs)
 		hs->job = 0;
@@ -288,6 +301,42 @@ void job_submit(struct handshakes *h, struct handshake *hs, struct hs_job *job, 
 	end(h, job, now_us);
 }
 
+int handshakes_errand(struct handshakes *h, const struct hs_errand *errand, uint64_t now_us)
+{
+	struct hs_job **at = &h->errands;
+	struct hs_job *job;
+
+	if (h->n_errands >= HS_ERRANDS_MAX)
+		return -ENOBUFS;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	job->kind = JOB_ERRAND;
+	job->errand = *errand;
+	if (h->n_workers == 0) {
+		hs_job_run(job);
+		end(h, job, now_us);
+		return 0;
+	}
+	while (*at)
+		at = &(*at)->next;
+	*at = job;
+	h->n_errands++;
+	return 0;
+}
+
+static struct hs_job *next_errand(struct handshakes *h)
+{
+	struct hs_job *job = h->errands;
+
+	if (!job)
+		return NULL;
+	h->errands = job->next;
+	h->n_errands--;
+	h->n_out++;
+	return job;
+}
+
 struct hs_job *handshakes_next_job(struct handshakes *h, uint64_t now_us)
 {
 	struct hs_job *job;
@@ -306,7 +355,7 @@ struct hs_job *handshakes_next_job(struct handshakes *h, uint64_t now_us)
 		hs_job_free(job);
 		handshake_free(h, hs);
 	}
-	return NULL;
+	return h->n_out < h->n_workers ? next_errand(h) : NULL;
 }
 
 void handshakes_job_done(struct handshakes *h, struct hs_job *job, uint64_t now_us)
@@ -342,6 +391,12 @@ void jobs_free(struct handshakes *h)
 		struct hs_job *job = h->waiting;
 
 		unlink_job(h, job);
+		hs_job_free(job);
+	}
+	while (h->errands) {
+		struct hs_job *job = h->errands;
+
+		h->errands = job->next;
 		hs_job_free(job);
 	}
 }

@@ -446,6 +446,7 @@ static void accept_m3(struct handshakes *h, struct handshake *hs, struct hs_job 
 	done->remote_index = hs->remote_index;
 	done->peer_boot_epoch = p->boot_epoch;
 	memcpy(done->e_initiator, hs->x.e_initiator, X25519_LEN);
+	done->began_us = hs->begun_us;
 	memcpy(done->t_i, m->x.t_i, SHA256_LEN);
 	if (hs->is_join) {
 		keep_join(m, block, done);

@@ -173,4 +173,5 @@ void report_failure(struct handshakes *h, const struct handshake *hs, enum hs_fa
 	a->id = hs->attempt->id;
 	a->failure = failure;
 	a->fault = fault;
+	a->began_us = hs->begun_us;
 }

@@ -9,21 +9,17 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "core/link/doubt.h"
+#include "core/link/probe.h"
 #include "core/link/quality.h"
 
-/* Flags of a probe. */
-#define FLAG_READY 0x01	 /* the sender hears us well enough to use the link */
-#define FLAG_ANSWER 0x02 /* answer at once */
-#define FLAG_ECHO 0x04	 /* the echo fields are filled in */
-#define FLAGS_KNOWN 0x07
-
-#define INTERVAL_MIN_US 1000 /* what a neighbour may promise */
-#define INTERVAL_MAX_US 10000000
 #define BURST 3			/* probes at once when a link is suspected */
 #define CLOCKS_DIFFER_US 1000	/* and 1 %: the neighbour's clock may run faster than ours */
 #define SENT_REMEMBERED 64	/* probes whose echo is measured */
 #define MEASURE_US 1000000	/* a busy link is probed this often, for its round trip */
 #define BETTER_AFTER_US 5000000 /* a better metric is announced no sooner than this */
+#define REFUSED_WAIT_US 5000
+#define REFUSED_AGAIN_US 1000000
 
 struct link {
 	struct rng rng;
@@ -34,9 +30,9 @@ struct link {
 	bool is_ready;	 /* heard well: our half of UP */
 	bool was_up;	 /* ever: from then on, coming back takes ten clean probes */
 	bool peer_ready; /* its half, as its newest probe said */
-	bool is_suspect;
+	struct doubt doubt;
 	uint64_t heard_us;
-	uint64_t suspect_us;
+	uint64_t refused_us;  /* the network said that it cannot be reached */
 	uint32_t interval_us; /* it promised */
 	uint32_t peer_id;     /* its newest probe; 0 none */
 	uint64_t peer_timestamp_us;
@@ -55,6 +51,7 @@ struct link {
 	uint32_t promise_id;	       /* of the first probe with the present promise */
 	uint32_t promise_us;
 	uint32_t pace_us; /* kept; slower than before only once the neighbour knows the promise */
+	uint32_t late_us; /* how late we may be, so promised on top */
 	bool is_promise_known;
 	bool is_warm;
 	bool had_payload;
@@ -107,7 +104,7 @@ static bool update_state(struct link *l, uint64_t now_us)
 
 	if (!l->is_ready || !l->peer_ready)
 		to = LINK_DOWN;
-	else if (l->is_suspect)
+	else if (l->doubt.is_on)
 		to = LINK_SUSPECT;
 	if (to == l->state)
 		return false;
@@ -131,7 +128,7 @@ static void lose(struct link *l, uint64_t now_us)
 	if (!l->is_ready)
 		return;
 	l->is_ready = false;
-	l->is_suspect = false;
+	doubt_end(&l->doubt);
 	l->n_clean = 0;
 	l->n_burst = 0;
 	l->n_answers = 1; /* the neighbour should know */
@@ -142,7 +139,7 @@ static void lose(struct link *l, uint64_t now_us)
 static void become_ready(struct link *l)
 {
 	l->is_ready = true;
-	l->is_suspect = false;
+	doubt_end(&l->doubt);
 	l->n_answers = 1;
 }
 
@@ -151,33 +148,44 @@ static void become_ready(struct link *l)
 static void hear(struct link *l, uint64_t now_us)
 {
 	l->heard_us = now_us;
-	l->is_suspect = false;
+	doubt_was_wrong(&l->doubt, now_us);
 	if (!l->is_ready && !l->was_up)
 		become_ready(l);
 }
 
-/* 1.5 intervals of silence, or what is left of it. One more interval and it is down: counted
- * from the suspicion, so that a tick that comes late gives the probes their time all the same. */
+/* What the neighbour sends by itself has an interval to come, and answers a round trip. */
+static uint32_t patience_us(const struct link *l)
+{
+	return l->interval_us > l->quality.rtt_us ? l->interval_us : l->quality.rtt_us;
+}
+
+/* 1.5 intervals of silence, or what is left of the doubt. */
 static uint64_t silence_deadline_us(const struct link *l)
 {
 	if (!l->is_ready)
 		return NEVER_US;
-	if (l->is_suspect)
-		return l->suspect_us + l->interval_us;
+	if (l->doubt.is_on)
+		return doubt_deadline_us(&l->doubt, patience_us(l));
 	return l->heard_us + l->interval_us + l->interval_us / 2;
+}
+
+static void suspect(struct link *l, uint64_t now_us)
+{
+	doubt_begin(&l->doubt, now_us);
+	l->n_burst = BURST;
 }
 
 static void watch_silence(struct link *l, uint64_t now_us)
 {
-	if (now_us < silence_deadline_us(l))
+	bool is_due = now_us >= silence_deadline_us(l);
+
+	doubt_look(&l->doubt, now_us);
+	if (!l->is_ready)
 		return;
-	if (l->is_suspect) {
+	if (doubt_is_over(&l->doubt, patience_us(l)))
 		lose(l, now_us);
-		return;
-	}
-	l->is_suspect = true;
-	l->suspect_us = now_us;
-	l->n_burst = BURST;
+	else if (!l->doubt.is_on && is_due)
+		suspect(l, now_us);
 }
 
 /* ---- how often we send ---- */
@@ -220,6 +228,8 @@ static uint64_t probe_due_us(const struct link *l)
 		return 0;
 	if (l->id == 0)
 		return 0;
+	if (l->doubt.is_on)
+		return l->probed_us + min_u64(l->pace_us, LINK_PROBE_ACTIVE_US);
 	if (!l->is_promise_known || l->state == LINK_DOWN)
 		return l->probed_us + l->pace_us - l->early_us;
 	return min_u64(l->sent_us + l->pace_us - l->early_us, l->probed_us + MEASURE_US);
@@ -310,66 +320,54 @@ bool link_force_down(struct link *l, uint64_t now_us)
 	return update_state(l, now_us);
 }
 
+/* Anybody who can guess a port can send ICMP: so it alone is a reason to ask the neighbour, which
+ * then has two round trips for its answer; and once it was wrong it is not listened to for a while.
+ */
+bool link_refused(struct link *l, uint64_t now_us)
+{
+	uint64_t answer_us = 2 * (uint64_t)l->quality.rtt_us + REFUSED_WAIT_US;
+
+	if (!l->is_ready)
+		return false;
+	if (!l->doubt.is_on) {
+		if (l->refused_us && now_us < l->refused_us + REFUSED_AGAIN_US)
+			return false;
+		l->refused_us = now_us;
+		suspect(l, now_us);
+	} else if (now_us >= l->doubt.since_us + answer_us) {
+		lose(l, now_us);
+	}
+	return update_state(l, now_us);
+}
+
 void link_set_warm(struct link *l, bool is_warm)
 {
 	l->is_warm = is_warm;
 }
 
+void link_set_lateness(struct link *l, uint32_t late_us)
+{
+	l->late_us = late_us < LINK_LATENESS_MAX_US ? late_us : LINK_LATENESS_MAX_US;
+}
+
+bool link_is_restless(const struct link *l, uint64_t now_us)
+{
+	return doubt_is_restless(&l->doubt, now_us);
+}
+
+bool link_is_fast(const struct link *l)
+{
+	return l->state != LINK_DOWN && l->promise_us < LINK_PROBE_IDLE_US;
+}
+
+uint64_t link_speak_by_us(const struct link *l)
+{
+	if (l->state == LINK_DOWN || l->id == 0)
+		return NEVER_US;
+	return l->sent_us + l->promise_us + l->late_us;
+}
+
 /* ---- probes ---- */
-
-struct probe {
-	uint8_t flags;
-	uint32_t interval_us;
-	uint32_t id;
-	uint64_t timestamp_us;
-	uint32_t echo_id;
-	uint64_t echo_timestamp_us;
-	uint32_t held_us;
-	uint32_t loss_ppm;
-};
-
-static int probe_decode(struct span body, struct probe *ret)
-{
-	struct reader r = reader_of(body);
-	struct probe p;
-
-	p.flags = read_u8(&r);
-	uint32_t reserved = read_u24(&r);
-
-	p.interval_us = read_u32(&r);
-	p.id = read_u32(&r);
-	p.timestamp_us = read_u64(&r);
-	p.echo_id = read_u32(&r);
-	p.echo_timestamp_us = read_u64(&r);
-	p.held_us = read_u32(&r);
-	p.loss_ppm = read_u32(&r);
-	if (r.overrun || r.left)
-		return -EBADMSG;
-	if (p.flags & ~FLAGS_KNOWN || reserved || p.id == 0 || p.loss_ppm > 1000000)
-		return -EPROTO;
-	if (p.interval_us < INTERVAL_MIN_US || p.interval_us > INTERVAL_MAX_US)
-		return -EPROTO;
-	if (!(p.flags & FLAG_ECHO) && (p.echo_id || p.echo_timestamp_us || p.held_us))
-		return -EPROTO;
-	*ret = p;
-	return 0;
-}
-
-static void probe_encode(const struct probe *p, uint8_t ret[LINK_PROBE_LEN])
-{
-	struct writer w = writer_of(ret, LINK_PROBE_LEN);
-
-	write_u8(&w, p->flags);
-	write_u24(&w, 0);
-	write_u32(&w, p->interval_us);
-	write_u32(&w, p->id);
-	write_u64(&w, p->timestamp_us);
-	write_u32(&w, p->echo_id);
-	write_u64(&w, p->echo_timestamp_us);
-	write_u32(&w, p->held_us);
-	write_u32(&w, p->loss_ppm);
-	assert(!w.overrun && w.len == LINK_PROBE_LEN);
-}
 
 /* Whether the echo is one of a probe that we sent, when we sent it. *ret_rtt_us is 0 where it
  * measures nothing: none, too old to be remembered, or shorter than the clocks can tell. */
@@ -380,7 +378,7 @@ static int echo_check(const struct link *l, const struct probe *p, uint64_t now_
 	uint64_t elapsed;
 
 	*ret_rtt_us = 0;
-	if (!(p->flags & FLAG_ECHO))
+	if (!(p->flags & PROBE_ECHO))
 		return 0;
 	if (p->echo_id == 0 || ago > INT32_MAX)
 		return -EPROTO;
@@ -427,9 +425,9 @@ static void believe(struct link *l, const struct probe *p, uint64_t now_us)
 	l->peer_timestamp_us = p->timestamp_us;
 	l->peer_heard_us = now_us;
 	l->interval_us = p->interval_us;
-	l->peer_ready = p->flags & FLAG_READY;
+	l->peer_ready = p->flags & PROBE_READY;
 	l->quality.loss_out_ppm = p->loss_ppm;
-	if (p->flags & FLAG_ECHO && (int32_t)(p->echo_id - l->promise_id) >= 0)
+	if (p->flags & PROBE_ECHO && (int32_t)(p->echo_id - l->promise_id) >= 0)
 		l->is_promise_known = true;
 }
 
@@ -450,7 +448,7 @@ int link_probe_input(struct link *l, struct span probe, uint64_t now_us)
 		count_clean(l, &p, now_us);
 		believe(l, &p, now_us);
 	}
-	if (p.flags & FLAG_ANSWER && l->n_answers < BURST)
+	if (p.flags & PROBE_ANSWER && l->n_answers < BURST)
 		l->n_answers++;
 	hear(l, now_us);
 	choose_interval(l, now_us);
@@ -461,16 +459,16 @@ static uint8_t take_probe_flags(struct link *l)
 {
 	uint8_t flags = 0;
 
-	if (l->n_burst) {
+	if (l->n_burst)
 		l->n_burst--;
-		flags |= FLAG_ANSWER;
-	} else if (l->n_answers) {
+	else if (l->n_answers)
 		l->n_answers--;
-	}
+	if (l->doubt.is_on)
+		flags |= PROBE_ANSWER;
 	if (l->is_ready)
-		flags |= FLAG_READY;
+		flags |= PROBE_READY;
 	if (l->peer_id)
-		flags |= FLAG_ECHO;
+		flags |= PROBE_ECHO;
 	return flags;
 }
 
@@ -492,7 +490,7 @@ bool link_next_probe(struct link *l, uint64_t now_us, uint8_t ret[LINK_PROBE_LEN
 		return false;
 	l->id = l->id == UINT32_MAX ? 1 : l->id + 1;
 	p.flags = take_probe_flags(l);
-	p.interval_us = l->promise_us;
+	p.interval_us = l->promise_us + l->late_us;
 	p.id = l->id;
 	p.loss_ppm = quality_loss_ppm(&l->quality);
 	if (l->peer_id) {
@@ -526,10 +524,32 @@ uint64_t link_deadline_us(const struct link *l)
 	return min_u64(due, l->quality.window_ends_us);
 }
 
+uint64_t link_still_until_us(const struct link *l, uint64_t now_us)
+{
+	const uint64_t ends_us[] = { l->heard_us + LINK_ACTIVE_FOR_US,
+				     l->had_payload ? l->payload_us + LINK_ACTIVE_FOR_US : 0,
+				     l->announced_us + BETTER_AFTER_US };
+	uint64_t at = link_deadline_us(l);
+
+	if (l->doubt.is_on)
+		return 0; /* each look at it counts */
+	for (size_t i = 0; i < N_ELEMENTS(ends_us); i++)
+		if (ends_us[i] > now_us)
+			at = min_u64(at, ends_us[i]);
+	return at;
+}
+
 /* ---- asked ---- */
 
 enum link_state link_state(const struct link *l)
 {
+	return l->state;
+}
+
+enum link_state link_state_now(const struct link *l, uint64_t now_us)
+{
+	if (l->state == LINK_UP && now_us >= silence_deadline_us(l))
+		return LINK_SUSPECT;
 	return l->state;
 }
 
@@ -551,6 +571,9 @@ void link_quality(const struct link *l, uint64_t now_us, struct link_quality *re
 		.up_since_us = l->state == LINK_DOWN ? 0 : l->up_since_us,
 		.last_heard_us = l->heard_us,
 		.flaps = l->flaps,
+		.doubts = l->doubt.n_wrong,
+		.is_restless = doubt_is_restless(&l->doubt, now_us),
+		.interval_us = l->interval_us,
 	};
 }
 

@@ -3,8 +3,9 @@
  * probes it carries (docs/link.md; design: ROUTING.md, L).
  *
  * Every transport packet carries a link sequence number: data are hellos. Gaps are filled with
- * probes that promise when the next comes. UP -> SUSPECT at 1.5 intervals of silence, DOWN at
- * 2.5; UP again only after ten clean probes and a hold-down that doubles on flaps. It sends
+ * probes that promise when the next comes. UP -> SUSPECT at 1.5 intervals of silence: from then on
+ * packets go both ways. DOWN after a doubt of an interval at least, and of as much as the link has
+ * shown to need; UP again only after ten clean probes and a hold-down that doubles. It sends
  * nothing itself: it says what to send. Both ends must be ready: a link whose other end hears
  * nothing is down. The very first time one authentic exchange is enough. */
 #pragma once
@@ -17,10 +18,15 @@
 #include "base/rng.h"
 
 /* Probe intervals. An active link carried payload in the last 2 s. */
-#define LINK_PROBE_ACTIVE_US 100000
+#define LINK_PROBE_ACTIVE_US 15000
 #define LINK_PROBE_WARM_US 100000
 #define LINK_PROBE_IDLE_US 250000
 #define LINK_ACTIVE_FOR_US 2000000
+/* How long a link is suspect before it is given up. Bursts of loss on radio links are over within
+ * the least; the most is for those that were seen to need it. */
+#define LINK_DOUBT_MIN_US 100000
+#define LINK_DOUBT_MAX_US 2000000
+#define LINK_LATENESS_MAX_US 500000
 #define LINK_HOLD_DOWN_MIN_US 1000000
 #define LINK_HOLD_DOWN_MAX_US 60000000
 #define LINK_CLEAN_PROBES 10
@@ -74,16 +80,35 @@ int link_probe_input(struct link *l, struct span probe, uint64_t now_us);
 /* Drives timers; true when the state changed. */
 bool link_tick(struct link *l, uint64_t now_us);
 uint64_t link_deadline_us(const struct link *l);
+/* Until then nothing changes by time alone: link_tick() and link_metric_should_announce() would do
+ * nothing, and no probe is due. No later than the deadline, and no reason to wake up. */
+uint64_t link_still_until_us(const struct link *l, uint64_t now_us);
 /* A probe is due: fills it and says so; false when there is none (any more). Ask after every
  * input and tick, until false. */
 bool link_next_probe(struct link *l, uint64_t now_us, uint8_t ret[LINK_PROBE_LEN]);
 
 /* The first alternate of an active flow is kept warm. */
 void link_set_warm(struct link *l, bool is_warm);
-/* Carrier loss, an authentic goodbye, ICMP unreachable: down at once. True if it was not. */
+/* Carrier loss, an authentic goodbye: down at once. True if it was not. */
 bool link_force_down(struct link *l, uint64_t now_us);
+/* The network says that what was sent could not be delivered: suspect at once, and down when it
+ * says so again and the probes of that suspicion went unanswered for two round trips. Once it was
+ * wrong it is not heard for a second. True when the state changed. */
+bool link_refused(struct link *l, uint64_t now_us);
+/* What we send may be so much later than it is due, because of other programs on this machine:
+ * promised on top, LINK_LATENESS_MAX_US at most. */
+void link_set_lateness(struct link *l, uint32_t late_us);
+/* Suspect without reason too often of late for copies of all that is sent meanwhile. */
+bool link_is_restless(const struct link *l, uint64_t now_us);
+/* Up, and probed several times in 250 ms. */
+bool link_is_fast(const struct link *l);
+/* By when something must leave for our promise to be kept; NEVER_US while it is down. */
+uint64_t link_speak_by_us(const struct link *l);
 
 enum link_state link_state(const struct link *l);
+/* The same for one who is about to send: suspect also where only the tick that says so is late, as
+ * after a pause of the process, in which much has come that would all go to a dead link. */
+enum link_state link_state_now(const struct link *l, uint64_t now_us);
 enum link_class link_class(const struct link *l);
 
 struct link_quality {
@@ -95,6 +120,9 @@ struct link_quality {
 	uint64_t up_since_us;
 	uint64_t last_heard_us;
 	uint32_t flaps;
+	uint32_t doubts;      /* times it was suspect, and heard again */
+	bool is_restless;     /* link_is_restless() */
+	uint32_t interval_us; /* in which the neighbour promised its next packet */
 };
 
 void link_quality(const struct link *l, uint64_t now_us, struct link_quality *ret);

@@ -242,11 +242,10 @@ void pmtu_hint(struct pmtu *p, unsigned size, uint64_t now_us)
 
 void pmtu_tick(struct pmtu *p, uint64_t now_us)
 {
-	if (p->probed) {
-		if (p->n_sent == PMTU_MAX_PROBES && now_us >= p->probe_at_us)
-			give_up(p, now_us);
+	if (p->probed && p->n_sent == PMTU_MAX_PROBES && now_us >= p->probe_at_us)
+		give_up(p, now_us);
+	if (p->probed)
 		return;
-	}
 	if (now_us >= p->raise_at_us) { /* below the base: from it upwards again */
 		p->hint = 0;
 		if (p->state == PMTU_ERROR)

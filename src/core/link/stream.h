@@ -33,7 +33,9 @@ enum record_type {
 	RECORD_RENEW_REQUEST = 13,
 	RECORD_RENEW_ANSWER = 14,
 	RECORD_ROUTE_RESYNC = 15,
-	RECORD_TREE = 20, /* core/reach */
+	RECORD_ORIGIN_ASK = 16,	 /* names of epoch certificates */
+	RECORD_ORIGIN_PART = 17, /* a part of one */
+	RECORD_TREE = 20,	 /* core/reach */
 	RECORD_TREE_FILTER = 21,
 	RECORD_TREE_ASK = 22,
 	RECORD_ROUTE_REQUEST = 23,

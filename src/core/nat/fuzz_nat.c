@@ -8,6 +8,8 @@
 #include "core/nat/observe.h"
 #include "core/nat/punch.h"
 
+static const uint8_t key[16] = { 1 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_list(const struct candidates *c)
@@ -51,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct punch *p;
 
 	decode(SPAN(data, size));
-	if (punch_new(5, 1, now_us, &p) < 0)
+	if (punch_new(5, key, now_us, &p) < 0)
 		return 0;
 	(void)punch_call(p, 1, now_us);
 	while (r.left > 0) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/siphash.h"
 #include "base/units.h"
 
 #define ACTIONS_MAX 256
@@ -56,7 +57,8 @@ struct bucket {
 
 struct punch {
 	uint64_t self;
-	struct rng rng;
+	uint8_t key[16]; /* of numbers: what was told before does not say which come next */
+	uint64_t n_numbers;
 	struct call calls[PUNCH_CALLS_MAX];
 	struct bucket probes, answers;
 	struct punch_action actions[ACTIONS_MAX]; /* a ring */
@@ -105,14 +107,14 @@ bool punch_next_action(struct punch *p, struct punch_action *ret)
 
 DEFINE_FREEP(struct punch, punch_free)
 
-int punch_new(uint64_t self, uint64_t seed, uint64_t now_us, struct punch **ret)
+int punch_new(uint64_t self, const uint8_t key[16], uint64_t now_us, struct punch **ret)
 {
 	CLEANUP(punch_freep) struct punch *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
 	p->self = self;
-	rng_seed(&p->rng, seed);
+	memcpy(p->key, key, sizeof(p->key));
 	p->probes = (struct bucket){ PUNCH_PROBES_PER_S, PUNCH_PROBES_PER_S * US_PER_S, now_us };
 	p->answers = (struct bucket){ PUNCH_ANSWERS_PER_S, PUNCH_ANSWERS_PER_S * US_PER_S, now_us };
 	*ret = TAKE(p);
@@ -121,7 +123,18 @@ int punch_new(uint64_t self, uint64_t seed, uint64_t now_us, struct punch **ret)
 
 void punch_free(struct punch *p)
 {
+	if (p)
+		bytes_wipe(p->key, sizeof(p->key));
 	free(p);
+}
+
+static uint32_t next_number(struct punch *p)
+{
+	uint8_t bytes[8];
+	const struct span part = SPAN_OF(bytes);
+
+	store_u64(bytes, p->n_numbers++);
+	return (uint32_t)siphash64(p->key, &part, 1);
 }
 
 static struct call *find(const struct punch *p, uint64_t peer)
@@ -216,7 +229,7 @@ int punch_call(struct punch *p, uint64_t peer, uint64_t now_us)
 	if (!c)
 		return -ENOBUFS;
 	c->state = CALLING;
-	c->id = (uint32_t)rng_next(&p->rng) | 1;
+	c->id = next_number(p) | 1;
 	c->due_us = now_us + PUNCH_CALLING_US;
 	p->counters.calls++;
 	call_again(p, c, now_us);
@@ -230,7 +243,7 @@ static struct address *add_address(struct punch *p, struct call *c, const struct
 			return &c->list[i];
 	if (c->n == PUNCH_ADDRESSES_MAX)
 		return NULL;
-	c->list[c->n] = (struct address){ .at = *at, .number = (uint32_t)rng_next(&p->rng) };
+	c->list[c->n] = (struct address){ .at = *at, .number = next_number(p) };
 	return &c->list[c->n++];
 }
 
@@ -329,13 +342,29 @@ static void answer_probe(struct punch *p, uint64_t peer, const struct endpoint *
 	p->counters.answers_sent++;
 }
 
+/* One more of a host than it may tell. Where probes come from can be forged by who knows the keys,
+ * and one machine shall not get many. */
+static bool may_add(const struct call *c, const struct endpoint *from)
+{
+	unsigned n_host = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (endpoint_equal(&c->list[i].at, from))
+			return true;
+		n_host += memcmp(c->list[i].at.ip, from->ip, sizeof(from->ip)) == 0;
+	}
+	return n_host <= CANDIDATES_OF_HOST_MAX;
+}
+
 /* It came from there, so the way back may be open: it is tried at once, be the address one that
  * nobody told, which is how a NAT that maps each destination anew is met. */
 static void probe_back(struct punch *p, struct call *c, const struct endpoint *from,
 		       uint64_t now_us)
 {
-	struct address *to = candidate_is_fit(from) ? add_address(p, c, from) : NULL;
+	struct address *to = NULL;
 
+	if (candidate_is_fit(from) && may_add(c, from))
+		to = add_address(p, c, from);
 	if (to)
 		send_probe(p, c, to, now_us);
 }

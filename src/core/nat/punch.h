@@ -8,7 +8,6 @@
  * that address follows, by the node. docs/nat.md describes the protocol. */
 #pragma once
 
-#include "base/rng.h"
 #include "core/nat/candidate.h"
 
 #define PUNCH_CALLS_MAX 16	 /* under way at once, ours and others' */
@@ -51,7 +50,8 @@ struct punch_action {
 
 struct punch;
 
-int punch_new(uint64_t self, uint64_t seed, uint64_t now_us, struct punch **ret);
+/* key: secret and new at each start; the numbers in probes come from it. -ENOMEM. */
+int punch_new(uint64_t self, const uint8_t key[16], uint64_t now_us, struct punch **ret);
 void punch_free(struct punch *p);
 
 /* Begins to call a peer that we have a session with. -EALREADY, -ENOBUFS. */

@@ -7,6 +7,7 @@
 /* cmocka wants those first */
 #include <cmocka.h>
 
+#include "base/rng.h"
 #include "base/units.h"
 #include "core/nat/atlas.h"
 #include "core/nat/observe.h"
@@ -425,6 +426,8 @@ static void run(struct punch *p, uint64_t *now_us, uint64_t until_us, struct tal
 	*now_us = until_us;
 }
 
+static const uint8_t key[16] = { 1, 2, 3 };
+
 static struct nat_message message(enum nat_message_type type, uint32_t call, unsigned n)
 {
 	struct nat_message m = { .type = type, .call = call };
@@ -444,7 +447,7 @@ static void a_call_that_nobody_answers_is_repeated_and_given_up(void **state)
 	struct tally t = { 0 };
 	struct punch *p;
 
-	assert_int_equal(punch_new(1, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
 	assert_int_equal(punch_call(p, 2, now_us), 0);
 	assert_int_equal(punch_call(p, 2, now_us), -EALREADY);
 	assert_true(punch_is_calling(p, 2));
@@ -466,7 +469,7 @@ static void an_answered_call_probes_each_address_a_bounded_number_of_times(void 
 	struct nat_message m;
 	struct punch *p;
 
-	assert_int_equal(punch_new(1, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
 	assert_int_equal(punch_call(p, 2, now_us), 0);
 	drain(p, &t);
 	m = message(NAT_ANSWER, t.last_message.call, CANDIDATES_MAX);
@@ -492,7 +495,7 @@ static void a_refusal_and_a_call_that_is_not_welcome_end_at_once(void **state)
 	struct nat_message m;
 	struct punch *p;
 
-	assert_int_equal(punch_new(1, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
 	assert_int_equal(punch_call(p, 2, now_us), 0);
 	drain(p, &t);
 	m = message(NAT_ANSWER, t.last_message.call, 0);
@@ -518,7 +521,7 @@ static void only_the_number_sent_to_an_address_coming_back_from_it_proves_it(voi
 	uint8_t body[PUNCH_PROBE_LEN];
 	struct punch *p;
 
-	assert_int_equal(punch_new(1, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
 	assert_true(punch_message(p, 2, &m, true, now_us));
 	run(p, &now_us, now_us + MS(1), &t);
 	assert_int_equal(t.answers, 1);
@@ -552,7 +555,7 @@ static void the_higher_id_leaves_the_handshake_to_the_other_for_a_while(void **s
 	uint8_t body[PUNCH_PROBE_LEN];
 	struct punch *p;
 
-	assert_int_equal(punch_new(5, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(5, key, now_us, &p), 0);
 	assert_true(punch_message(p, 2, &m, true, now_us));
 	run(p, &now_us, now_us + MS(1), &t);
 	memcpy(body, t.last_probe.body, sizeof(body));
@@ -575,7 +578,7 @@ static void a_probe_from_an_address_nobody_told_is_answered_and_probed_back(void
 	struct endpoint from;
 	struct punch *p;
 
-	assert_int_equal(punch_new(1, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
 	assert_true(punch_message(p, 2, &m, true, now_us));
 	run(p, &now_us, now_us + MS(50), &t);
 	t = (struct tally){ 0 };
@@ -596,6 +599,27 @@ static void a_probe_from_an_address_nobody_told_is_answered_and_probed_back(void
 	punch_free(p);
 }
 
+static void one_machine_gets_probes_at_few_ports_wherever_they_seem_to_come_from(void **state)
+{
+	(void)state;
+	uint64_t now_us = SECONDS(1);
+	struct tally t = { 0 };
+	struct nat_message m = message(NAT_CALL, 9, 1);
+	uint8_t probe[PUNCH_PROBE_LEN] = { PUNCH_PROBE_KIND };
+	struct endpoint from;
+	struct punch *p;
+
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
+	assert_true(punch_message(p, 2, &m, true, now_us));
+	for (uint16_t port = 1; port <= 20; port++) {
+		from = ipv6(77, port);
+		(void)punch_probe(p, 2, &from, SPAN_OF(probe), now_us);
+	}
+	run(p, &now_us, now_us + SECONDS(5), &t);
+	assert_int_equal(t.probes, (1 + CANDIDATES_OF_HOST_MAX + 1) * PUNCH_ROUNDS);
+	punch_free(p);
+}
+
 static void two_that_call_each_other_at_once_need_no_answer(void **state)
 {
 	(void)state;
@@ -604,7 +628,7 @@ static void two_that_call_each_other_at_once_need_no_answer(void **state)
 	struct nat_message m = message(NAT_CALL, 9, 2);
 	struct punch *p;
 
-	assert_int_equal(punch_new(1, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
 	assert_int_equal(punch_call(p, 2, now_us), 0);
 	assert_true(punch_message(p, 2, &m, false, now_us)); /* it is welcome: we called */
 	run(p, &now_us, now_us + MS(20), &t);
@@ -621,7 +645,7 @@ static void more_calls_than_the_table_holds_are_refused(void **state)
 	struct nat_message m = message(NAT_CALL, 9, 2);
 	struct punch *p;
 
-	assert_int_equal(punch_new(1, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
 	for (uint64_t peer = 2; peer < 2 + PUNCH_CALLS_MAX; peer++)
 		assert_int_equal(punch_call(p, peer, now_us), 0);
 	assert_int_equal(punch_call(p, 100, now_us), -ENOBUFS);
@@ -645,7 +669,7 @@ static void all_calls_together_send_no_more_probes_than_the_bound(void **state)
 	struct endpoint from = ipv6(77, 4242);
 	struct punch *p;
 
-	assert_int_equal(punch_new(1, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
 	for (uint64_t peer = 2; peer < 2 + PUNCH_CALLS_MAX; peer++)
 		assert_true(punch_message(p, peer, &m, true, now_us));
 	run(p, &now_us, now_us + SECONDS(1), &t);
@@ -671,7 +695,7 @@ static void actions_that_nobody_takes_are_bounded(void **state)
 	struct tally t = { 0 };
 	struct punch *p;
 
-	assert_int_equal(punch_new(1, 1, now_us, &p), 0);
+	assert_int_equal(punch_new(1, key, now_us, &p), 0);
 	for (unsigned i = 0; i < PUNCH_ANSWERS_PER_S; i++)
 		(void)punch_probe(p, 2, &from, SPAN_OF(probe), now_us);
 	drain(p, &t);
@@ -706,6 +730,8 @@ int main(void)
 		cmocka_unit_test(only_the_number_sent_to_an_address_coming_back_from_it_proves_it),
 		cmocka_unit_test(the_higher_id_leaves_the_handshake_to_the_other_for_a_while),
 		cmocka_unit_test(a_probe_from_an_address_nobody_told_is_answered_and_probed_back),
+		cmocka_unit_test(
+			one_machine_gets_probes_at_few_ports_wherever_they_seem_to_come_from),
 		cmocka_unit_test(two_that_call_each_other_at_once_need_no_answer),
 		cmocka_unit_test(more_calls_than_the_table_holds_are_refused),
 		cmocka_unit_test(all_calls_together_send_no_more_probes_than_the_bound),

@@ -91,7 +91,7 @@ static struct node_session *session_of_issue(struct node *n, uint32_t request)
 	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
 		if (n->joins[i] && n->joins[i]->issue == request)
 			return n->joins[i];
-	while ((p = map_next(n->peers, &cursor)))
+	while ((p = peer_next(n, &cursor)))
 		for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
 			if (p->sessions[i] && p->sessions[i]->issue == request)
 				return p->sessions[i];
@@ -174,7 +174,7 @@ static void close_revoked(struct node *n)
 	size_t cursor = 0;
 	struct peer *p;
 
-	while ((p = map_next(n->peers, &cursor))) {
+	while ((p = peer_next(n, &cursor))) {
 		if (!p->is_known || !revocation_covers(&n->trust.revoked, p->id, p->serial))
 			continue;
 		node_event(n, EVENT_PEER_REVOKED, p->id);
@@ -189,7 +189,7 @@ static void spread(struct node *n, enum record_type type, struct span bytes)
 	size_t cursor = 0;
 	struct peer *p;
 
-	while ((p = map_next(n->peers, &cursor)))
+	while ((p = peer_next(n, &cursor)))
 		if (!p->direct)
 			continue;
 		else if (control_push_blob(n, p->direct, type, bytes) < 0)
@@ -228,6 +228,7 @@ void revocations_input(struct node *n, struct span bytes)
 	revocation_done(&n->trust.revoked);
 	n->trust.revoked = list;
 	handshakes_recheck(n->handshakes);
+	authentic_revoked(n);
 	close_revoked(n);
 	store(n, NODE_STORE_REVOCATIONS);
 	spread(n, RECORD_REVOCATION, SPAN(n->revocations, n->revocations_len));

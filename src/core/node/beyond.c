@@ -23,19 +23,28 @@ int beyond_ask(struct node *n, uint64_t node_id)
 	return reach_want(n->reach, node_id, n->now_us);
 }
 
+/* A link that is up stays one: with its penalty too it is below what is doubted. */
+uint32_t beyond_metric(const struct peer *p)
+{
+	uint32_t metric = link_metric(p->neighbour->link);
+
+	if (p->penalty == 0 || metric >= ROUTE_DOUBTED)
+		return metric;
+	return (uint32_t)min_u64((uint64_t)metric + p->penalty, ROUTE_DOUBTED - 1);
+}
+
 void beyond_up(struct node *n, struct peer *p)
 {
 	struct neighbour *nb = p->neighbour;
 
-	nb->is_routed =
-		routes_neighbour_up(n->routes, p->id, link_metric(nb->link), n->now_us) == 0;
+	nb->is_routed = routes_neighbour_up(n->routes, p->id, beyond_metric(p), n->now_us) == 0;
 	if (nb->is_routed)
-		(void)reach_neighbour_up(n->reach, p->id, link_metric(nb->link), n->now_us);
+		(void)reach_neighbour_up(n->reach, p->id, beyond_metric(p), n->now_us);
 }
 
 void beyond_cost(struct node *n, struct peer *p)
 {
-	uint32_t metric = link_metric(p->neighbour->link);
+	uint32_t metric = beyond_metric(p);
 
 	routes_neighbour_metric(n->routes, p->id, metric, n->now_us);
 	reach_neighbour_cost(n->reach, p->id, metric, n->now_us);
@@ -60,9 +69,11 @@ static void send_record(struct node *n, const struct reach_action *a)
 		session_pump(n, p->direct);
 }
 
-static void found(struct node *n, uint64_t id)
+static void found(struct node *n, uint64_t id, uint64_t took_us)
 {
 	struct peer *p = peer_get(n, id);
+
+	node_event(n, EVENT_ROUTE_FOUND, id)->rtt_us = took_us;
 
 	if (!p || p->n_waiting == 0)
 		return;
@@ -77,10 +88,12 @@ bool beyond_pump(struct node *n)
 
 	while (reach_next_action(n->reach, &a)) {
 		has_any = true;
-		if (a.type == REACH_SEND)
+		if (a.type == REACH_SEND) {
 			send_record(n, &a);
-		else if (a.type == REACH_FOUND)
-			found(n, a.destination);
+		} else if (a.type == REACH_FOUND) {
+			times_add(&n->counters.discoveries, a.took_us);
+			found(n, a.destination, a.took_us);
+		}
 	}
 	return has_any;
 }

@@ -126,6 +126,8 @@ static bool collect(struct node *n, struct peer *p, struct node_session *s)
 			neighbour_changed(n, p);
 		session_heard(n, s, true);
 	}
+	if (r.sent || r.received || r.e2e_sent || r.e2e_received || r.forged)
+		peer_touch(n, p);
 	return r.sent || r.received || r.forged;
 }
 

@@ -73,6 +73,10 @@ static void session_message(struct node *n, struct node_session *s, const struct
 	case SESSION_MESSAGE_GOODBYE:
 		goodbye(n, s);
 		break;
+	case SESSION_MESSAGE_DEAD_END:
+		if (from && s->peer)
+			dead_ends_told(n, s->peer, body);
+		break;
 	case SESSION_MESSAGE_REPORT:
 		if (s->peer)
 			spread_report(n, s->peer, body);
@@ -175,12 +179,20 @@ static void service_input(struct node *n, struct peer *p, struct span plaintext,
 		echo_request(n, p, m.body, hops);
 	else if (m.service == SERVICE_ECHO_REPLY)
 		echo_reply(n, p, m.body);
+	else if (m.service == SERVICE_PROBE)
+		authentic_probed(n, p, m.body);
+	else if (m.service == SERVICE_PROBE_REPLY)
+		authentic_answered(n, p, m.body, hops);
 	else if (m.service == SERVICE_OFFERS_ASK)
 		networks_asked(n, p);
 	else if (m.service == SERVICE_OFFERS)
 		networks_told(n, p, m.body);
 	else if (m.service == SERVICE_NAT)
 		traverse_message(n, p, m.body);
+	else if (m.service == SERVICE_SURVEY_ASK)
+		survey_question(n, p, m.body);
+	else if (m.service == SERVICE_SURVEY)
+		survey_report(n, p, m.body);
 }
 
 /* ---- the record stream ---- */
@@ -257,6 +269,11 @@ static void record_input(struct node *n, struct node_session *s, const struct st
 	case RECORD_ROUTE_REQUEST:
 		if (s->is_direct &&
 		    reach_input(n->reach, s->peer->id, record->type, record->body, n->now_us) < 0)
+			n->counters.malformed++;
+		break;
+	case RECORD_ORIGIN_ASK:
+	case RECORD_ORIGIN_PART:
+		if (s->is_direct && authentic_input(n, s->peer->id, record->type, record->body) < 0)
 			n->counters.malformed++;
 		break;
 	case RECORD_REVOCATION:

@@ -105,7 +105,7 @@ static struct peer *peer_of_attempt(struct node *n, uint64_t id)
 
 	while (id != 0 && (p = map_next(n->peers, &cursor)))
 		if (p->attempt == id)
-			return p;
+			return peer_get(n, p->id);
 	return NULL;
 }
 
@@ -181,15 +181,27 @@ static const struct peer *neighbour_at(const struct node *n, const struct endpoi
 	return NULL;
 }
 
+/* Its link is down, and packets under the keys in use come all the same: it is held down, or
+ * waits for as many probes in a row as it needs, which new keys would only break. One that stays so
+ * for longer than any hold-down lasts may be deaf at that address. */
+static bool is_heard(const struct node *n, const struct peer *p)
+{
+	struct link_quality q;
+
+	link_quality(p->neighbour->link, n->now_us, &q);
+	return n->now_us < min_u64(q.last_heard_us, p->direct->heard_us) + CONTACT_DOWN_US &&
+	       n->now_us < max_u64(p->neighbour->down_us, p->direct->made_us) + CONTACT_HELD_US;
+}
+
 /* Whoever answers there, where nobody in particular is expected: it may have been quicker. */
 static bool contact_is_met(const struct node *n, const struct contact *c)
 {
 	const struct peer *p =
-		c->peer_id ? map_get(n->peers, &c->peer_id) : neighbour_at(n, &c->endpoint);
+		c->peer_id ? peer_look(n, c->peer_id) : neighbour_at(n, &c->endpoint);
 
 	if (!p || !p->neighbour || !p->direct)
 		return false;
-	return link_state(p->neighbour->link) != LINK_DOWN ||
+	return link_state(p->neighbour->link) != LINK_DOWN || is_heard(n, p) ||
 	       n->now_us < max_u64(p->neighbour->down_us, p->direct->made_us) + CONTACT_DOWN_US;
 }
 
@@ -240,14 +252,15 @@ uint64_t contacts_deadline_us(const struct node *n)
 
 bool node_is_linked(const struct node *n, uint64_t node_id, uint32_t boot_epoch)
 {
-	const struct peer *p = map_get(n->peers, &node_id);
+	const struct peer *p = peer_look(n, node_id);
 
 	if (!p || (uint32_t)p->boot_epoch < boot_epoch)
 		return p && p->attempt;
 	if (p->attempt || peer_is_direct(p))
 		return true;
 	return p->direct && p->neighbour &&
-	       n->now_us < max_u64(p->neighbour->down_us, p->direct->made_us) + MEET_SOON_US;
+	       (is_heard(n, p) ||
+		n->now_us < max_u64(p->neighbour->down_us, p->direct->made_us) + MEET_SOON_US);
 }
 
 int node_meet(struct node *n, const struct endpoint *endpoint, uint64_t node_id, uint64_t now_us)
@@ -300,6 +313,7 @@ void greet_failed(struct node *n, const struct hs_action *a)
 		return;
 	e = node_event(n, EVENT_HANDSHAKE_FAILED, p ? p->id : c ? c->peer_id : 0);
 	e->endpoint = a->path.remote;
+	e->rtt_us = n->now_us - min_u64(n->now_us, a->began_us);
 	e->reason = a->failure == HS_FAIL_IDENTITY ? identity_fault_text(a->fault)
 						   : hs_failure_text(a->failure);
 }
@@ -409,6 +423,7 @@ static int attach_neighbour(struct node *n, struct peer *p, const struct endpoin
 	nb = calloc(1, sizeof(*nb));
 	if (!nb || link_new(rng_next(&n->rng), n->now_us, &nb->link) < 0)
 		return -ENOMEM;
+	link_set_lateness(nb->link, n->late_us);
 	nb->down_us = n->now_us;
 	roam_init(&nb->roam, remote);
 	mtu_attach(n, nb);
@@ -440,6 +455,8 @@ void greet_done(struct node *n, const struct hs_action *a)
 	struct route route;
 	struct peer *p;
 
+	times_add(d->is_initiator ? &n->counters.initiated : &n->counters.responded,
+		  n->now_us - min_u64(n->now_us, d->began_us));
 	if (d->is_join) {
 		s = session_make(n, d);
 		if (!s)
@@ -471,6 +488,9 @@ void greet_done(struct node *n, const struct hs_action *a)
 	e = node_event(n, EVENT_PEER_UP, p->id);
 	e->endpoint = a->path.remote;
 	e->hops = s->is_direct ? 1 : 0;
+	e->rtt_us = n->now_us - min_u64(n->now_us, d->began_us);
+	e->sequence = d->is_initiator;
+	memcpy(e->address, d->e_initiator, sizeof(e->address));
 	if (!d->is_initiator) {
 		session_heard(n, s, false); /* M3 was authentic */
 		(void)path_send_session(n, s, SPAN_OF(hello));

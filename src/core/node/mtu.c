@@ -85,8 +85,9 @@ bool mtu_message(struct node *n, struct node_session *s, struct span body, size_
 
 	if (!pmtu_is_message(body))
 		return false;
-	if (!s->peer || !s->peer->neighbour || pmtu_message_decode(body, &m) < 0 ||
-	    (!m.is_answer && m.size != datagram_len)) {
+	if (!s->peer || !s->peer->neighbour)
+		return true;
+	if (pmtu_message_decode(body, &m) < 0 || (!m.is_answer && m.size != datagram_len)) {
 		n->counters.malformed++;
 		return true;
 	}
@@ -107,7 +108,7 @@ static struct peer *next_neighbour_at(struct node *n, size_t *cursor, const stru
 {
 	struct peer *p;
 
-	while ((p = map_next(n->peers, cursor)))
+	while ((p = peer_next(n, cursor)))
 		if (p->neighbour && endpoint_equal(&p->neighbour->roam.current, at))
 			return p;
 	return NULL;
@@ -236,7 +237,7 @@ static unsigned inner_limit(const struct node *n, const struct neighbour *nb)
 
 static const struct peer *link_of(const struct node *n, const struct peer *p, uint64_t next)
 {
-	const struct peer *via = next && next != p->id ? map_get(n->peers, &next) : p;
+	const struct peer *via = next && next != p->id ? peer_look(n, next) : p;
 
 	return via && via->neighbour && via->direct ? via : NULL;
 }

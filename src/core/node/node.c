@@ -255,6 +255,10 @@ static int make_parts(struct node *n, const struct node_config *config)
 	r = flows_new(hash_key, &n->flows);
 	if (r < 0)
 		return r;
+	r = authentic_begin(n, hash_key, config->seed);
+	if (r < 0)
+		return r;
+	rc.proofs = origins_proofs(n->origins);
 	r = routes_new(&rc, n->now_us, &n->routes);
 	if (r < 0)
 		return r;
@@ -340,6 +344,10 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	n->next_attempt = 1;
 	n->next_issue = 1;
 	n->now_us = now_us;
+	n->start_us = now_us;
+	if (config->version)
+		memcpy(n->version, config->version,
+		       strnlen(config->version, sizeof(n->version) - 1));
 	node_clock(n, now_us, unix_ms);
 	r = make_parts(n, config);
 	if (r < 0)
@@ -360,7 +368,7 @@ void node_free(struct node *n)
 
 	if (!n)
 		return;
-	while (n->peers && (p = map_next(n->peers, &cursor)))
+	while (n->peers && (p = peer_next(n, &cursor)))
 		peer_forget(n, p, NULL);
 	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
 		if (n->joins[i])
@@ -369,10 +377,12 @@ void node_free(struct node *n)
 	handshakes_free(n->handshakes);
 	reach_free(n->reach);
 	routes_free(n->routes);
+	authentic_end(n);
 	flows_free(n->flows);
 	carried_end(n);
 	networks_free(n->networks);
 	free(n->view);
+	survey_free(n->survey);
 	free(n->flowlets);
 	traverse_free(n->traverse);
 	map_free(n->peers);
@@ -471,6 +481,8 @@ static void route_changed(struct node *n, uint64_t destination)
 		spread_route_changed(n, p);
 	}
 	traverse_route_changed(n);
+	failover_check(n, destination);
+	n->is_survey_stale = true;
 	n->ways_version++;
 	e = node_event(n, EVENT_ROUTE_CHANGED, destination);
 	e->via = route.next_hop;
@@ -517,9 +529,12 @@ void node_pump(struct node *n)
 {
 	n->is_pump_due = false;
 	pump_handshakes(n);
+	authentic_pump(n);
 	do
 		pump_routes(n);
 	while (beyond_pump(n));
+	n->routes_told = routes_changes(n->routes);
+	survey_pump(n);
 	pump_handshakes(n); /* routes may have begun some */
 	networks_notice(n);
 	n->deadline_is_known = false;
@@ -690,8 +705,10 @@ void node_tick(struct node *n, uint64_t now_us)
 	networks_tick(n);
 	spreads_tick(n);
 	traverse_tick(n);
+	survey_timers(n);
 	routes_tick(n->routes, now_us);
 	reach_tick(n->reach, now_us);
+	origins_tick(n->origins, now_us);
 	node_pump(n);
 }
 
@@ -702,11 +719,13 @@ uint64_t node_deadline_us(struct node *n)
 				      routes_deadline_us(n->routes));
 
 		at = min_u64(at, reach_deadline_us(n->reach));
-		at = min_u64(at, peers_deadline_us(n));
+		at = min_u64(at, authentic_deadline_us(n));
 		at = min_u64(at, networks_deadline_us(n));
 		at = min_u64(at, spreads_deadline_us(n));
 		at = min_u64(at, traverse_deadline_us(n));
-		n->deadline_us = min_u64(at, contacts_deadline_us(n));
+		at = min_u64(at, survey_wakes_us(n));
+		at = min_u64(at, contacts_deadline_us(n));
+		n->deadline_us = peers_deadline_us(n, at);
 		n->deadline_is_known = true;
 	}
 	return n->deadline_us;
@@ -721,7 +740,7 @@ void node_goodbye(struct node *n, uint64_t now_us)
 	struct peer *p;
 
 	n->now_us = now_us;
-	while ((p = map_next(n->peers, &cursor)))
+	while ((p = peer_next(n, &cursor)))
 		if (p->direct)
 			path_send_direct(n, p->direct, &p->neighbour->roam.current,
 					 SPAN_OF(goodbye));
@@ -818,4 +837,6 @@ void node_counters(const struct node *n, struct node_counters *ret)
 	handshakes_counters(n->handshakes, &ret->handshakes);
 	routes_counters(n->routes, &ret->routes);
 	reach_counters(n->reach, &ret->reach);
+	origins_counters(n->origins, &ret->origins);
+	watch_counters(n->watch, &ret->watch);
 }

@@ -23,11 +23,14 @@
 #include "core/nat/atlas.h"
 #include "core/nat/observe.h"
 #include "core/nat/punch.h"
+#include "core/origin/origin.h"
 #include "core/policy/policy.h"
 #include "core/prefix/prefix.h"
 #include "core/reach/reach.h"
 #include "core/route/route.h"
 #include "core/session/session.h"
+#include "core/survey/survey.h"
+#include "core/watch/watch.h"
 #include "core/wire/wire.h"
 
 #define NODE_PEERS_MAX 1000	 /* nodes we hold sessions with */
@@ -91,6 +94,7 @@ struct node_config {
 	/* Packet threads beside this one, CARRY_THREADS_MAX at most; with them mtu_bytes may not
 	 * be so long that a datagram is over SHARE_PACKET_MAX (-EMSGSIZE). 0: none. */
 	unsigned n_threads;
+	const char *version; /* of the program, told to who surveys; copied; NULL for none */
 	/* The domain's authority only: */
 	const struct signing_key *root_key; /* ML-DSA root, borrowed */
 	bool is_authority;		    /* also while root_key is locked, and so NULL */
@@ -127,7 +131,8 @@ enum node_event_type {
 	EVENT_PEER_UP,	 /* a session with a peer */
 	EVENT_PEER_DOWN, /* the last one is gone */
 	EVENT_LINK_UP,
-	EVENT_LINK_SUSPECT,
+	EVENT_LINK_SUSPECT, /* silent for a moment: what goes there is copied to another way */
+	EVENT_LINK_TRUSTED, /* and heard again before it was down */
 	EVENT_LINK_DOWN,
 	EVENT_ROUTE_CHANGED,
 	EVENT_HANDSHAKE_FAILED,
@@ -142,8 +147,14 @@ enum node_event_type {
 	EVENT_REKEYED,
 	EVENT_GOODBYE,
 	EVENT_NETWORK_KEY,
-	EVENT_PEER_LIFE, /* reason: what has become of it */
-	EVENT_NETWORKS,	 /* the node's IPv4 address or node_next_network() may have changed */
+	EVENT_PEER_LIFE,   /* reason: what has become of it */
+	EVENT_ROUTE_FOUND, /* a node beyond the zone was asked for, and there is a way */
+	EVENT_NETWORKS,	   /* the node's IPv4 address or node_next_network() may have changed */
+	EVENT_DOUBTED,	/* packets given to a neighbour, for the node `via` or for all (0), are lost
+			 */
+	EVENT_BELIEVED, /* and no more */
+	EVENT_ROUTE_LIE, /* a neighbour claims of the node `via` what it cannot prove */
+	EVENT_TOPOLOGY,	 /* what node_survey() says has changed; each 200 ms at most */
 	EVENT_N_TYPES,
 };
 
@@ -156,10 +167,11 @@ struct node_event {
 	uint64_t via;	    /* route: next hop; trace: the node that answered */
 	uint32_t metric;
 	unsigned hops;
-	uint64_t rtt_us;
-	uint32_t id; /* ping, trace: as given */
-	uint32_t sequence;
-	uint8_t address[16]; /* spoofing: the address that lied */
+	uint64_t rtt_us;     /* handshakes, discoveries: how long it took */
+	uint32_t id;	     /* ping, trace: as given */
+	uint32_t sequence;   /* up: 1 where this node began the handshake */
+	uint8_t address[16]; /* spoofing: the address that lied; up: of the handshake, a random
+			      * number that both ends know, and whoever sees the datagrams */
 };
 
 enum node_store {
@@ -256,6 +268,40 @@ void node_path_hint(struct node *n, const struct endpoint *to, unsigned datagram
 void node_path_refused(struct node *n, const struct endpoint *to, unsigned datagram_len,
 		       uint64_t now_us);
 
+/* The interface that leads to a neighbour has lost its carrier: its link is down at once. */
+void node_carrier_lost(struct node *n, uint64_t node_id, uint64_t now_us);
+/* The network, or the kernel, says that datagrams do not get there (ICMP, unauthenticated):
+ * link_refused(). */
+void node_refused(struct node *n, const struct endpoint *to, uint64_t now_us);
+/* How late what is due may leave here, because of other programs: link_set_lateness(). */
+void node_set_lateness(struct node *n, uint32_t late_us);
+
+/* Links that are probed fast, and by when something has to leave on each for our promise to be
+ * kept. Start with *cursor = 0. keys: another when what was sealed before is of no use any more. */
+struct node_pledge {
+	uint64_t node_id;
+	struct endpoint endpoint;
+	uint64_t speak_by_us;
+	uint64_t keys;
+};
+bool node_next_pledge(const struct node *n, size_t *cursor, struct node_pledge *ret);
+/* A datagram that says "I live" to a neighbour, sealed now, to be sent by any thread in the next
+ * few seconds, once, or never. False: it cannot be sealed. */
+#define NODE_ALIVE_LEN 39
+bool node_seal_alive(struct node *n, uint64_t node_id, uint8_t ret[NODE_ALIVE_LEN],
+		     uint64_t now_us);
+
+/* What the link to a neighbour costs more here than it is measured to, in the units of
+ * link_metric(), so that packets go another way where there is one; it cuts nothing off. It stays
+ * until it is set to 0 or the node ends. -EINVAL: over NODE_PENALTY_MAX; -ENOENT: no such peer. */
+#define NODE_PENALTY_MAX 0x100000U
+int node_set_penalty(struct node *n, uint64_t node_id, uint32_t penalty, uint64_t now_us);
+/* Whether what is handed to neighbours arrives, as core/watch has it. */
+bool node_next_watched(const struct node *n, size_t *cursor, struct watch_way *ret);
+/* watch_hurry() */
+void node_watch_hurry(struct node *n, uint64_t destination, uint64_t neighbour, uint64_t until_us,
+		      uint64_t now_us);
+
 /* Says goodbye to all neighbours (before the daemon ends). */
 void node_goodbye(struct node *n, uint64_t now_us);
 
@@ -329,6 +375,10 @@ bool node_next_offer(const struct node *n, size_t *cursor, struct node_offer_vie
 /* Nodes that say they offer something and have not told what yet. */
 size_t node_offers_awaited(const struct node *n);
 
+/* What is known of who announces a node: its epoch certificate, and why the last one named was not
+ * good, NULL if it was. */
+enum origin_state node_origin(const struct node *n, uint64_t id, const char **ret_reason);
+
 uint64_t node_id(const struct node *n);
 uint64_t node_boot_epoch(const struct node *n);
 const uint8_t *node_overlay_address(const struct node *n); /* 16 bytes */
@@ -371,6 +421,7 @@ struct node_peer_view {
 	enum link_class class;
 	struct link_quality quality;
 	uint32_t metric;
+	uint32_t penalty;  /* on top of it: node_set_penalty() */
 	unsigned path_mtu; /* neighbours: of the path below, with IP and UDP headers */
 	enum pmtu_state path_mtu_state;
 	bool is_path_mtu_searched; /* it may yet turn out to be more */
@@ -404,6 +455,12 @@ void node_nat(const struct node *n, struct node_nat_view *ret);
 uint64_t node_places_version(const struct node *n);
 bool node_next_place(const struct node *n, size_t *cursor, struct atlas_entry *ret);
 
+/* Somebody looks at the mesh from here: for SURVEY_LOOK_US others are asked for their links.
+ * -ENOMEM. */
+int node_survey_look(struct node *n, uint64_t now_us);
+/* What they said; NULL: nobody has looked yet. Borrowed until the next call on the node. */
+const struct survey *node_survey(const struct node *n);
+
 /* Whether all that a node id holds has been revoked: the node was removed. */
 bool node_is_revoked(const struct node *n, uint64_t id);
 /* The name of a node id as far as proved to us; false if unknown. */
@@ -427,6 +484,15 @@ struct node_way_view {
 bool node_next_way(const struct node *n, uint64_t node_id, size_t *cursor,
 		   struct node_way_view *ret);
 
+/* How long something took: how often at most so long, each time counted once. */
+#define NODE_N_BOUNDS 8
+extern const uint64_t node_bounds_us[NODE_N_BOUNDS];
+
+struct node_times {
+	uint64_t n[NODE_N_BOUNDS + 1]; /* the last: beyond all bounds */
+	uint64_t sum_us;
+};
+
 struct node_counters {
 	uint64_t datagrams_in, datagrams_out, bytes_in, bytes_out;
 	uint64_t packets_from_tun, packets_to_tun, relayed;
@@ -444,9 +510,18 @@ struct node_counters {
 	uint64_t labels_left;		      /* packets that could not follow their labels here */
 	uint64_t reordered, reordered_late, reordered_lost;
 	uint64_t mss_clamped;
+	uint64_t carriers_lost, refusals; /* as the shell said, of neighbours; news or not */
+	uint64_t dead_ends_told, dead_ends_heard, dead_ends_refused; /* core/forward/hints.h */
+	struct node_times initiated, responded; /* handshakes that were completed */
+	struct node_times discoveries;		/* of routes beyond the zone */
+	/* From the last that was heard of a neighbour to another next hop in its place, for each
+	 * destination that it was the next hop to. */
+	struct node_times failovers;
 	struct hs_counters handshakes;
 	struct route_counters routes;
 	struct reach_counters reach;
+	struct origin_counters origins;
+	struct watch_counters watch;
 };
 
 void node_counters(const struct node *n, struct node_counters *ret);

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "core/forward/class.h"
 #include "core/forward/forward.h"
+#include "core/forward/hints.h"
 #include "core/forward/icmp.h"
 #include "core/link/pieces.h"
 #include "core/link/stream.h"
@@ -35,6 +36,7 @@
 #define CONTACT_RETRY_MIN_US MS(250)
 #define CONTACT_RETRY_MAX_US SECONDS(10)
 #define CONTACT_DOWN_US SECONDS(1) /* a link down this long: try a new handshake */
+#define CONTACT_HELD_US (2 * (uint64_t)LINK_HOLD_DOWN_MAX_US) /* or so long, where it is heard */
 #define PEER_RETRY_US SECONDS(1)
 #define MEET_SOON_US SECONDS(3)	 /* a link made or lost this short ago may yet come up by itself */
 #define PEER_DEAD_US SECONDS(60) /* silent this long: its link ends */
@@ -45,7 +47,9 @@
 #define BLOB_MAX (256U << 10)
 #define INNER_MTU_MIN 1280	     /* of any IPv6 link (RFC 8200 section 5) */
 #define EVENT_INTERVAL_US SECONDS(1) /* of the same alarm about the same peer */
-#define LABEL_HINTS 64		     /* where labels led last, by flow hash */
+#define FAILING_MAX 256 /* destinations at one time; of more it is not known how long they took */
+#define FAILING_US SECONDS(60)
+#define LABEL_HINTS 64 /* where labels led last, by flow hash */
 
 /* Plaintext that begins with this byte belongs to the session itself: 03 | type 1 | body. It is
  * neither ordered nor repeated by anyone but its sender. */
@@ -56,9 +60,10 @@ enum session_message {
 	SESSION_MESSAGE_PATH_CHECK = 2,
 	SESSION_MESSAGE_PATH_ECHO = 3,
 	SESSION_MESSAGE_KEEPALIVE = 4,
-	SESSION_MESSAGE_GOODBYE = 5, /* the node ends */
-	SESSION_MESSAGE_CLOSE = 6,   /* this session ends, for another */
-	SESSION_MESSAGE_REPORT = 7,  /* what came by which way (core/multipath/report.h) */
+	SESSION_MESSAGE_GOODBYE = 5,   /* the node ends */
+	SESSION_MESSAGE_CLOSE = 6,     /* this session ends, for another */
+	SESSION_MESSAGE_REPORT = 7,    /* what came by which way (core/multipath/report.h) */
+	SESSION_MESSAGE_DEAD_END = 16, /* packets to there turn back here */
 };
 
 /* A long object in parts, in records of a stream: total 4 | offset 4 | bytes. */
@@ -114,6 +119,7 @@ struct neighbour {
 	struct pmtu pmtu;
 	struct pieces *pieces; /* NULL until one came */
 	uint32_t piece_id;
+	struct hints_rate dead_ends_rate; /* of what it says */
 };
 
 struct waiting {
@@ -137,6 +143,7 @@ struct peer_way {
 	unsigned n_again; /* tries at addresses of before, and when the next may be */
 	uint64_t again_us, again_wait_us;
 	unsigned n_calls; /* of its, that were taken up lately */
+	bool is_counted;  /* one of them is under way */
 	uint64_t calls_us;
 	unsigned n_tried; /* addresses, the last time */
 	enum nat_mapping mapping;
@@ -145,6 +152,7 @@ struct peer_way {
 
 struct peer {
 	uint64_t id;
+	unsigned place; /* in the node's by_age */
 	char name[NODE_NAME_MAX + 1];
 	char spiffe_id[SPIFFE_ID_SIZE];
 	uint8_t address[OVERLAY_ADDRESS_LEN];
@@ -158,7 +166,10 @@ struct peer {
 	struct neighbour *neighbour; /* while there is a direct session */
 	struct waiting *waiting[NODE_PACKET_QUEUE_MAX];
 	size_t n_waiting;
-	uint64_t attempt; /* handshake under way through the mesh, 0 for none */
+	uint64_t attempt;  /* handshake under way through the mesh, 0 for none */
+	uint64_t watch_us; /* since when a session is wanted for probes; 0 it is not */
+	uint64_t probe_second_us;
+	unsigned n_probes; /* of its, answered in it */
 	uint64_t retry_us;
 	uint64_t wanted_us; /* that its way is in use was last noted */
 	uint64_t alarm_us;  /* no spoofing event about it before this */
@@ -168,6 +179,7 @@ struct peer {
 	uint32_t long_index; /* e2e index of the last long packet to it, and by lane its counter */
 	uint64_t long_sequence[NODE_LANES];
 	uint64_t sent_bytes, received_bytes, sent_packets, received_packets;
+	uint32_t penalty; /* on the cost of its link: node_set_penalty() */
 	uint64_t seen_us;
 	struct spread *spread;			  /* NULL: one way will do */
 	uint64_t spread_bulk_us, spread_bulk_len; /* bulk to it since then */
@@ -231,6 +243,12 @@ struct node {
 	struct handshakes *handshakes;
 	struct routes *routes;
 	struct reach *reach;
+	struct origins *origins;
+	struct watch *watch;
+	uint64_t certify_us;   /* our own certificate is not tried before */
+	uint64_t lie_alarm_us; /* nor a lie told */
+	uint64_t probe_second_us;
+	unsigned n_probes; /* answered in it */
 	struct flows *flows;
 	unsigned n_threads;
 	struct marks *marks;	/* flows that packet threads carry; NULL without them */
@@ -238,9 +256,17 @@ struct node {
 	uint64_t ways_version;
 	struct networks *networks;
 	struct traverse *traverse;
-	struct map *peers;   /* node id -> struct peer */
+	struct map *peers; /* node id -> struct peer */
+	/* In the order in which they were made. A tick may do something for them from stirs_us on,
+	 * and the node is to wake up for them no sooner than due_us: 0 for those that were handed
+	 * out since. */
+	struct peer *by_age[NODE_PEERS_MAX]; /* NULL: forgotten */
+	uint64_t stirs_us[NODE_PEERS_MAX];
+	uint64_t due_us[NODE_PEERS_MAX];
+	unsigned n_by_age;
 	struct map *indices; /* receiver index -> struct node_session */
 	uint64_t sessions_version;
+	uint64_t routes_told; /* routes_changes() when all were drained last */
 	struct node_session *joins[NODE_JOINS_MAX];
 	struct contact *contacts[NODE_CONTACTS_MAX];
 	size_t n_contacts;
@@ -252,6 +278,11 @@ struct node {
 	uint64_t next_attempt;
 	uint32_t next_issue;
 	uint8_t flow_key[16];
+	struct hints dead_ends;	     /* by neighbour and destination */
+	struct hints told_dead_ends; /* to whom, of what destination */
+	struct hints_rate dead_ends_rate;
+	uint32_t late_us; /* node_set_lateness() */
+	struct inner_hashed hashed;
 
 	struct action_slot *slots; /* a ring */
 	uint8_t *slot_bytes;	   /* datagram_max of each */
@@ -259,6 +290,7 @@ struct node {
 	uint64_t deadline_us;
 	bool deadline_is_known;
 	bool is_data;	  /* the datagram under way was a packet, relayed or delivered */
+	uint64_t came_by; /* the neighbour that handed on the packet under way; 0 nobody */
 	bool is_pump_due; /* with the next action, and so once for many packets */
 	uint64_t now_us;  /* of the call under way */
 	uint8_t arrived;  /* traffic class of the datagram under way */
@@ -276,6 +308,18 @@ struct node {
 	size_t n_spreads;
 	uint64_t view_second_us; /* whose answers are counted */
 	unsigned n_view_answers;
+	struct {
+		uint64_t id, since_us;
+	} failing[FAILING_MAX]; /* destinations that have lost their next hop */
+	size_t n_failing;
+	char version[SURVEY_VERSION_SIZE];
+	uint64_t start_us;
+	struct survey *survey;	  /* NULL: nobody here has looked or elsewhere has asked */
+	bool is_survey_stale;	  /* links or routes may be others than it was told */
+	uint64_t survey_us;	  /* it is told then, wanted */
+	uint64_t survey_nodes_us; /* who is reachable it is not told before */
+	uint64_t survey_version;  /* as of the last event */
+	uint64_t survey_event_us; /* none before */
 	uint64_t label_hints[LABEL_HINTS];
 	struct flowlets *flowlets; /* NULL: off */
 	struct node_counters counters;
@@ -299,17 +343,34 @@ void node_send_datagram(struct node *n, const struct endpoint *to, struct span d
 void node_pump(struct node *n);
 void node_pump_later(struct node *n); /* with the next action */
 
-/* peers.c */
+/* peers.c
+ *
+ * Peers to which nothing was done are not looked at until it is their time. So whoever is to
+ * change one gets it, or a session of it, from a function here that is not const, and whoever only
+ * reads takes peer_look(); or says peer_touch(). */
 struct peer *peer_get(struct node *n, uint64_t id);
+const struct peer *peer_look(const struct node *n, uint64_t id);
+/* Walks in the order in which they were made; start with *cursor = 0. The one just returned may be
+ * forgotten meanwhile. */
+struct peer *peer_next(struct node *n, size_t *cursor);
+static inline void peer_touch(struct node *n, const struct peer *p)
+{
+	n->stirs_us[p->place] = 0;
+	n->due_us[p->place] = 0;
+}
+
 /* NULL when full of peers with sessions. May forget another peer that has none. */
 struct peer *peer_make(struct node *n, uint64_t id);
 bool peer_has_room(const struct node *n);
 void peer_forget(struct node *n, struct peer *p, const char *reason);
 void peer_wait(struct node *n, struct peer *p, enum wire_class class, struct span plaintext);
 void peer_flush(struct node *n, struct peer *p);
-void peers_tick(struct node *n);
-uint64_t peers_deadline_us(const struct node *n);
-struct node_session *session_at(const struct node *n, uint32_t index);
+bool peer_has_session(const struct peer *p);
+enum node_life peer_life(const struct node *n, const struct peer *p, uint64_t now_us);
+void peer_drop_waiting(struct peer *p, size_t n_first);
+/* A new one, by the link where that is up and else through the mesh; not too often. */
+void peer_want_handshake(struct node *n, struct peer *p);
+struct node_session *session_at(struct node *n, uint32_t index);
 void session_drop(struct node *n, struct node_session *s, const char *reason);
 /* Its stream is full: the peer does not take what it is told. */
 void session_give_up(struct node *n, struct node_session *s);
@@ -318,7 +379,11 @@ void session_heard(struct node *n, struct node_session *s, bool is_payload);
 enum link_state neighbour_state(void *node, uint64_t id);
 bool peer_is_direct(const struct peer *p);
 void neighbour_changed(struct node *n, struct peer *p);
-void neighbour_probe(struct node *n, struct peer *p); /* sends what is due */
+
+/* peer_time.c */
+void peers_tick(struct node *n);
+uint64_t peers_deadline_us(struct node *n, uint64_t at); /* or at, where that is sooner */
+void neighbour_probe(struct node *n, struct peer *p);	 /* sends what is due */
 
 /* beyond.c: ways beyond the zone, and what core/route and core/reach are both told */
 /* A packet goes there: as reach_want(). */
@@ -326,6 +391,7 @@ int beyond_want(struct node *n, struct peer *p);
 int beyond_ask(struct node *n, uint64_t node_id);
 void beyond_up(struct node *n, struct peer *p);
 void beyond_cost(struct node *n, struct peer *p);
+uint32_t beyond_metric(const struct peer *p); /* of the link to a neighbour, with its penalty */
 void beyond_down(struct node *n, uint64_t id);
 bool beyond_pump(struct node *n); /* true: there was something */
 
@@ -349,6 +415,8 @@ void path_send_unheard(struct node *n, struct peer *p, struct span plaintext, bo
 void path_send_challenges(struct node *n, struct node_session *s);
 void path_send_punch(struct node *n, struct peer *p, const struct endpoint *to, struct span body);
 void path_send_probe(struct node *n, struct peer *p, struct span probe);
+/* A probe of one byte, without a sequence number, to be sent later or never. Returns its length. */
+size_t path_seal_probe(struct node *n, struct peer *p, uint8_t byte, uint8_t *ret);
 void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kind, uint8_t ttl,
 			struct span payload);
 void path_opened(struct node *n, struct node_session *s, const struct endpoint *from,
@@ -357,7 +425,8 @@ void path_input(struct node *n, const struct endpoint *from, struct span datagra
 int path_seal(struct node *n, struct node_session *s, struct treatment treatment,
 	      struct span plaintext, struct wire_hop *ret_hop, uint8_t ret[NODE_DATAGRAM_MAX]);
 int path_send_routed(struct node *n, struct wire_hop *hop, struct treatment treatment,
-		     uint64_t from, struct span payload);
+		     uint64_t from, enum watch_use use, struct span payload);
+enum watch_use path_use_of(struct span plaintext); /* of our own, to whomever */
 void path_note_relayed(struct node *n, struct node_session *s, struct span plaintext);
 void path_deliver(struct node *n, struct peer *p, struct span packet);
 
@@ -381,6 +450,26 @@ void spread_order(struct node *n, struct peer *p, const struct wire_hop *hop, st
 void spread_in_tick(struct node *n, struct spread *sp);
 uint64_t spread_in_deadline_us(const struct spread *sp);
 struct spread *spread_make(struct node *n, struct peer *p);
+
+/* A service message end to end; through a neighbour, whatever the routes say, where one is given.
+ */
+void path_send_service(struct node *n, struct peer *p, enum wire_class class,
+		       enum wire_service service, struct span body, uint64_t through,
+		       bool is_watched);
+
+/* authentic.c: what proves routes, and whether packets arrive */
+int authentic_begin(struct node *n, const uint8_t hash_key[16], uint64_t seed);
+void authentic_end(struct node *n);
+void authentic_pump(struct node *n);
+uint64_t authentic_deadline_us(const struct node *n);
+int authentic_input(struct node *n, uint64_t neighbour, uint8_t type, struct span body);
+void authentic_serve(struct node *n, struct node_session *s);
+void authentic_gone(struct node *n, uint64_t neighbour);
+void authentic_revoked(struct node *n);
+void authentic_probed(struct node *n, struct peer *p, struct span body);
+void authentic_answered(struct node *n, struct peer *p, struct span body, unsigned hops);
+void authentic_passed(struct node *n, const struct wire_hop *hop, uint64_t next, size_t len,
+		      enum watch_use use);
 
 /* mtu.c: how long packets may be, on each link and to each peer */
 void mtu_attach(const struct node *n, struct neighbour *nb);
@@ -408,6 +497,15 @@ static inline bool mtu_is_long(const struct peer *p, size_t datagram_len)
 	return p && p->neighbour &&
 	       (datagram_len > PMTU_MIN || datagram_len > pmtu_size(&p->neighbour->pmtu));
 }
+
+/* liveness.c */
+bool liveness_is_sign(struct span inner);
+void liveness_heard(struct node *n, struct peer *p);
+
+/* dead_ends.c */
+bool dead_ends_has(const struct node *n, uint64_t neighbour, uint64_t destination);
+void dead_ends_tell(struct node *n, uint64_t to, uint64_t destination);
+void dead_ends_told(struct node *n, struct peer *p, struct span body);
 
 /* errors.c: what is told about packets that did not get through */
 void errors_tell(struct node *n, enum icmp_reason reason, unsigned mtu, struct span packet);
@@ -446,6 +544,18 @@ void trace_expired(struct node *n, const struct wire_hop *hop, struct span paylo
 
 void trace_request(struct node *n, const struct wire_hop *hop, struct span payload);
 void trace_reply(struct node *n, const struct wire_hop *hop, struct span payload);
+
+/* times.c: how long things took */
+void times_add(struct node_times *t, uint64_t took_us);
+void failover_begin(struct node *n, const struct peer *next_hop);
+void failover_check(struct node *n, uint64_t destination);
+
+/* survey.c: links of others */
+void survey_question(struct node *n, struct peer *p, struct span body);
+void survey_report(struct node *n, struct peer *p, struct span body);
+void survey_pump(struct node *n);
+void survey_timers(struct node *n);
+uint64_t survey_wakes_us(const struct node *n);
 
 /* admit.c: the authority's part of joining, renewing, revoking and network keys */
 void admit_join(struct node *n, struct node_session *s, const struct hs_done *done);

@@ -38,9 +38,11 @@ static struct treatment treatment_of(const struct node *n, enum wire_class class
 
 enum link_state neighbour_state(void *node, uint64_t id)
 {
-	struct peer *p = peer_get(node, id);
+	const struct peer *p = peer_look(node, id);
 
-	return p && p->neighbour && p->direct ? link_state(p->neighbour->link) : LINK_DOWN;
+	if (!p || !p->neighbour || !p->direct)
+		return LINK_DOWN;
+	return link_state_now(p->neighbour->link, ((struct node *)node)->now_us);
 }
 
 /* The bytes at this place, to write to, where they are of the datagram that is lent. */
@@ -197,6 +199,16 @@ void path_send_probe(struct node *n, struct peer *p, struct span probe)
 			 node_control(n));
 }
 
+size_t path_seal_probe(struct node *n, struct peer *p, uint8_t byte, uint8_t *ret)
+{
+	struct wire_hop hop = { .ttl = 1, .class = CLASS_CRITICAL };
+
+	wire_hop_encode_short(&hop, ret + WIRE_HEADER_LEN);
+	ret[WIRE_HEADER_LEN + HOP_SHORT_LEN] = byte;
+	return seal_link(n, p->direct, WIRE_PROBE, LANE_PROBES, HOP_SHORT_LEN + 1,
+			 (struct span){ 0 }, ret);
+}
+
 /* Where a payload that is relayed lies in the datagram lent, with the header that came before it:
  * the new one, of the same length, takes its place, unless the whole is to be cut. Only the first
  * copy goes there. */
@@ -217,12 +229,12 @@ static uint8_t *place_of(struct node *n, struct peer *to, const struct wire_hop 
 }
 
 /* One hop of the relayed form. */
-static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
+static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop *hop,
 		     struct treatment treatment, struct span payload)
 {
 	const size_t around = WIRE_HEADER_LEN + HOP_LEN + HOP_OPTIONS_LEN + AEAD_TAG_LEN;
 	struct peer *p = peer_get(n, neighbour);
-	unsigned lane = lane_of(hop.class);
+	unsigned lane = lane_of(hop->class);
 	uint8_t *place, *room;
 	size_t len;
 
@@ -233,26 +245,26 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop hop,
 		return false;
 	}
 	if (payload.len + around > pmtu_size(&p->neighbour->pmtu) &&
-	    mtu_refuses_hop(n, p, &hop, payload.len + around))
+	    mtu_refuses_hop(n, p, hop, payload.len + around))
 		return false;
-	place = place_of(n, p, &hop, payload);
+	place = place_of(n, p, hop, payload);
 	room = place ? place : node_room(n);
 	if (!room)
 		return false;
-	hop.link_sequence = next_link_sequence(p->direct, lane);
-	len = wire_hop_encode(&hop, room + WIRE_HEADER_LEN);
+	hop->link_sequence = next_link_sequence(p->direct, lane);
+	len = wire_hop_encode(hop, room + WIRE_HEADER_LEN);
 	len = seal_link(n, p->direct, WIRE_TRANSPORT, lane, len, payload, room);
 	if (len == 0)
 		return false;
-	treatment.class = hop.class;
-	treatment.is_control = hop.kind != KIND_DATA;
+	treatment.class = hop->class;
+	treatment.is_control = hop->kind != KIND_DATA;
 	if (!place) {
 		send_room(n, p->direct, &p->neighbour->roam.current, treatment, len,
-			  hop.kind == KIND_DATA);
+			  hop->kind == KIND_DATA);
 		return true;
 	}
 	node_send_on_loan(n, &p->neighbour->roam.current, treatment, SPAN(place, len));
-	note_sent(n, p->direct, len, hop.kind == KIND_DATA);
+	note_sent(n, p->direct, len, hop->kind == KIND_DATA);
 	return true;
 }
 
@@ -275,16 +287,32 @@ static bool asked_neighbour(void *arg, size_t *cursor, uint64_t *ret, uint32_t *
 	return routes_next_neighbour(a->n->routes, cursor, a->destination, ret, ret_metric);
 }
 
-/* More than the next hop is looked for only where that will not do. */
-static struct forward_plan plan_of(struct node *n, const struct wire_hop *hop,
-				   struct forward_question *q, struct route *ret)
+static bool asked_dead_end(void *arg, uint64_t neighbour)
 {
-	struct forward_plan plan = { 0 };
+	const struct asker *a = arg;
 
-	ret->next_hop = routes_next_hop_since(n->routes, hop->destination, &ret->since_us);
-	if (forward_straight(q, hop, &plan) || !routes_lookup(n->routes, hop->destination, ret))
-		return plan;
-	return forward_next(q, hop);
+	return dead_ends_has(a->n, neighbour, a->destination);
+}
+
+static bool asked_restless(void *arg, uint64_t neighbour)
+{
+	const struct asker *a = arg;
+	const struct peer *p = peer_look(a->n, neighbour);
+
+	return p && p->neighbour && link_is_restless(p->neighbour->link, a->n->now_us);
+}
+
+/* More than the next hop is looked for only where that will not do. */
+static void plan_of(struct node *n, const struct wire_hop *hop, struct forward_question *q,
+		    struct route *route, struct forward_plan *ret)
+{
+	route->next_hop = routes_next_hop_since(n->routes, hop->destination, &route->since_us);
+	if (forward_straight(q, hop, ret))
+		return;
+	if (routes_lookup(n->routes, hop->destination, route))
+		*ret = forward_next(q, hop);
+	else
+		*ret = (struct forward_plan){ 0 };
 }
 
 /* By its labels; where those lead no further, they become the record of where it was. */
@@ -303,7 +331,7 @@ static uint64_t label_of(struct node *n, const struct forward_question *q, struc
 static bool is_bad(void *arg, uint64_t neighbour)
 {
 	const struct asker *a = arg;
-	const struct peer *p = peer_get(a->n, neighbour);
+	const struct peer *p = peer_look(a->n, neighbour);
 
 	return !p || !p->neighbour || link_class(p->neighbour->link) == LINK_BAD;
 }
@@ -335,56 +363,77 @@ static bool send_beside(struct node *n, struct forward_question *q, struct wire_
 	q->route = &route;
 	labels_drop(hop, n->self);
 	forward_record(q, hop);
-	plan = plan_of(n, hop, q, &route);
+	plan_of(n, hop, q, &route, &plan);
 	next = plan.next == suspect ? plan.duplicate : plan.next;
 	if (!next)
 		return false;
 	hop->is_duplicate = true;
 	n->counters.duplicates_sent++;
-	return send_hop(n, next, *hop, treatment, payload);
+	return send_hop(n, next, hop, treatment, payload);
+}
+
+static int send_labelled(struct node *n, struct forward_question *q, struct wire_hop *hop,
+			 struct treatment treatment, uint64_t next, struct span payload)
+{
+	bool is_sent = send_hop(n, next, hop, treatment, payload);
+
+	if (neighbour_state(n, next) == LINK_SUSPECT && !hop->is_duplicate)
+		is_sent |= send_beside(n, q, hop, treatment, next, payload);
+	return is_sent ? 0 : -EAGAIN;
 }
 
 /* Sends the relayed form where its labels or the routing table say. -ENETUNREACH, -EAGAIN. */
 int path_send_routed(struct node *n, struct wire_hop *hop, struct treatment treatment,
-		     uint64_t from, struct span payload)
+		     uint64_t from, enum watch_use use, struct span payload)
 {
 	struct asker a = { n, hop->destination };
-	struct route route = { 0 };
+	struct route route;
 	struct forward_question q = { .self = n->self,
 				      .from = from,
 				      .now_us = n->now_us,
 				      .route = &route,
 				      .state = asked_state,
 				      .neighbour = asked_neighbour,
+				      .is_restless = asked_restless,
 				      .arg = &a };
 	struct forward_plan plan;
-	uint64_t label = hop->is_labelled ? label_of(n, &q, hop) : 0;
+	uint64_t chosen;
 	bool is_sent;
 
-	if (label) {
-		is_sent = send_hop(n, label, *hop, treatment, payload);
-		if (neighbour_state(n, label) == LINK_SUSPECT && !hop->is_duplicate)
-			is_sent |= send_beside(n, &q, hop, treatment, label, payload);
-		return is_sent ? 0 : -EAGAIN;
+	route.next_hop = route.since_us = 0; /* of a route of zeros these alone are looked at */
+	route.n_alternates = route.n_feasible = 0;
+	route.is_doubted = false;
+	if (hints_are_there(&n->dead_ends, n->now_us))
+		q.is_dead_end = asked_dead_end;
+	chosen = hop->is_labelled ? label_of(n, &q, hop) : 0;
+	if (chosen) {
+		/* What fills its ways loses probes too; those who report of ways say more of it. */
+		if (hop->class != CLASS_BULK)
+			authentic_passed(n, hop, chosen, payload.len, use);
+		return send_labelled(n, &q, hop, treatment, chosen, payload);
 	}
-	label = n->flowlets ? flowlet_of(n, &q, hop, &route) : 0;
-	if (label) {
+	chosen = n->flowlets ? flowlet_of(n, &q, hop, &route) : 0;
+	if (chosen) {
 		n->counters.flowlets++;
 		forward_record(&q, hop);
-		return send_hop(n, label, *hop, treatment, payload) ? 0 : -EAGAIN;
+		return send_hop(n, chosen, hop, treatment, payload) ? 0 : -EAGAIN;
 	}
-	plan = plan_of(n, hop, &q, &route);
+	plan_of(n, hop, &q, &route, &plan);
+	if (plan.tell && hop->kind == KIND_DATA)
+		dead_ends_tell(n, plan.tell, hop->destination);
 	if (!plan.next)
 		return -ENETUNREACH;
 	if (plan.is_recorded)
 		forward_record(&q, hop);
 	n->counters.deflected += plan.way == FORWARD_DEFLECTED || plan.way == FORWARD_BACK;
-	is_sent = send_hop(n, plan.next, *hop, treatment, payload);
+	if (plan.way != FORWARD_BACK)
+		authentic_passed(n, hop, plan.next, payload.len, use);
+	is_sent = send_hop(n, plan.next, hop, treatment, payload);
 	if (plan.duplicate && !hop->is_duplicate) { /* a copy is not copied again at each hop */
 		hop->is_duplicate = true;
 		n->counters.duplicates_sent++;
 		forward_record(&q, hop);
-		is_sent |= send_hop(n, plan.duplicate, *hop, treatment, payload);
+		is_sent |= send_hop(n, plan.duplicate, hop, treatment, payload);
 	}
 	return is_sent ? 0 : -EAGAIN;
 }
@@ -400,8 +449,18 @@ void path_send_unsealed(struct node *n, uint64_t destination, enum wire_kind kin
 		.source = n->self,
 	};
 
-	if (path_send_routed(n, &hop, node_control(n), 0, payload) < 0)
+	if (path_send_routed(n, &hop, node_control(n), 0, WATCH_NOT, payload) < 0)
 		n->counters.no_route++;
+}
+
+/* Through exactly this neighbour: with a record, for it may be no next hop of ours. */
+static int send_through(struct node *n, uint64_t neighbour, struct wire_hop *hop,
+			struct treatment treatment, struct span payload)
+{
+	struct forward_question q = { .self = n->self, .now_us = n->now_us };
+
+	forward_record(&q, hop);
+	return send_hop(n, neighbour, hop, treatment, payload) ? 0 : -EAGAIN;
 }
 
 /* Seals under the session's end-to-end key; the header lacks the way. */
@@ -450,21 +509,51 @@ void path_note_relayed(struct node *n, struct node_session *s, struct span plain
 		s->unanswered_us = n->now_us;
 }
 
-/* Seals once and sends along the route. */
-static int send_relayed(struct node *n, struct node_session *s, struct treatment treatment,
-			uint16_t flow_hash, struct span plaintext)
+enum watch_use path_use_of(struct span plaintext)
 {
-	uint8_t sealed[NODE_DATAGRAM_MAX];
+	return is_ip(plaintext) ? WATCH_OWN : WATCH_NOT;
+}
+
+/* Seals once and sends along the route, or through a neighbour. */
+static int send_sealed(struct node *n, struct node_session *s, struct treatment treatment,
+		       uint16_t flow_hash, struct span plaintext, uint64_t through,
+		       enum watch_use use)
+{
+	uint8_t bytes[NODE_DATAGRAM_MAX];
 	struct wire_hop hop;
-	int r = path_seal(n, s, treatment, plaintext, &hop, sealed);
+	struct span sealed;
+	int r = path_seal(n, s, treatment, plaintext, &hop, bytes);
 
 	if (r < 0)
 		return r;
+	sealed = SPAN(bytes, plaintext.len + AEAD_TAG_LEN);
 	hop.flow_hash = flow_hash;
-	r = path_send_routed(n, &hop, treatment, 0, SPAN(sealed, plaintext.len + AEAD_TAG_LEN));
+	if (through)
+		return send_through(n, through, &hop, treatment, sealed);
+	r = path_send_routed(n, &hop, treatment, 0, use, sealed);
 	if (r == 0)
 		path_note_relayed(n, s, plaintext);
 	return r;
+}
+
+static int send_relayed(struct node *n, struct node_session *s, struct treatment treatment,
+			uint16_t flow_hash, struct span plaintext)
+{
+	return send_sealed(n, s, treatment, flow_hash, plaintext, 0, path_use_of(plaintext));
+}
+
+void path_send_service(struct node *n, struct peer *p, enum wire_class class,
+		       enum wire_service service, struct span body, uint64_t through,
+		       bool is_watched)
+{
+	struct wire_service_message m = { .service = (uint16_t)service, .body = body };
+	uint8_t plaintext[WIRE_SERVICE_MAX + 8];
+	int len = wire_service_encode(&m, plaintext, sizeof(plaintext));
+
+	if (len < 0 || !p->e2e || !session_can_send(p->e2e->keys, n->now_us))
+		return;
+	(void)send_sealed(n, p->e2e, treatment_of(n, class, 0), 0, SPAN(plaintext, (size_t)len),
+			  through, is_watched ? WATCH_ANSWER : WATCH_NOT);
 }
 
 /* To a peer by whatever way is best. -EAGAIN: there is no usable session yet (one has been
@@ -483,7 +572,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 		return -EMSGSIZE;
 	if (is_near && next && next != p->id && link_state(p->neighbour->link) == LINK_UP)
 		is_near = false; /* the direct link is the worse way */
-	if (is_near && link_state(p->neighbour->link) == LINK_UP &&
+	if (is_near && link_state_now(p->neighbour->link, n->now_us) == LINK_UP &&
 	    !spread_is_better(n, p, class) &&
 	    send_short(n, p->direct, WIRE_TRANSPORT, lane_of(class), &p->neighbour->roam.current,
 		       plaintext, treatment))
@@ -499,7 +588,7 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 		return -EAGAIN;
 	}
 	if (inner_parse(plaintext, &i) == 0)
-		hash = inner_flow_hash(&i, n->flow_key);
+		hash = inner_flow_hash_again(&n->hashed, &i, n->flow_key);
 	if (spread_send(n, p, treatment, hash, plaintext, &r))
 		return r;
 	r = send_relayed(n, p->e2e, treatment, hash, plaintext);
@@ -765,7 +854,8 @@ static void relay(struct node *n, struct peer *from, struct wire_hop *hop, struc
 	}
 	hop->ttl--;
 	/* As a router within the tunnel: congestion met so far goes on with it. */
-	r = path_send_routed(n, hop, treatment_of(n, hop->class, n->arrived), from->id, payload);
+	r = path_send_routed(n, hop, treatment_of(n, hop->class, n->arrived), from->id,
+			     WATCH_RELAYED, payload);
 	n->is_data = hop->kind == KIND_DATA && r == 0;
 	if (r == 0)
 		n->counters.relayed++;
@@ -792,7 +882,9 @@ static void relayed_input(struct node *n, struct peer *from, struct span sealed_
 	}
 	switch (hop.kind) {
 	case KIND_DATA:
+		n->came_by = from->id;
 		ends_at_us(n, &hop, payload);
+		n->came_by = 0;
 		break;
 	case KIND_HANDSHAKE: {
 		struct hs_path path = { .is_mesh = true, .node_id = hop.source, .via = from->id };
@@ -863,13 +955,17 @@ static void opened_short(struct node *n, struct node_session *s, const struct en
 	}
 	if (t->type == WIRE_PROBE && traverse_probe(n, s, from, inner))
 		return;
-	if (!s->is_join && !s->is_direct) {
-		n->counters.malformed++;
-		return;
-	}
+	if (!s->is_join && !s->is_direct)
+		return; /* its end still holds a link that we have given up */
 	if (t->type == WIRE_PROBE && !s->is_join &&
 	    mtu_message(n, s, inner, WIRE_HEADER_LEN + opened.len + AEAD_TAG_LEN))
 		return;
+	if (t->type == WIRE_PROBE && !s->is_join && liveness_is_sign(inner)) {
+		session_heard(n, s, false);
+		if (s->peer && s->peer->neighbour)
+			liveness_heard(n, s->peer);
+		return;
+	}
 	is_payload = t->type == WIRE_LINK_FRAGMENT || (t->type == WIRE_TRANSPORT && is_ip(inner));
 	if (!s->is_join)
 		link_heard(n, s, from, t->lane, hop.link_sequence, opened.len, is_payload,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Peers, their sessions and their links: made, chosen, timed and ended. */
+/* Peers, their sessions and their links: made, chosen and ended. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -8,12 +8,51 @@
 
 /* ---- peers ---- */
 
-struct peer *peer_get(struct node *n, uint64_t id)
+const struct peer *peer_look(const struct node *n, uint64_t id)
 {
 	return map_get(n->peers, &id);
 }
 
-static bool has_session(const struct peer *p)
+struct peer *peer_get(struct node *n, uint64_t id)
+{
+	struct peer *p = map_get(n->peers, &id);
+
+	if (p)
+		peer_touch(n, p);
+	return p;
+}
+
+struct peer *peer_next(struct node *n, size_t *cursor)
+{
+	struct peer *p = map_next(n->peers, cursor);
+
+	if (p)
+		peer_touch(n, p);
+	return p;
+}
+
+/* There is room: the map takes no more. */
+static void find_place(struct node *n, struct peer *p)
+{
+	if (n->n_by_age == NODE_PEERS_MAX) {
+		n->n_by_age = 0;
+		for (unsigned i = 0; i < NODE_PEERS_MAX; i++) {
+			struct peer *old = n->by_age[i];
+
+			if (!old)
+				continue;
+			n->stirs_us[n->n_by_age] = n->stirs_us[i];
+			n->due_us[n->n_by_age] = n->due_us[i];
+			n->by_age[n->n_by_age] = old;
+			old->place = n->n_by_age++;
+		}
+	}
+	p->place = n->n_by_age++;
+	n->by_age[p->place] = p;
+	peer_touch(n, p);
+}
+
+bool peer_has_session(const struct peer *p)
 {
 	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
 		if (p->sessions[i])
@@ -30,7 +69,8 @@ static struct peer *evictable(const struct node *n)
 	struct peer *p;
 
 	while ((p = map_next(n->peers, &cursor)))
-		if (!has_session(p) && !p->attempt && (!oldest || p->seen_us < oldest->seen_us))
+		if (!peer_has_session(p) && !p->attempt &&
+		    (!oldest || p->seen_us < oldest->seen_us))
 			oldest = p;
 	return oldest;
 }
@@ -63,10 +103,11 @@ struct peer *peer_make(struct node *n, uint64_t id)
 		free(p);
 		return NULL;
 	}
+	find_place(n, p);
 	return p;
 }
 
-static void drop_waiting(struct peer *p, size_t n_first)
+void peer_drop_waiting(struct peer *p, size_t n_first)
 {
 	for (size_t i = 0; i < n_first; i++) {
 		bytes_wipe(p->waiting[i]->bytes, p->waiting[i]->len);
@@ -82,11 +123,13 @@ void peer_forget(struct node *n, struct peer *p, const char *reason)
 	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
 		if (p->sessions[i])
 			session_drop(n, p->sessions[i], reason);
-	drop_waiting(p, p->n_waiting);
+	peer_drop_waiting(p, p->n_waiting);
 	spread_forget(n, p);
 	if (p->attempt)
 		handshakes_cancel(n->handshakes, p->attempt);
 	(void)map_remove(n->peers, &p->id);
+	n->by_age[p->place] = NULL;
+	n->stirs_us[p->place] = n->due_us[p->place] = NEVER_US;
 	free(p);
 }
 
@@ -105,7 +148,7 @@ void peer_wait(struct node *n, struct peer *p, enum wire_class class, struct spa
 		return;
 	if (p->n_waiting == NODE_PACKET_QUEUE_MAX) {
 		n->counters.queue_full++;
-		drop_waiting(p, 1);
+		peer_drop_waiting(p, 1);
 	}
 	memcpy(bytes, plaintext.at, plaintext.len);
 	w->bytes = TAKE(bytes);
@@ -130,12 +173,12 @@ void peer_flush(struct node *n, struct peer *p)
 			break; /* no session yet, or no route yet */
 		sent++;
 	}
-	drop_waiting(p, sent);
+	peer_drop_waiting(p, sent);
 }
 
 bool node_name_of(const struct node *n, uint64_t id, char ret[NODE_NAME_MAX + 1])
 {
-	const struct peer *p = map_get(n->peers, &id);
+	const struct peer *p = peer_look(n, id);
 	char domain[DOMAIN_MAX + 1];
 
 	if (id == n->self)
@@ -156,7 +199,7 @@ const char *node_life_name(enum node_life l)
 	return l < NODE_N_LIVES ? names[l] : "unknown";
 }
 
-static enum node_life life_of(const struct node *n, const struct peer *p, uint64_t now_us)
+enum node_life peer_life(const struct node *n, const struct peer *p, uint64_t now_us)
 {
 	bool is_routed = routes_next_hop(n->routes, p->id) != 0;
 	bool is_silent = now_us >= p->seen_us + PEER_DEAD_US;
@@ -174,7 +217,7 @@ static enum node_life life_of(const struct node *n, const struct peer *p, uint64
 		return is_silent ? NODE_DEAD : NODE_DEGRADED;
 	if (p->neighbour)
 		return NODE_DEGRADED; /* by relays alone, since its link is down */
-	return has_session(p) ? NODE_ACTIVE : NODE_REGISTERED;
+	return peer_has_session(p) ? NODE_ACTIVE : NODE_REGISTERED;
 }
 
 /* ---- links ---- */
@@ -186,21 +229,25 @@ void neighbour_changed(struct node *n, struct peer *p)
 						      [LINK_SUSPECT] = EVENT_LINK_SUSPECT };
 	struct neighbour *nb = p->neighbour;
 	enum link_state state = link_state(nb->link);
+	bool is_trusted = state == LINK_UP && nb->told == LINK_SUSPECT;
 	struct node_event *e;
 
 	if (state == nb->told)
 		return;
 	nb->told = state;
+	n->is_survey_stale = true;
 	n->ways_version++;
-	e = node_event(n, event[state], p->id);
+	e = node_event(n, is_trusted ? EVENT_LINK_TRUSTED : event[state], p->id);
 	e->endpoint = nb->roam.current;
 	e->metric = link_metric(nb->link);
 	mtu_link_changed(n, p, false);
 	traverse_link_changed(n, p);
 	if (state == LINK_DOWN) {
 		nb->down_us = n->now_us;
-		if (nb->is_routed)
+		if (nb->is_routed) {
+			failover_begin(n, p);
 			beyond_down(n, p->id);
+		}
 		nb->is_routed = false;
 	} else if (!nb->is_routed) {
 		beyond_up(n, p);
@@ -216,6 +263,8 @@ static void neighbour_end(struct node *n, struct peer *p)
 	if (!nb)
 		return;
 	beyond_down(n, p->id);
+	authentic_gone(n, p->id);
+	n->is_survey_stale = true;
 	p->neighbour = NULL;
 	traverse_neighbour_ended(n, p);
 	mtu_detach(nb);
@@ -225,9 +274,13 @@ static void neighbour_end(struct node *n, struct peer *p)
 
 /* ---- sessions ---- */
 
-struct node_session *session_at(const struct node *n, uint32_t index)
+struct node_session *session_at(struct node *n, uint32_t index)
 {
-	return map_get(n->indices, &index);
+	struct node_session *s = map_get(n->indices, &index);
+
+	if (s && s->peer)
+		peer_touch(n, s->peer);
+	return s;
 }
 
 static void retire_index(struct node *n, uint32_t index)
@@ -288,6 +341,7 @@ static void choose(struct node *n, struct peer *p)
 	struct node_session *e2e = NULL;
 	struct node_session *before = p->direct;
 
+	peer_touch(n, p);
 	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
 		struct node_session *s = p->sessions[i];
 
@@ -333,7 +387,7 @@ void session_heard(struct node *n, struct node_session *s, bool is_payload)
 	}
 }
 
-static void want_handshake(struct node *n, struct peer *p)
+void peer_want_handshake(struct node *n, struct peer *p)
 {
 	if (p->neighbour && link_state(p->neighbour->link) != LINK_DOWN) {
 		struct hs_path path = { .remote = p->neighbour->roam.current };
@@ -384,7 +438,7 @@ void session_pump(struct node *n, struct node_session *s)
 			break;
 		case SESSION_WANT_HANDSHAKE:
 			if (s->peer)
-				want_handshake(n, s->peer);
+				peer_want_handshake(n, s->peer);
 			break;
 		case SESSION_CLOSED:
 			is_closed = true;
@@ -395,6 +449,7 @@ void session_pump(struct node *n, struct node_session *s)
 		session_drop(n, s, "the session ended");
 		return;
 	}
+	authentic_serve(n, s);
 	while (session_can_send(s->keys, n->now_us) &&
 	       stream_next_packet(s->stream, n->now_us, packet, &len))
 		if (path_send_session(n, s, SPAN(packet, len)) < 0)
@@ -446,202 +501,6 @@ void session_drop(struct node *n, struct node_session *s, const char *reason)
 	free(s);
 }
 
-/* ---- time ---- */
-
-void neighbour_probe(struct node *n, struct peer *p)
-{
-	uint8_t probe[LINK_PROBE_LEN];
-
-	while (p->neighbour && p->direct && link_next_probe(p->neighbour->link, n->now_us, probe))
-		path_send_probe(n, p, SPAN_OF(probe));
-}
-
-static void neighbour_tick(struct node *n, struct peer *p)
-{
-	struct neighbour *nb = p->neighbour;
-	struct link_quality q;
-
-	(void)link_tick(nb->link, n->now_us);
-	neighbour_changed(n, p);
-	mtu_tick(n, p);
-	neighbour_probe(n, p);
-	if (nb->is_routed && link_metric_should_announce(nb->link, n->now_us))
-		beyond_cost(n, p);
-	if (roam_tick(&nb->roam, n->now_us) && p->direct)
-		path_send_challenges(n, p->direct);
-	link_quality(nb->link, n->now_us, &q);
-	if (p->direct && q.rtt_us) {
-		stream_set_rtt(p->direct->stream, q.rtt_us);
-		session_set_rtt_us(p->direct->keys, q.rtt_us);
-	}
-}
-
-static uint64_t quiet_deadline_us(const struct node_session *s)
-{
-	uint64_t at = s->ends_us;
-
-	if (s->owes_us != NEVER_US)
-		at = min_u64(at, s->owes_us + KEEPALIVE_US);
-	if (s->unanswered_us != NEVER_US)
-		at = min_u64(at, s->unanswered_us + UNANSWERED_US);
-	return at;
-}
-
-/* True when the session was dropped. */
-static bool session_timers(struct node *n, struct node_session *s)
-{
-	static const uint8_t keepalive[] = { PLAIN_SESSION, SESSION_MESSAGE_KEEPALIVE };
-	static const uint8_t close[] = { PLAIN_SESSION, SESSION_MESSAGE_CLOSE };
-
-	if (n->now_us >= s->ends_us) {
-		(void)path_send_session(n, s, SPAN_OF(close));
-		session_drop(n, s, s->is_join ? NULL : "replaced by a newer session");
-		return true;
-	}
-	session_tick(s->keys, n->now_us);
-	if (s->owes_us != NEVER_US && n->now_us >= s->owes_us + KEEPALIVE_US) {
-		s->owes_us = NEVER_US;
-		(void)path_send_session(n, s, SPAN_OF(keepalive));
-	}
-	if (s->unanswered_us != NEVER_US && n->now_us >= s->unanswered_us + UNANSWERED_US) {
-		s->unanswered_us = NEVER_US;
-		if (s->peer && s == s->peer->e2e)
-			want_handshake(n, s->peer);
-	}
-	session_pump(n, s); /* may drop it */
-	return false;
-}
-
-static void expire_waiting(struct node *n, struct peer *p)
-{
-	size_t old = 0;
-
-	while (old < p->n_waiting && n->now_us >= p->waiting[old]->since_us + PACKET_WAIT_US)
-		old++;
-	for (size_t i = 0; i < old; i++)
-		errors_tell(n, ICMP_NO_ADDRESS, 0, SPAN(p->waiting[i]->bytes, p->waiting[i]->len));
-	n->counters.no_route += old;
-	drop_waiting(p, old);
-}
-
-/* When nothing is left of it but what it proved once, and nobody has heard of it. */
-static uint64_t forget_us(const struct peer *p)
-{
-	return p->seen_us + (p->is_known ? PEER_PRUNE_US : PEER_DEAD_US);
-}
-
-static bool is_forgotten(const struct node *n, const struct peer *p)
-{
-	return !has_session(p) && p->n_waiting == 0 && !p->attempt && n->now_us >= forget_us(p);
-}
-
-/* A neighbour silent for too long is no neighbour any more: its direct sessions end. */
-static void prune_neighbour(struct node *n, struct peer *p)
-{
-	if (!p->neighbour || link_state(p->neighbour->link) != LINK_DOWN ||
-	    n->now_us < p->neighbour->down_us + PEER_DEAD_US)
-		return;
-	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
-		if (p->sessions[i] && p->sessions[i]->is_direct &&
-		    n->now_us >= p->sessions[i]->heard_us + PEER_DEAD_US)
-			session_drop(n, p->sessions[i], "silent for a minute");
-}
-
-static void tell_life(struct node *n, struct peer *p)
-{
-	enum node_life life = life_of(n, p, n->now_us);
-
-	if (life == p->told_life)
-		return;
-	p->told_life = life;
-	node_event(n, EVENT_PEER_LIFE, p->id)->reason = node_life_name(life);
-}
-
-static void peer_tick(struct node *n, struct peer *p)
-{
-	if (p->neighbour)
-		neighbour_tick(n, p);
-	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
-		if (p->sessions[i])
-			(void)session_timers(n, p->sessions[i]);
-	prune_neighbour(n, p);
-	expire_waiting(n, p);
-	if (p->n_waiting > 0) {
-		peer_flush(n, p);
-		if (p->n_waiting > 0 && !p->attempt)
-			greet_peer(n, p);
-	}
-	if (!is_forgotten(n, p)) {
-		tell_life(n, p);
-		return;
-	}
-	if (p->is_known)
-		node_event(n, EVENT_PEER_LIFE, p->id)->reason = "pruned";
-	peer_forget(n, p, NULL);
-}
-
-void peers_tick(struct node *n)
-{
-	size_t cursor = 0;
-	struct peer *p;
-
-	while ((p = map_next(n->peers, &cursor)))
-		peer_tick(n, p);
-	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
-		if (n->joins[i])
-			(void)session_timers(n, n->joins[i]);
-}
-
-static uint64_t session_deadline(const struct node *n, const struct node_session *s)
-{
-	uint64_t at = min_u64(session_deadline_us(s->keys), quiet_deadline_us(s));
-
-	if (session_can_send(s->keys, n->now_us)) /* else nothing can be sent when it is due */
-		at = min_u64(at, stream_deadline_us(s->stream));
-	return at;
-}
-
-static uint64_t peer_deadline_us(const struct node *n, const struct peer *p)
-{
-	uint64_t at = NEVER_US;
-	bool has_session = false;
-
-	if (p->neighbour) {
-		at = min_u64(roam_deadline_us(&p->neighbour->roam), mtu_deadline_us(p));
-		if (p->direct) /* else no probe can be sent yet */
-			at = min_u64(at, link_deadline_us(p->neighbour->link));
-		if (p->neighbour->told == LINK_DOWN)
-			at = min_u64(at, max_u64(p->neighbour->down_us + PEER_DEAD_US,
-						 n->now_us + SECONDS(1)));
-	}
-	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++) {
-		if (!p->sessions[i])
-			continue;
-		has_session = true;
-		at = min_u64(at, session_deadline(n, p->sessions[i]));
-	}
-	if (p->n_waiting > 0)
-		at = min_u64(at, min_u64(p->waiting[0]->since_us + PACKET_WAIT_US,
-					 max_u64(p->retry_us, n->now_us + MS(50))));
-	if (!has_session && p->n_waiting == 0)
-		at = min_u64(at, max_u64(forget_us(p), n->now_us + SECONDS(1)));
-	return at;
-}
-
-uint64_t peers_deadline_us(const struct node *n)
-{
-	uint64_t at = NEVER_US;
-	size_t cursor = 0;
-	const struct peer *p;
-
-	while ((p = map_next(n->peers, &cursor)))
-		at = min_u64(at, peer_deadline_us(n, p));
-	for (size_t i = 0; i < NODE_JOINS_MAX; i++)
-		if (n->joins[i])
-			at = min_u64(at, session_deadline(n, n->joins[i]));
-	return at;
-}
-
 /* ---- views ---- */
 
 static void view(const struct node *n, const struct peer *p, uint64_t now_us,
@@ -659,7 +518,7 @@ static void view(const struct node *n, const struct peer *p, uint64_t now_us,
 		.sent_packets = p->sent_packets,
 		.received_packets = p->received_packets,
 		.metric = LINK_METRIC_MAX,
-		.life = life_of(n, p, now_us),
+		.life = peer_life(n, p, now_us),
 		.n_tried = p->way.n_tried,
 	};
 	ret->why_relayed = traverse_why(n, p, now_us, &ret->again_us);
@@ -677,12 +536,29 @@ static void view(const struct node *n, const struct peer *p, uint64_t now_us,
 		ret->state = link_state(p->neighbour->link);
 		ret->class = link_class(p->neighbour->link);
 		ret->metric = link_metric(p->neighbour->link);
+		ret->penalty = p->penalty;
 		ret->path_mtu = pmtu_size(&p->neighbour->pmtu) + p->neighbour->pmtu.header_len;
 		ret->path_mtu_state = p->neighbour->pmtu.state;
 		ret->is_path_mtu_searched = pmtu_is_searching(&p->neighbour->pmtu);
 		link_quality(p->neighbour->link, now_us, &ret->quality);
 	}
 	ret->mtu_bytes = mtu_towards(n, p);
+}
+
+int node_set_penalty(struct node *n, uint64_t node_id, uint32_t penalty, uint64_t now_us)
+{
+	struct peer *p = peer_get(n, node_id);
+
+	if (penalty > NODE_PENALTY_MAX)
+		return -EINVAL;
+	if (!p)
+		return -ENOENT;
+	n->now_us = now_us;
+	p->penalty = penalty;
+	if (p->neighbour && p->neighbour->is_routed)
+		beyond_cost(n, p);
+	node_pump(n);
+	return 0;
 }
 
 bool node_next_peer(const struct node *n, size_t *cursor, uint64_t now_us,

@@ -60,10 +60,19 @@ static bool is_same(const struct path *a, const struct path *b)
 	return a->n == b->n && memcmp(a->nodes, b->nodes, a->n * sizeof(a->nodes[0])) == 0;
 }
 
+static bool has_path(const struct spread *sp, const struct path *p)
+{
+	for (size_t i = 0; i < sp->n_paths; i++)
+		if (is_same(p, &sp->paths[i]))
+			return true;
+	return false;
+}
+
+/* In any order: which of two is the nearer may change at any time. */
 static bool are_same(const struct spread *sp, const struct path *paths, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (n != sp->n_paths || !is_same(&paths[i], &sp->paths[i]))
+		if (!has_path(sp, &paths[i]))
 			return false;
 	return n == sp->n_paths;
 }
@@ -90,7 +99,7 @@ static bool name_way(struct node *n, const struct spread *sp, const struct path 
 	return false;
 }
 
-/* Ways that are the same as before are kept with what is known of them; and all of them where less
+/* Where all ways are the same as before they are kept with what is known of them; and where less
  * than two were found, as an answer may have been lost: one that leads nowhere is silent. */
 static void take_paths(struct node *n, struct spread *sp, const struct path *paths, size_t count)
 {
@@ -148,14 +157,14 @@ void spread_route_changed(struct node *n, struct peer *p)
 /* ---- sending ---- */
 
 static int send_by(struct node *n, struct spread *sp, size_t at, struct wire_hop hop,
-		   struct treatment treatment, struct span sealed)
+		   struct treatment treatment, enum watch_use use, struct span sealed)
 {
 	int r;
 
 	hop.flow_hash = sp->labels[at].flow_hash;
 	hop.has_options = hop.is_labelled = true;
 	memcpy(hop.options, sp->labels[at].options, sizeof(hop.options));
-	r = path_send_routed(n, &hop, treatment, 0, sealed);
+	r = path_send_routed(n, &hop, treatment, 0, use, sealed);
 	if (r == 0)
 		ways_sent(&sp->ways, at, hop.e2e_lane, hop.e2e_sequence, sealed.len, n->now_us);
 	return r;
@@ -170,23 +179,24 @@ static int send_by_two(struct node *n, struct spread *sp, const size_t at[2],
 	uint8_t bytes[NODE_DATAGRAM_MAX];
 	struct node_session *s = sp->peer->e2e;
 	struct wire_hop hop, copy;
+	enum watch_use use = path_use_of(plaintext);
 	struct span sealed;
 	int r = path_seal(n, s, treatment, plaintext, &hop, bytes);
 
 	if (r < 0)
 		return r;
 	sealed = SPAN(bytes, plaintext.len + AEAD_TAG_LEN);
-	r = send_by(n, sp, at[0], hop, treatment, sealed);
+	r = send_by(n, sp, at[0], hop, treatment, use, sealed);
 	if (at[1] != WAYS_NONE) {
 		copy = hop;
 		copy.is_duplicate = true;
 		n->counters.copies_sent++;
-		if (send_by(n, sp, at[1], copy, treatment, sealed) == 0)
+		if (send_by(n, sp, at[1], copy, treatment, use, sealed) == 0)
 			r = 0;
 	}
 	if (r < 0) {
 		hop.flow_hash = flow_hash;
-		r = path_send_routed(n, &hop, treatment, 0, sealed);
+		r = path_send_routed(n, &hop, treatment, 0, use, sealed);
 	}
 	if (r == 0)
 		path_note_relayed(n, s, plaintext);
@@ -348,6 +358,7 @@ void spreads_tick(struct node *n)
 	for (size_t i = n->n_spreads; i > 0; i--) {
 		struct spread *sp = n->spreads[i - 1];
 
+		peer_touch(n, sp->peer);
 		spread_tick(n, sp);
 		if (n->now_us >= sp->used_us + SPREAD_IDLE_US)
 			remove_at(n, i - 1);
@@ -378,7 +389,7 @@ uint64_t spreads_deadline_us(const struct node *n)
 
 bool node_next_way(const struct node *n, uint64_t id, size_t *cursor, struct node_way_view *ret)
 {
-	const struct peer *p = map_get(n->peers, &id);
+	const struct peer *p = peer_look(n, id);
 	const struct spread *sp = p ? p->spread : NULL;
 	const struct way *way;
 	size_t at = *cursor;

@@ -52,6 +52,17 @@ static bool is_copy(struct node *n, const struct peer *p, const struct wire_hop 
 	return true;
 }
 
+/* A relay can put labels on what it carries of anybody: half of the places are for those that this
+ * node itself sends to. */
+static bool is_full_of_heard(const struct node *n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n->n_spreads; i++)
+		count += n->spreads[i]->wanted_us == 0;
+	return count >= NODE_SPREADS_MAX / 2;
+}
+
 bool spread_heard(struct node *n, struct peer *p, const struct wire_hop *hop, size_t len,
 		  enum session_verdict v)
 {
@@ -60,6 +71,8 @@ bool spread_heard(struct node *n, struct peer *p, const struct wire_hop *hop, si
 
 	if (!hop->is_labelled || (v != SESSION_OPENED && v != SESSION_REPLAYED))
 		return is_copy(n, p, hop, v);
+	if (!p->spread && is_full_of_heard(n))
+		return false;
 	sp = spread_make(n, p);
 	if (!sp)
 		return false;

@@ -26,7 +26,7 @@ static size_t own_links(const struct node *n, struct view_link ret[GRAPH_DEGREE_
 
 		if (!is_told(p))
 			continue;
-		l.cost = link_metric(p->neighbour->link);
+		l.cost = beyond_metric(p);
 		for (at = count; at > 0 && ret[at - 1].cost > l.cost; at--)
 			if (at < GRAPH_DEGREE_MAX)
 				ret[at] = ret[at - 1];

@@ -23,6 +23,8 @@
 #define WELCOME_EVERY_US SECONDS(60)
 #define AGAIN_AFTER_US SECONDS(2) /* without anybody to ask: whoever is configured goes first */
 #define AGAIN_MAX 8		  /* handshakes at once with where nodes were before */
+#define REVIEW_US MS(500)	  /* observations are told on no more often */
+#define FRESH_US SECONDS(30)	  /* and end back-off no more often */
 #define OBSERVED_LEN 18		  /* address 16 | port 2 */
 
 struct traverse {
@@ -36,6 +38,10 @@ struct traverse {
 	uint64_t look_us;
 	uint64_t seek_us, seek_wait_us;
 	uint64_t asked_us; /* there was somebody to ask for a link */
+	bool is_idle;	   /* and now there is nobody, until routes change */
+	bool is_stale;	   /* what is said of ourselves is looked at again at: */
+	uint64_t review_us;
+	uint64_t fresh_us; /* what failed may begin anew from then on */
 };
 
 static const char *const reason_session = "no session through the mesh came about";
@@ -47,6 +53,7 @@ static const char *const reason_trying = "a direct link is being tried";
 int traverse_new(struct node *n, const struct node_config *config, const uint8_t hash_key[16])
 {
 	struct traverse *t = calloc(1, sizeof(*t));
+	uint8_t key[16];
 	int r;
 
 	n->traverse = t;
@@ -56,9 +63,11 @@ int traverse_new(struct node *n, const struct node_config *config, const uint8_t
 	t->config.links = (unsigned)min_u64(t->config.links, t->config.links_max);
 	t->seek_wait_us = SEEK_MIN_US;
 	t->look_us = t->asked_us = n->now_us;
+	entropy_fill(&n->entropy, key, sizeof(key));
 	r = atlas_new(hash_key, &t->atlas);
 	if (r == 0)
-		r = punch_new(n->self, config->seed, n->now_us, &t->punch);
+		r = punch_new(n->self, key, n->now_us, &t->punch);
+	bytes_wipe(key, sizeof(key));
 	return r;
 }
 
@@ -112,10 +121,13 @@ static void review(struct node *n)
 		return;
 	t->told = now;
 	t->counter++;
-	t->seek_wait_us = SEEK_MIN_US; /* what failed may do now */
-	t->seek_us = min_u64(t->seek_us, n->now_us);
+	if (n->now_us >= t->fresh_us) { /* what failed may do now */
+		t->fresh_us = n->now_us + FRESH_US;
+		t->seek_wait_us = SEEK_MIN_US;
+		t->seek_us = min_u64(t->seek_us, n->now_us);
+	}
 	t->look_us = min_u64(t->look_us, n->now_us + LOOK_SOON_US);
-	while ((p = map_next(n->peers, &cursor)))
+	while ((p = peer_next(n, &cursor)))
 		if (p->direct && p->neighbour)
 			tell_place(n, p);
 }
@@ -162,16 +174,17 @@ void traverse_link_changed(struct node *n, struct peer *p)
 	(void)atlas_reached(t->atlas, p->id, &p->neighbour->roam.current, n->now_us);
 	punch_end(t->punch, p->id);
 	/* A call that came to something is not counted: it is those in vain that are bounded. */
-	p->way = (struct peer_way){ .due_us = n->now_us + SETTLED_US,
-				    .calls_us = p->way.calls_us,
-				    .n_calls = p->way.n_calls - (p->way.n_calls > 0) };
+	p->way = (struct peer_way){
+		.due_us = n->now_us + SETTLED_US,
+		.calls_us = p->way.calls_us,
+		.n_calls = p->way.n_calls - (p->way.is_counted && p->way.n_calls > 0),
+	};
 	t->seek_wait_us = SEEK_MIN_US;
 }
 
 void traverse_neighbour_ended(struct node *n, struct peer *p)
 {
-	if (observe_forget(&n->traverse->observe, p->id))
-		review(n);
+	n->traverse->is_stale |= observe_forget(&n->traverse->observe, p->id);
 }
 
 /* ---- what others say ---- */
@@ -209,9 +222,8 @@ void traverse_observed(struct node *n, struct node_session *s, struct span body)
 		return;
 	memcpy(seen.ip, body.at, 16);
 	seen.port = load_u16(body.at + 16);
-	if (observe_told(&n->traverse->observe, s->peer->id, &s->peer->neighbour->roam.current,
-			 &seen))
-		review(n);
+	n->traverse->is_stale |= observe_told(&n->traverse->observe, s->peer->id,
+					      &s->peer->neighbour->roam.current, &seen);
 }
 
 static void learn(struct node *n, const struct peer *p, const struct nat_message *m)
@@ -284,6 +296,7 @@ void traverse_message(struct node *n, struct peer *p, struct span body)
 		learn(n, p, &m);
 	if (punch_message(n->traverse->punch, p->id, &m, may_call(n, p), n->now_us)) {
 		p->way.n_calls++;
+		p->way.is_counted = true;
 		p->way.why = reason_trying;
 	}
 	p->way.mapping = m.mapping;
@@ -359,6 +372,7 @@ static void punch_failed(struct node *n, const struct punch_action *a)
 	if (!p)
 		return;
 	p->way.n_tried = a->n_tried;
+	p->way.is_counted = false;
 	switch (a->failure) {
 	case PUNCH_NO_ANSWER:
 		failed(n, p, "it did not answer the call");
@@ -393,7 +407,13 @@ static void meet(struct node *n, struct peer *p)
 	struct hs_path path = { .remote = p->way.found };
 	struct hs_expect expect = { .node_id = p->id };
 
-	if (p->attempt || n->now_us >= p->way.found_until_us)
+	if (n->now_us >= p->way.found_until_us) { /* another handshake was in the way so long */
+		p->way.found_until_us = 0;
+		p->way.is_meeting = true;
+		traverse_handshake_failed(n, p);
+		return;
+	}
+	if (p->attempt)
 		return;
 	p->way.found_until_us = 0;
 	p->retry_us = n->now_us + PEER_RETRY_US;
@@ -449,6 +469,8 @@ void traverse_used(struct node *n, struct peer *p)
 
 void traverse_route_changed(struct node *n)
 {
+	if (n->traverse->is_idle)
+		n->traverse->seek_us = min_u64(n->traverse->seek_us, n->now_us + LOOK_SOON_US);
 	n->traverse->look_us = min_u64(n->traverse->look_us, n->now_us + LOOK_SOON_US);
 }
 
@@ -513,7 +535,7 @@ static struct peer *pick(struct node *n)
 	struct route r;
 
 	while (routes_next(n->routes, &cursor, &r)) {
-		const struct peer *p = peer_get(n, r.destination);
+		const struct peer *p = peer_look(n, r.destination);
 		uint64_t at;
 
 		if (!r.next_hop || r.destination == n->self || (p && !is_due(n, p)) ||
@@ -538,7 +560,7 @@ static void meet_again(struct node *n)
 	unsigned attempt;
 
 	while ((e = atlas_next(n->traverse->atlas, &cursor))) {
-		const struct peer *known = peer_get(n, e->node_id);
+		const struct peer *known = peer_look(n, e->node_id);
 
 		if (e->node_id == n->self || routes_next_hop(n->routes, e->node_id) ||
 		    (known && (!is_due(n, known) || n->now_us < known->way.again_us)) ||
@@ -573,12 +595,15 @@ static void seek(struct node *n, size_t n_links, size_t n_again)
 		return;
 	t->seek_us = n->now_us + t->seek_wait_us;
 	p = pick(n);
+	t->is_idle = !p;
 	if (p) {
 		t->asked_us = n->now_us;
 		want(n, p);
-	} else if (n_again < AGAIN_MAX && n->now_us >= t->asked_us + AGAIN_AFTER_US) {
-		meet_again(n);
+		return;
 	}
+	t->seek_us = max_u64(t->seek_us, n->now_us + LOOK_US);
+	if (n_again < AGAIN_MAX && n->now_us >= t->asked_us + AGAIN_AFTER_US)
+		meet_again(n);
 }
 
 static void look(struct node *n)
@@ -590,7 +615,7 @@ static void look(struct node *n)
 	size_t cursor = 0;
 	struct peer *p;
 
-	while ((p = map_next(n->peers, &cursor))) {
+	while ((p = peer_next(n, &cursor))) {
 		if (p->way.used_us && n->now_us < p->way.used_us + USED_US &&
 		    n_links < t->config.links_max && is_due(n, p))
 			want(n, p);
@@ -609,6 +634,11 @@ void traverse_tick(struct node *n)
 
 	if (!t->config.is_on)
 		return;
+	if (t->is_stale && n->now_us >= t->review_us) {
+		t->is_stale = false;
+		t->review_us = n->now_us + REVIEW_US;
+		review(n);
+	}
 	punch_tick(t->punch, n->now_us);
 	traverse_pump(n);
 	if (n->now_us < t->look_us)
@@ -626,7 +656,8 @@ uint64_t traverse_deadline_us(const struct node *n)
 
 	if (!t->config.is_on)
 		return NEVER_US;
-	return min_u64(t->look_us, punch_deadline_us(t->punch));
+	return min_u64(min_u64(t->look_us, t->is_stale ? t->review_us : NEVER_US),
+		       punch_deadline_us(t->punch));
 }
 
 /* ---- views ---- */

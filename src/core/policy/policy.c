@@ -123,7 +123,7 @@ static const char *const action_names[POLICY_N_ACTIONS] = {
 	[POLICY_SESSION] = "session", [POLICY_PREFIX] = "prefix", [POLICY_CONNECT] = "connect",
 	[POLICY_PING] = "ping",	      [POLICY_API] = "api",	  [POLICY_INVITE] = "invite",
 	[POLICY_ISSUE] = "issue",     [POLICY_HEAL] = "heal",	  [POLICY_RELAY] = "relay",
-	[POLICY_ROUTE] = "route",
+	[POLICY_ROUTE] = "route",     [POLICY_SURVEY] = "survey",
 };
 
 const char *policy_action_name(enum policy_action action)
@@ -192,6 +192,7 @@ bool policy_resource_is_asked(enum policy_action action, const char *resource)
 	case POLICY_PING:
 	case POLICY_INVITE:
 	case POLICY_RELAY:
+	case POLICY_SURVEY:
 	case POLICY_N_ACTIONS:
 		break;
 	}
@@ -212,6 +213,7 @@ const char *policy_resource_text(enum policy_action action)
 		[POLICY_HEAL] = "an action's name",
 		[POLICY_RELAY] = "none",
 		[POLICY_ROUTE] = "a prefix that this node offers, such as 192.168.7.0/24",
+		[POLICY_SURVEY] = "none",
 	};
 
 	return (unsigned)action < POLICY_N_ACTIONS ? texts[action] : "none";

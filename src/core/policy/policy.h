@@ -24,6 +24,7 @@ enum policy_action {
 	POLICY_HEAL,	/* a healing action; resource is its name */
 	POLICY_RELAY,	/* a packet is relayed for the principal */
 	POLICY_ROUTE,	/* a flow to a network behind this node; resource is the prefix offered */
+	POLICY_SURVEY,	/* this node tells the principal its links */
 	POLICY_N_ACTIONS,
 };
 

@@ -15,7 +15,8 @@ int tree_decode(struct span body, struct tree_record *ret)
 	t.n = read_u32(&r);
 	if (r.overrun || r.left)
 		return -EBADMSG;
-	if (t.root == 0 || t.flags & ~(TREE_MATURE | TREE_IS_PARENT | TREE_ANEW))
+	if (t.root == 0 || t.stamp > TREE_STAMP_MAX ||
+	    t.flags & ~(TREE_MATURE | TREE_IS_PARENT | TREE_ANEW))
 		return -EPROTO;
 	*ret = t;
 	return 0;

@@ -8,7 +8,8 @@
 #define TREE_LEN 25
 #define TREE_ASK_LEN 16
 #define REACH_REQUEST_LEN 37
-#define FILTER_POSITIONS_MAX 600 /* of one record */
+#define TREE_STAMP_MAX (UINT64_MAX - ((uint64_t)1 << 32)) /* there is always a later one */
+#define FILTER_POSITIONS_MAX 600			  /* of one record */
 
 #define TREE_MATURE 0x01    /* the root has been up for more than an hour */
 #define TREE_IS_PARENT 0x02 /* the receiver is the sender's parent */

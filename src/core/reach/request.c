@@ -203,8 +203,13 @@ static void confirmed(struct reach *r, const struct peer *from, const struct rea
 	}
 	if (!next || next == from->id)
 		return;
-	(void)routes_subscribe(r->routes, from->id, q->destination, r->now_us);
-	(void)routes_subscribe(r->routes, next, q->origin, r->now_us);
+	if (make_room(r) < 0 ||
+	    !bucket_take(&origin_of(r, q->origin)->bucket, REACH_ORIGIN_RATE, r->now_us)) {
+		r->counters.limited++;
+		return;
+	}
+	(void)routes_subscribe(r->routes, from->id, from->id, q->destination, r->now_us);
+	(void)routes_subscribe(r->routes, next, from->id, q->origin, r->now_us);
 	send(r, next, q);
 	r->counters.relayed++;
 }

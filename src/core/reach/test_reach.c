@@ -601,6 +601,10 @@ static void records_are_read_as_they_were_written(void **state)
 	assert_int_equal(tree_decode(SPAN(bytes, w.len), &t2), 0);
 	assert_true(t2.flags == t.flags && t2.root == 1 && t2.stamp == t.stamp && t2.cost == 3 &&
 		    t2.n == 4);
+	t.stamp = UINT64_MAX; /* nothing would come after it */
+	w = writer_of(bytes, sizeof(bytes));
+	tree_encode(&w, &t);
+	assert_int_equal(tree_decode(SPAN(bytes, w.len), &t2), -EPROTO);
 	w = writer_of(bytes, sizeof(bytes));
 	tree_ask_encode(&w, &a);
 	assert_int_equal(tree_ask_decode(SPAN(bytes, w.len), &a2), 0);

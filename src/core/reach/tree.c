@@ -328,6 +328,9 @@ int tree_input(struct reach *r, struct peer *p, struct span body)
 		return err;
 	if ((t.root == p->id) != (t.cost == 0))
 		return -EPROTO; /* only the root is at no cost from itself */
+	/* somebody told a stamp of ours that never was: go beyond it, or who heard it waits */
+	if (t.root == r->config.self && t.stamp > r->tree.own_stamp)
+		r->tree.own_stamp = t.stamp;
 	if (t.flags & TREE_ANEW)
 		tell_anew(r, p);
 	t.flags &= TREE_MATURE | TREE_IS_PARENT;

@@ -24,6 +24,7 @@ void unhear(struct neighbour *n, uint32_t slot)
 	h->via_us = false;
 	h->is_beyond = false;
 	h->is_stale = false;
+	h->is_refused = false;
 }
 
 void unhear_all(struct routes *t, int neighbour)
@@ -56,12 +57,39 @@ static int keep_relayed(struct heard *h, const struct entry *e)
 	return 0;
 }
 
+/* What proves the claim is another with each seqno and metric, and no news of its own. */
 static bool same_relayed(const struct heard *h, const struct entry *e)
 {
-	if (!h->relayed)
-		return e->relayed_len == 0;
-	return h->relayed[0] == e->relayed_len &&
-	       memcmp(h->relayed + 1, e->relayed, e->relayed_len) == 0;
+	const uint8_t none = 0;
+	const uint8_t *was = h->relayed ? h->relayed : &none;
+	uint8_t a[RELAYED_MAX], b[RELAYED_MAX];
+	size_t a_len = strip_proof(SPAN(was + 1, was[0]), a);
+	size_t b_len = strip_proof(SPAN(e->relayed, e->relayed_len), b);
+
+	return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
+bool judge_claim(struct routes *t, struct neighbour *n, uint32_t slot)
+{
+	const struct route_proofs *proofs = t->config.proofs;
+	struct heard *h = &n->heard[slot];
+	struct route_claim claim = {
+		.destination = t->destinations[slot].id,
+		.epoch = h->at.epoch,
+		.seqno = h->at.seqno,
+		.metric = h->at.metric,
+	};
+	bool was_refused = h->is_refused;
+
+	if (!proofs || h->at.metric >= ROUTE_METRIC_INFINITY)
+		return false;
+	if (h->relayed)
+		claim.attributes = SPAN(h->relayed + 1, h->relayed[0]);
+	h->is_refused = !proofs->holds(proofs->arg, n->id, &claim);
+	t->counters.unproved += h->is_refused && slot != SELF;
+	if (slot == SELF && !h->is_refused)
+		own_id_announced(t, &h->at);
+	return h->is_refused != was_refused;
 }
 
 static int hear(struct neighbour *n, uint32_t slot, const struct entry *e)
@@ -69,6 +97,7 @@ static int hear(struct neighbour *n, uint32_t slot, const struct entry *e)
 	struct heard *h = &n->heard[slot];
 
 	unhear(n, slot);
+	h->is_refused = false;
 	h->at = (struct distance){ e->epoch, e->seqno, ROUTE_METRIC_INFINITY };
 	h->is_beyond = e->flags & ENTRY_BEYOND;
 	if (e->metric >= ROUTE_METRIC_INFINITY)
@@ -77,6 +106,8 @@ static int hear(struct neighbour *n, uint32_t slot, const struct entry *e)
 		return -ENOMEM;
 	h->at.metric = e->metric;
 	h->last_metric = e->metric;
+	if (e->metric >= ROUTE_DOUBTED)
+		h->is_doubted = false; /* it knows, and looks for another way */
 	h->hops = e->hops;
 	h->via_us = e->flags & ENTRY_VIA_YOU;
 	h->hash = entry_hash(e->bytes);
@@ -110,8 +141,10 @@ static void apply(struct routes *t, int from, const struct entry *e)
 	has_new_attributes = d->next == from && !same_relayed(&n->heard[slot], e);
 	if (hear(n, (uint32_t)slot, e) < 0)
 		t->counters.table_full++;
+	(void)judge_claim(t, n, (uint32_t)slot);
 	if (slot == SELF) {
-		own_id_announced(t, &n->heard[SELF].at);
+		if (!t->config.proofs)
+			own_id_announced(t, &n->heard[SELF].at);
 		return;
 	}
 	if (e->metric < ROUTE_METRIC_INFINITY && !route_is_feasible(d, &n->heard[slot].at))
@@ -119,11 +152,13 @@ static void apply(struct routes *t, int from, const struct entry *e)
 	select_route(t, (uint32_t)slot, has_new_attributes);
 }
 
-/* Only a neighbour itself is at no cost from itself. */
+/* Only a neighbour itself is at no cost from itself; or does not want to be reached by us, if it
+ * doubts us. */
 static bool is_possible(const struct neighbour *n, const struct entry *e)
 {
 	if (e->destination == n->id)
-		return e->metric == 0 || e->metric == ROUTE_METRIC_INFINITY;
+		return e->metric == 0 || e->metric == ROUTE_SHUNNED ||
+		       e->metric == ROUTE_METRIC_INFINITY;
 	return e->metric > 0;
 }
 

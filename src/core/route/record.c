@@ -85,6 +85,41 @@ uint64_t entry_hash(struct span bytes)
 	return siphash64(key, &bytes, 1);
 }
 
+static size_t strip(struct span attributes, unsigned types, size_t room, uint8_t *ret)
+{
+	struct reader r = reader_of(attributes);
+	size_t len = 0;
+
+	while (r.left > 0) {
+		const uint8_t *start = r.at;
+		uint8_t type = read_u8(&r);
+		size_t whole;
+
+		(void)read_span(&r, read_u8(&r));
+		if (r.overrun)
+			break;
+		whole = (size_t)(r.at - start);
+		if ((type < 8 && types >> type & 1) || whole > room - len)
+			continue;
+		memcpy(ret + len, start, whole);
+		len += whole;
+	}
+	return len;
+}
+
+size_t strip_proof(struct span attributes, uint8_t *ret)
+{
+	return strip(attributes, 1U << ATTRIBUTE_PATH | 1U << ATTRIBUTE_ELEMENT, attributes.len,
+		     ret);
+}
+
+size_t strip_reserved(struct span attributes, size_t room, uint8_t *ret)
+{
+	return strip(attributes,
+		     1U << ATTRIBUTE_PATH | 1U << ATTRIBUTE_ELEMENT | 1U << ATTRIBUTE_CERTIFICATE,
+		     room, ret);
+}
+
 int request_decode(struct reader *r, struct request *ret)
 {
 	ret->destination = read_u64(r);

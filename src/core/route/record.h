@@ -9,13 +9,16 @@
 #define ENTRY_LEN 19 /* without attributes */
 #define REQUEST_LEN 15
 #define DIGEST_LEN 12
-#define RELAYED_MAX ROUTE_ATTRIBUTES_MAX /* 255 less our hop count */
+#define RELAYED_MAX 252 /* 255 less our hop count */
 
 #define ENTRY_VIA_YOU 0x01 /* the sender's next hop is the receiver */
 #define ENTRY_BEYOND 0x02  /* a withdrawal: the sender has a route, beyond its zone */
 
 enum attribute {
-	ATTRIBUTE_HOPS = 5, /* 1 to 4 are reserved, ROUTING.md, Z */
+	ATTRIBUTE_PATH = 1, /* these two prove the claim, core/origin */
+	ATTRIBUTE_ELEMENT = 2,
+	ATTRIBUTE_CERTIFICATE = 4,
+	ATTRIBUTE_HOPS = 5,
 };
 
 struct entry {
@@ -36,6 +39,12 @@ int entry_decode(struct reader *r, struct entry *ret);
 bool entry_encode(struct writer *w, const struct entry *e);
 /* What a digest sums: equal at both ends of a link for equal bytes. */
 uint64_t entry_hash(struct span bytes);
+
+/* The attributes without those that prove the claim. Returns the length; ret has room for as many
+ * bytes. */
+size_t strip_proof(struct span attributes, uint8_t *ret);
+/* Without all that core/origin writes itself; what finds no room is left out. */
+size_t strip_reserved(struct span attributes, size_t room, uint8_t *ret);
 
 struct request {
 	uint64_t destination;

@@ -10,7 +10,10 @@
 #define BETTER_RETRY_US UINT64_C(240000) /* a better route is no emergency */
 #define REPEAT_US 40000			 /* a copy this soon is not sent on: less than the retry */
 #define RELAY_KEPT_US 2000000		 /* neighbours that asked are remembered */
-#define BUMP_MIN_US 10000    /* own seqno rises no faster: half its circle takes over 5 min */
+#define BUMP_MIN_US 10000 /* own seqno rises no faster: half its circle takes over 5 min */
+#define BUMP_LASTING_US \
+	500000 /* and after BUMPS_MAX in a row no faster than this: each has a proof */
+#define BUMPS_MAX 100
 #define CLAIM_MIN_US 1000000 /* own id is claimed back no faster */
 
 bool has_askers(const struct destination *d)
@@ -201,6 +204,17 @@ void own_id_announced(struct routes *t, const struct distance *at)
 	raise_own_seqno(t);
 }
 
+/* A bucket of BUMPS_MAX, of which one is given back each BUMP_LASTING_US. */
+static uint64_t next_bump_us(struct routes *t)
+{
+	uint64_t back = (t->now_us - t->bumps_us) / BUMP_LASTING_US;
+
+	t->n_bumps = back < t->n_bumps ? t->n_bumps - (unsigned)back : 0;
+	t->bumps_us = t->n_bumps ? t->bumps_us + back * BUMP_LASTING_US : t->now_us;
+	t->n_bumps++;
+	return t->now_us + (t->n_bumps < BUMPS_MAX ? BUMP_MIN_US : BUMP_LASTING_US);
+}
+
 /* By one at a time, up to what was asked for, and no faster than every BUMP_MIN_US. */
 void review_own_seqno(struct routes *t)
 {
@@ -215,7 +229,7 @@ void review_own_seqno(struct routes *t)
 		return;
 	}
 	self->at.seqno++;
-	t->bump_after_us = t->now_us + BUMP_MIN_US;
+	t->bump_after_us = next_bump_us(t);
 	t->bump_us = t->bump_after_us;
 	for (unsigned i = 0; i < t->n_neighbours; i++) {
 		if (!is_asker(self, i))
@@ -235,7 +249,8 @@ static void asked_for_self(struct routes *t, int from, const struct distance *wa
 	struct destination *self = &t->destinations[SELF];
 
 	if (wanted->epoch > self->at.epoch) {
-		own_id_announced(t, wanted);
+		if (!t->config.proofs) /* else a request proves nothing */
+			own_id_announced(t, wanted);
 	} else if (distance_is_older(&self->at, wanted)) {
 		if (!has_askers(self) || distance_is_older(&self->wanted, wanted))
 			self->wanted = *wanted;

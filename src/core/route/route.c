@@ -71,6 +71,8 @@ void routes_free(struct routes *t)
 
 /* ---- neighbours ---- */
 
+static void review_shunned(struct routes *t);
+
 static uint32_t link_cost(uint32_t metric)
 {
 	return metric == 0 ? 1 : (uint32_t)min_u64(metric, ROUTE_METRIC_INFINITY);
@@ -84,7 +86,7 @@ static void cost_changed(struct routes *t, int slot)
 	for (uint32_t i = 1; i < t->n_destinations; i++) {
 		const struct destination *d = &t->destinations[i];
 
-		if (n->heard[i].at.metric >= ROUTE_METRIC_INFINITY)
+		if (heard_metric(&n->heard[i]) >= ROUTE_METRIC_INFINITY)
 			continue;
 		if (d->next < 0 || d->next == slot || d->better == slot ||
 		    metric_add(n->heard[i].at.metric, n->metric) <= d->at.metric ||
@@ -125,6 +127,7 @@ int routes_neighbour_up(struct routes *t, uint64_t neighbour, uint32_t metric, u
 	n->digest_us = now_us + rng_jitter(&t->rng, ROUTE_DIGEST_US, 10);
 	tell_all(t, n);
 	cost_changed(t, slot);
+	review_shunned(t);
 	return 0;
 }
 
@@ -150,11 +153,15 @@ void routes_neighbour_down(struct routes *t, uint64_t neighbour, uint64_t now_us
 	n->is_draining = false;
 	n->is_resyncing = false;
 	n->metric = ROUTE_METRIC_INFINITY;
+	n->is_doubted = n->is_shunned = false;
+	for (uint32_t i = 0; i < t->n_destinations; i++)
+		n->heard[i].is_doubted = false;
 	n->was_dumped = false;
 	n->resync_wait_us = ROUTE_DIGEST_US;
 	forget_told(t, n);
 	unhear_all(t, slot);
 	neighbour_detach(t, slot);
+	review_shunned(t);
 }
 
 void routes_neighbour_resync(struct routes *t, uint64_t neighbour, uint64_t now_us)
@@ -168,6 +175,78 @@ void routes_neighbour_resync(struct routes *t, uint64_t neighbour, uint64_t now_
 	/* Not in the drain under way: where a record found no room the next one finds none. */
 	t->neighbours[slot].is_draining = false;
 	t->neighbours[slot].flush_us = now_us + ROUTE_PACING_US;
+}
+
+/* ---- what is known of claims and of deliveries ---- */
+
+void routes_review(struct routes *t, uint64_t destination, uint64_t now_us)
+{
+	int slot = destination ? table_find(t, destination) : NO_SLOT;
+	bool has_changed = false;
+
+	t->now_us = now_us;
+	if (slot < 0)
+		return;
+	for (unsigned i = 0; i < t->n_neighbours; i++)
+		if (t->neighbours[i].heard)
+			has_changed |= judge_claim(t, &t->neighbours[i], (uint32_t)slot);
+	if (slot == SELF)
+		tell(t, SELF); /* another proof goes with it */
+	else if (has_changed)
+		select_route(t, (uint32_t)slot, false);
+}
+
+/* Who drops what is for others drops what is for us too, so it is not to be the way to us either,
+ * nor through us, where there is another. It is told all the same: it may be the only one for those
+ * behind it, and not be to blame. */
+static void review_shunned(struct routes *t)
+{
+	bool has_other = false;
+
+	for (unsigned i = 0; i < t->n_neighbours; i++)
+		has_other |= t->neighbours[i].is_up && !t->neighbours[i].is_doubted;
+	for (unsigned i = 0; i < t->n_neighbours; i++) {
+		struct neighbour *n = &t->neighbours[i];
+
+		if (!n->is_up || n->is_shunned == (n->is_doubted && has_other))
+			continue;
+		n->is_shunned = !n->is_shunned;
+		for (uint32_t slot = 0; slot < t->n_destinations; slot++)
+			if (t->destinations[slot].id)
+				tell_one(t, n, slot, false);
+	}
+}
+
+static void doubt_all(struct routes *t, int neighbour, bool is_doubted)
+{
+	struct neighbour *n = &t->neighbours[neighbour];
+
+	if (n->is_doubted == is_doubted)
+		return;
+	n->is_doubted = is_doubted;
+	for (uint32_t slot = 1; slot < t->n_destinations; slot++)
+		if (heard_metric(&n->heard[slot]) < ROUTE_METRIC_INFINITY)
+			select_route(t, slot, false);
+	review_shunned(t);
+}
+
+void routes_set_doubt(struct routes *t, uint64_t neighbour, uint64_t destination, bool is_doubted,
+		      uint64_t now_us)
+{
+	int n = neighbour ? neighbour_find(t, neighbour) : NO_SLOT;
+	int slot = destination ? table_find(t, destination) : NO_SLOT;
+
+	t->now_us = now_us;
+	if (n < 0 || (destination && slot <= SELF))
+		return;
+	if (!destination) {
+		doubt_all(t, n, is_doubted);
+		return;
+	}
+	if (t->neighbours[n].heard[slot].is_doubted == is_doubted)
+		return;
+	t->neighbours[n].heard[slot].is_doubted = is_doubted;
+	select_route(t, (uint32_t)slot, false);
 }
 
 /* ---- time ---- */
@@ -230,7 +309,7 @@ static void review_claims(struct routes *t)
 	for (unsigned i = 0; i < t->n_neighbours; i++) {
 		const struct neighbour *n = &t->neighbours[i];
 
-		if (n->heard && n->heard[SELF].at.metric < ROUTE_METRIC_INFINITY)
+		if (n->heard && heard_metric(&n->heard[SELF]) < ROUTE_METRIC_INFINITY)
 			own_id_announced(t, &n->heard[SELF].at);
 	}
 }
@@ -288,7 +367,7 @@ struct alternate {
 static bool is_loop_free(const struct routes *t, const struct neighbour *n, uint32_t slot)
 {
 	const struct heard *h = &n->heard[slot];
-	uint32_t to_us = n->heard[SELF].at.metric;
+	uint32_t to_us = heard_metric(&n->heard[SELF]);
 
 	if (to_us >= ROUTE_METRIC_INFINITY)
 		to_us = n->metric;
@@ -329,7 +408,7 @@ static void find_alternates(const struct routes *t, uint32_t slot, struct route 
 		if (!n->is_up || i == d->next)
 			continue;
 		a.neighbour = n->id;
-		a.metric = metric_add(n->heard[slot].at.metric, n->metric);
+		a.metric = cost_through(t, n, slot);
 		a.is_feasible = route_is_feasible(d, &n->heard[slot].at);
 		if (a.metric < ROUTE_METRIC_INFINITY && (a.is_feasible || is_loop_free(t, n, slot)))
 			insert(list, &ret->n_alternates, a);
@@ -356,8 +435,10 @@ static void describe(const struct routes *t, uint32_t slot, struct route *ret)
 		ret->next_hop = d->id;
 		return;
 	}
-	if (d->next >= 0)
+	if (d->next >= 0) {
 		ret->next_hop = t->neighbours[d->next].id;
+		ret->is_doubted = is_doubted(t, &t->neighbours[d->next], slot);
+	}
 	find_alternates(t, slot, ret);
 }
 
@@ -482,7 +563,8 @@ uint32_t routes_last_metric(const struct routes *t, uint64_t neighbour, uint64_t
 
 	if (n < 0 || slot < 0)
 		return ROUTE_METRIC_INFINITY;
-	return t->neighbours[n].heard[slot].last_metric;
+	return t->neighbours[n].heard[slot].is_refused ? ROUTE_METRIC_INFINITY
+						       : t->neighbours[n].heard[slot].last_metric;
 }
 
 bool routes_next_neighbour(const struct routes *t, size_t *cursor, uint64_t destination,
@@ -498,8 +580,10 @@ bool routes_next_neighbour(const struct routes *t, size_t *cursor, uint64_t dest
 		*cursor = i + 1;
 		*ret = n->id;
 		*ret_metric = ROUTE_METRIC_INFINITY;
-		if (slot >= 0)
+		if (slot >= 0 && !n->heard[slot].is_refused)
 			*ret_metric = metric_add(n->heard[slot].last_metric, n->metric);
+		if (slot >= 0 && *ret_metric < ROUTE_DOUBTED && is_doubted(t, n, (uint32_t)slot))
+			*ret_metric += ROUTE_DOUBTED;
 		return true;
 	}
 	return false;

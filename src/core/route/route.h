@@ -27,15 +27,43 @@
 #define ROUTE_FEASIBILITY_KEPT_US 180000000
 #define ROUTE_REQUEST_HOPS_MAX 64
 #define ROUTE_SUBSCRIBED_US 60000000 /* who asked is told so long, unless it asks again */
+#define ROUTE_DOUBTED 0x800000U	     /* metrics from here on: it is doubted that it arrives */
+#define ROUTE_SHUNNED 0xc00000U	     /* and from here on: it goes through who is doubted for all */
+#define ROUTE_PROOF_MAX 120	     /* bytes of the attributes that prove a claim */
 
 struct routes;
+
+/* What an entry says of how near its sender is, with the attributes that are to prove it. */
+struct route_claim {
+	uint64_t destination;
+	uint32_t epoch;
+	uint16_t seqno;
+	uint32_t metric;
+	struct span attributes; /* type 1 | length 1 | value; without the hop count */
+};
+
+/* How claims are judged and passed on: core/origin. Called within the calls below, so it may not
+ * call back. The attributes written are those below ROUTE_ATTRIBUTE_RESERVED. */
+struct route_proofs {
+	/* False: the entry counts as withdrawn, until it is heard anew or routes_review(). Of
+	 * oneself only what is proved holds. */
+	bool (*holds)(void *arg, uint64_t neighbour, const struct route_claim *claim);
+	/* What goes with the claim when it is passed on at a metric that is no smaller. Returns
+	 * the length. */
+	size_t (*relay)(void *arg, const struct route_claim *claim, uint32_t metric,
+			uint8_t ret[ROUTE_PROOF_MAX]);
+	/* What goes with our own entry. */
+	size_t (*own)(void *arg, uint32_t epoch, uint16_t seqno, uint8_t ret[ROUTE_PROOF_MAX]);
+	void *arg;
+};
 
 struct route_config {
 	uint64_t self;	/* node id */
 	uint32_t epoch; /* low 32 bits of the boot epoch: later boots win */
 	uint64_t seed;
 	uint8_t hash_key[16];
-	size_t zone_max; /* of routes_set_zone(), at first; 0: all */
+	size_t zone_max;		   /* of routes_set_zone(), at first; 0: all */
+	const struct route_proofs *proofs; /* outlives the table; NULL: all is believed */
 };
 
 int routes_new(const struct route_config *config, uint64_t now_us, struct routes **ret);
@@ -72,13 +100,24 @@ struct route_wanted {
  * neighbour. */
 int routes_asked(struct routes *t, uint64_t neighbour, uint64_t destination,
 		 struct route_wanted *wanted, uint64_t now_us);
-/* The neighbour is told of the destination for a minute from now. The same errors. */
-int routes_subscribe(struct routes *t, uint64_t neighbour, uint64_t destination, uint64_t now_us);
+/* The neighbour is told of the destination for a minute from now. by: the neighbour that asked for
+ * it, and has a new entry on its account. The same errors. */
+int routes_subscribe(struct routes *t, uint64_t neighbour, uint64_t by, uint64_t destination,
+		     uint64_t now_us);
 /* This node itself uses the route: while it does, and a minute more, a route that is lost is
  * asked for anew although it lies beyond the zone. */
 void routes_used(struct routes *t, uint64_t destination, uint64_t now_us);
 /* What a request of this node's own should want. */
 struct route_wanted routes_wanted(const struct routes *t, uint64_t destination);
+
+/* Of the destination's entries more is known: all are judged again. */
+void routes_review(struct routes *t, uint64_t destination, uint64_t now_us);
+/* What measurement says of a neighbour as the way to a destination, or to all others (0): through
+ * one that is doubted it costs ROUTE_DOUBTED more, here and for all whom we tell. It stays until it
+ * is taken back, the neighbour says itself that its way is doubted, or it goes. One that is doubted
+ * for all is told of routes, and of us, as doubted while another neighbour is not. */
+void routes_set_doubt(struct routes *t, uint64_t neighbour, uint64_t destination, bool is_doubted,
+		      uint64_t now_us);
 
 /* A record of type RECORD_ROUTE_* or RECORD_SEQNO_REQUEST from a neighbour with a session. It
  * may come before routes_neighbour_up(), and counts from then on. -EBADMSG, -EPROTO, -ENOBUFS;
@@ -108,7 +147,7 @@ bool routes_next_action(struct routes *t, struct route_action *ret);
 /* What this node's own entry carries besides, for all nodes to see and none but us to have said
  * so: attributes as type 1 | length 1 | value, ROUTE_ATTRIBUTES_MAX bytes at most, type above
  * ROUTE_ATTRIBUTE_RESERVED. Relays could change them: they are hints. -EINVAL, -ENOMEM. */
-#define ROUTE_ATTRIBUTES_MAX 252
+#define ROUTE_ATTRIBUTES_MAX (252 - ROUTE_PROOF_MAX)
 #define ROUTE_ATTRIBUTE_RESERVED 5
 #define ROUTE_ATTRIBUTE_IPV4 6	 /* which IPv4 address the node takes */
 #define ROUTE_ATTRIBUTE_OFFERS 7 /* digest of the prefixes that it offers */
@@ -128,6 +167,7 @@ struct route {
 	size_t n_alternates;
 	size_t n_feasible; /* the first so many of them are feasible, the others loop-free alone */
 	uint64_t alternates[ROUTE_ALTERNATES_MAX]; /* feasible or loop-free, best first */
+	bool is_doubted;			   /* the next hop is; nothing better is left */
 	uint64_t since_us;
 };
 
@@ -162,6 +202,7 @@ struct route_counters {
 	uint64_t table_full;	    /* entries left out for want of room */
 	uint64_t digest_mismatches; /* a neighbour's table is not what we heard of it */
 	uint64_t own_id_claims;	    /* our id announced with a later seqno or epoch than ours */
+	uint64_t unproved;	    /* entries whose claim did not hold */
 };
 
 void routes_counters(const struct routes *t, struct route_counters *ret);

@@ -65,6 +65,20 @@ static bool is_better(const struct choice *c, const struct choice *than, int cur
 	return c->slot == current;
 }
 
+bool is_doubted(const struct routes *t, const struct neighbour *n, uint32_t slot)
+{
+	return n->heard[slot].is_doubted || (n->is_doubted && t->destinations[slot].id != n->id);
+}
+
+/* A doubt is announced, as a metric of its own range: so that others go around who can, and that
+ * one doubt is enough however many are on the way. */
+uint32_t cost_through(const struct routes *t, const struct neighbour *n, uint32_t slot)
+{
+	uint32_t cost = metric_add(heard_metric(&n->heard[slot]), n->metric);
+
+	return cost < ROUTE_DOUBTED && is_doubted(t, n, slot) ? cost + ROUTE_DOUBTED : cost;
+}
+
 static struct choice choose(struct routes *t, uint32_t slot, struct choice *ret_infeasible)
 {
 	struct destination *d = &t->destinations[slot];
@@ -81,8 +95,10 @@ static struct choice choose(struct routes *t, uint32_t slot, struct choice *ret_
 			continue;
 		h = &n->heard[slot];
 		is_beyond |= h->is_beyond;
+		if (h->is_refused)
+			continue;
 		c.at = h->at;
-		c.at.metric = metric_add(h->at.metric, n->metric);
+		c.at.metric = cost_through(t, n, slot);
 		if (route_is_feasible(d, &h->at) || (i == d->next && may_keep(d, &h->at))) {
 			if (is_better(&c, &best, d->next))
 				best = c;

@@ -79,6 +79,40 @@ bool neighbour_has_work(const struct neighbour *n)
 			    !queue_is_empty(&n->updates) || !queue_is_empty(&n->requests));
 }
 
+/* What proves the claim goes first, the rest as it was heard. */
+static void write_attributes(const struct routes *t, uint32_t slot, const uint8_t *relayed,
+			     struct entry *e)
+{
+	const struct route_proofs *proofs = t->config.proofs;
+	const struct destination *d = &t->destinations[slot];
+	struct span all = relayed ? SPAN(relayed + 1, relayed[0]) : (struct span){ 0 };
+	uint8_t proof[ROUTE_PROOF_MAX], own[ROUTE_PROOF_MAX];
+	struct route_claim claim = {
+		.destination = d->id, .epoch = d->at.epoch, .seqno = d->at.seqno, .attributes = all
+	};
+	size_t len;
+
+	if (!proofs) {
+		if (all.len > 0)
+			memcpy(e->relayed, all.at, all.len);
+		e->relayed_len = (uint8_t)all.len;
+		return;
+	}
+	if (slot == SELF) {
+		claim.attributes = SPAN(own, proofs->own(proofs->arg, e->epoch, e->seqno, own));
+	} else {
+		claim.metric = t->neighbours[d->next].heard[slot].at.metric;
+	}
+	if (slot == SELF && e->metric == 0) {
+		len = claim.attributes.len;
+		memcpy(proof, own, len);
+	} else {
+		len = proofs->relay(proofs->arg, &claim, e->metric, proof);
+	}
+	memcpy(e->relayed, proof, len);
+	e->relayed_len = (uint8_t)(len + strip_reserved(all, RELAYED_MAX - len, e->relayed + len));
+}
+
 /* The present route as an entry for a neighbour; false if there is none. */
 static bool entry_of(const struct routes *t, const struct neighbour *n, uint32_t slot,
 		     struct entry *ret)
@@ -95,13 +129,16 @@ static bool entry_of(const struct routes *t, const struct neighbour *n, uint32_t
 	};
 	if (slot != SELF && d->next < 0)
 		return false;
+	if (n->is_shunned && ret->metric < ROUTE_DOUBTED)
+		ret->metric += ROUTE_SHUNNED;
+	else if (n->is_shunned && ret->metric < ROUTE_SHUNNED)
+		ret->metric += ROUTE_SHUNNED - ROUTE_DOUBTED;
+	if (ret->metric >= ROUTE_METRIC_INFINITY)
+		return false;
 	if (slot != SELF && n == &t->neighbours[d->next])
 		ret->flags = ENTRY_VIA_YOU;
 	relayed = slot == SELF ? t->own : t->neighbours[d->next].heard[slot].relayed;
-	if (relayed) {
-		ret->relayed_len = relayed[0];
-		memcpy(ret->relayed, relayed + 1, relayed[0]);
-	}
+	write_attributes(t, slot, relayed, ret);
 	return true;
 }
 
@@ -115,19 +152,22 @@ static uint64_t hash_of(const struct entry *e)
 	return entry_hash(SPAN(bytes, w.len));
 }
 
-/* A new seqno alone is news only to one that asked. */
-static bool is_news(const struct told *told, const struct entry *e, uint64_t hash)
+/* Of what is news to one that did not ask: not a new seqno alone, nor what proves it. */
+static uint64_t news_of(const struct entry *e)
 {
 	struct entry without = *e;
 
+	without.seqno = 0;
+	without.relayed_len =
+		(uint8_t)strip_proof(SPAN(e->relayed, e->relayed_len), without.relayed);
+	return hash_of(&without);
+}
+
+static bool is_news(const struct told *told, uint64_t news, uint64_t hash)
+{
 	if (!told->is_told)
 		return true;
-	if (hash == told->hash)
-		return false;
-	if (told->is_asked)
-		return true;
-	without.seqno = told->seqno;
-	return hash_of(&without) != told->hash;
+	return hash != told->hash && (told->is_asked || news != told->news);
 }
 
 /* The feasibility distance is the closest ever advertised, to anyone. */
@@ -167,12 +207,13 @@ static bool write_entry(struct routes *t, struct neighbour *n, uint32_t slot, st
 	struct destination *d = &t->destinations[slot];
 	struct told *told = &n->told[slot];
 	struct entry e;
-	uint64_t hash;
+	uint64_t hash, news;
 
 	if (!zone_allows(t, n, d) || !entry_of(t, n, slot, &e))
 		return write_withdrawal(d, n, told, w);
 	hash = hash_of(&e);
-	if (!is_news(told, &e, hash))
+	news = news_of(&e);
+	if (!is_news(told, news, hash))
 		return true;
 	if (!entry_encode(w, &e))
 		return false;
@@ -183,7 +224,7 @@ static bool write_entry(struct routes *t, struct neighbour *n, uint32_t slot, st
 	n->told_digest.sum += hash;
 	told->is_told = true;
 	told->hash = hash;
-	told->seqno = e.seqno;
+	told->news = news;
 	note_advertised(d, &e);
 	t->counters.updates_sent++;
 	return true;

@@ -155,8 +155,11 @@ void table_forget(struct routes *t, uint32_t slot)
 	if (d->introduced_by >= 0)
 		t->neighbours[d->introduced_by].n_introduced--;
 	for (unsigned i = 0; i < t->n_neighbours; i++) {
-		if (t->neighbours[i].heard)
-			t->neighbours[i].heard[slot].last_metric = ROUTE_METRIC_INFINITY;
+		if (!t->neighbours[i].heard)
+			continue;
+		t->neighbours[i].heard[slot].last_metric = ROUTE_METRIC_INFINITY;
+		t->neighbours[i].heard[slot].is_beyond = false;
+		t->neighbours[i].heard[slot].is_doubted = false;
 	}
 	(void)map_remove(t->by_id, &d->id);
 	d->id = 0;

@@ -36,14 +36,16 @@ struct heard {
 	uint32_t last_metric; /* the last finite one */
 	uint8_t hops;
 	bool via_us;
-	bool is_beyond; /* withdrawn for lying beyond the neighbour's zone */
-	bool is_stale;	/* not yet repeated in the resync under way */
+	bool is_beyond;	 /* withdrawn for lying beyond the neighbour's zone */
+	bool is_stale;	 /* not yet repeated in the resync under way */
+	bool is_refused; /* its claim does not hold: as if it were withdrawn */
+	bool is_doubted; /* packets given to it did not arrive */
 };
 
 /* What a neighbour was told, and what it is to be told. */
 struct told {
-	uint64_t hash; /* of the entry's bytes */
-	uint16_t seqno;
+	uint64_t hash;	  /* of the entry's bytes */
+	uint64_t news;	  /* of what is news in it: without seqno and proof */
 	bool is_told;	  /* and not withdrawn since */
 	bool is_dirty;	  /* in the queue of updates */
 	bool is_asked;	  /* even a new seqno alone is news */
@@ -61,6 +63,8 @@ struct neighbour {
 	uint32_t metric; /* ROUTE_METRIC_INFINITY: not up */
 	uint32_t epoch;	 /* of its last resync; 0 unknown */
 	bool is_up;
+	bool is_doubted;  /* as the way to anybody but itself */
+	bool is_shunned;  /* and told of ways through us, and to us, as doubted: there are others */
 	bool is_draining; /* records are being handed out */
 	struct heard *heard;
 	struct told *told;
@@ -152,7 +156,9 @@ struct routes {
 	uint64_t sweep_us;
 	uint64_t bump_us;	/* own seqno is to be raised, as was asked; NEVER_US: not */
 	uint64_t bump_after_us; /* and no sooner */
-	uint64_t claim_us;	/* own id was last claimed back */
+	uint64_t bumps_us;	/* when the last of n_bumps was given back */
+	unsigned n_bumps;
+	uint64_t claim_us; /* own id was last claimed back */
 	bool was_claimed;
 	bool has_claim;
 	uint8_t *own; /* our own attributes: length, then as they go out; NULL none */
@@ -184,6 +190,9 @@ void neighbour_detach(struct routes *t, int slot);
 /* ---- select.c ---- */
 uint32_t metric_add(uint32_t a, uint32_t b); /* saturates at infinity */
 bool route_is_feasible(const struct destination *d, const struct distance *offered);
+/* The neighbour's metric, its link's, and what doubts add. */
+uint32_t cost_through(const struct routes *t, const struct neighbour *n, uint32_t slot);
+bool is_doubted(const struct routes *t, const struct neighbour *n, uint32_t slot);
 /* Chooses again after what neighbours say, or their links' costs, changed. */
 void select_route(struct routes *t, uint32_t slot, bool has_new_attributes);
 
@@ -221,6 +230,13 @@ void raise_own_seqno(struct routes *t);	 /* and tells the neighbours */
 void own_id_announced(struct routes *t, const struct distance *at);
 
 /* ---- input.c ---- */
+/* What can be used of what the neighbour says: infinite where its claim does not hold. */
+static inline uint32_t heard_metric(const struct heard *h)
+{
+	return h->is_refused ? ROUTE_METRIC_INFINITY : h->at.metric;
+}
+/* Judges an entry heard; true if it is now judged otherwise than before. */
+bool judge_claim(struct routes *t, struct neighbour *n, uint32_t slot);
 /* Takes back what a neighbour said of a destination, as if it had withdrawn it. */
 void unhear(struct neighbour *n, uint32_t slot);
 void unhear_all(struct routes *t, int neighbour); /* and chooses other routes */

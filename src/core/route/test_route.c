@@ -35,6 +35,11 @@ static void bed_init(struct bed *b, unsigned n_neighbours)
 	b->w = writer_of(b->body, sizeof(b->body));
 }
 
+static void bed_prove(struct bed *b, const struct route_proofs *proofs)
+{
+	b->t->config.proofs = proofs;
+}
+
 static void bed_done(struct bed *b)
 {
 	routes_free(b->t);
@@ -527,7 +532,7 @@ static void unknown_attributes_are_relayed_untouched(void **state)
 
 	bed_init(&b, 2);
 	memcpy(e.relayed,
-	       "\x01\x04"
+	       "\xc9\x04"
 	       "abcd"
 	       "\xc8\x00",
 	       8);
@@ -545,6 +550,167 @@ static void unknown_attributes_are_relayed_untouched(void **state)
 	s = sent_for(&b, D, MS(20));
 	assert_int_equal(s.n_entries[2], 1);
 	assert_int_equal(s.entry[2].hops, 255);
+	bed_done(&b);
+}
+
+/* Of two ways to D that cost the same after the first's, the second is taken while the first is
+ * doubted, and what is told shows it where there is no second. */
+static void a_doubted_neighbour_is_the_way_only_where_there_is_no_other(void **state)
+{
+	(void)state;
+	struct bed b;
+	struct sent s;
+	struct route r;
+
+	bed_init(&b, 3);
+	add(&b, (struct entry){ .destination = D, .epoch = 1, .metric = 5 });
+	assert_int_equal(give(&b, 1, RECORD_ROUTE_UPDATE), 0);
+	add(&b, (struct entry){ .destination = D, .epoch = 1, .metric = 4 });
+	assert_int_equal(give(&b, 2, RECORD_ROUTE_UPDATE), 0);
+	(void)sent_for(&b, D, MS(20));
+	assert_true(routes_lookup(b.t, D, &r));
+	assert_int_equal(r.next_hop, 2);
+	routes_set_doubt(b.t, 2, D, true, b.now_us);
+	(void)sent_for(&b, D, MS(20));
+	assert_true(routes_lookup(b.t, D, &r));
+	assert_int_equal(r.next_hop, 1);
+	assert_true(r.metric < ROUTE_DOUBTED);
+	routes_set_doubt(b.t, 1, 0, true, b.now_us);
+	s = sent_for(&b, D, MS(20));
+	assert_true(routes_lookup(b.t, D, &r));
+	assert_int_not_equal(r.next_hop, 0);
+	assert_true(r.is_doubted && r.metric >= ROUTE_DOUBTED);
+	assert_true(s.entry[3].metric >= ROUTE_DOUBTED);
+	assert_int_equal(s.n_entries[1], 1); /* who is shunned may be the only way of others */
+	assert_in_range(s.entry[1].metric, ROUTE_SHUNNED, ROUTE_METRIC_INFINITY - 1);
+	add(&b, (struct entry){ .destination = D, .epoch = 1, .metric = ROUTE_DOUBTED + 9 });
+	assert_int_equal(give(&b, 2, RECORD_ROUTE_UPDATE), 0);
+	routes_set_doubt(b.t, 1, 0, false, b.now_us);
+	(void)sent_for(&b, D, MS(20));
+	assert_true(routes_lookup(b.t, D, &r));
+	assert_int_equal(r.next_hop, 1);
+	assert_false(r.is_doubted);
+	bed_done(&b);
+}
+
+static void who_is_doubted_for_all_is_told_of_us_as_doubted(void **state)
+{
+	(void)state;
+	struct bed b;
+	struct sent s;
+
+	bed_init(&b, 2);
+	(void)sent_for(&b, ME, MS(20));
+	routes_set_doubt(b.t, 1, 0, true, b.now_us);
+	s = sent_for(&b, ME, MS(20));
+	assert_int_equal(s.entry[1].metric, ROUTE_SHUNNED);
+	assert_int_equal(s.n_entries[2], 0);
+	routes_set_doubt(b.t, 2, 0, true, b.now_us); /* nobody is left who is not */
+	s = sent_for(&b, ME, MS(20));
+	assert_int_equal(s.n_entries[1], 1);
+	assert_int_equal(s.entry[1].metric, 0);
+	bed_done(&b);
+}
+
+static void a_neighbour_is_at_no_cost_from_itself_or_doubts_us(void **state)
+{
+	(void)state;
+	struct bed b;
+
+	bed_init(&b, 1);
+	for (unsigned i = 0; i < 4; i++) {
+		const uint32_t metrics[] = { 0, 5, ROUTE_SHUNNED, ROUTE_SHUNNED + 1 };
+
+		add(&b, (struct entry){ .destination = 1, .epoch = 1, .metric = metrics[i] });
+		assert_int_equal(give(&b, 1, RECORD_ROUTE_UPDATE), i % 2 ? -EPROTO : 0);
+	}
+	bed_done(&b);
+}
+
+struct judge {
+	uint64_t liar;
+	unsigned n_own, n_relayed;
+};
+
+static bool judge_holds(void *arg, uint64_t neighbour, const struct route_claim *claim)
+{
+	const struct judge *j = arg;
+
+	return claim->destination != ME && neighbour != j->liar;
+}
+
+static size_t judge_relay(void *arg, const struct route_claim *claim, uint32_t metric,
+			  uint8_t ret[ROUTE_PROOF_MAX])
+{
+	static const uint8_t relayed[] = { 1, 2, 'r', '1', 2, 2, 'r', '2' };
+	struct judge *j = arg;
+
+	assert_true(metric > claim->metric);
+	j->n_relayed++;
+	memcpy(ret, relayed, sizeof(relayed));
+	return sizeof(relayed);
+}
+
+static size_t judge_own(void *arg, uint32_t epoch, uint16_t seqno, uint8_t ret[ROUTE_PROOF_MAX])
+{
+	struct judge *j = arg;
+
+	(void)epoch;
+	j->n_own++;
+	ret[0] = 1;
+	ret[1] = 1;
+	ret[2] = (uint8_t)seqno;
+	return 3;
+}
+
+static void what_does_not_hold_counts_as_withdrawn_until_it_is_reviewed(void **state)
+{
+	(void)state;
+	struct judge j = { .liar = 2 };
+	struct route_proofs proofs = { judge_holds, judge_relay, judge_own, &j };
+	struct route_counters c;
+	struct route r;
+	struct sent s;
+	struct bed b;
+
+	bed_init(&b, 3);
+	bed_prove(&b, &proofs);
+	add(&b, (struct entry){ .destination = D, .epoch = 1, .metric = 5 });
+	assert_int_equal(give(&b, 1, RECORD_ROUTE_UPDATE), 0);
+	add(&b, (struct entry){ .destination = D, .epoch = 1, .metric = 1 });
+	assert_int_equal(give(&b, 2, RECORD_ROUTE_UPDATE), 0);
+	s = sent_for(&b, D, MS(20));
+	assert_true(routes_lookup(b.t, D, &r));
+	assert_int_equal(r.next_hop, 1);
+	assert_int_equal(r.n_alternates, 0);
+	assert_int_equal(routes_last_metric(b.t, 2, D), ROUTE_METRIC_INFINITY);
+	assert_memory_equal(s.entry[3].relayed, "\x01\x02r1\x02\x02r2", 8);
+	routes_counters(b.t, &c);
+	assert_int_equal(c.unproved, 1);
+	j.liar = 0;
+	routes_review(b.t, D, b.now_us);
+	(void)sent_for(&b, D, MS(20));
+	assert_true(routes_lookup(b.t, D, &r));
+	assert_int_equal(r.next_hop, 2);
+	assert_true(j.n_own > 0 && j.n_relayed > 0);
+	bed_done(&b);
+}
+
+static void who_claims_our_id_without_proof_changes_nothing(void **state)
+{
+	(void)state;
+	struct judge j = { 0 };
+	struct route_proofs proofs = { judge_holds, judge_relay, judge_own, &j };
+	struct route r;
+	struct bed b;
+
+	bed_init(&b, 2);
+	bed_prove(&b, &proofs);
+	add(&b, (struct entry){ .destination = ME, .epoch = 99, .seqno = 7, .metric = 1 });
+	assert_int_equal(give(&b, 1, RECORD_ROUTE_UPDATE), 0);
+	(void)sent_for(&b, ME, SECONDS(2));
+	assert_true(routes_lookup(b.t, ME, &r));
+	assert_int_not_equal(r.epoch, 99);
 	bed_done(&b);
 }
 
@@ -833,6 +999,8 @@ static void requests_raise_own_seqno_step_by_step(void **state)
 	assert_int_equal(ask(&b, 1, ME, 7, 30000, 3), 0);
 	s = sent_for(&b, ME, MS(100));
 	assert_in_range(s.entry[1].seqno, 8, 13);
+	s = sent_for(&b, ME, SECONDS(10)); /* but not for long: each takes a proof */
+	assert_in_range(s.entry[1].seqno, 100, 130);
 	bed_done(&b);
 }
 
@@ -992,6 +1160,11 @@ int main(void)
 		cmocka_unit_test(a_next_hop_tells_since_when_it_is_one),
 		cmocka_unit_test(updates_wait_five_milliseconds_for_company),
 		cmocka_unit_test(unknown_attributes_are_relayed_untouched),
+		cmocka_unit_test(a_doubted_neighbour_is_the_way_only_where_there_is_no_other),
+		cmocka_unit_test(who_is_doubted_for_all_is_told_of_us_as_doubted),
+		cmocka_unit_test(a_neighbour_is_at_no_cost_from_itself_or_doubts_us),
+		cmocka_unit_test(what_does_not_hold_counts_as_withdrawn_until_it_is_reviewed),
+		cmocka_unit_test(who_claims_our_id_without_proof_changes_nothing),
 		cmocka_unit_test(own_seqno_is_refreshed_every_minute_or_so),
 		cmocka_unit_test(a_lost_update_is_found_by_the_digest_and_told_again),
 		cmocka_unit_test(what_is_not_repeated_in_a_resync_is_withdrawn),

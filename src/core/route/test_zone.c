@@ -134,6 +134,21 @@ static void what_leaves_the_zone_is_withdrawn_and_said_to_be_beyond(void **state
 	routes_free(t);
 }
 
+static void a_doubt_is_told_and_puts_nothing_out_of_the_zone(void **state)
+{
+	(void)state;
+	begin(ZONE);
+	offer_row(40);
+	routes_set_doubt(t, 1, D, true, now_us);
+	run(SECONDS(1));
+	assert_true(routes_is_in_zone(t, D));
+	assert_in_range(said[2][D].metric, ROUTE_DOUBTED, ROUTE_METRIC_INFINITY - 1);
+	routes_set_doubt(t, 1, D, false, now_us);
+	run(SECONDS(1));
+	assert_true(said[2][D].metric < ROUTE_DOUBTED);
+	routes_free(t);
+}
+
 static void equal_distances_are_told_apart_by_id(void **state)
 {
 	(void)state;
@@ -195,7 +210,7 @@ static void who_asked_is_told_for_a_minute_what_lies_beyond(void **state)
 	assert_int_equal(said[2][D + 39].seqno, 2);
 	assert_false(is_told(3, D + 39));
 	run(SECONDS(40));
-	assert_int_equal(routes_subscribe(t, 2, D + 39, now_us), 0);
+	assert_int_equal(routes_subscribe(t, 2, 2, D + 39, now_us), 0);
 	run(SECONDS(40));
 	assert_true(is_told(2, D + 39));
 	run(SECONDS(30));
@@ -216,7 +231,7 @@ static void an_unknown_destination_may_be_asked_for_and_is_forgotten_again(void 
 	run(SECONDS(20));
 	assert_int_equal(table_find(t, D), NO_SLOT);
 	assert_int_equal(routes_asked(t, 9, D, &wanted, now_us), -ENOENT);
-	assert_int_equal(routes_subscribe(t, 9, D, now_us), -ENOENT);
+	assert_int_equal(routes_subscribe(t, 9, 9, D, now_us), -ENOENT);
 	routes_free(t);
 }
 
@@ -261,7 +276,10 @@ static void a_neighbour_fills_no_more_than_its_part_by_asking(void **state)
 	for (unsigned i = 0; i < ROUTE_INTRODUCED_MAX; i++)
 		assert_int_equal(routes_asked(t, 2, 100000 + i, &wanted, now_us), 0);
 	assert_int_equal(routes_asked(t, 2, 99999, &wanted, now_us), -ENOBUFS);
-	assert_int_equal(routes_subscribe(t, 2, 99999, now_us), -ENOBUFS);
+	assert_int_equal(routes_subscribe(t, 2, 2, 99999, now_us), -ENOBUFS);
+	/* nor on the account of the one that is to tell */
+	assert_int_equal(routes_subscribe(t, 1, 2, 99999, now_us), -ENOBUFS);
+	assert_int_equal(routes_subscribe(t, 2, 1, 99999, now_us), 0);
 	routes_free(t);
 }
 
@@ -270,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_nearest_are_told_and_no_more_than_the_zone_holds),
 		cmocka_unit_test(what_leaves_the_zone_is_withdrawn_and_said_to_be_beyond),
+		cmocka_unit_test(a_doubt_is_told_and_puts_nothing_out_of_the_zone),
 		cmocka_unit_test(equal_distances_are_told_apart_by_id),
 		cmocka_unit_test(a_cost_that_wavers_at_the_edge_is_no_news),
 		cmocka_unit_test(a_destination_gone_beyond_is_not_asked_for),

@@ -22,17 +22,30 @@ static size_t zone_min(const struct routes *t)
 	return t->zone_max - t->zone_max / 4;
 }
 
+/* A doubt makes a destination no further away: else it would leave the zone, and neighbours would
+ * be told nothing where they should be told of the doubt. */
+static uint32_t near_metric(uint32_t metric)
+{
+	if (metric >= ROUTE_METRIC_INFINITY)
+		return metric;
+	if (metric >= ROUTE_SHUNNED)
+		return metric - ROUTE_SHUNNED;
+	return metric >= ROUTE_DOUBTED ? metric - ROUTE_DOUBTED : metric;
+}
+
 static bool is_within(const struct routes *t, const struct destination *d)
 {
-	if (d->at.metric != t->radius)
-		return d->at.metric < t->radius;
+	uint32_t metric = near_metric(d->at.metric);
+
+	if (metric != t->radius)
+		return metric < t->radius;
 	return d->id <= t->radius_id;
 }
 
 /* What is in leaves it an eighth further out than it came in, so that costs may waver. */
 static bool may_stay(const struct routes *t, const struct destination *d)
 {
-	return d->at.metric <= (uint64_t)t->radius + t->radius / 8;
+	return near_metric(d->at.metric) <= (uint64_t)t->radius + t->radius / 8;
 }
 
 static bool put(struct routes *t, struct destination *d, bool is_in)
@@ -116,7 +129,7 @@ static int find_radius(struct routes *t)
 		const struct destination *d = &t->destinations[slot];
 
 		if (d->id != 0 && d->next >= 0)
-			p[n++] = (struct place){ d->at.metric, d->id };
+			p[n++] = (struct place){ near_metric(d->at.metric), d->id };
 	}
 	select_nth(p, n, zone_aim(t) - 1);
 	t->radius = p[zone_aim(t) - 1].metric;
@@ -196,7 +209,8 @@ bool zone_cares(const struct routes *t, const struct destination *d)
 {
 	if (t->zone_max == 0 || d->subscribed_until_us || t->now_us < d->used_until_us)
 		return true;
-	return !d->is_beyond && min_u64(d->hoped, d->last_metric) <= t->radius;
+	return !d->is_beyond &&
+	       min_u64(near_metric(d->hoped), near_metric(d->last_metric)) <= t->radius;
 }
 
 void zone_subscribe(struct routes *t, uint32_t slot, int neighbour)
@@ -246,15 +260,17 @@ static int find_up(const struct routes *t, uint64_t neighbour)
 	return n >= 0 && t->neighbours[n].is_up ? n : NO_SLOT;
 }
 
-int routes_subscribe(struct routes *t, uint64_t neighbour, uint64_t destination, uint64_t now_us)
+int routes_subscribe(struct routes *t, uint64_t neighbour, uint64_t by, uint64_t destination,
+		     uint64_t now_us)
 {
 	int n = find_up(t, neighbour);
+	int introducer = find_up(t, by);
 	int slot;
 
 	t->now_us = now_us;
-	if (n < 0)
+	if (n < 0 || introducer < 0)
 		return -ENOENT;
-	slot = table_add(t, destination, n);
+	slot = table_add(t, destination, introducer);
 	if (slot < 0)
 		return slot;
 	zone_subscribe(t, (uint32_t)slot, n);

@@ -21,7 +21,7 @@ static uint8_t flags_of(const struct wire_hop *h)
 
 /* -EPROTO for what has no meaning: the fourth class, the fourth kind, a filter or labels without
  * options, and both at once. */
-static int flags_read(uint8_t flags, struct wire_hop *ret)
+static int flags_check(uint8_t flags)
 {
 	unsigned class = flags & CLASS_MASK;
 	unsigned kind = flags >> KIND_SHIFT & KIND_MASK;
@@ -32,48 +32,53 @@ static int flags_read(uint8_t flags, struct wire_hop *ret)
 		return -EPROTO;
 	if (flags & HOP_FLAG_FILTER && flags & HOP_FLAG_LABELS)
 		return -EPROTO;
-	ret->class = (enum wire_class) class;
-	ret->kind = (enum wire_kind)kind;
+	return 0;
+}
+
+static void flags_write(uint8_t flags, struct wire_hop *ret)
+{
+	ret->class = (enum wire_class)(flags & CLASS_MASK);
+	ret->kind = (enum wire_kind)(flags >> KIND_SHIFT & KIND_MASK);
 	ret->has_options = flags & HOP_FLAG_OPTIONS;
 	ret->is_filter = flags & HOP_FLAG_FILTER;
 	ret->is_labelled = flags & HOP_FLAG_LABELS;
 	ret->is_duplicate = flags & HOP_FLAG_DUPLICATE;
-	return 0;
 }
 
-/* What both forms begin with; at has HOP_SHORT_LEN bytes. */
-static int read_common(const uint8_t *at, struct wire_hop *ret)
+/* What both forms begin with, once its flags were checked; at has HOP_SHORT_LEN bytes. */
+static void read_common(const uint8_t *at, struct wire_hop *ret)
 {
 	ret->link_sequence = load_u16(at);
 	ret->ttl = at[2];
 	ret->flow_hash = load_u16(at + 4);
-	return flags_read(at[3], ret);
+	flags_write(at[3], ret);
 }
 
-/* By offsets, as the length is known at once: every relay does this for every packet. */
+/* By offsets, as the length is known at once, and right where it is wanted: every relay does this
+ * for every packet. */
 int wire_hop_decode(struct span sealed, struct wire_hop *ret)
 {
 	const uint8_t *at = sealed.at;
-	struct wire_hop h;
+	bool has_options = sealed.len > HOP_LEN;
 	int error;
 
 	if (sealed.len != HOP_LEN && sealed.len != HOP_LEN + HOP_OPTIONS_LEN)
 		return -EBADMSG;
-	error = read_common(at, &h);
+	error = flags_check(at[3]);
 	if (error < 0)
 		return error;
-	if (h.has_options != (sealed.len > HOP_LEN))
+	if (!(at[3] & HOP_FLAG_OPTIONS) == has_options)
 		return -EBADMSG;
-	h.destination = load_u64(at + 6);
-	h.source = load_u64(at + 14);
-	h.e2e_index = load_u32(at + 22);
-	h.e2e_lane = at[26];
-	h.e2e_sequence = load_u64(at + 26) & SEQUENCE_MASK;
-	if (h.has_options)
-		memcpy(h.options, at + HOP_LEN, sizeof(h.options));
+	read_common(at, ret);
+	ret->destination = load_u64(at + 6);
+	ret->source = load_u64(at + 14);
+	ret->e2e_index = load_u32(at + 22);
+	ret->e2e_lane = at[26];
+	ret->e2e_sequence = load_u64(at + 26) & SEQUENCE_MASK;
+	if (has_options)
+		memcpy(ret->options, at + HOP_LEN, sizeof(ret->options));
 	else
-		memset(h.options, 0, sizeof(h.options));
-	*ret = h;
+		memset(ret->options, 0, sizeof(ret->options));
 	return 0;
 }
 
@@ -84,9 +89,10 @@ int wire_hop_decode_short(struct span opened, struct wire_hop *ret, struct span 
 
 	if (opened.len < HOP_SHORT_LEN)
 		return -EBADMSG;
-	error = read_common(opened.at, &h);
+	error = flags_check(opened.at[3]);
 	if (error < 0)
 		return error;
+	read_common(opened.at, &h);
 	if (h.has_options)
 		return -EPROTO; /* options serve relays, and here there is none */
 	*ret = h;

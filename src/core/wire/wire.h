@@ -149,7 +149,11 @@ enum wire_service {
 	SERVICE_ECHO_REPLY = 3,
 	SERVICE_OFFERS_ASK = 6, /* which prefixes do you offer? */
 	SERVICE_OFFERS = 7,	/* these, docs/routes.md */
-	SERVICE_NAT = 20,	/* calls and answers, docs/nat.md */
+	SERVICE_PROBE = 8,	/* does this arrive? docs/authenticity.md */
+	SERVICE_PROBE_REPLY = 9,
+	SERVICE_SURVEY_ASK = 10, /* tell me your links, docs/survey.md */
+	SERVICE_SURVEY = 11,
+	SERVICE_NAT = 20, /* calls and answers, docs/nat.md */
 };
 
 struct wire_service_message {

@@ -67,9 +67,10 @@ static void log_refusal(const struct ebpf_host *h, enum ebpf_program p, const ch
 
 static void append(char text[EBPF_WHY_SIZE], const char *more)
 {
-	size_t len = strlen(text);
+	size_t len = strlen(text), left = EBPF_WHY_SIZE - len;
 
-	(void)snprintf(text + len, EBPF_WHY_SIZE - len, "%s%s", len ? ", " : "", more);
+	if (snprintf(text + len, left, "%s%s", len ? ", " : "", more) >= (int)left)
+		memcpy(text + EBPF_WHY_SIZE - 4, "...", 4); /* that it goes on */
 }
 
 /* "tcx on eth0, eth1", from what is attached. */

@@ -150,7 +150,7 @@ static int check_licence(const struct object *o, const Elf64_Shdr *s, char why[E
 {
 	const char *text = (const char *)o->bytes + s->sh_offset;
 
-	if (s->sh_type == SHT_NOBITS || s->sh_size == 0 || s->sh_size > 64 ||
+	if (s->sh_type != SHT_PROGBITS || s->sh_size == 0 || s->sh_size > 64 ||
 	    text[s->sh_size - 1] != '\0')
 		return refuse(-EBADMSG, why, "the licence is damaged");
 	if (!is_listed(text, licences, N_ELEMENTS(licences)))

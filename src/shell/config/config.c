@@ -13,7 +13,7 @@
 #include "shell/config/table.h"
 #include "shell/config/value.h"
 
-#define KEYS_MAX 64 /* of the table: asserted */
+#define KEYS_MAX 96 /* of the table: asserted */
 
 DEFINE_FREEP(struct config, config_free)
 DEFINE_FREEP(struct tree, tree_free)

@@ -112,6 +112,19 @@ struct config {
 	uint64_t api_metrics_port;		 /* of the loopback; 0: none */
 	uint64_t api_loopback_read, api_overlay; /* 0 or 1 */
 	uint64_t api_connections, api_rate_per_s;
+	char tracing_endpoint[CONFIG_TEXT_SIZE]; /* "" for none: off */
+	uint64_t tracing_format;		 /* enum export_format */
+	uint64_t tracing_sample_percent;
+	char notify_webhook[CONFIG_TEXT_SIZE]; /* "" for none, as each of these */
+	char notify_webhook_token_file[CONFIG_TEXT_SIZE];
+	char notify_mail_server[CONFIG_TEXT_SIZE];
+	uint64_t notify_mail_is_plain; /* 0 or 1 */
+	char notify_mail_from[CONFIG_TEXT_SIZE], notify_mail_to[CONFIG_TEXT_SIZE];
+	char notify_mail_user[CONFIG_TEXT_SIZE], notify_mail_password_file[CONFIG_TEXT_SIZE];
+	char notify_telegram_chat[CONFIG_TEXT_SIZE], notify_telegram_token_file[CONFIG_TEXT_SIZE];
+	char notify_telegram_api[CONFIG_TEXT_SIZE];
+	uint64_t notify_per_hour;
+	char services[CONFIG_TEXT_SIZE]; /* URLs, commas between */
 };
 
 enum config_names_clients {

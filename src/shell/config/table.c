@@ -15,12 +15,12 @@
 #define MEMBERS "spiffe://*/node/*"
 
 /* What holds where the file has no `policy`, and what `x0 init` writes. */
-#define POLICY_DEFAULT                                      \
-	"- allow: [session, ping, relay, connect, route]\n" \
-	"  from: \"" MEMBERS "\"\n"                         \
-	"- allow: issue\n"                                  \
-	"  from: \"*\"\n"                                   \
-	"- allow: [api, invite]\n"                          \
+#define POLICY_DEFAULT                                              \
+	"- allow: [session, ping, relay, connect, route, survey]\n" \
+	"  from: \"" MEMBERS "\"\n"                                 \
+	"- allow: issue\n"                                          \
+	"  from: \"*\"\n"                                           \
+	"- allow: [api, invite]\n"                                  \
 	"  from: \"uid:*\"\n"
 
 static const struct config_key keys[] = {
@@ -241,9 +241,63 @@ static const struct config_key keys[] = {
 	  "false", AT(api_overlay) },
 	{ "api.connections", CONFIG_INTEGER, "", "1024", NULL, 16, 20000, "", false,
 	  "Connections to the API at most, WebSockets included.", "10000", AT(api_connections) },
-	{ "api.rate", CONFIG_INTEGER, "requests/s", "100", NULL, 1, 10000, "", false,
+	{ "api.rate", CONFIG_INTEGER, "requests/s", "100", NULL, 1, 100000, "", false,
 	  "Requests that one address or one member may make, other than from this machine.", "",
 	  AT(api_rate_per_s) },
+	{ "tracing.endpoint", CONFIG_STRING, "", "\"\"", NULL, 0, 200, "a-z A-Z 0-9 . - _ : / [ ]",
+	  false,
+	  "Where spans are sent (OpenTelemetry): http:// or https://, host and port of a "
+	  "collector; empty: none are made.",
+	  "http://127.0.0.1:4318", AT(tracing_endpoint) },
+	{ "tracing.format", CONFIG_CHOICE, "", "otlp", NULL, 0, 1, "otlp|zipkin", false,
+	  "otlp: OTLP over HTTP, in binary. zipkin: Zipkin's JSON v2.", "zipkin",
+	  AT(tracing_format) },
+	{ "tracing.sample", CONFIG_INTEGER, "%", "10", NULL, 0, 100, "", false,
+	  "Share of traces that begin here and are recorded; what comes with a traceparent is "
+	  "recorded if that says so.",
+	  "100", AT(tracing_sample_percent) },
+	{ "services", CONFIG_STRING, "", "\"\"", NULL, 0, 250, "", false,
+	  "Services of this machine to watch, with commas between: tcp://HOST:PORT, http://..., "
+	  "https://...; at most 16.",
+	  "tcp://127.0.0.1:22,http://127.0.0.1/health", AT(services) },
+	{ "notify.webhook", CONFIG_STRING, "", "\"\"", NULL, 0, 250, "", false,
+	  "Where messages for people are posted as JSON: http:// or https://; empty: nowhere.",
+	  "https://hooks.example.org/x0", AT(notify_webhook) },
+	{ "notify.webhook_token_file", CONFIG_PATH, "", "\"\"", NULL, 0, 200, "", false,
+	  "Holds the token that is shown to it (Authorization: Bearer), if it wants one. Read at "
+	  "the start, as root; closed to others.",
+	  "/etc/x0/webhook-token", AT(notify_webhook_token_file) },
+	{ "notify.mail_server", CONFIG_STRING, "", "\"\"", NULL, 0, 200,
+	  "a-z A-Z 0-9 . - _ : / [ ]", false,
+	  "Mail server for such messages: smtps://HOST:PORT, or smtp:// with STARTTLS; empty: "
+	  "none.",
+	  "smtps://mail.example.org:465", AT(notify_mail_server) },
+	{ "notify.mail_tls", CONFIG_CHOICE, "", "required", NULL, 0, 1, "required|none", false,
+	  "none: mail goes by smtp:// without TLS, and then without a password: for a server on "
+	  "this machine.",
+	  "none", AT(notify_mail_is_plain) },
+	{ "notify.mail_from", CONFIG_STRING, "", "\"\"", NULL, 0, 250, "", false,
+	  "The address that mail is from.", "x0@example.org", AT(notify_mail_from) },
+	{ "notify.mail_to", CONFIG_STRING, "", "\"\"", NULL, 0, 250, "", false,
+	  "The address that mail goes to.", "admin@example.org", AT(notify_mail_to) },
+	{ "notify.mail_user", CONFIG_STRING, "", "\"\"", NULL, 0, 250, "", false,
+	  "User at the mail server, where it wants one.", "x0", AT(notify_mail_user) },
+	{ "notify.mail_password_file", CONFIG_PATH, "", "\"\"", NULL, 0, 200, "", false,
+	  "Holds its password. Read at the start, as root; closed to others.",
+	  "/etc/x0/mail-password", AT(notify_mail_password_file) },
+	{ "notify.telegram_chat", CONFIG_STRING, "", "\"\"", NULL, 0, 64, "a-z A-Z 0-9 - _ @",
+	  false,
+	  "Chat that a Telegram bot writes such messages to: its number or @name; empty: none.",
+	  "-1001234567890", AT(notify_telegram_chat) },
+	{ "notify.telegram_token_file", CONFIG_PATH, "", "\"\"", NULL, 0, 200, "", false,
+	  "Holds the bot's token. Read at the start, as root; closed to others.",
+	  "/etc/x0/telegram-token", AT(notify_telegram_token_file) },
+	{ "notify.telegram_api", CONFIG_STRING, "", "https://api.telegram.org", NULL, 0, 200,
+	  "a-z A-Z 0-9 . - _ : / [ ]", false, "Bot API server, where it is one of your own.", "",
+	  AT(notify_telegram_api) },
+	{ "notify.per_hour", CONFIG_INTEGER, "messages/h", "30", NULL, 1, 3600, "", false,
+	  "Messages that leave by each way, after a few at once; more are held back and summed up.",
+	  "10", AT(notify_per_hour) },
 	{ "policy", CONFIG_RULES, "", POLICY_DEFAULT, NULL, 0, POLICY_RULES_MAX, "", true,
 	  "Who may do what. A forbid that matches wins over every allow; what no rule allows is "
 	  "denied.",

@@ -110,7 +110,7 @@ static void every_default_passes_its_own_checks(void **state)
 	assert_true(c->offload_tun && c->offload_udp_gso && c->offload_udp_gro && c->offload_batch);
 	assert_false(c->require_locked_memory);
 	assert_int_equal(c->aead, CONFIG_AEAD_AUTO);
-	assert_int_equal(c->n_rules, 8);
+	assert_int_equal(c->n_rules, 9);
 	assert_int_equal(c->peers_max, 1000);
 	config_free(c);
 	config_free(parse(""));

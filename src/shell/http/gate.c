@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS in front of the library: it makes its SSL_CTX itself, in the default library context, where
- * our groups and our judgement of peers are not. So the connection is opened here with the one of
- * the program, and the library gets one end of a socket pair. */
+/* TLS in front of the library, for WebSockets: it makes its SSL_CTX itself, in the default library
+ * context, where our groups and our judgement of peers are not. So it gets one end of a socket
+ * pair, and the bytes go to and fro here. */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,8 +15,8 @@
 #include "shell/http/internal.h"
 #include "shell/tls/tls.h"
 
-#define GATE_BUFFER 16384 /* a TLS record */
-#define DRAIN_S 5	  /* for the last bytes, once the library has closed */
+#define GATE_BUFFER READ_SIZE
+#define DRAIN_S 5 /* for the last bytes, once the library has closed */
 
 struct pipe_end {
 	size_t start, len;
@@ -29,7 +31,6 @@ struct gate {
 	struct loop_timer *deadline;
 	struct loop_fd *outer_watch, *inner_watch;
 	int outer, inner; /* -1: none */
-	bool is_open;	  /* shaken hands */
 	bool outer_ended, inner_ended;
 	bool reading_wants_write, writing_wants_read;
 	struct pipe_end in, out; /* to the library, to the client */
@@ -64,21 +65,7 @@ void gate_detach(struct gate *g)
 {
 	g->connection->gate = NULL;
 	g->connection = NULL;
-	if (!g->is_open)
-		gate_free(g);
-	else
-		loop_timer_arm(g->deadline, loop_now_us() + SECONDS(DRAIN_S));
-}
-
-/* It fails before the library has the connection: the place is given back here. */
-static void give_up(struct gate *g)
-{
-	struct connection *c = g->connection;
-	bool is_known = g->is_open;
-
-	gate_free(g);
-	if (c && !is_known)
-		connection_free(c);
+	loop_timer_arm(g->deadline, loop_now_us() + SECONDS(DRAIN_S));
 }
 
 /* ---- pumping ---- */
@@ -179,16 +166,42 @@ static void watch(struct gate *g)
 	(void)loop_fd_set_events(g->inner_watch, inner);
 }
 
-static void pump(struct gate *g)
+/* Held back while there is more to come, so that the records of one answer leave together. */
+static void cork(const struct gate *g, bool is_on)
 {
+	int value = is_on;
+
+	(void)setsockopt(g->outer, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
+}
+
+/* What there is to read beyond this the loop tells again: a record at most fills the buffer, and
+ * what was not full has been read to its end. */
+static void move(struct gate *g, bool reads_outer, bool reads_inner)
+{
+	bool is_corked = false;
 	bool goes_on = true;
 
 	while (goes_on) {
-		goes_on = read_outer(g);
+		goes_on = reads_outer && read_outer(g);
+		reads_outer = false;
 		goes_on |= write_inner(g);
-		goes_on |= read_inner(g);
+		if (reads_inner) {
+			reads_inner = read_inner(g);
+			goes_on |= reads_inner;
+			reads_inner = reads_inner && g->out.len == sizeof(g->out.bytes);
+			if (reads_inner && !is_corked)
+				cork(g, true);
+			is_corked |= reads_inner;
+		}
 		goes_on |= write_outer(g);
 	}
+	if (is_corked)
+		cork(g, false);
+}
+
+static void pump(struct gate *g, bool reads_outer, bool reads_inner)
+{
+	move(g, reads_outer, reads_inner);
 	if (g->inner_ended && g->out.len == 0) {
 		(void)tls_connection_close(g->tls, 0);
 		gate_free(g);
@@ -199,110 +212,71 @@ static void pump(struct gate *g)
 	watch(g);
 }
 
-static void on_ready(void *arg, unsigned events, uint64_t now_us)
+static void on_inner(void *arg, unsigned events, uint64_t now_us)
 {
 	(void)events;
 	(void)now_us;
-	pump(arg);
-}
-
-/* ---- opening ---- */
-
-static void remember_identity(struct gate *g)
-{
-	struct connection *c = g->connection;
-	struct tls_summary summary;
-
-	tls_summarize(tls_connection_ssl(g->tls), &summary);
-	if (summary.has_peer && summary.is_verified)
-		(void)snprintf(c->identity, sizeof(c->identity), "%s", summary.peer);
-}
-
-static int open_inner(struct gate *g)
-{
-	int pair[2];
-	int r;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-		return -errno;
-	g->inner = pair[0];
-	r = loop_fd_new(g->server->loop, g->inner, LOOP_READABLE, on_ready, g, &g->inner_watch);
-	if (r < 0) {
-		(void)close(pair[1]);
-		return r;
-	}
-	loop_timer_arm(g->deadline, NEVER_US);
-	remember_identity(g);
-	r = connection_adopt(g->connection, pair[1]); /* which closes it where it fails */
-	if (r < 0)
-		return r;
-	g->is_open = true;
-	return 0;
-}
-
-static void shake(struct gate *g)
-{
-	bool wants_write = false;
-	int r = tls_connection_try_handshake(g->tls, &wants_write);
-
-	if (r == -EAGAIN) {
-		(void)loop_fd_set_events(g->outer_watch,
-					 wants_write ? LOOP_WRITABLE : LOOP_READABLE);
-		return;
-	}
-	if (r == 0)
-		r = open_inner(g);
-	if (r < 0)
-		give_up(g);
-	else
-		pump(g);
+	pump(arg, false, true);
 }
 
 static void on_outer(void *arg, unsigned events, uint64_t now_us)
 {
-	struct gate *g = arg;
-
 	(void)events;
 	(void)now_us;
-	if (g->is_open)
-		pump(g);
-	else
-		shake(g);
+	pump(arg, true, false);
 }
 
 static void on_deadline(void *arg, uint64_t now_us)
 {
 	(void)now_us;
-	give_up(arg);
+	gate_free(arg);
 }
 
-int gate_new(struct connection *c, int fd, struct ssl_ctx_st *tls)
+static void link_in(struct gate *g)
 {
-	struct http_server *s = c->server;
-	struct gate *g = calloc(1, sizeof(*g));
-	int r;
+	struct http_server *s = g->server;
 
-	if (!g) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
-	*g = (struct gate){ .server = s, .connection = c, .outer = fd, .inner = -1 };
 	g->next = s->gates;
 	g->previous = &s->gates;
 	if (g->next)
 		g->next->previous = &g->next;
 	s->gates = g;
-	c->gate = g;
-	c->state = CONNECTION_SHAKING;
-	r = tls_connection_new(tls, fd, NULL, &g->tls);
+	g->connection->gate = g;
+}
+
+int gate_new(struct connection *c, int *ret_fd)
+{
+	struct http_server *s = c->server;
+	struct gate *g = calloc(1, sizeof(*g));
+	int pair[2];
+	int r;
+
+	if (!g)
+		return -ENOMEM;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
+		r = -errno;
+		free(g);
+		return r;
+	}
+	*g = (struct gate){
+		.server = s,
+		.connection = c,
+		.tls = TAKE(c->tls),
+		.outer = c->fd,
+		.inner = pair[0],
+	};
+	c->fd = -1;
+	link_in(g);
+	r = loop_timer_new(s->loop, on_deadline, g, &g->deadline);
 	if (r == 0)
-		r = loop_fd_new(s->loop, fd, LOOP_READABLE, on_outer, g, &g->outer_watch);
+		r = loop_fd_new(s->loop, g->outer, LOOP_READABLE, on_outer, g, &g->outer_watch);
 	if (r == 0)
-		r = loop_timer_new(s->loop, on_deadline, g, &g->deadline);
+		r = loop_fd_new(s->loop, g->inner, LOOP_READABLE, on_inner, g, &g->inner_watch);
 	if (r < 0) {
+		(void)close(pair[1]);
 		gate_free(g);
 		return r;
 	}
-	loop_timer_arm(g->deadline, loop_now_us() + SECONDS(HTTP_HANDSHAKE_S));
+	*ret_fd = pair[1];
 	return 0;
 }

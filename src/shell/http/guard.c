@@ -116,6 +116,33 @@ int guard_content_length(const char *text, size_t max, size_t *ret)
 	return 0;
 }
 
+/* "gzip;q=0" and "gzip; q=0.00" refuse it. */
+static bool is_refused(const char *weight, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && strchr("; \tq=Q", weight[i]))
+		i++;
+	return i > 0 && i < len && strspn(weight + i, "0.") >= len - i;
+}
+
+bool guard_accepts_gzip(const char *text)
+{
+	while (*text) {
+		size_t len;
+
+		text += strspn(text, ", \t");
+		len = strcspn(text, ",");
+		while (len > 0 && strchr(" \t", text[len - 1]))
+			len--;
+		if (len >= 4 && strncasecmp(text, "gzip", 4) == 0 &&
+		    (len == 4 || strchr("; \t", text[4])))
+			return !is_refused(text + 4, len - 4);
+		text += strcspn(text, ",");
+	}
+	return false;
+}
+
 /* Length of the sequence that begins here; 0 for none that is allowed. */
 static size_t utf8_sequence(const uint8_t *at, size_t left)
 {

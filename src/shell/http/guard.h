@@ -31,5 +31,8 @@ bool guard_origin_is_ours(const char *origin, const char *host);
  * smuggled past whoever reads them differently (RFC 9112 11.2). -EBADMSG, -EMSGSIZE. */
 int guard_content_length(const char *text, size_t max, size_t *ret);
 
+/* Whether an Accept-Encoding (RFC 9110 12.5.3) takes gzip by name: "*" alone is not enough. */
+bool guard_accepts_gzip(const char *text);
+
 /* No control characters, and UTF-8 (RFC 3629). */
 bool guard_text_is_plain(struct span text);

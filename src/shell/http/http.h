@@ -28,12 +28,14 @@
 #define HTTP_HEAD_S 10	      /* a request's head may take this long */
 #define HTTP_BODY_S 20	      /* its body this long after that */
 #define HTTP_ANSWER_S 30      /* our answer, and its client's reading of it */
-#define HTTP_LOOK_MS 500      /* how often it is seen that who waits for an answer has gone */
+#define HTTP_LOOK_MS 500      /* until it is accepted again, where there were no descriptors */
 #define HTTP_IDLE_S 60	      /* a kept connection without a request */
 #define HTTP_PING_S 30	      /* a WebSocket that says nothing is asked after this */
 #define HTTP_HANDSHAKE_S 5    /* TLS */
 #define HTTP_MESSAGE_MAX 4096 /* of a WebSocket, to us; more closes it with 1009 */
 #define HTTP_SEND_MAX 16384   /* of a WebSocket, from us */
+#define HTTP_ACCEPT_MAX 512   /* of an Accept header; a longer one is as none */
+#define HTTP_CACHE_MAX 256    /* of If-None-Match and Accept-Encoding; the same */
 #define HTTP_CONNECTIONS_MAX 20000
 #define HTTP_HOSTS_MAX 16
 #define HTTP_LISTENERS_MAX 4
@@ -53,13 +55,17 @@ struct http_request {
 	enum http_method method;
 	bool is_head; /* a GET whose answer has no body */
 	bool is_loopback;
-	unsigned listener;	 /* as http_listen() numbered it */
-	const char *path;	 /* begins with '/', percent-decoded, without "." and ".." */
+	unsigned listener; /* as http_listen() numbered it */
+	const char *path;  /* begins with '/', percent-decoded, no "." or ".." between slashes */
 	const char *const *args; /* what stood between '&' behind the '?', decoded: "name=value" */
 	size_t n_args;
 	const char *authorization; /* "" for none */
 	const char *content_type;  /* "" for none */
-	const char *identity;	   /* SPIFFE ID of the client's certificate; "" for none */
+	const char *traceparent;   /* "" for none, or one that is too long to be one */
+	const char *accept;	   /* "" for none, or one that is too long */
+	const char *if_none_match; /* "" for none */
+	bool accepts_gzip;
+	const char *identity; /* SPIFFE ID of the client's certificate; "" for none */
 	struct endpoint from;
 	struct span body;
 };
@@ -69,9 +75,15 @@ struct http_response {
 	unsigned status;
 	const char *content_type;
 	struct span body;
-	const char *allow;	/* the header Allow of 405, or NULL */
-	unsigned retry_after_s; /* of 429 and 503; 0 for none */
-	bool asks_for_token;	/* WWW-Authenticate: Bearer, of 401 */
+	const char *allow;	   /* the header Allow of 405, or NULL */
+	unsigned retry_after_s;	   /* of 429 and 503; 0 for none */
+	bool asks_for_token;	   /* WWW-Authenticate: Bearer, of 401 */
+	const char *traceresponse; /* the header of that name (Trace Context level 2), or NULL */
+	/* Of what browsers may keep and ask for again; NULL: nothing of it is kept. The body of 304
+	 * is empty. */
+	const char *etag;
+	const char *content_encoding; /* "gzip", or NULL */
+	const char *security_policy;  /* Content-Security-Policy; NULL: a page may do nothing */
 };
 
 /* A refusal made here, before anybody else has seen the request: the daemon makes a body of it. */
@@ -92,9 +104,10 @@ struct http_handlers {
 	void (*on_request)(void *arg, uint64_t request, const struct http_request *q);
 	/* Its client went away before the answer. */
 	void (*on_gone)(void *arg, uint64_t request);
-	/* For each answer, refusals included; path is "" where none was read. */
-	void (*on_answered)(void *arg, enum http_method m, const char *path, unsigned status,
-			    uint64_t took_us);
+	/* For each answer, refusals included; path is "" where none was read. request is the number
+	 * of on_request(), or one that was never given. */
+	void (*on_answered)(void *arg, uint64_t request, enum http_method m, const char *path,
+			    unsigned status, uint64_t took_us);
 	/* Writes the body of a refusal (application/problem+json); returns its length. */
 	size_t (*on_refused)(void *arg, const struct http_refusal *r, char *ret, size_t size);
 	/* A WebSocket may be opened: 0, or the status to refuse it with and why. */
@@ -129,6 +142,9 @@ void http_server_free(struct http_server *s);
 
 /* Binds and listens, TCP. -EADDRINUSE and others with a sentence. */
 int http_bind(const struct endpoint *at, bool may_be_absent, int *ret, char why[HTTP_WHY_SIZE]);
+
+/* Where a socket that listens does so; all zeros where that cannot be told. */
+void http_local(int fd, struct endpoint *ret);
 
 /* Takes fd, which listens. Returns the listener's number or -ENOBUFS, -ENOMEM. */
 int http_listen(struct http_server *s, int fd);

@@ -4,20 +4,26 @@
 
 #include "base/map.h"
 #include "shell/http/guard.h"
+#include "shell/http/head.h"
 #include "shell/http/http.h"
 #include "shell/http/library.h"
 
-#define ANSWER_CHUNK 65536 /* written at once */
+#define READ_SIZE 16384 /* at once: a TLS record */
+/* Behind a request in hand; with more nothing is read. A head is found in it, with the empty line
+ * that may be before it. */
+#define HELD_MAX (HTTP_HEADERS_MAX + 2)
 #define ANSWER_HEAD_MAX 1024
 #define REFUSAL_MAX 1024
 
 enum connection_state {
-	CONNECTION_SHAKING, /* TLS; the library does not know it yet */
+	CONNECTION_SHAKING, /* TLS */
 	CONNECTION_IDLE,    /* a head is awaited or coming */
 	CONNECTION_BODY,
-	CONNECTION_WAITING, /* for our answer */
-	CONNECTION_ANSWERING,
-	CONNECTION_SOCKET, /* a WebSocket */
+	CONNECTION_WAITING,   /* for our answer */
+	CONNECTION_ANSWERING, /* it goes out */
+	CONNECTION_CLOSING,   /* it is out, and what still comes is read over */
+	CONNECTION_UPGRADING, /* will be a WebSocket at the end of this turn */
+	CONNECTION_SOCKET,    /* a WebSocket: the library has it */
 };
 
 /* Requests of one address in hand. */
@@ -28,16 +34,30 @@ struct address {
 
 struct connection {
 	struct http_server *server;
-	struct lws *wsi;
-	struct gate *gate; /* NULL: plain, or the gate is gone */
+	struct lws *wsi;   /* of a WebSocket */
+	struct gate *gate; /* of one with TLS; NULL: it is gone */
 	uint64_t number;   /* of this connection, or of its request: never used twice */
 	struct address *address;
 	struct endpoint from;
 	bool is_loopback;
 	unsigned listener;
 	enum connection_state state;
-	bool closes;  /* once the answer is out */
-	bool is_head; /* of the request in hand, as what follows */
+	/* Until it is a WebSocket. */
+	int fd;			    /* -1: given away */
+	struct tls_connection *tls; /* NULL: plain */
+	struct loop_fd *watch;
+	struct loop_timer *timer;
+	uint64_t deadline_us, armed_us; /* closed then; the timer may fire before */
+	bool reading_wants_write, writing_wants_read;
+	bool has_begun; /* a head, of which there is a part */
+	bool has_more;	/* what is held may have a whole request, and it is its turn */
+	struct head_scan scan;
+	uint8_t *held; /* owned: what was read and is not yet taken */
+	size_t held_len;
+	/* The request in hand. */
+	bool closes;	   /* once the answer is out */
+	bool is_handed_on; /* right now: the answer goes out at the end of it */
+	bool is_head;
 	enum http_method method;
 	uint64_t began_us;
 	char *path;  /* owned */
@@ -45,11 +65,10 @@ struct connection {
 	struct http_request request;
 	uint8_t *body; /* owned */
 	size_t body_len, body_size;
-	uint8_t *answer; /* owned; LWS_PRE bytes before the head */
+	uint8_t *answer; /* owned */
 	size_t answer_len, answer_sent;
 	unsigned status;
-	const char *dropped; /* why a WebSocket is to be closed by us; NULL: it is not */
-	unsigned close_code;
+	char key[25];	    /* Sec-WebSocket-Key */
 	char identity[256]; /* SPIFFE ID; "" for none */
 };
 
@@ -80,35 +99,46 @@ struct http_server {
 	size_t n_free;
 	uint64_t next_number;
 	struct loop_timer *look;
-	bool is_looking;
 	struct http_counters counters;
+	struct connection *adopted;   /* right now by the library, which does not know it yet */
 	struct http_message *message; /* being sent */
 	uint8_t *frame;
+	uint8_t inbound[HELD_MAX + READ_SIZE];
 };
 
 /* server.c */
-void server_look_later(struct http_server *s); /* at who waits, and for descriptors */
+void server_look_later(struct http_server *s); /* for descriptors */
 struct connection *connection_new(struct http_server *s, const struct endpoint *from,
 				  unsigned listener);
 void connection_free(struct connection *c);
 struct connection *connection_of(struct http_server *s, uint64_t number);
 void connection_renumber(struct connection *c); /* a number for another request */
-/* Gives the socket to the library, which closes it from then on. */
-int connection_adopt(struct connection *c, int fd);
+/* Gives the socket to the library, which closes it from then on, with the head of the request for
+ * a WebSocket. The connection may be gone when it returns. */
+void connection_adopt(struct connection *c, int fd, struct span head);
+
+/* connection.c: its bytes, before it is a WebSocket */
+/* Takes fd; tls NULL is plain. */
+int connection_open(struct connection *c, int fd, struct ssl_ctx_st *tls);
+/* Gives the socket and the TLS on it away, or ends them. */
+void connection_unwatch(struct connection *c);
+void connection_close(struct connection *c);
+void connection_deadline(struct connection *c, unsigned seconds);
 
 /* request.c */
-int request_begin(struct connection *c);
-int request_body(struct connection *c, struct span bytes);
-int request_complete(struct connection *c);
-int request_writable(struct connection *c);
-void request_forget(struct connection *c);
-/* Reads the head: 0, or a refusal. What it points to is c's until request_forget(). */
-int request_read_head(struct connection *c, struct http_refusal *ret);
+/* A head has come whole: 0, or a refusal. What it points to is c's until request_forget(). */
+int request_begin(struct connection *c, const struct head *h, struct http_refusal *ret);
+int request_hand_on(struct connection *c);
 int request_answer(struct connection *c, const struct http_response *r);
 int request_refuse(struct connection *c, const struct http_refusal *r);
+void request_answered(struct connection *c, unsigned status);
+void request_forget(struct connection *c);
 
 /* socket.c */
-int socket_confirm(struct connection *c, const char *to);
+/* The request in hand wants another protocol: 0 and the state is CONNECTION_UPGRADING, or a
+ * refusal. */
+int socket_confirm(struct connection *c, const struct head *h, struct http_refusal *ret);
+void socket_hand_over(struct connection *c); /* to the library; c may be gone then */
 void socket_opened(struct connection *c);
 int socket_writable(struct connection *c);
 int socket_receive(struct connection *c, struct span bytes);
@@ -118,10 +148,10 @@ void socket_closed(struct connection *c);
 void listen_close(struct listener *l);
 void listen_again(struct listener *l); /* where there were no descriptors */
 
-/* gate.c: TLS before the library, which has an SSL_CTX of its own kind alone */
+/* gate.c: TLS before the library, for WebSockets */
 struct gate;
-/* Takes fd; adopts the connection once the handshake is done. */
-int gate_new(struct connection *c, int fd, struct ssl_ctx_st *tls);
+/* Takes the connection's socket and its TLS; the library's end in ret_fd. */
+int gate_new(struct connection *c, int *ret_fd);
 /* Its connection is no more: what was written goes out yet. */
 void gate_detach(struct gate *g);
 void gate_free(struct gate *g);

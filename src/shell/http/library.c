@@ -22,8 +22,8 @@ const struct library *library_load(char *why, size_t size)
 	handle = dlopen(X0_LWS_SONAME, RTLD_NOW | RTLD_LOCAL);
 	if (!handle) {
 		(void)snprintf(why, size,
-			       "%s is not installed (apt-get install libwebsockets17 "
-			       "libwebsockets-evlib-uv)",
+			       "%s is not installed (apt-get install libwebsockets-evlib-uv, and "
+			       "libwebsockets17 on Debian 12, libwebsockets19t64 on 13)",
 			       X0_LWS_SONAME);
 		return NULL;
 	}

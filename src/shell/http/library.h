@@ -10,25 +10,18 @@
 	X(lws_set_log_level)              \
 	X(lws_create_context)             \
 	X(lws_context_destroy)            \
+	X(lws_context_user)               \
 	X(lws_create_vhost)               \
-	X(lws_adopt_descriptor_vhost)     \
+	X(lws_get_context)                \
+	X(lws_adopt_socket_vhost_readbuf) \
 	X(lws_set_opaque_user_data)       \
 	X(lws_get_opaque_user_data)       \
 	X(lws_callback_on_writable)       \
-	X(lws_set_timeout)                \
 	X(lws_write)                      \
-	X(lws_http_transaction_completed) \
-	X(lws_http_get_uri_and_method)    \
-	X(lws_hdr_total_length)           \
-	X(lws_hdr_fragment_length)        \
-	X(lws_hdr_copy)                   \
-	X(lws_hdr_copy_fragment)          \
-	X(lws_get_socket_fd)              \
 	X(lws_close_reason)               \
 	X(lws_is_first_fragment)          \
 	X(lws_is_final_fragment)          \
-	X(lws_frame_is_binary)            \
-	X(lws_send_pipe_choked)
+	X(lws_frame_is_binary)
 
 struct library {
 #define LIBRARY_MEMBER(name) __typeof__(&name) name;

@@ -14,6 +14,8 @@
 
 #define BACKLOG 1024
 #define ACCEPTS_MAX 64 /* a wake-up */
+/* Most answers go to the kernel whole; of others we keep what it does not take. */
+#define SEND_BUFFER (2 * 65536)
 
 static socklen_t to_sockaddr(const struct endpoint *e, struct sockaddr_storage *ret)
 {
@@ -84,10 +86,20 @@ int http_bind(const struct endpoint *at, bool may_be_absent, int *ret, char why[
 	return 0;
 }
 
+void http_local(int fd, struct endpoint *ret)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+
+	(void)getsockname(fd, (struct sockaddr *)&at, &len);
+	to_endpoint(&at, ret);
+}
+
 static void take(struct listener *l, int fd, const struct endpoint *from)
 {
 	struct http_server *s = l->server;
 	struct connection *c = NULL;
+	int room = SEND_BUFFER;
 	int one = 1;
 
 	s->counters.accepted++;
@@ -99,8 +111,8 @@ static void take(struct listener *l, int fd, const struct endpoint *from)
 		return;
 	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (l->is_tls ? gate_new(c, fd, s->tls) < 0 : connection_adopt(c, fd) < 0) {
-		/* The library closes what it does not take, the gate as well. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	if (connection_open(c, fd, l->is_tls ? s->tls : NULL) < 0) {
 		s->counters.refused_connections++;
 		connection_free(c);
 	}

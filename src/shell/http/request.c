@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request and its answer: the head is judged, the body collected, the answer written as the
- * client takes it. */
+/* One request and its answer: the head is judged, the request handed on, the answer made. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/cleanup.h"
 #include "base/secret.h"
@@ -19,7 +17,10 @@ struct texts {
 	char origin[HTTP_HOST_MAX];
 	char authorization[HTTP_TOKEN_MAX];
 	char content_type[128];
-	char content_length[24];
+	char accept[HTTP_ACCEPT_MAX];
+	char traceparent[128];
+	char if_none_match[HTTP_CACHE_MAX];
+	char accept_encoding[HTTP_CACHE_MAX];
 	char args[HTTP_ARGS_MAX][HTTP_PATH_MAX + 1];
 	const char *arg_list[HTTP_ARGS_MAX];
 };
@@ -46,78 +47,60 @@ static int refuse(struct http_refusal *ret, unsigned status, const char *field, 
 
 /* ---- the head ---- */
 
-/* One header into a text. Where it came twice the library joins them: what must come once is then
- * no valid value any more. -EMSGSIZE. */
-static int copy_header(struct connection *c, enum lws_token_indexes h, char *ret, size_t size)
+static int read_method(struct connection *c, const struct head *h, struct http_refusal *ret)
 {
-	const struct library *lws = c->server->lws;
-	int len = lws->lws_hdr_total_length(c->wsi, h);
+	static const struct {
+		const char *name;
+		enum http_method method;
+		bool is_head;
+	} known[] = {
+		{ "GET", HTTP_GET, false },	  { "HEAD", HTTP_GET, true },
+		{ "POST", HTTP_POST, false },	  { "PUT", HTTP_PUT, false },
+		{ "DELETE", HTTP_DELETE, false },
+	};
 
-	ret[0] = '\0';
-	if (len <= 0)
+	for (size_t i = 0; i < N_ELEMENTS(known); i++) {
+		if (h->method.len != strlen(known[i].name) ||
+		    memcmp(h->method.at, known[i].name, h->method.len) != 0)
+			continue;
+		c->method = known[i].method;
+		c->is_head = known[i].is_head;
 		return 0;
-	if ((size_t)len >= size || lws->lws_hdr_copy(c->wsi, ret, (int)size, h) < 0)
-		return -EMSGSIZE;
-	return guard_text_is_plain(SPAN(ret, strlen(ret))) && strlen(ret) == (size_t)len ? 0
-											 : -EBADMSG;
-}
-
-static bool has_header(struct connection *c, enum lws_token_indexes h)
-{
-	return c->server->lws->lws_hdr_fragment_length(c->wsi, h, 0) > 0 ||
-	       c->server->lws->lws_hdr_total_length(c->wsi, h) > 0;
-}
-
-static int read_method(struct connection *c, struct texts *t, struct http_refusal *ret)
-{
-	char *uri = NULL;
-	int len = 0;
-
-	switch (c->server->lws->lws_http_get_uri_and_method(c->wsi, &uri, &len)) {
-	case LWSHUMETH_HEAD:
-		c->is_head = true;
-		c->method = HTTP_GET;
-		break;
-	case LWSHUMETH_GET:
-		c->method = HTTP_GET;
-		break;
-	case LWSHUMETH_POST:
-		c->method = HTTP_POST;
-		break;
-	case LWSHUMETH_PUT:
-		c->method = HTTP_PUT;
-		break;
-	case LWSHUMETH_DELETE:
-		c->method = HTTP_DELETE;
-		break;
-	default:
-		return refuse(ret, 501, "", "this method is not known here");
 	}
-	if (len < 0 || (size_t)len > HTTP_PATH_MAX)
+	return refuse(ret, 501, "", "this method is not known here");
+}
+
+static int read_path(struct texts *t, struct span path, struct http_refusal *ret)
+{
+	int r = head_decode(path, false, t->path, sizeof(t->path));
+
+	if (r == -EMSGSIZE)
 		return refuse(ret, 414, "", "the path is too long: at most 512 bytes");
-	memcpy(t->path, uri, (size_t)len);
-	t->path[len] = '\0';
-	if (t->path[0] != '/' || strlen(t->path) != (size_t)len ||
-	    !guard_text_is_plain(SPAN(t->path, (size_t)len)))
-		return refuse(ret, 400, "", "the path has to begin with / and be plain text");
+	if (r < 0 || t->path[0] != '/' || head_path_climbs(t->path))
+		return refuse(ret, 400, "",
+			      "the path has to begin with /, be plain text, and go up nowhere");
 	return 0;
 }
 
-static int read_args(struct connection *c, struct texts *t, struct http_refusal *ret)
+static int read_args(struct connection *c, struct texts *t, struct span query,
+		     struct http_refusal *ret)
 {
-	const struct library *lws = c->server->lws;
 	size_t n = 0;
-	int len;
 
-	while ((len = lws->lws_hdr_fragment_length(c->wsi, WSI_TOKEN_HTTP_URI_ARGS, (int)n)) > 0) {
+	while (query.len > 0) {
+		const uint8_t *end = memchr(query.at, '&', query.len);
+		struct span one = SPAN(query.at, end ? (size_t)(end - query.at) : query.len);
+		int r;
+
+		query = end ? SPAN(end + 1, query.len - one.len - 1) : SPAN(NULL, 0);
+		if (one.len == 0)
+			continue;
 		if (n == HTTP_ARGS_MAX)
 			return refuse(ret, 400, "query", "too many arguments: at most 16");
-		if (len > HTTP_PATH_MAX ||
-		    lws->lws_hdr_copy_fragment(c->wsi, t->args[n], sizeof(t->args[n]),
-					       WSI_TOKEN_HTTP_URI_ARGS, (int)n) < 0)
+		r = head_decode(one, true, t->args[n], sizeof(t->args[n]));
+		if (r == -EMSGSIZE)
 			return refuse(ret, 414, "query", "an argument is too long");
-		if (strlen(t->args[n]) != (size_t)len ||
-		    !guard_text_is_plain(SPAN(t->args[n], (size_t)len)))
+		if (r < 0)
 			return refuse(ret, 400, "query", "an argument is no plain text");
 		t->arg_list[n] = t->args[n];
 		n++;
@@ -127,50 +110,52 @@ static int read_args(struct connection *c, struct texts *t, struct http_refusal 
 	return 0;
 }
 
-static int check_sender(struct connection *c, struct texts *t, struct http_refusal *ret)
+/* What a browser says of the page that asks (Fetch Metadata Request Headers, 2.4): an image or a
+ * form of a foreign page has no Origin. Programs send none; one that cannot be read is foreign. */
+static bool is_foreign_page(const struct head *h)
+{
+	char site[24];
+
+	if (head_find(h, "sec-fetch-site", NULL) == 0)
+		return false;
+	return head_copy(h, "sec-fetch-site", site, sizeof(site)) < 0 ||
+	       (strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0);
+}
+
+/* Of a whole URL its authority goes before Host, which has to be there all the same (RFC 9112
+ * 3.2.2). */
+static int read_host(struct texts *t, const struct head *h, struct span authority,
+		     struct http_refusal *ret)
+{
+	if (head_find(h, "host", NULL) != 1 || head_copy(h, "host", t->host, sizeof(t->host)) < 0 ||
+	    t->host[0] == '\0')
+		return refuse(ret, 400, "Host", "there has to be one Host header");
+	if (authority.len == 0)
+		return 0;
+	if (authority.len >= sizeof(t->host))
+		return refuse(ret, 421, "", "the URL names another machine");
+	memcpy(t->host, authority.at, authority.len);
+	t->host[authority.len] = '\0';
+	return 0;
+}
+
+static int check_sender(struct connection *c, struct texts *t, const struct head *h,
+			struct span authority, struct http_refusal *ret)
 {
 	struct http_server *s = c->server;
-	int r = copy_header(c, WSI_TOKEN_HOST, t->host, sizeof(t->host));
+	int r = read_host(t, h, authority, ret);
 
-	if (r < 0 || t->host[0] == '\0')
-		return refuse(ret, 400, "Host", "there has to be one Host header");
+	if (r < 0)
+		return r;
 	if (!guard_host_is_ours(t->host, &s->hosts))
 		return refuse(ret, 421, "Host",
 			      "this name is not this machine's: use 127.0.0.1, localhost, or the "
 			      "node's own");
-	if (copy_header(c, WSI_TOKEN_ORIGIN, t->origin, sizeof(t->origin)) < 0 ||
+	if (head_copy(h, "origin", t->origin, sizeof(t->origin)) < 0 ||
 	    !guard_origin_is_ours(t->origin, t->host))
 		return refuse(ret, 403, "Origin", "pages from elsewhere may not ask");
-	return 0;
-}
-
-static int check_framing(struct connection *c, struct texts *t, struct http_refusal *ret)
-{
-	bool takes_body = c->method == HTTP_POST || c->method == HTTP_PUT;
-	bool has_length = has_header(c, WSI_TOKEN_HTTP_CONTENT_LENGTH);
-	size_t length = 0;
-	int r;
-
-	if (has_header(c, WSI_TOKEN_HTTP_TRANSFER_ENCODING))
-		return refuse(ret, 501, "Transfer-Encoding",
-			      "bodies are taken with Content-Length alone");
-	if (has_header(c, WSI_TOKEN_HTTP_EXPECT))
-		return refuse(ret, 417, "Expect", "nothing can be expected before the body");
-	if (!has_length)
-		return takes_body ? refuse(ret, 411, "Content-Length",
-					   "a body's length has to be told, be it 0")
-				  : 0;
-	r = copy_header(c, WSI_TOKEN_HTTP_CONTENT_LENGTH, t->content_length,
-			sizeof(t->content_length));
-	if (r == 0)
-		r = guard_content_length(t->content_length, HTTP_BODY_MAX, &length);
-	if (r == -EMSGSIZE)
-		return refuse(ret, 413, "Content-Length", "a body has at most 64 KiB");
-	if (r < 0)
-		return refuse(ret, 400, "Content-Length", "this is no single number");
-	if (!takes_body && length > 0)
-		return refuse(ret, 400, "Content-Length", "this method takes no body");
-	c->body_size = length;
+	if (is_foreign_page(h))
+		return refuse(ret, 403, "Sec-Fetch-Site", "pages from elsewhere may not ask");
 	return 0;
 }
 
@@ -192,92 +177,97 @@ static int check_rate(struct connection *c, struct http_refusal *ret)
 	return refuse(ret, 429, "", "too many requests; wait a moment");
 }
 
-int request_read_head(struct connection *c, struct http_refusal *ret)
+/* What cannot be read of these is no fault: then there is no wish, and no trace to be part of
+ * (Trace Context, 4.3). */
+static void read_wishes(struct connection *c, struct texts *t, const struct head *h)
 {
-	struct texts *t = calloc(1, sizeof(*t));
-	int r;
+	if (head_copy(h, "accept", t->accept, sizeof(t->accept)) < 0)
+		t->accept[0] = '\0';
+	if (head_copy(h, "if-none-match", t->if_none_match, sizeof(t->if_none_match)) < 0)
+		t->if_none_match[0] = '\0';
+	if (head_copy(h, "accept-encoding", t->accept_encoding, sizeof(t->accept_encoding)) < 0)
+		t->accept_encoding[0] = '\0';
+	if (head_copy(h, "traceparent", t->traceparent, sizeof(t->traceparent)) < 0)
+		t->traceparent[0] = '\0';
+	c->request.accept = t->accept;
+	c->request.if_none_match = t->if_none_match;
+	c->request.traceparent = t->traceparent;
+	c->request.accepts_gzip = guard_accepts_gzip(t->accept_encoding);
+}
 
-	request_forget(c);
-	connection_renumber(c);
-	c->began_us = loop_now_us();
-	if (!t)
-		return refuse(ret, 503, "", "out of memory");
-	c->texts = (char *)t;
-	r = read_method(c, t, ret);
+static int read_texts(struct connection *c, struct texts *t, const struct head *h,
+		      struct http_refusal *ret)
+{
+	if (head_copy(h, "authorization", t->authorization, sizeof(t->authorization)) < 0)
+		return refuse(ret, 400, "Authorization",
+			      "this header is too long or no plain text");
+	if (head_copy(h, "content-type", t->content_type, sizeof(t->content_type)) < 0)
+		return refuse(ret, 400, "Content-Type", "this header is too long or no plain text");
+	c->request.authorization = t->authorization;
+	c->request.content_type = t->content_type;
+	return 0;
+}
+
+static int judge(struct connection *c, struct texts *t, const struct head *h,
+		 struct http_refusal *ret)
+{
+	struct head_target target;
+	int r = read_method(c, h, ret);
+
+	head_target(h, c->tls ? "https" : "http", &target);
+	if (r == 0)
+		r = read_path(t, target.path, ret);
 	if (r < 0)
 		return r;
 	c->path = strdup(t->path);
 	if (!c->path)
 		return refuse(ret, 503, "", "out of memory");
-	r = check_framing(c, t, ret);
+	r = head_body_len(h, c->method == HTTP_POST || c->method == HTTP_PUT, &c->body_size, ret);
 	if (r == 0)
-		r = check_sender(c, t, ret);
+		r = check_sender(c, t, h, target.authority, ret);
 	if (r == 0)
 		r = check_rate(c, ret);
 	if (r == 0)
-		r = read_args(c, t, ret);
-	if (r == 0 && (copy_header(c, WSI_TOKEN_HTTP_AUTHORIZATION, t->authorization,
-				   sizeof(t->authorization)) < 0))
-		r = refuse(ret, 400, "Authorization", "this header is too long or no plain text");
-	if (r == 0 && copy_header(c, WSI_TOKEN_HTTP_CONTENT_TYPE, t->content_type,
-				  sizeof(t->content_type)) < 0)
-		r = refuse(ret, 400, "Content-Type", "this header is too long or no plain text");
+		r = read_args(c, t, target.query, ret);
+	if (r == 0)
+		r = read_texts(c, t, h, ret);
+	return r;
+}
+
+int request_begin(struct connection *c, const struct head *h, struct http_refusal *ret)
+{
+	struct texts *t = calloc(1, sizeof(*t));
+	int r;
+
+	c->closes = h->is_old || head_has_member(h, "connection", "close");
+	if (!t)
+		return refuse(ret, 503, "", "out of memory");
+	c->texts = (char *)t;
+	r = judge(c, t, h, ret);
+	if (r < 0)
+		return r;
+	read_wishes(c, t, h);
 	c->request.method = c->method;
 	c->request.is_head = c->is_head;
 	c->request.is_loopback = c->is_loopback;
 	c->request.listener = c->listener;
 	c->request.path = t->path;
-	c->request.authorization = t->authorization;
-	c->request.content_type = t->content_type;
 	c->request.identity = c->identity;
 	c->request.from = c->from;
-	return r;
+	return 0;
 }
 
-/* ---- the body ---- */
-
-static int hand_on(struct connection *c)
+int request_hand_on(struct connection *c)
 {
 	struct http_server *s = c->server;
 
 	c->state = CONNECTION_WAITING;
-	server_look_later(s);
+	connection_deadline(c, HTTP_ANSWER_S);
+	c->is_handed_on = true;
 	c->request.body = SPAN(c->body, c->body_len);
-	s->lws->lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_ANSWER_S);
 	s->handlers.on_request(s->handlers.arg, c->number, &c->request);
+	c->is_handed_on = false;
 	return 0;
-}
-
-int request_begin(struct connection *c)
-{
-	struct http_refusal refusal;
-
-	if (request_read_head(c, &refusal) < 0)
-		return request_refuse(c, &refusal);
-	if (c->body_size == 0)
-		return hand_on(c);
-	c->body = malloc(c->body_size);
-	if (!c->body)
-		return request_refuse(c, &(struct http_refusal){ 503, "", "out of memory" });
-	c->state = CONNECTION_BODY;
-	c->server->lws->lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_BODY_S);
-	return 0;
-}
-
-int request_body(struct connection *c, struct span bytes)
-{
-	if (c->state != CONNECTION_BODY)
-		return 0; /* refused already: it goes nowhere */
-	if (bytes.len > c->body_size - c->body_len)
-		return -1;
-	memcpy(c->body + c->body_len, bytes.at, bytes.len);
-	c->body_len += bytes.len;
-	return 0;
-}
-
-int request_complete(struct connection *c)
-{
-	return c->state == CONNECTION_BODY ? hand_on(c) : 0;
 }
 
 /* ---- the answer ---- */
@@ -292,6 +282,7 @@ static const char *reason_of(unsigned status)
 		{ 201, "Created" },
 		{ 202, "Accepted" },
 		{ 204, "No Content" },
+		{ 304, "Not Modified" },
 		{ 400, "Bad Request" },
 		{ 401, "Unauthorized" },
 		{ 403, "Forbidden" },
@@ -309,10 +300,12 @@ static const char *reason_of(unsigned status)
 		{ 423, "Locked" },
 		{ 426, "Upgrade Required" },
 		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
 		{ 500, "Internal Server Error" },
 		{ 501, "Not Implemented" },
 		{ 503, "Service Unavailable" },
 		{ 504, "Gateway Timeout" },
+		{ 505, "HTTP Version Not Supported" },
 	};
 
 	for (size_t i = 0; i < N_ELEMENTS(reasons); i++)
@@ -321,66 +314,117 @@ static const char *reason_of(unsigned status)
 	return "Error";
 }
 
-/* Nothing of us belongs into a frame, a cache or another site's page. */
-#define HEADERS_FOR_BROWSERS                                                      \
-	"Cache-Control: no-store\r\n"                                             \
-	"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n" \
-	"Cross-Origin-Resource-Policy: same-origin\r\n"                           \
-	"Referrer-Policy: no-referrer\r\n"                                        \
+/* Nothing of us belongs into a frame or another site's page, nor into a cache that does not ask. */
+#define HEADERS_FOR_BROWSERS                            \
+	"Cross-Origin-Resource-Policy: same-origin\r\n" \
+	"Referrer-Policy: no-referrer\r\n"              \
 	"X-Content-Type-Options: nosniff\r\n"
+#define POLICY_OF_DATA "default-src 'none'; frame-ancestors 'none'"
+
+/* What a browser may keep, it may use once we have said that it is still so. */
+static size_t write_caching(const struct http_response *r, char *ret, size_t size)
+{
+	int n;
+
+	if (!r->etag)
+		n = snprintf(ret, size, "Cache-Control: no-store\r\n");
+	else
+		n = snprintf(ret, size,
+			     "Cache-Control: no-cache\r\nETag: %.80s\r\nVary: Accept-Encoding\r\n",
+			     r->etag);
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* RFC 9110 15.4.5: 304 describes no body of its own. */
+static size_t write_content(const struct http_response *r, char *ret, size_t size)
+{
+	int n;
+
+	if (r->status == 304)
+		return 0;
+	n = snprintf(ret, size, "Content-Type: %.80s\r\nContent-Length: %zu\r\n%s%.20s%s",
+		     r->content_type, r->body.len, r->content_encoding ? "Content-Encoding: " : "",
+		     r->content_encoding ? r->content_encoding : "",
+		     r->content_encoding ? "\r\n" : "");
+	return n > 0 ? (size_t)n : 0;
+}
 
 static int write_head(struct connection *c, const struct http_response *r, char *ret, size_t size)
 {
-	char extra[256] = "";
-	size_t n = 0;
+	char extra[640] = "";
+	size_t n = write_content(r, extra, sizeof(extra));
 	int len;
+
+	n += write_caching(r, extra + n, sizeof(extra) - n);
 
 	if (r->allow)
 		n += (size_t)snprintf(extra + n, sizeof(extra) - n, "Allow: %.60s\r\n", r->allow);
 	if (r->retry_after_s)
 		n += (size_t)snprintf(extra + n, sizeof(extra) - n, "Retry-After: %u\r\n",
 				      r->retry_after_s);
+	if (r->traceresponse)
+		n += (size_t)snprintf(extra + n, sizeof(extra) - n, "traceresponse: %.60s\r\n",
+				      r->traceresponse);
+	if (r->status == 426) /* RFC 9110 15.5.22, RFC 6455 4.4 */
+		n += (size_t)snprintf(extra + n, sizeof(extra) - n,
+				      "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+				      "Sec-WebSocket-Version: 13\r\n");
 	if (r->asks_for_token)
 		(void)snprintf(extra + n, sizeof(extra) - n,
 			       "WWW-Authenticate: Bearer realm=\"x0\"\r\n");
 	len = snprintf(ret, size,
-		       "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
+		       "HTTP/1.1 %u %s\r\n%sContent-Security-Policy: %.400s\r\n"
 		       "%s" HEADERS_FOR_BROWSERS "\r\n",
-		       r->status, reason_of(r->status), r->content_type, r->body.len, extra,
+		       r->status, reason_of(r->status), extra,
+		       r->security_policy ? r->security_policy : POLICY_OF_DATA,
 		       c->closes ? "Connection: close\r\n" : "");
 	return len < 0 || (size_t)len >= size ? -EMSGSIZE : len;
 }
 
+static void count_refused(struct http_server *s, unsigned status)
+{
+	if (status >= 400 && status < 600)
+		s->counters.refused[status / 100]++;
+}
+
 int request_answer(struct connection *c, const struct http_response *r)
 {
-	struct http_server *s = c->server;
-	uint8_t *answer = malloc(LWS_PRE + ANSWER_HEAD_MAX + r->body.len);
+	size_t body_len = c->is_head ? 0 : r->body.len;
+	uint8_t *answer = malloc(ANSWER_HEAD_MAX + body_len);
 	int head;
 
 	if (!answer)
 		return -ENOMEM;
-	head = write_head(c, r, (char *)answer + LWS_PRE, ANSWER_HEAD_MAX);
+	head = write_head(c, r, (char *)answer, ANSWER_HEAD_MAX);
 	if (head < 0) {
 		free(answer);
 		return head;
 	}
+	if (body_len > 0)
+		memcpy(answer + head, r->body.at, body_len);
 	c->answer = answer;
-	c->answer_len = (size_t)head;
-	if (!c->is_head && r->body.len > 0) {
-		memcpy(answer + LWS_PRE + head, r->body.at, r->body.len);
-		c->answer_len += r->body.len;
-	}
+	c->answer_len = (size_t)head + body_len;
 	c->answer_sent = 0;
 	c->status = r->status;
 	c->state = CONNECTION_ANSWERING;
-	if (r->status >= 400 && r->status < 600)
-		s->counters.refused[r->status / 100]++;
-	s->lws->lws_set_timeout(c->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_ANSWER_S);
-	(void)s->lws->lws_callback_on_writable(c->wsi);
-	return 0;
+	count_refused(c->server, r->status);
+	connection_deadline(c, HTTP_ANSWER_S);
+	if (c->is_handed_on)
+		return 0; /* who hands it on writes it */
+	return loop_fd_set_events(c->watch, LOOP_WRITABLE);
 }
 
-/* Where the head is at fault nothing behind it can be trusted to be the next request. */
+void request_answered(struct connection *c, unsigned status)
+{
+	struct http_server *s = c->server;
+
+	s->handlers.on_answered(s->handlers.arg, c->number, c->method, c->path ? c->path : "",
+				status, loop_now_us() - c->began_us);
+	request_forget(c);
+}
+
+/* Where the head is at fault nothing behind it can be trusted to be the next request; and what was
+ * refused before its body was read ends with it. */
 int request_refuse(struct connection *c, const struct http_refusal *r)
 {
 	struct http_server *s = c->server;
@@ -392,8 +436,8 @@ int request_refuse(struct connection *c, const struct http_refusal *r)
 	};
 
 	response.body = SPAN(body, s->handlers.on_refused(s->handlers.arg, r, body, sizeof(body)));
-	c->closes = r->status != 429;
-	return request_answer(c, &response) < 0 ? -1 : 0;
+	c->closes = c->closes || r->status != 429 || c->body_size > 0;
+	return request_answer(c, &response);
 }
 
 int http_respond(struct http_server *s, uint64_t request, const struct http_response *r)
@@ -403,46 +447,4 @@ int http_respond(struct http_server *s, uint64_t request, const struct http_resp
 	if (!c || c->state != CONNECTION_WAITING)
 		return -ENOENT;
 	return request_answer(c, r);
-}
-
-/* What the client has sent beyond what was read: closing with that unread would reset the
- * connection, and the answer might be lost with it. No more than a body and a head could have been.
- */
-static void read_over(struct connection *c)
-{
-	int fd = c->server->lws->lws_get_socket_fd(c->wsi);
-	uint8_t bytes[4096];
-
-	for (size_t n = 0; n < 2 * (size_t)HTTP_BODY_MAX; n += sizeof(bytes))
-		if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
-			return;
-}
-
-int request_writable(struct connection *c)
-{
-	struct http_server *s = c->server;
-	size_t left = c->answer_len - c->answer_sent;
-	size_t n = left < ANSWER_CHUNK ? left : ANSWER_CHUNK;
-	bool is_last = n == left;
-	bool closes = c->closes;
-
-	if (c->state != CONNECTION_ANSWERING)
-		return 0;
-	if (s->lws->lws_write(c->wsi, c->answer + LWS_PRE + c->answer_sent, n,
-			      is_last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < 0)
-		return -1;
-	c->answer_sent += n;
-	if (!is_last) {
-		(void)s->lws->lws_callback_on_writable(c->wsi);
-		return 0;
-	}
-	s->handlers.on_answered(s->handlers.arg, c->method, c->path ? c->path : "", c->status,
-				loop_now_us() - c->began_us);
-	request_forget(c);
-	c->state = CONNECTION_IDLE;
-	if (closes) {
-		read_over(c);
-		return -1;
-	}
-	return s->lws->lws_http_transaction_completed(c->wsi) ? -1 : 0;
 }

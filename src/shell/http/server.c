@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The library on our loop: its context, its connections and their places, its callbacks. */
+/* Connections and their places; the library on our loop: its context and its callbacks. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +92,7 @@ struct connection *connection_new(struct http_server *s, const struct endpoint *
 		.from = *from,
 		.is_loopback = is_loopback(from),
 		.listener = listener,
+		.fd = -1,
 		.number = s->free_slots[s->n_free - 1],
 		.address = address_take(s, from),
 	};
@@ -114,8 +115,11 @@ void connection_free(struct connection *c)
 	if (c->state == CONNECTION_SOCKET)
 		socket_closed(c);
 	request_forget(c);
+	connection_close(c);
 	if (c->gate)
 		gate_detach(c->gate);
+	if (s->adopted == c)
+		s->adopted = NULL;
 	s->slots[slot] = NULL;
 	s->free_slots[s->n_free++] = slot;
 	s->counters.connections--;
@@ -123,21 +127,39 @@ void connection_free(struct connection *c)
 	free(c);
 }
 
-int connection_adopt(struct connection *c, int fd)
+/* It reads the head before it returns, so that its callbacks find the connection here. */
+void connection_adopt(struct connection *c, int fd, struct span head)
 {
 	struct http_server *s = c->server;
-	lws_sock_file_fd_type descriptor = { .sockfd = fd };
+	struct lws *wsi;
 
-	c->state = CONNECTION_IDLE;
-	c->wsi = s->lws->lws_adopt_descriptor_vhost(s->vhost, LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP,
-						    descriptor, NULL, NULL);
-	if (!c->wsi)
-		return -ENOMEM;
-	s->lws->lws_set_opaque_user_data(c->wsi, c);
-	return 0;
+	s->adopted = c;
+	wsi = s->lws->lws_adopt_socket_vhost_readbuf(s->vhost, fd, (const char *)head.at, head.len);
+	if (s->adopted == c && !c->wsi) {
+		c->wsi = wsi;
+		if (wsi)
+			s->lws->lws_set_opaque_user_data(wsi, c);
+		else
+			connection_free(c); /* the library has closed it and told nobody */
+	}
+	s->adopted = NULL;
 }
 
 /* ---- the library's callbacks ---- */
+
+static struct connection *connection_of_library(struct lws *wsi)
+{
+	const struct library *lws = library_load(NULL, 0); /* it is loaded by now */
+	struct connection *c = lws->lws_get_opaque_user_data(wsi);
+	struct http_server *s = lws->lws_context_user(lws->lws_get_context(wsi));
+
+	if (c || !s->adopted || s->adopted->wsi)
+		return c;
+	c = s->adopted;
+	c->wsi = wsi;
+	lws->lws_set_opaque_user_data(wsi, c);
+	return c;
+}
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 		    size_t len)
@@ -147,10 +169,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	(void)user;
 	switch ((int)reason) {
 	case LWS_CALLBACK_HTTP:
-	case LWS_CALLBACK_HTTP_BODY:
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-	case LWS_CALLBACK_HTTP_WRITEABLE:
-	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		return -1; /* it is given WebSockets alone */
 	case LWS_CALLBACK_ESTABLISHED:
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 	case LWS_CALLBACK_RECEIVE:
@@ -159,20 +178,10 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 	default:
 		return 0;
 	}
-	c = library_load(NULL, 0)->lws_get_opaque_user_data(wsi); /* it is loaded by now */
+	c = connection_of_library(wsi);
 	if (!c)
 		return 0;
 	switch ((int)reason) {
-	case LWS_CALLBACK_HTTP:
-		return request_begin(c);
-	case LWS_CALLBACK_HTTP_BODY:
-		return request_body(c, SPAN(in, len));
-	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		return request_complete(c);
-	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return request_writable(c);
-	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return socket_confirm(c, in);
 	case LWS_CALLBACK_ESTABLISHED:
 		socket_opened(c);
 		return 0;
@@ -180,57 +189,26 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 		return socket_writable(c);
 	case LWS_CALLBACK_RECEIVE:
 		return socket_receive(c, SPAN(in, len));
-	case LWS_CALLBACK_WSI_DESTROY:
+	default: /* LWS_CALLBACK_WSI_DESTROY */
 		c->wsi = NULL;
 		connection_free(c);
-		return 0;
-	default:
 		return 0;
 	}
 }
 
-/* ---- who went away ---- */
-
-/* While a request is in work the library does not read, so it does not see that its client closed.
- */
-static void look_after(struct connection *c)
-{
-	const struct library *lws = c->server->lws;
-	uint8_t byte;
-	ssize_t n;
-
-	if (c->state != CONNECTION_WAITING)
-		return;
-	n = recv(lws->lws_get_socket_fd(c->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		lws->lws_set_timeout(c->wsi, PENDING_TIMEOUT_KILLED_BY_PARENT, LWS_TO_KILL_ASYNC);
-}
+/* ---- descriptors ---- */
 
 static void on_look(void *arg, uint64_t now_us)
 {
 	struct http_server *s = arg;
-	unsigned n_waiting = 0;
 
 	(void)now_us;
-	s->is_looking = false;
-	for (unsigned i = 0; i < s->limits.connections; i++) {
-		if (!s->slots[i])
-			continue;
-		n_waiting += s->slots[i]->state == CONNECTION_WAITING;
-		look_after(s->slots[i]);
-	}
 	for (unsigned i = 0; i < HTTP_LISTENERS_MAX; i++)
 		listen_again(&s->listeners[i]);
-	if (n_waiting > 0)
-		server_look_later(s);
 }
 
-/* While nobody waits there is nothing to look at, and an idle daemon is not woken. */
 void server_look_later(struct http_server *s)
 {
-	if (s->is_looking)
-		return;
-	s->is_looking = true;
 	loop_timer_arm(s->look, loop_now_us() + MS(HTTP_LOOK_MS));
 }
 
@@ -246,15 +224,11 @@ static int make_context(struct http_server *s, char why[HTTP_WHY_SIZE])
 	void *loops[] = { loop_libuv(s->loop) };
 	struct lws_context_creation_info info = {
 		.port = CONTEXT_PORT_NO_LISTEN,
-		.gid = -1,
-		.uid = -1,
 		.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
 			   LWS_SERVER_OPTION_VALIDATE_UTF8 |
 			   LWS_SERVER_OPTION_UV_NO_SIGSEGV_SIGFPE_SPIN,
 		.foreign_loops = loops,
 		.timeout_secs = HTTP_HEAD_S,
-		.keepalive_timeout = HTTP_IDLE_S,
-		.max_http_header_data = HTTP_HEADERS_MAX,
 		.fd_limit_per_thread = s->limits.connections + 16,
 		.pcontext = &s->context,
 		.user = s,
@@ -265,7 +239,6 @@ static int make_context(struct http_server *s, char why[HTTP_WHY_SIZE])
 		.protocols = s->protocols,
 		.options = info.options,
 		.timeout_secs = HTTP_HEAD_S,
-		.keepalive_timeout = HTTP_IDLE_S,
 		.retry_and_idle_policy = &liveness,
 	};
 
@@ -273,6 +246,8 @@ static int make_context(struct http_server *s, char why[HTTP_WHY_SIZE])
 		.name = "x0",
 		.callback = on_event,
 		.rx_buffer_size = HTTP_MESSAGE_MAX,
+		/* else it sends no more at a time than it reads, and keeps the rest */
+		.tx_packet_size = HTTP_SEND_MAX,
 	};
 	s->lws->lws_set_log_level(0, NULL); /* what matters is told by the daemon's log */
 	s->context = s->lws->lws_create_context(&info);
@@ -344,8 +319,8 @@ int http_server_new(struct loop *loop, const struct http_handlers *handlers,
 	return 0;
 }
 
-/* Connections that are still shaking hands are ours alone. */
-static void free_shaking(struct http_server *s)
+/* Those that are no WebSockets are ours alone. */
+static void free_ours(struct http_server *s)
 {
 	for (unsigned i = 0; s->slots && i < s->limits.connections; i++)
 		if (s->slots[i] && !s->slots[i]->wsi)
@@ -360,7 +335,7 @@ void http_server_free(struct http_server *s)
 		loop_timer_free(s->look);
 	for (unsigned i = 0; i < HTTP_LISTENERS_MAX; i++)
 		listen_close(&s->listeners[i]);
-	free_shaking(s);
+	free_ours(s);
 	while (s->gates)
 		gate_free(s->gates);
 	/* On a loop that is not its own the library ends in steps: what it closes, the loop has to
@@ -406,7 +381,7 @@ void http_wake_sockets(struct http_server *s)
 	if (s->counters.sockets == 0)
 		return;
 	for (unsigned i = 0; i < s->limits.connections; i++)
-		if (s->slots[i] && s->slots[i]->state == CONNECTION_SOCKET)
+		if (s->slots[i] && s->slots[i]->wsi)
 			(void)s->lws->lws_callback_on_writable(s->slots[i]->wsi);
 }
 

@@ -6,46 +6,68 @@
 #include "base/units.h"
 #include "shell/http/internal.h"
 
-/* The library asks before it answers 101. More than 0: refused, by an answer of ours. */
-int socket_confirm(struct connection *c, const char *to)
+/* Sixteen bytes in base64 (RFC 6455 4.1). */
+static bool is_key(const char *text)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	return strspn(text, digits) == 22 && strcmp(text + 22, "==") == 0;
+}
+
+int socket_confirm(struct connection *c, const struct head *h, struct http_refusal *ret)
 {
 	struct http_server *s = c->server;
-	struct http_refusal refusal = { 426, "Upgrade", "this may be upgraded to websocket alone" };
 	const char *detail = "";
+	char version[4];
+	unsigned status;
 
-	if (request_read_head(c, &refusal) == 0) {
-		refusal = (struct http_refusal){ 426, "Upgrade",
-						 "this may be upgraded to websocket alone" };
-		if (to && strcmp(to, "websocket") == 0 && c->method == HTTP_GET && !c->is_head) {
-			unsigned status = s->handlers.on_open(s->handlers.arg, c->number,
-							      &c->request, &detail);
+	*ret = (struct http_refusal){ 426, "Upgrade", "this may be upgraded to websocket alone" };
+	if (!head_has_member(h, "upgrade", "websocket") || c->method != HTTP_GET || c->is_head ||
+	    h->is_old)
+		return -EPROTO;
+	*ret = (struct http_refusal){ 426, "Sec-WebSocket-Version", "this is version 13" };
+	if (head_copy(h, "sec-websocket-version", version, sizeof(version)) < 0 ||
+	    strcmp(version, "13") != 0)
+		return -EPROTO;
+	*ret = (struct http_refusal){ 400, "Sec-WebSocket-Key", "this is no key of a WebSocket" };
+	if (head_copy(h, "sec-websocket-key", c->key, sizeof(c->key)) < 0 || !is_key(c->key))
+		return -EPROTO;
+	status = s->handlers.on_open(s->handlers.arg, c->number, &c->request, &detail);
+	*ret = (struct http_refusal){ status, "", detail };
+	if (status != 0)
+		return -EPROTO;
+	c->state = CONNECTION_UPGRADING;
+	s->counters.sockets++;
+	return 0;
+}
 
-			if (status == 0) {
-				c->state = CONNECTION_SOCKET;
-				s->counters.sockets++;
-				return 0;
-			}
-			refusal = (struct http_refusal){ status, "", detail };
-		}
+/* The library sees a head of our own making, with nothing in it of the client but the key. */
+void socket_hand_over(struct connection *c)
+{
+	char head[256];
+	int len = snprintf(head, sizeof(head),
+			   "GET / HTTP/1.1\r\nHost: x0\r\nUpgrade: websocket\r\n"
+			   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+			   "Sec-WebSocket-Key: %s\r\n\r\n",
+			   c->key);
+	int fd = c->fd;
+
+	c->state = CONNECTION_SOCKET;
+	connection_unwatch(c);
+	if (c->tls && gate_new(c, &fd) < 0) {
+		connection_free(c);
+		return;
 	}
-	/* It wants to be answered before we return. */
-	if (request_refuse(c, &refusal) < 0)
-		return -1;
-	(void)s->lws->lws_write(c->wsi, c->answer + LWS_PRE, c->answer_len, LWS_WRITE_HTTP_FINAL);
-	s->handlers.on_answered(s->handlers.arg, c->method, c->path ? c->path : "", c->status,
-				loop_now_us() - c->began_us);
-	request_forget(c);
-	c->state = CONNECTION_IDLE;
-	return -1;
+	c->fd = -1;
+	connection_adopt(c, fd, SPAN(head, (size_t)len));
 }
 
 void socket_opened(struct connection *c)
 {
 	struct http_server *s = c->server;
 
-	s->handlers.on_answered(s->handlers.arg, HTTP_GET, c->path ? c->path : "", 101,
-				loop_now_us() - c->began_us);
-	request_forget(c);
+	request_answered(c, 101);
 	(void)s->lws->lws_callback_on_writable(c->wsi);
 }
 
@@ -67,8 +89,6 @@ int socket_writable(struct connection *c)
 
 	m->len = 0;
 	m->close = 0;
-	if (c->dropped)
-		return close_with(c, c->close_code, c->dropped);
 	s->handlers.on_ready(s->handlers.arg, c->number, m);
 	if (m->close) {
 		m->text[m->len < sizeof(m->text) ? m->len : sizeof(m->text) - 1] = '\0';

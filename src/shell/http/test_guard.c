@@ -118,6 +118,21 @@ static void texts_are_utf8_without_control_characters(void **state)
 
 /* ---- rates ---- */
 
+static void gzip_is_taken_where_it_is_named(void **state)
+{
+	static const char *const yes[] = { "gzip", "deflate, gzip;q=1.0, *;q=0.5", "GZIP",
+					   "br , gzip" };
+	static const char *const no[] = {
+		"", "*", "deflate", "gzip;q=0", "gzip ; q=0.000", "gzipx", "x-gzip", ",,,", ";q=1"
+	};
+
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(yes); i++)
+		assert_true(guard_accepts_gzip(yes[i]));
+	for (size_t i = 0; i < N_ELEMENTS(no); i++)
+		assert_false(guard_accepts_gzip(no[i]));
+}
+
 static struct rate_table *table(uint32_t per_second, uint32_t burst)
 {
 	static const uint8_t secret[16] = { 7 };
@@ -171,6 +186,7 @@ int main(void)
 		cmocka_unit_test(a_page_of_another_site_may_not_ask),
 		cmocka_unit_test(a_length_is_digits_alone),
 		cmocka_unit_test(texts_are_utf8_without_control_characters),
+		cmocka_unit_test(gzip_is_taken_where_it_is_named),
 		cmocka_unit_test(a_burst_is_let_through_and_then_the_rate),
 		cmocka_unit_test(a_full_table_slows_strangers_down_and_does_not_grow),
 	};

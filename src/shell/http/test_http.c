@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +21,8 @@
 #include "shell/http/http.h"
 
 #define PLACES 16
+#define LARGE_LEN 65536 /* the most that is written at once */
+#define N_LARGE 9
 
 struct server {
 	struct loop *loop;
@@ -27,6 +30,8 @@ struct server {
 	struct loop_wake *stop;
 	pthread_t thread;
 	uint16_t port;
+	struct loop_timer *later;
+	uint64_t waiting; /* a request */
 	atomic_int n_requests, n_gone, n_ready, n_closed, n_open;
 };
 
@@ -36,14 +41,24 @@ static void on_request(void *arg, uint64_t request, const struct http_request *q
 {
 	struct server *s = arg;
 	char text[256];
+	static char large[LARGE_LEN];
 	struct http_response r = { .status = 200, .content_type = "text/plain" };
 
 	atomic_fetch_add(&s->n_requests, 1);
 	if (strcmp(q->path, "/never") == 0)
 		return;
+	if (strcmp(q->path, "/later") == 0) {
+		s->waiting = request;
+		loop_timer_arm(s->later, loop_now_us() + MS(5));
+		return;
+	}
 	r.body = SPAN(text, (size_t)snprintf(text, sizeof(text), "%s %s %zu %.*s",
 					     http_method_name(q->method), q->path, q->n_args,
 					     (int)q->body.len, (const char *)q->body.at));
+	if (strncmp(q->path, "/large", 6) == 0) {
+		memset(large, q->path[6], sizeof(large));
+		r.body = SPAN(large, sizeof(large));
+	}
 	assert_int_equal(http_respond(s->http, request, &r), 0);
 	assert_int_equal(http_respond(s->http, request, &r), -ENOENT); /* once */
 }
@@ -54,9 +69,10 @@ static void on_gone(void *arg, uint64_t request)
 	atomic_fetch_add(&((struct server *)arg)->n_gone, 1);
 }
 
-static void on_answered(void *arg, enum http_method m, const char *path, unsigned status,
-			uint64_t took_us)
+static void on_answered(void *arg, uint64_t request, enum http_method m, const char *path,
+			unsigned status, uint64_t took_us)
 {
+	(void)request;
 	(void)arg;
 	(void)m;
 	(void)path;
@@ -107,6 +123,19 @@ static bool on_message(void *arg, uint64_t socket, struct span text, const char 
 	return false;
 }
 
+static void on_later(void *arg, uint64_t now_us)
+{
+	struct server *s = arg;
+	const struct http_response r = {
+		.status = 200,
+		.content_type = "text/plain",
+		.body = SPAN_STR("GET /later 0 "),
+	};
+
+	(void)now_us;
+	assert_int_equal(http_respond(s->http, s->waiting, &r), 0);
+}
+
 static void on_stop(void *arg)
 {
 	loop_stop(((struct server *)arg)->loop);
@@ -154,6 +183,7 @@ static int start(void **state)
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
 	s->port = ntohs(name.sin_port);
 	assert_true(http_listen(s->http, fd) >= 0);
+	assert_int_equal(loop_timer_new(s->loop, on_later, s, &s->later), 0);
 	assert_int_equal(loop_wake_new(s->loop, on_stop, s, &s->stop), 0);
 	assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
 	*state = s;
@@ -231,6 +261,24 @@ static bool becomes(atomic_int *n, int value)
 	return atomic_load(n) == value;
 }
 
+static bool begins(atomic_int *n)
+{
+	for (unsigned i = 0; i < 500 && atomic_load(n) == 0; i++)
+		(void)usleep(10000);
+	return atomic_load(n) > 0;
+}
+
+/* Of the server's thread. */
+static uint64_t cpu_us(const struct server *s)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	assert_int_equal(pthread_getcpuclockid(s->thread, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &t), 0);
+	return SECONDS(t.tv_sec) + (uint64_t)t.tv_nsec / 1000;
+}
+
 /* ---- tests ---- */
 
 static void requests_are_answered(void **state)
@@ -242,6 +290,172 @@ static void requests_are_answered(void **state)
 	ask(s, "PUT /c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
 	    "PUT /c 0 hello");
 	ask(s, "HEAD /d HTTP/1.1\r\nHost: localhost\r\n\r\n", "nosniff\r\n\r\n");
+}
+
+/* As a proxy is asked (RFC 9112 3.2.2). */
+static void a_whole_url_names_the_host_itself(void **state)
+{
+	struct server *s = *state;
+
+	ask(s, "GET http://localhost:1/e?x=1 HTTP/1.1\r\nHost: evil.example\r\n\r\n", "GET /e 1 ");
+	ask(s, "GET HTTP://127.0.0.1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "GET / 0 ");
+	ask(s, "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", " 421 ");
+	ask(s, "GET http://localhost@evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", " 421 ");
+	ask(s, "GET http://localhost:1@evil/ HTTP/1.1\r\nHost: localhost\r\n\r\n", " 421 ");
+	ask(s, "GET http://localhost/ HTTP/1.1\r\n\r\n", " 400 ");
+	ask(s, "GET http:///e HTTP/1.1\r\nHost: localhost\r\n\r\n", " 400 ");
+	ask(s, "GET https://localhost/e HTTP/1.1\r\nHost: localhost\r\n\r\n", " 400 ");
+	ask(s,
+	    "GET http://localhost/e HTTP/1.1\r\nHost: evil.example\r\n"
+	    "Origin: http://evil.example\r\n\r\n",
+	    " 403 ");
+	assert_int_equal(atomic_load(&s->n_requests), 2);
+}
+
+/* More than the kernel takes: the rest of an answer waits, and the requests behind it too. */
+static void answers_that_are_not_read_wait_and_come_whole_in_order(void **state)
+{
+	struct server *s = *state;
+	static char answer[4096];
+	const struct timespec nap = { .tv_nsec = 200000000 };
+	int fd = client(s);
+
+	for (int i = 0; i < N_LARGE; i++) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text),
+			       "GET /large%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", i);
+		say(fd, text);
+	}
+	assert_true(begins(&s->n_requests));
+	(void)nanosleep(&nap, NULL);
+	assert_in_range(atomic_load(&s->n_requests), 1, N_LARGE - 1);
+	for (int i = 0; i < N_LARGE; i++) {
+		size_t n = 0, left = LARGE_LEN;
+
+		for (; n < 4 || memcmp(answer + n - 4, "\r\n\r\n", 4) != 0; n++) {
+			assert_true(n < sizeof(answer));
+			assert_int_equal(recv(fd, answer + n, 1, 0), 1);
+		}
+		assert_memory_equal(answer, "HTTP/1.1 200 ", 13);
+		while (left > 0) {
+			size_t most = left < sizeof(answer) ? left : sizeof(answer);
+			ssize_t got = recv(fd, answer, most, 0);
+
+			assert_true(got > 0);
+			for (ssize_t k = 0; k < got; k++)
+				assert_int_equal(answer[k], '0' + i);
+			left -= (size_t)got;
+		}
+	}
+	(void)close(fd);
+}
+
+/* A connection until it ends: its answers, in order, are these and no others. */
+static void converse(const struct server *s, const char *requests, size_t piece,
+		     const char *const *expected, size_t n)
+{
+	const struct timespec nap = { .tv_nsec = 2000000 };
+	const size_t len = strlen(requests);
+	static char answers[65536];
+	const char *at = answers;
+	int fd = client(s);
+
+	for (size_t sent = 0; sent < len; sent += piece) {
+		size_t left = len - sent;
+		size_t now = left < piece ? left : piece;
+
+		assert_int_equal(send(fd, requests + sent, now, MSG_NOSIGNAL), now);
+		(void)nanosleep(&nap, NULL);
+	}
+	(void)hear(fd, answers, sizeof(answers), "nothing of it: until it ends");
+	for (size_t i = 0; i < n; i++) {
+		const char *found = strstr(at, expected[i]);
+
+		if (!found) {
+			fail_msg("in pieces of %zu no %s in: %s", piece, expected[i], at);
+			return; /* for who does not know that this never returns */
+		}
+		at = found + strlen(expected[i]);
+	}
+	at = answers;
+	while ((at = strstr(at, "HTTP/1.1 "))) {
+		at++;
+		n--;
+	}
+	assert_int_equal(n, 0);
+	(void)close(fd);
+}
+
+static void what_is_behind_a_request_waits_for_its_turn(void **state)
+{
+	static const char requests[] =
+		"POST /1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\none"
+		"GET /2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+		"PUT /3 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nGET /"
+		"GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n"
+		"PUT /5 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+		"GET /6 HTTP/1.1\r\nHost: localhost\r\nX : y\r\n\r\n"
+		"GET /7 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	static const char *const expected[] = {
+		"POST /1 0 one", "GET /2 0 ", "PUT /3 0 GET /",
+		"GET /later 0 ", "PUT /5 0 ", "400 Bad Request",
+	};
+	static const size_t pieces[] = { sizeof(requests), 100, 7 };
+	struct server *s = *state;
+
+	for (size_t i = 0; i < N_ELEMENTS(pieces); i++) {
+		converse(s, requests, pieces[i], expected, N_ELEMENTS(expected));
+		assert_int_equal(atomic_load(&s->n_requests), 5 * (i + 1));
+	}
+}
+
+/* With as much as is held behind one that is never answered, nothing more is read. */
+static void behind_an_unanswered_request_not_all_is_read(void **state)
+{
+	struct server *s = *state;
+	static const char more[] = "GET /more HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	size_t sent = 0;
+	int fd = client(s);
+	ssize_t n;
+
+	say(fd, "GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	assert_true(becomes(&s->n_requests, 1));
+	for (unsigned naps = 0; naps < 10 && sent < 64 << 20;) {
+		n = send(fd, more, sizeof(more) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0)
+			(void)usleep(10000);
+		naps = n < 0 ? naps + 1 : 0;
+		sent += n < 0 ? 0 : (size_t)n;
+	}
+	assert_in_range(sent, 1, (64 << 20) - 1);
+	assert_int_equal(atomic_load(&s->n_requests), 1);
+	(void)close(fd);
+	ask(s, "GET /beside HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /beside");
+}
+
+/* As many as one turn takes, the last of which ends the connection, and something behind it. */
+static void a_connection_that_is_closing_only_waits(void **state)
+{
+	static const char one[] = "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	struct server *s = *state;
+	char text[2048] = "";
+	char answers[32768];
+	uint64_t before_us;
+	size_t len = 0;
+	int fd = client(s);
+
+	for (unsigned i = 0; i < 31; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", one);
+	(void)snprintf(text + len, sizeof(text) - len,
+		       "GET /z HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n%s", one);
+	say(fd, text);
+	(void)hear(fd, answers, sizeof(answers), "GET /z");
+	assert_true(becomes(&s->n_requests, 32));
+	before_us = cpu_us(s);
+	(void)usleep(500000);
+	assert_in_range(cpu_us(s) - before_us, 0, MS(100));
+	(void)close(fd);
 }
 
 static void refusals_name_the_header(void **state)
@@ -307,6 +521,7 @@ static void a_websocket_that_is_not_read_is_not_sent_more(void **state)
 		"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
 	(void)hear(fd, answer, sizeof(answer), "101");
 	assert_non_null(strstr(answer, "101"));
+	assert_true(begins(&s->n_ready));
 	do {
 		n = atomic_load(&s->n_ready);
 		(void)usleep(200000);
@@ -322,6 +537,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(requests_are_answered, start, stop),
+		cmocka_unit_test_setup_teardown(a_whole_url_names_the_host_itself, start, stop),
+		cmocka_unit_test_setup_teardown(
+			answers_that_are_not_read_wait_and_come_whole_in_order, start, stop),
+		cmocka_unit_test_setup_teardown(what_is_behind_a_request_waits_for_its_turn, start,
+						stop),
+		cmocka_unit_test_setup_teardown(behind_an_unanswered_request_not_all_is_read, start,
+						stop),
+		cmocka_unit_test_setup_teardown(a_connection_that_is_closing_only_waits, start,
+						stop),
 		cmocka_unit_test_setup_teardown(refusals_name_the_header, start, stop),
 		cmocka_unit_test_setup_teardown(who_goes_before_the_answer_is_told, start, stop),
 		cmocka_unit_test_setup_teardown(when_all_places_are_taken_others_are_closed, start,

@@ -37,8 +37,10 @@ struct keeper {
 	int64_t started_ms;
 	int64_t restart_at_ms; /* 0: not due */
 	int64_t silent_since_ms;
-	int64_t kill_at_ms; /* after SIGTERM; 0: not due */
-	unsigned n_beats;   /* of this child, up to KEEPER_SETTLED_BEATS */
+	int64_t patience_ms; /* more silence is borne, for the child waited for a processor */
+	int64_t ran_ms;	     /* that it had had one when it was last heard */
+	int64_t kill_at_ms;  /* after SIGTERM; 0: not due */
+	unsigned n_beats;    /* of this child, up to KEEPER_SETTLED_BEATS */
 	bool is_stopping;
 	bool is_done;
 	int status;
@@ -102,6 +104,7 @@ static int start_child(struct keeper *k)
 	k->verbs.n_routes = 0; /* those of an earlier child went with its tunnel */
 	k->n_refusals = 0;
 	k->n_beats = 0;
+	k->ran_ms = k->patience_ms = 0;
 	k->restart_at_ms = 0;
 	k->started_ms = k->silent_since_ms = now_ms();
 	log_info(k->log, "daemon_started", log_i64("pid", k->verbs.child),
@@ -277,6 +280,39 @@ static void apply_guard(struct keeper *k, const struct request *request)
 	}
 }
 
+#define STAT_AFTER_STATE 11 /* words of proc(5)'s stat from the state to utime */
+
+/* Of the child's main thread (proc(5), stat): whether it runs or could, were there a processor for
+ * it, and how long it ever did. False where the kernel does not say. */
+static bool child_ran_ms(const struct keeper *k, int64_t *ret_ms)
+{
+	char path[64], line[512];
+	unsigned long ticks;
+	const char *state;
+	char *at;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)k->verbs.child,
+		       (int)k->verbs.child);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	at = fgets(line, sizeof(line), f);
+	(void)fclose(f);
+	at = at ? strrchr(line, ')') : NULL; /* the name may hold anything */
+	if (!at || at[1] != ' ')
+		return false;
+	state = at + 2;
+	for (int i = 0; at && i <= STAT_AFTER_STATE; i++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return false;
+	ticks = strtoul(at, &at, 10); /* in user mode, then in the kernel */
+	ticks += strtoul(at, &at, 10);
+	*ret_ms = (int64_t)ticks * 1000 / sysconf(_SC_CLK_TCK);
+	return *state == 'R';
+}
+
 static void beat(struct keeper *k)
 {
 	if (k->n_beats < KEEPER_SETTLED_BEATS && ++k->n_beats == KEEPER_SETTLED_BEATS)
@@ -305,6 +341,7 @@ static void kill_child(struct keeper *k, const char *event)
 	log_error(k->log, event, log_i64("pid", k->verbs.child));
 	(void)kill(k->verbs.child, SIGKILL);
 	k->silent_since_ms = now_ms(); /* SIGCHLD follows */
+	k->patience_ms = 0;
 }
 
 static void read_requests(struct keeper *k)
@@ -322,6 +359,8 @@ static void read_requests(struct keeper *k)
 		}
 		serve(k, &request);
 		k->silent_since_ms = now_ms();
+		(void)child_ran_ms(k, &k->ran_ms);
+		k->patience_ms = 0;
 	}
 }
 
@@ -329,7 +368,8 @@ static void read_requests(struct keeper *k)
 
 static int64_t silence_ends_ms(const struct keeper *k)
 {
-	return k->silent_since_ms + (k->n_beats > 0 ? KEEPER_HEARTBEAT_MISSED_MS : KEEPER_START_MS);
+	return k->silent_since_ms + k->patience_ms +
+	       (k->n_beats > 0 ? KEEPER_HEARTBEAT_MISSED_MS : KEEPER_START_MS);
 }
 
 static int64_t next_deadline_ms(const struct keeper *k)
@@ -345,13 +385,35 @@ static int64_t next_deadline_ms(const struct keeper *k)
 	return at;
 }
 
+/* A machine with too much to do does not get better by a daemon that starts anew. */
+static bool is_starved(const struct keeper *k, int64_t now)
+{
+	int64_t silent_ms = now - k->silent_since_ms;
+	int64_t ran_ms;
+
+	return silent_ms < KEEPER_STARVED_MS && child_ran_ms(k, &ran_ms) &&
+	       ran_ms - k->ran_ms < silent_ms / 2;
+}
+
+static void check_silence(struct keeper *k, int64_t now)
+{
+	if (!is_starved(k, now)) {
+		kill_child(k, "daemon_hangs");
+		return;
+	}
+	if (k->patience_ms == 0)
+		log_warning(k->log, "daemon_waits_for_processor",
+			    log_i64("silent_ms", now - k->silent_since_ms));
+	k->patience_ms += KEEPER_HEARTBEAT_MS;
+}
+
 static void check_deadlines(struct keeper *k, int64_t now)
 {
 	if (k->verbs.child > 0 && k->kill_at_ms > 0 && now >= k->kill_at_ms) {
 		k->kill_at_ms = 0;
 		kill_child(k, "daemon_does_not_stop");
 	} else if (k->verbs.child > 0 && now >= silence_ends_ms(k)) {
-		kill_child(k, "daemon_hangs");
+		check_silence(k, now);
 	}
 	if (k->restart_at_ms > 0 && now >= k->restart_at_ms)
 		start_again(k);

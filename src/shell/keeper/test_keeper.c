@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -711,6 +712,56 @@ static int child_hangs_once(void *arg, struct keeper_client *k)
 	return 1;
 }
 
+static void *hog(void *arg)
+{
+	while (!atomic_load((atomic_bool *)arg))
+		;
+	return NULL;
+}
+
+static void use_first_processor(void)
+{
+	cpu_set_t allowed, one;
+	size_t first = 0;
+
+	(void)sched_getaffinity(0, sizeof(allowed), &allowed);
+	while (first < CPU_SETSIZE - 1 && !CPU_ISSET(first, &allowed))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	(void)sched_setaffinity(0, sizeof(one), &one);
+}
+
+/* Of all that want the processor it comes last. */
+static int child_waits_for_a_processor(void *arg, struct keeper_client *k)
+{
+	struct timespec began, now;
+	atomic_bool is_over = false;
+	pthread_t thread;
+
+	(void)arg;
+	(void)begin();
+	CHECK(keeper_heartbeat(k) == 0);
+	sleep_ms(50);
+	use_first_processor();
+	CHECK(pthread_create(&thread, NULL, hog, &is_over) == 0);
+	CHECK(sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 }) == 0);
+	(void)clock_gettime(CLOCK_MONOTONIC, &began);
+	do {
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - began.tv_sec < 4);
+	atomic_store(&is_over, true);
+	(void)pthread_join(thread, NULL);
+	return KEEPER_EXIT_DONE;
+}
+
+static void a_child_that_the_machine_does_not_let_run_is_not_killed(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_waits_for_a_processor)), KEEPER_EXIT_DONE);
+	assert_int_equal(atomic_load(&shared->n_starts), 1);
+}
+
 static void a_child_that_hangs_is_killed_and_started_again(void **state)
 {
 	(void)state;
@@ -884,6 +935,7 @@ int main(void)
 		cmocka_unit_test(a_child_that_dies_is_started_again_ever_more_slowly),
 		cmocka_unit_test(a_fatal_mistake_is_not_tried_again),
 		cmocka_unit_test(a_child_that_hangs_is_killed_and_started_again),
+		cmocka_unit_test(a_child_that_the_machine_does_not_let_run_is_not_killed),
 		cmocka_unit_test(a_child_that_talks_nonsense_is_killed),
 		cmocka_unit_test(signals_are_passed_on),
 		cmocka_unit_test(without_the_keeper_the_child_does_not_go_on),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One event as one line: text for people and journald, JSON for machines. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -289,5 +290,69 @@ size_t log_line_format(const struct log_line *l, char ret[LOG_LINE_MAX])
 	}
 	put_fields(&t, l, is_json);
 	put_str(&t, is_json ? "}\n" : "\n");
+	return t.len;
+}
+
+/* ---- journald ---- */
+
+/* Without quotes, since the field ends with the line; what is escaped has no line end in it. */
+static void put_journal_value(struct text *t, const struct log_field *f)
+{
+	const char *name;
+
+	if (f->type == LOG_FIELD_STR) {
+		put_escaped(t, (const uint8_t *)f->str, strlen(f->str), false);
+		return;
+	}
+	name = f->type == LOG_FIELD_ERRNO && f->i64 < 0 && f->i64 > -4096
+		       ? strerrordesc_np((int)-f->i64)
+		       : NULL;
+	if (name)
+		put_str(t, name);
+	else
+		put_value(t, f, false);
+}
+
+/* All of it or nothing, as on a line. */
+static void put_journal_field(struct text *t, const struct log_field *f)
+{
+	size_t before = t->len;
+
+	if (is_empty(f))
+		return;
+	put_str(t, "X0_");
+	for (const char *c = f->name; *c; c++) {
+		char upper = (char)toupper((unsigned char)*c);
+
+		put(t, &upper, 1);
+	}
+	put_str(t, "=");
+	put_journal_value(t, f);
+	put_str(t, "\n");
+	if (t->is_full)
+		t->len = before;
+	t->is_full = false;
+}
+
+size_t log_journal_format(const struct log_line *l, char ret[LOG_JOURNAL_MAX])
+{
+	static const char head[] = "MESSAGE=";
+	struct text t = { .at = ret, .size = sizeof(head) - 1 + LOG_LINE_MAX - TAIL_SIZE };
+	struct log_field source = log_str("source", l->source);
+	struct log_field dropped = log_u64("dropped", l->dropped);
+
+	put_str(&t, head);
+	put_str(&t, l->event);
+	put_fields(&t, l, false);
+	put_str(&t, "\n");
+	t.size = LOG_JOURNAL_MAX;
+	t.is_full = false;
+	put_format(&t, "PRIORITY=%u\nSYSLOG_IDENTIFIER=x0\nX0_EVENT=%s\n", (unsigned)l->level,
+		   l->event);
+	put_journal_field(&t, &source);
+	if (l->dropped > 0)
+		put_journal_field(&t, &dropped);
+	for (size_t i = 1; i < l->n_fields && i <= LOG_FIELDS_MAX; i++)
+		put_journal_field(&t, &l->fields[i]);
 	return t.len;
 }

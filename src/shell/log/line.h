@@ -4,6 +4,8 @@
 
 #include "shell/log/log.h"
 
+#define LOG_JOURNAL_MAX (3 * LOG_LINE_MAX) /* the line, and its fields once more */
+
 struct log_line {
 	enum log_format format; /* not AUTO */
 	bool is_coloured;
@@ -20,6 +22,11 @@ struct log_line {
 /* Returns the length, newline included; never beyond LOG_LINE_MAX. Fields that do not fit are
  * left out, and the line ends in truncated=true. */
 size_t log_line_format(const struct log_line *l, char ret[LOG_LINE_MAX]);
+
+/* The same as fields for journald's own protocol (systemd.journal-fields(7), "Native Journal
+ * Protocol"): MESSAGE is what the text would say, each field is X0_ and its name in capitals.
+ * Returns the length; never beyond LOG_JOURNAL_MAX. */
+size_t log_journal_format(const struct log_line *l, char ret[LOG_JOURNAL_MAX]);
 
 /* Length of the UTF-8 character at s (RFC 3629 section 4), 0 if the bytes are none. */
 size_t utf8_length(const uint8_t *s, size_t left);

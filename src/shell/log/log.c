@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +21,8 @@ struct log {
 	const char *source;
 	bool is_terminal;
 	bool is_socket;
+	int journal_fd; /* -1: none */
+	struct sockaddr_un journal;
 	_Atomic unsigned level;
 	_Atomic uint64_t dropped;
 	_Atomic uint64_t dropped_untold; /* since the last event that was written */
@@ -62,6 +66,7 @@ int log_new(int fd, enum log_format format, enum log_level level, const char *so
 	if (!l)
 		return -ENOMEM;
 	l->fd = fd;
+	l->journal_fd = -1;
 	l->source = source;
 	l->is_terminal = isatty(fd) == 1;
 	l->is_socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
@@ -75,7 +80,29 @@ int log_new(int fd, enum log_format format, enum log_level level, const char *so
 
 void log_free(struct log *l)
 {
+	if (l && l->journal_fd >= 0)
+		(void)close(l->journal_fd);
 	free(l);
+}
+
+/* Not connected: journald may be started again, with another socket at the same path. */
+int log_use_journal(struct log *l, const char *path)
+{
+	const struct timeval wait = { .tv_usec = LOG_WAIT_MS * 1000 };
+	int fd;
+
+	if (l->format != LOG_FORMAT_JOURNAL)
+		return -EINVAL;
+	if (strlen(path) >= sizeof(l->journal.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	l->journal.sun_family = AF_UNIX;
+	memcpy(l->journal.sun_path, path, strlen(path) + 1);
+	l->journal_fd = fd;
+	return 0;
 }
 
 void log_set_level(struct log *l, enum log_level level)
@@ -109,6 +136,27 @@ static bool write_line(const struct log *l, const char *line, size_t len)
 	return n == (ssize_t)len;
 }
 
+enum outcome {
+	OUTCOME_TOLD,
+	OUTCOME_SLOW,	/* journald has not taken it in time */
+	OUTCOME_NOBODY, /* there is none */
+};
+
+static enum outcome tell_journal(const struct log *l, const struct log_line *what)
+{
+	char text[LOG_JOURNAL_MAX];
+	size_t len = log_journal_format(what, text);
+	ssize_t n;
+
+	do {
+		n = sendto(l->journal_fd, text, len, MSG_NOSIGNAL,
+			   (const struct sockaddr *)&l->journal, sizeof(l->journal));
+	} while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)len)
+		return OUTCOME_TOLD;
+	return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? OUTCOME_SLOW : OUTCOME_NOBODY;
+}
+
 void log_event(struct log *l, enum log_level level, const char *event,
 	       const struct log_field *fields, size_t n)
 {
@@ -134,7 +182,11 @@ void log_event(struct log *l, enum log_level level, const char *event,
 		.dropped = untold,
 	};
 
-	if (!write_line(l, line, log_line_format(&what, line))) {
+	enum outcome told = l->journal_fd >= 0 ? tell_journal(l, &what) : OUTCOME_NOBODY;
+
+	if (told == OUTCOME_NOBODY && write_line(l, line, log_line_format(&what, line)))
+		told = OUTCOME_TOLD;
+	if (told != OUTCOME_TOLD) {
 		atomic_fetch_add_explicit(&l->dropped, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&l->dropped_untold, untold + 1, memory_order_relaxed);
 	}

@@ -19,6 +19,7 @@
 #define LOG_VALUE_MAX 1024 /* bytes of one string value; more is cut and ends in "..." */
 #define LOG_FIELDS_MAX 32  /* more are left out, and the line says so */
 #define LOG_WAIT_MS 20
+#define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
 
 /* syslog's (RFC 5424 6.2.1), in the order of the choices of the key log.level. */
 enum log_level {
@@ -37,7 +38,8 @@ enum log_format {
 	LOG_FORMAT_AUTO,    /* journald when the descriptor leads there, else text */
 	LOG_FORMAT_TEXT,    /* for people; coloured on a terminal only */
 	LOG_FORMAT_JSON,    /* one object a line */
-	LOG_FORMAT_JOURNAL, /* text behind "<priority>", which journald reads from stderr */
+	LOG_FORMAT_JOURNAL, /* text behind "<priority>", which journald reads from stderr; its own
+			     * protocol with log_use_journal() */
 };
 
 enum log_field_type {
@@ -100,6 +102,11 @@ struct log;
 int log_new(int fd, enum log_format format, enum log_level level, const char *source,
 	    struct log **ret);
 void log_free(struct log *l);
+
+/* Where the format is JOURNAL: events go to journald's own socket from now on, each field a field
+ * there (X0_EVENT, X0_PEER and so on), and to fd only where nobody takes them at that path. Before
+ * others log. -EINVAL in another format, -ENAMETOOLONG, -errno of socket(). */
+int log_use_journal(struct log *l, const char *path);
 
 /* Events above this level are not written; may be called while others log. */
 void log_set_level(struct log *l, enum log_level level);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -206,6 +207,123 @@ static void journald_is_recognised_by_the_stream_it_made(void **state)
 	(void)close(fds[1]);
 }
 
+static int journal_open(struct sockaddr_un *ret)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	(void)snprintf(ret->sun_path, sizeof(ret->sun_path), "/tmp/x0-test-log-%d.sock", getpid());
+	(void)unlink(ret->sun_path);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)ret, sizeof(*ret)), 0);
+	return fd;
+}
+
+static void journald_gets_each_field_as_a_field(void **state)
+{
+	(void)state;
+	const uint8_t trace[] = { 0x4b, 0xf9 };
+	struct sockaddr_un at;
+	char text[LOG_JOURNAL_MAX];
+	int journal = journal_open(&at);
+	int fds[2];
+	struct log *l;
+	ssize_t n;
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	assert_int_equal(log_new(fds[1], LOG_FORMAT_JOURNAL, LOG_LEVEL_INFO, "keeper", &l), 0);
+	assert_int_equal(log_use_journal(l, at.sun_path), 0);
+	log_notice(l, "peer_up", log_str("peer", "a b\nPRIORITY=0"), log_str("why", ""),
+		   log_u64("rtt_us", 12), log_hex("trace_id", SPAN_OF(trace)),
+		   log_errno("error", -ENOENT));
+	n = recv(journal, text, sizeof(text) - 1, MSG_DONTWAIT);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_string_equal(text, "MESSAGE=peer_up source=keeper peer=\"a b\\x0aPRIORITY=0\" "
+				  "rtt_us=12 trace_id=4bf9 error=\"No such file or directory\"\n"
+				  "PRIORITY=5\nSYSLOG_IDENTIFIER=x0\nX0_EVENT=peer_up\n"
+				  "X0_SOURCE=keeper\nX0_PEER=a b\\x0aPRIORITY=0\nX0_RTT_US=12\n"
+				  "X0_TRACE_ID=4bf9\nX0_ERROR=No such file or directory\n");
+	assert_int_equal(read(fds[0], text, sizeof(text)), -1);
+
+	/* Without journald the event is not lost. */
+	(void)close(journal);
+	(void)unlink(at.sun_path);
+	log_notice(l, "alone");
+	n = read(fds[0], text, sizeof(text) - 1);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_string_equal(text, "<5>alone source=keeper\n");
+	log_free(l);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+static void a_journald_that_sleeps_does_not_stop_us(void **state)
+{
+	(void)state;
+	struct sockaddr_un at;
+	char text[LOG_JOURNAL_MAX];
+	int journal = journal_open(&at);
+	int fds[2];
+	struct log *l;
+
+	assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+	assert_int_equal(log_new(fds[1], LOG_FORMAT_JOURNAL, LOG_LEVEL_INFO, NULL, &l), 0);
+	assert_int_equal(log_use_journal(l, at.sun_path), 0);
+	for (unsigned i = 0; i < 10000 && log_dropped(l) < 2; i++)
+		log_info(l, "event", log_u64("number", i));
+	assert_int_equal(log_dropped(l), 2);
+	while (recv(journal, text, sizeof(text), MSG_DONTWAIT) > 0)
+		;
+	log_info(l, "again");
+	ssize_t n = recv(journal, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_non_null(strstr(text, "X0_DROPPED=2\n"));
+	log_free(l);
+	(void)close(journal);
+	(void)unlink(at.sun_path);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+
+static void journald_gets_no_more_than_there_is_room_for(void **state)
+{
+	(void)state;
+	char value[LOG_VALUE_MAX];
+	struct log_field fields[LOG_FIELDS_MAX + 1];
+	char text[LOG_JOURNAL_MAX];
+	struct log_line l = { .event = "e", .fields = fields, .n_fields = N_ELEMENTS(fields) };
+	size_t len;
+
+	memset(value, 1, sizeof(value) - 1); /* four times as long */
+	value[sizeof(value) - 1] = '\0';
+	for (size_t i = 0; i < N_ELEMENTS(fields); i++)
+		fields[i] = log_str("long", value);
+	len = log_journal_format(&l, text);
+	assert_true(len <= LOG_JOURNAL_MAX);
+	assert_int_equal(text[len - 1], '\n');
+	assert_non_null(memmem(text, len, "truncated=true\nPRIORITY=", 24));
+}
+
+static void only_the_format_journal_speaks_to_journald(void **state)
+{
+	(void)state;
+	char long_path[256];
+	struct log *l;
+
+	memset(long_path, 'x', sizeof(long_path) - 1);
+	long_path[sizeof(long_path) - 1] = '\0';
+	assert_int_equal(log_new(2, LOG_FORMAT_JSON, LOG_LEVEL_INFO, NULL, &l), 0);
+	assert_int_equal(log_use_journal(l, LOG_JOURNAL_SOCKET), -EINVAL);
+	log_free(l);
+	assert_int_equal(log_new(2, LOG_FORMAT_JOURNAL, LOG_LEVEL_INFO, NULL, &l), 0);
+	assert_int_equal(log_use_journal(l, long_path), -ENAMETOOLONG);
+	log_free(l);
+}
+
 static void events_above_the_level_are_not_written(void **state)
 {
 	(void)state;
@@ -302,6 +420,10 @@ int main(void)
 		cmocka_unit_test(a_full_line_stays_whole_and_says_so),
 		cmocka_unit_test(only_a_terminal_gets_colours),
 		cmocka_unit_test(journald_is_recognised_by_the_stream_it_made),
+		cmocka_unit_test(journald_gets_each_field_as_a_field),
+		cmocka_unit_test(a_journald_that_sleeps_does_not_stop_us),
+		cmocka_unit_test(journald_gets_no_more_than_there_is_room_for),
+		cmocka_unit_test(only_the_format_journal_speaks_to_journald),
 		cmocka_unit_test(events_above_the_level_are_not_written),
 		cmocka_unit_test(a_reader_that_sleeps_loses_events_and_learns_how_many),
 		cmocka_unit_test(lines_of_many_threads_do_not_mix),

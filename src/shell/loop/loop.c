@@ -20,6 +20,8 @@ struct loop_fd {
 	uv_poll_t uv;
 	loop_fd_handler *handler;
 	void *arg;
+	bool is_set; /* it is watched for these: */
+	unsigned events;
 };
 
 struct loop_signal {
@@ -178,6 +180,8 @@ static void on_fd(uv_poll_t *uv, int status, int uv_events)
 		events |= LOOP_WRITABLE;
 	if (status < 0)
 		events |= LOOP_ERROR;
+	if (status < 0)
+		f->is_set = false; /* libuv has stopped watching */
 	f->handler(f->arg, events, loop_now_us());
 }
 
@@ -208,12 +212,19 @@ int loop_fd_new(struct loop *l, int fd, unsigned events, loop_fd_handler *handle
 int loop_fd_set_events(struct loop_fd *f, unsigned events)
 {
 	int uv_events = 0;
+	int r;
 
+	/* libuv would take the descriptor out of the kernel's set and put it in again. */
+	if (f->is_set && f->events == events)
+		return 0;
 	if (events & LOOP_READABLE)
 		uv_events |= UV_READABLE;
 	if (events & LOOP_WRITABLE)
 		uv_events |= UV_WRITABLE;
-	return uv_events ? uv_poll_start(&f->uv, uv_events, on_fd) : uv_poll_stop(&f->uv);
+	r = uv_events ? uv_poll_start(&f->uv, uv_events, on_fd) : uv_poll_stop(&f->uv);
+	f->is_set = r == 0;
+	f->events = events;
+	return r;
 }
 
 void loop_fd_free(struct loop_fd *f)

@@ -4,6 +4,7 @@
 
 #include <link.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +13,10 @@
 #define HEAPS 2			    /* the main thread's, and one for the others, who ask seldom */
 #define LARGE_BYTES (128 * 1024)    /* asked of the kernel and given back to it by themselves */
 #define TOP_BYTES (2 * LARGE_BYTES) /* free at the end of a heap, before it is given back */
+#define STACK_KEPT_BYTES                                                                      \
+	(16 * 1024)		 /* below this frame: for the call to the kernel, and signals \
+				  */
+#define STACK_BYTES (256 * 1024) /* below that: as deep as calls are here */
 
 void memory_begin(void)
 {
@@ -59,10 +64,37 @@ static int drop_pages(struct dl_phdr_info *i, size_t size, void *arg)
 	return 0;
 }
 
+/* Only inside of the stack, which may be a short one: below it may be what is others'. Of a range
+ * with a hole, as the first thread's has where it was never so deep, madvise() does what is there.
+ */
+__attribute__((noinline)) void memory_give_back_stack(void)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t end = (uintptr_t)__builtin_frame_address(0) - STACK_KEPT_BYTES;
+	uintptr_t begin = end - STACK_BYTES;
+	pthread_attr_t attributes;
+	size_t size = 0;
+	void *low = NULL;
+
+	if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+		return;
+	(void)pthread_attr_getstack(&attributes, &low, &size);
+	(void)pthread_attr_destroy(&attributes);
+	if (!low || end < (uintptr_t)low || end - (uintptr_t)low > size)
+		return; /* this is not the thread's own stack */
+	if (begin < (uintptr_t)low)
+		begin = (uintptr_t)low;
+	begin = (begin + page - 1) / page * page;
+	end = end / page * page;
+	if (end > begin)
+		(void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* NOLINT */
+}
+
 void memory_give_back(void)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
 	(void)malloc_trim(0);
 	(void)dl_iterate_phdr(drop_pages, &page);
+	memory_give_back_stack();
 }

@@ -9,3 +9,7 @@ void memory_begin(void);
  * programs and libraries. The kernel brings the latter back from their files as they are used
  * again. Other threads may run meanwhile. */
 void memory_give_back(void);
+
+/* Gives back the pages of the calling thread's stack below what it uses now: what deep calls that
+ * are over have touched. memory_give_back() does so for its own thread. */
+void memory_give_back_stack(void);

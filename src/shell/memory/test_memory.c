@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,6 +67,7 @@ static void what_was_freed_and_what_is_not_used_is_given_back_under_way(void **s
 	long before;
 
 	memory_begin();
+	(void)mallopt(M_PERTURB, 0); /* of the test runner: what is free would be written to */
 	assert_int_equal(pthread_create(&thread, NULL, work, NULL), 0);
 	for (unsigned i = 0; i < PIECES; i++) {
 		pieces[i] = malloc(4096);
@@ -90,10 +92,63 @@ static void what_was_freed_and_what_is_not_used_is_given_back_under_way(void **s
 	free(pieces[PIECES - 1]);
 }
 
+static uintptr_t deep_at; /* below all that is in use again afterwards */
+
+/* Deep, and over. */
+static __attribute__((noinline)) void touch(void)
+{
+	volatile uint8_t deep[192 * 1024];
+
+	for (size_t i = 0; i < sizeof(deep); i += 1024)
+		deep[i] = 0x77;
+	deep_at = (uintptr_t)&deep[(size_t)100 * 1024];
+}
+
+/* A page that was given back is all zeros when it is looked at again. */
+static void *deep_and_back(void *arg)
+{
+	uint8_t kept[4096];
+
+	memset(kept, 0x5a, sizeof(kept));
+	touch();
+#ifndef HAS_SANITIZER
+	assert_int_equal(*(volatile uint8_t *)deep_at, 0x77);
+#endif
+	memory_give_back_stack();
+	for (size_t i = 0; i < sizeof(kept); i++)
+		assert_int_equal(kept[i], 0x5a);
+#ifndef HAS_SANITIZER
+	assert_int_equal(*(volatile uint8_t *)deep_at, 0);
+#endif
+	*(bool *)arg = true;
+	return NULL;
+}
+
+static void the_stack_that_deep_calls_touched_is_given_back_on_any_thread(void **state)
+{
+	pthread_attr_t small;
+	bool is_done = false;
+	pthread_t t;
+
+	(void)state;
+	assert_int_equal(pthread_create(&t, NULL, deep_and_back, &is_done), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_true(is_done);
+	/* a stack hardly larger than what is used of it */
+	is_done = false;
+	assert_int_equal(pthread_attr_init(&small), 0);
+	assert_int_equal(pthread_attr_setstacksize(&small, (size_t)256 * 1024), 0);
+	assert_int_equal(pthread_create(&t, &small, deep_and_back, &is_done), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	(void)pthread_attr_destroy(&small);
+	assert_true(is_done);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_freed_and_what_is_not_used_is_given_back_under_way),
+		cmocka_unit_test(the_stack_that_deep_calls_touched_is_given_back_on_any_thread),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

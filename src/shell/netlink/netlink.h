@@ -71,6 +71,21 @@ int netlink_rules_count(struct netlink *n, uint32_t first_priority, uint32_t n_p
 /* All of them; tells how many there were. */
 int netlink_rules_delete(struct netlink *n, uint32_t first_priority, uint32_t n_priorities);
 
+/* By which interface the kernel would send to this address now. -ENETUNREACH and others. */
+int netlink_interface_to(struct netlink *n, const uint8_t ip[16], unsigned *ret_index);
+
+/* ---- interfaces that come and go; needs no privileges, and waits for nothing ---- */
+
+struct netlink_watch;
+
+int netlink_watch_new(struct netlink_watch **ret);
+void netlink_watch_free(struct netlink_watch *w);
+int netlink_watch_fd(const struct netlink_watch *w); /* to be watched for reading */
+/* Reads what the kernel has said: of each interface whether it is up and has a carrier. Returns
+ * 0, or -ENOBUFS where some of it was lost. */
+int netlink_watch_read(struct netlink_watch *w,
+		       void (*handler)(void *arg, unsigned index, bool has_carrier), void *arg);
+
 /* ---- nftables: table inet x0_TUNNEL, one for each tunnel ---- */
 
 #define NFT_WHY_SIZE 200

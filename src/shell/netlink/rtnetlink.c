@@ -217,6 +217,40 @@ static void put_address(struct nlmsghdr *h, uint16_t type, const struct netlink_
 		mnl_attr_put(h, type, 16, p->ip);
 }
 
+/* ---- which way ---- */
+
+static int on_way(const struct nlmsghdr *h, void *arg)
+{
+	struct attributes all = parse(h, sizeof(struct rtmsg));
+	unsigned *index = arg;
+
+	if (h->nlmsg_type == RTM_NEWROUTE && all.of[RTA_OIF])
+		*index = mnl_attr_get_u32(all.of[RTA_OIF]);
+	return MNL_CB_OK;
+}
+
+int netlink_interface_to(struct netlink *n, const uint8_t ip[16], unsigned *ret_index)
+{
+	_Alignas(struct nlmsghdr) uint8_t buffer[REQUEST_SIZE];
+	struct nlmsghdr *h = request(buffer, RTM_GETROUTE, NLM_F_ACK);
+	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+	struct netlink_prefix to = { .len = 128 };
+	unsigned index = 0;
+	int r;
+
+	memcpy(to.ip, ip, sizeof(to.ip));
+	m->rtm_family = family_of(&to);
+	m->rtm_dst_len = len_of(&to);
+	put_address(h, RTA_DST, &to);
+	r = talk(n, h, on_way, &index);
+	if (r < 0)
+		return r;
+	if (index == 0)
+		return -ENETUNREACH;
+	*ret_index = index;
+	return 0;
+}
+
 /* ---- addresses ---- */
 
 static int change_address(struct netlink *n, unsigned type, unsigned flags, unsigned index,

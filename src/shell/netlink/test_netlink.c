@@ -475,6 +475,80 @@ static void without_the_capability_the_kernel_says_no(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+struct heard {
+	unsigned index;
+	unsigned n_up, n_down;
+};
+
+static void on_interface(void *arg, unsigned index, bool has_carrier)
+{
+	struct heard *h = arg;
+
+	if (index != h->index)
+		return;
+	h->n_up += has_carrier;
+	h->n_down += !has_carrier;
+}
+
+static bool hears(struct netlink_watch *w, struct heard *h, const unsigned *of)
+{
+	struct pollfd p = { .fd = netlink_watch_fd(w), .events = POLLIN };
+
+	for (unsigned i = 0; i < 50 && *of == 0; i++) {
+		(void)poll(&p, 1, 100);
+		assert_int_equal(netlink_watch_read(w, on_interface, h), 0);
+	}
+	return *of > 0;
+}
+
+static int run(const char *command)
+{
+	return system(command); /* NOLINT(cert-env33-c): commands of this file */
+}
+
+static void an_interface_that_loses_its_carrier_is_told_at_both_ends(void **state)
+{
+	struct net *net = *state;
+	struct netlink_link a, b;
+	struct netlink_watch *w;
+	struct heard near = { 0 }, far = { 0 };
+
+	if (run("ip link add va type veth peer name vb && ip link set va up && "
+		"ip link set vb up") != 0)
+		skip();
+	assert_int_equal(netlink_link(net->netlink, "va", &a), 0);
+	assert_int_equal(netlink_link(net->netlink, "vb", &b), 0);
+	assert_int_equal(netlink_watch_new(&w), 0);
+	near.index = a.index;
+	assert_int_equal(netlink_watch_read(w, on_interface, &near), 0); /* and does not wait */
+	near = (struct heard){ .index = a.index };
+	assert_int_equal(netlink_link_set_up(net->netlink, b.index, false), 0);
+	assert_true(hears(w, &near, &near.n_down)); /* va, whose other end was set down */
+	assert_int_equal(netlink_link_set_up(net->netlink, b.index, true), 0);
+	assert_true(hears(w, &near, &near.n_up));
+	far.index = b.index;
+	assert_int_equal(run("ip link del va"), 0);
+	assert_true(hears(w, &far, &far.n_down));
+	netlink_watch_free(w);
+}
+
+static void the_interface_to_an_address_is_the_kernels(void **state)
+{
+	struct net *net = *state;
+	static const uint8_t nowhere[16] = { 0x20, 1, 0xd, 0xb8, [15] = 9 };
+	static const uint8_t ipv4[16] = { [10] = 0xff, 0xff, 10, 9, 8, 7 };
+	unsigned index = 0;
+
+	assert_int_equal(netlink_link_set_up(net->netlink, net->link.index, true), 0);
+	assert_int_equal(netlink_address_add(net->netlink, net->link.index, &own), 0);
+	assert_int_equal(netlink_route_add(net->netlink, net->link.index, &overlay), 0);
+	assert_int_equal(netlink_interface_to(net->netlink, other.ip, &index), 0);
+	assert_int_equal(index, net->link.index);
+	assert_true(netlink_interface_to(net->netlink, nowhere, &index) < 0);
+	assert_true(netlink_interface_to(net->netlink, ipv4, &index) < 0);
+	assert_int_equal(index, net->link.index); /* unchanged */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -482,6 +556,8 @@ int main(void)
 		TEST(an_address_is_usable_at_once),
 		TEST(routes_of_ours_are_added_listed_and_deleted),
 		TEST(packets_pass_the_tunnel_both_ways),
+		TEST(an_interface_that_loses_its_carrier_is_told_at_both_ends),
+		TEST(the_interface_to_an_address_is_the_kernels),
 		TEST(a_taken_name_is_said_so),
 		TEST(the_device_goes_with_its_descriptor),
 		TEST(forged_overlay_addresses_are_dropped_and_counted),

@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 
 #include "shell/openssl/certificate.h"
+#include "shell/openssl/pki.h"
 
 #define CERT_DER_MAX 32768 /* an ML-DSA-65 SVID has about 5,600 bytes */
 
@@ -40,17 +41,20 @@ X509 *certificate_parse(struct span der)
 	return parse(der, library()->ctx);
 }
 
+bool pki_cert_names_mldsa65(struct span der)
+{
+	static const uint8_t mldsa65[] = { 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+					   0x65, 0x03, 0x04, 0x03, 0x12 };
+
+	return der.len > 0 && memmem(der.at, der.len, mldsa65, sizeof(mldsa65));
+}
+
 /* Those that speak of ML-DSA-65 are read in the lean context, which takes a third of the time. The
  * choice decides about time alone: in the wrong one a key is not decoded, or a signature not
  * verified. */
 static OSSL_LIB_CTX *context_for(struct span der)
 {
-	static const uint8_t mldsa65[] = { 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
-					   0x65, 0x03, 0x04, 0x03, 0x12 };
-
-	return der.len > 0 && memmem(der.at, der.len, mldsa65, sizeof(mldsa65))
-		       ? library()->lean_ctx
-		       : library()->ctx;
+	return pki_cert_names_mldsa65(der) ? library()->lean_ctx : library()->ctx;
 }
 
 /* ---- certificates parsed lately ----

@@ -18,6 +18,11 @@
  * the library lacks something. The first call sets everything up. */
 const struct crypto_ops *openssl_crypto_ops(const char **ret_error);
 
+/* The signatures of the ledger's notes (core/ledger/note.h), once openssl_crypto_ops() gave the
+ * table. */
+struct note_crypto;
+const struct note_crypto *openssl_note_crypto(void);
+
 /* Who computes AES-256-GCM. Both give the same bytes. */
 enum aes_gcm {
 	AES_GCM_MEASURED, /* ours where the processor can and it is faster, measured at the first

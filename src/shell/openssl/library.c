@@ -166,6 +166,9 @@ int crypto_openssl_secure_heap(void)
 static const char *open_library(struct library *l)
 {
 	l->is_wiping = CRYPTO_set_mem_functions(take, take_more, give_back) == 1;
+	/* openssl.cnf is for the default context, which we do not use, and would be read all the
+	 * same. */
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	l->ctx = OSSL_LIB_CTX_new();
 	if (!l->ctx)
 		return "OpenSSL: no library context (out of memory)";

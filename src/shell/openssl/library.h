@@ -46,6 +46,9 @@ struct signing_key {
 
 /* Takes the key. -EPROTO when it is of no kind we know, and then it is freed as well. */
 int signing_key_wrap(EVP_PKEY *pkey, struct signing_key **ret);
+/* Of PKCS#8 in the very form in which keys are written here, whether its halves fit or not; NULL
+ * for any other. Inside a key scope. */
+EVP_PKEY *written_key_read(struct span der);
 /* The kind of a public or private key; false when it is neither. */
 bool pkey_kind(const EVP_PKEY *pkey, enum key_kind *ret);
 

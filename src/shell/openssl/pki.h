@@ -56,6 +56,10 @@ int pki_issue_svid(const struct signing_key *authority, struct span root, struct
 		   const struct svid_terms *terms, const struct entropy *entropy,
 		   struct buffer *ret);
 
+/* Whether the bytes of ML-DSA-65's identifier occur in it: where not, it is certainly no
+ * certificate of such a key. Costs nothing and proves nothing. */
+bool pki_cert_names_mldsa65(struct span der);
+
 /* Does the certificate hold this key's public half? */
 bool pki_cert_is_for(struct span cert, const struct signing_key *key);
 

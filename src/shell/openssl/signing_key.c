@@ -175,6 +175,9 @@ static int open_wrapped(const struct wrapped *w, struct span passphrase, EVP_PKE
 
 	if (w->is_encrypted && passphrase.len == 0)
 		return -ENOKEY;
+	*ret = w->is_encrypted ? NULL : written_key_read(der);
+	if (*ret)
+		return 0;
 	r = w->is_encrypted ? decrypt(der, passphrase, &info) : decode_clear(der, &info);
 	if (r == 0) {
 		*ret = EVP_PKCS82PKEY_ex(info, library()->ctx, NULL);

@@ -181,6 +181,66 @@ static void what_is_written_loads_and_signs(void **state)
 	assert_null(pem.at);
 }
 
+static struct span der_of(const struct signing_key *key, uint8_t ret[8192])
+{
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(key->pkey);
+	uint8_t *at = ret;
+	int len = i2d_PKCS8_PRIV_KEY_INFO(info, NULL);
+
+	assert_in_range(len, 1, 8192);
+	assert_int_equal(i2d_PKCS8_PRIV_KEY_INFO(info, &at), len);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return SPAN(ret, (size_t)len);
+}
+
+/* Where no byte may be another: all but the numbers at these two places. */
+static void assert_read_as_written(const struct signing_key *key, size_t first, size_t first_len,
+				   size_t second, size_t second_len)
+{
+	static uint8_t bytes[8192], again[8192];
+	struct span der = der_of(key, bytes);
+	EVP_PKEY *read = written_key_read(der);
+
+	assert_non_null(read);
+	assert_int_equal(EVP_PKEY_eq(read, key->pkey), 1);
+	assert_int_equal(der_of(&(struct signing_key){ .pkey = read }, again).len, der.len);
+	assert_memory_equal(again, bytes, der.len);
+	EVP_PKEY_free(read);
+	assert_null(written_key_read(SPAN(der.at, der.len - 1)));
+	assert_null(written_key_read(SPAN(der.at, der.len + 1)));
+	for (size_t i = 0; i < der.len; i++) {
+		bool is_number = i - first < first_len || (i >= second && i - second < second_len);
+
+		if (i >= first && is_number)
+			continue;
+		bytes[i] ^= 1;
+		assert_null(written_key_read(der));
+		bytes[i] ^= 1;
+	}
+}
+
+static void what_is_written_is_read_without_decoders(void **state)
+{
+	(void)state;
+	struct signing_key *key;
+
+	assert_int_equal(signing_key_new_p256(&key), 0);
+	assert_read_as_written(key, 36, 32, 36 + 32 + 5, 65);
+	signing_key_free(key);
+	assert_int_equal(signing_key_from_seed(seed, &key), 0);
+	/* the expanded key is not only skipped: it has to be that of the seed */
+	assert_read_as_written(key, 30, 32, 30 + 32 + 4, EXPANDED_LEN);
+	static uint8_t bytes[8192];
+	struct span der = der_of(key, bytes);
+
+	bytes[30] ^= 1;
+	assert_null(written_key_read(der));
+	bytes[30] ^= 1;
+	bytes[der.len - 1] ^= 1;
+	assert_null(written_key_read(der));
+	signing_key_free(key);
+}
+
 static void a_p256_key_is_no_handshake_key(void **state)
 {
 	(void)state;
@@ -358,6 +418,7 @@ int main(void)
 		cmocka_unit_test(forms_that_disagree_are_refused),
 		cmocka_unit_test(a_malformed_expanded_key_is_refused),
 		cmocka_unit_test(what_is_written_loads_and_signs),
+		cmocka_unit_test(what_is_written_is_read_without_decoders),
 		cmocka_unit_test(a_p256_key_is_no_handshake_key),
 		cmocka_unit_test(other_curves_and_other_pem_are_refused),
 		cmocka_unit_test(a_key_comes_back_with_its_passphrase_only),

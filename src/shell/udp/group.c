@@ -86,6 +86,7 @@ int udp_open_urgent(struct udp *u)
 	if (r == 0) {
 		u->urgent.fd = fd;
 		r = udp_steer(u, 0);
+		(void)udp_hear_errors(fd); /* the kernel hands each to any socket of the port */
 	}
 	if (r < 0) {
 		u->urgent.fd = -1;

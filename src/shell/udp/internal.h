@@ -64,3 +64,6 @@ int udp_set_options(int fd);
 int udp_new(struct udp **ret);
 /* group.c: 0, or a negative errno. */
 int udp_open_urgent(struct udp *u);
+/* refused.c: from now on errors of what was sent wait in a queue of the socket, and each makes the
+ * next call on it fail once. */
+int udp_hear_errors(int fd);

@@ -118,6 +118,8 @@ static unsigned take(struct udp *u, struct inlet *in, struct mmsghdr *m, const s
 	return n;
 }
 
+#define TRIES 8 /* who forges ICMP may be as fast as we are */
+
 static void pause_after(struct receiver *r, unsigned n, bool is_last)
 {
 	r->since_pause += n;
@@ -127,13 +129,23 @@ static void pause_after(struct receiver *r, unsigned n, bool is_last)
 	r->pause(r->arg);
 }
 
+/* Of a datagram sent before (udp_receive_errors()): the next call no longer fails for it. */
+static bool is_of_network(int error)
+{
+	return error != EAGAIN && error != EBADF && error != EFAULT && error != EINVAL &&
+	       error != ENOTSOCK && error != ENOMEM;
+}
+
 static int receive_batch(const struct inlet *in, struct batch *b, unsigned room)
 {
+	unsigned tries = 0;
 	int got;
 
 	do {
 		got = recvmmsg(in->fd, b->messages, room, MSG_DONTWAIT, NULL);
-	} while (got < 0 && errno == EINTR);
+	} while (got < 0 && (errno == EINTR || (is_of_network(errno) && tries++ < TRIES)));
+	if (got < 0 && is_of_network(errno))
+		errno = EAGAIN;
 	return got;
 }
 

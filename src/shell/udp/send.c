@@ -103,6 +103,13 @@ static struct iovec piece_of(struct span bytes)
 	return (struct iovec){ at.out, bytes.len };
 }
 
+/* What the network said of a datagram before makes the next call fail, whoever that one is for, and
+ * then it is over with: so once more, and what fails again failed. */
+static bool may_be_of_another(unsigned *tries)
+{
+	return errno != EAGAIN && errno != ENOBUFS && (*tries)++ == 0;
+}
+
 static int send_one(struct udp *u, const struct endpoint *to, uint8_t traffic_class,
 		    struct span datagram)
 {
@@ -115,16 +122,30 @@ static int send_one(struct udp *u, const struct endpoint *to, uint8_t traffic_cl
 		.msg_iov = &piece,
 		.msg_iovlen = 1,
 	};
+	unsigned tries = 0;
 	ssize_t n;
 
 	fill_control(&h, control, to, 0, traffic_class);
 	do {
 		n = sendmsg(u->main.fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || may_be_of_another(&tries)));
 	if (n < 0)
 		return -errno;
 	count_sent(&u->counters, 1, datagram.len);
 	return 0;
+}
+
+int udp_send_aside(const struct udp *u, const struct endpoint *to, struct span datagram)
+{
+	struct sockaddr_in6 a = udp_sockaddr(to);
+	unsigned tries = 0;
+	ssize_t n;
+
+	do {
+		n = sendto(u->main.fd, datagram.at, datagram.len, MSG_DONTWAIT | MSG_NOSIGNAL,
+			   (const struct sockaddr *)&a, sizeof(a));
+	} while (n < 0 && (errno == EINTR || may_be_of_another(&tries)));
+	return n < 0 ? -errno : 0;
 }
 
 int udp_send(struct udp *u, const struct endpoint *to, struct span datagram)
@@ -324,7 +345,7 @@ static void failed(struct flush *f, unsigned i, int error)
 static unsigned send_all(struct flush *f)
 {
 	unsigned at_once = f->udp->why_off[UDP_OFFLOAD_BATCH] ? 1 : f->n_messages;
-	unsigned i = 0;
+	unsigned i = 0, tries = 0;
 
 	while (i < f->n_messages) {
 		unsigned left = f->n_messages - i;
@@ -335,6 +356,9 @@ static unsigned send_all(struct flush *f)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
+		if (n < 0 && may_be_of_another(&tries))
+			continue;
+		tries = 0;
 		if (n < 0) {
 			failed(f, i++, errno);
 			continue;
@@ -435,13 +459,19 @@ void udp_queue(struct udp *u, const struct endpoint *to, enum udp_class class,
 	       uint8_t traffic_class, struct span datagram)
 {
 	struct queue *q = &u->queues[class];
-	struct outgoing o = { .to = *to, .datagram = datagram, .traffic_class = traffic_class };
+	struct outgoing *o;
 
 	if (u->why_off[UDP_OFFLOAD_BATCH] && u->why_off[UDP_OFFLOAD_GSO]) {
-		send_or_hold(u, class, &o);
+		send_or_hold(u, class,
+			     &(struct outgoing){ .to = *to,
+						 .datagram = datagram,
+						 .traffic_class = traffic_class });
 		return;
 	}
 	if (q->n == UDP_QUEUE_MAX)
 		udp_flush(u);
-	q->of[q->n++] = o;
+	o = &q->of[q->n++];
+	o->to = *to;
+	o->datagram = datagram;
+	o->traffic_class = traffic_class;
 }

@@ -205,6 +205,56 @@ static void one_call_takes_no_more_than_its_share(void **state)
 	udp_free(b);
 }
 
+struct refusals {
+	struct endpoint to;
+	unsigned n;
+};
+
+static void on_refusal(void *arg, const struct endpoint *to)
+{
+	struct refusals *r = arg;
+
+	r->to = *to;
+	r->n++;
+}
+
+/* Where nobody listens the host answers by ICMP, which is there when send() returns. */
+static void who_is_not_there_is_told_and_disturbs_nobody_else(void **state)
+{
+	(void)state;
+	static const char *const hosts[] = { "[::1]", "127.0.0.1" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct udp *u = open_at(hosts[i]), *well = open_at(hosts[i]),
+			   *gone = open_at(hosts[i]);
+		struct endpoint to_well, to_gone;
+		struct refusals refusals = { 0 };
+		struct inbox in = { 0 };
+
+		udp_local(well, &to_well);
+		udp_local(gone, &to_gone);
+		udp_free(gone);
+		for (unsigned k = 0; k < 3; k++) {
+			assert_int_equal(udp_send(u, &to_gone, SPAN_STR("x")), 0);
+			assert_int_equal(udp_send(u, &to_well, SPAN_STR("y")), 0);
+			assert_int_equal(udp_send_aside(u, &to_gone, SPAN_STR("x")), 0);
+			assert_true(receive(u, &in) >= 0); /* nothing, and no error */
+		}
+		udp_receive_errors(u, on_refusal, &refusals);
+		assert_int_equal(refusals.n, 6);
+		assert_true(endpoint_equal(&refusals.to, &to_gone));
+		assert_int_equal(udp_counters(u)->refusals, 6);
+		assert_int_equal(udp_counters(u)->failed, 0);
+		udp_receive_errors(u, on_refusal, &refusals);
+		assert_int_equal(refusals.n, 6);
+		in = (struct inbox){ 0 };
+		(void)receive(well, &in);
+		assert_int_equal(in.n, 3);
+		udp_free(u);
+		udp_free(well);
+	}
+}
+
 static void failures_to_send_are_told_and_counted(void **state)
 {
 	(void)state;
@@ -654,6 +704,7 @@ int main(void)
 		cmocka_unit_test(a_datagram_that_is_too_long_is_dropped_and_counted),
 		cmocka_unit_test(a_probe_goes_unfragmented_and_leaves_the_socket_as_it_was),
 		cmocka_unit_test(one_call_takes_no_more_than_its_share),
+		cmocka_unit_test(who_is_not_there_is_told_and_disturbs_nobody_else),
 		cmocka_unit_test(failures_to_send_are_told_and_counted),
 		cmocka_unit_test(a_receive_buffer_that_overflows_is_noticed),
 		cmocka_unit_test(a_run_arrives_whole_and_in_order_with_any_of_the_offloads),

@@ -138,6 +138,7 @@ int udp_open(const struct endpoint *local, struct udp **ret, char why[UDP_WHY_SI
 		return explain_bind(errno, local, why);
 	if (make_room(u) < 0)
 		return -ENOMEM;
+	(void)udp_hear_errors(u->main.fd); /* else an unreachable peer shows as silence */
 	udp_local(u, &u->local);
 	why[0] = '\0';
 	*ret = TAKE(u);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* udp.h - the mesh's UDP sockets.
  *
- * IPv6 sockets; [::] takes IPv4 too, whose addresses appear IPv4-mapped. Never blocks. The
- * kernel's ICMP errors are not read (no IP_RECVERR): an unreachable peer shows as silence, and
- * what the kernel made of Packet Too Big is told by udp_path_hint(). */
+ * IPv6 sockets; [::] takes IPv4 too, whose addresses appear IPv4-mapped. Never blocks. ICMP that
+ * says that nobody is there is told by udp_receive_errors(), what the kernel made of Packet Too Big
+ * by udp_path_hint(). */
 #pragma once
 
 #include <stdbool.h>
@@ -53,6 +53,7 @@ struct udp_counters {
 	uint64_t unreachable;		 /* ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL */
 	uint64_t refused;		 /* EPERM, EACCES: a packet filter of this host */
 	uint64_t failed;		 /* anything else, EMSGSIZE among them */
+	uint64_t refusals;		 /* told by udp_receive_errors() */
 	uint64_t kernel_dropped;	 /* receive buffer overruns, as told by SO_RXQ_OVFL */
 };
 
@@ -106,6 +107,15 @@ typedef void udp_pause(void *arg);
  * many; 0 when nothing was there; a negative errno if the socket is broken. pause may be NULL; it
  * is not called where no datagram was there. */
 int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg);
+
+/* What the network, or the kernel's neighbour discovery, says of datagrams sent there: not
+ * authenticated. To be called when a descriptor has an error, which lasts until then; at most some
+ * dozens of them a call. Sockets of packet threads have none. */
+typedef void udp_refusal(void *arg, const struct endpoint *to);
+void udp_receive_errors(struct udp *u, udp_refusal *handler, void *arg);
+
+/* Sends one datagram now from any thread, by the main socket; uncounted. -EAGAIN and others. */
+int udp_send_aside(const struct udp *u, const struct endpoint *to, struct span datagram);
 
 /* Sends one datagram now, or drops and counts it: -EAGAIN, -ENOBUFS (not now), -ENETUNREACH,
  * -EMSGSIZE, -EPERM and others. */

@@ -107,6 +107,23 @@ class X0Mesh(Adapter):
                 time.sleep(0.05)
         raise RuntimeError("x0 did not start on " + h.name)
 
+    def usable(self, net):
+        """Whether every link is up at both ends."""
+        for h in net:
+            peers = json.loads(self.run(h, "peers", "--json"))
+            up = [p for p in peers if p.get("is_neighbour") and p.get("state") == "up"]
+            if len(up) < len(h.links):
+                return False
+        return True
+
+    def state(self, net):
+        """What each host believes of its links, to explain a measurement."""
+        keys = ("node", "doubts", "is_restless", "promised_us", "flaps")
+        return {h.name: {"late_us": json.loads(self.run(h, "status", "--json"))["liveness"]["late_us"],
+                         "peers": [{k: p.get(k) for k in keys}
+                                   for p in json.loads(self.run(h, "peers", "--json"))]}
+                for h in net}
+
     def addr(self, host):
         return host.x0_address
 
@@ -117,6 +134,7 @@ class X0Mesh(Adapter):
 OFF = "offload: {tun: false, udp_gso: false, udp_gro: false, batch: false, urgent: false}"
 ADAPTERS = {
     "x0": X0Mesh,
+    "x0-realtime": lambda: X0Mesh("x0-realtime", ["qos: {scheduling: realtime}"]),
     "x0-nooffload": lambda: X0Mesh("x0-nooffload", [OFF]),
     "x0-threads": lambda: X0Mesh("x0-threads", ["threads: 2"]),
     "x0-noebpf": lambda: X0Mesh("x0-noebpf", ["ebpf: {guard: off, meter: off, flow: off, enforce: off}"]),

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the healing loop reads: links, whether packets arrive, this host; and what is known of the
+ * things that a symptom depends on. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "daemon/healing.h"
+
+#define HURRY_FOR_US SECONDS(4)	   /* some forty probes */
+#define HURRY_AGAIN_US SECONDS(10) /* and so often at most, over all ways */
+#define LINK_WINDOW_US SECONDS(30) /* of core/link */
+#define FIRST_LOSS_US SECONDS(2)   /* until the first loss is noticed, by probes once a second */
+#define PPM 1e6
+
+/* ---- links ---- */
+
+/* One that said goodbye, or has been silent so long that it is taken for dead, is no fault to be
+ * healed but a node that is not there. */
+static bool is_expected(const struct node_peer_view *v)
+{
+	return v->is_neighbour && v->life != NODE_LEFT && v->life != NODE_DEAD &&
+	       v->quality.last_heard_us != 0;
+}
+
+static void read_links(struct healing_loop *l, uint64_t now_us)
+{
+	struct node_peer_view v;
+	size_t cursor = 0, n = 0;
+
+	while (n < HEALING_WATCHED_MAX && node_next_peer(l->daemon->node, &cursor, now_us, &v)) {
+		struct healing_reading r = {
+			.subject = v.node_id,
+			.at_us = now_us,
+			.n_samples = 1,
+			.source = "the link's own sequence numbers",
+		};
+		bool is_down = v.state == LINK_DOWN;
+		struct route way;
+
+		if (!is_expected(&v))
+			continue;
+		n++;
+		r.kind = HEALING_LINK_DOWN;
+		r.value = is_down ? (double)(now_us - v.quality.last_heard_us) / 1e6 : 0;
+		/* One that nobody reaches sleeps, or is gone: that is no fault of the link. */
+		if (is_down &&
+		    !(routes_lookup(node_routes(l->daemon->node), v.node_id, &way) && way.next_hop))
+			r.value = NAN;
+		healing_say(l, r, now_us);
+		r.kind = HEALING_LINK_LOSS;
+		/* What an outage cost is in the window too, and no loss of the link now. */
+		if (is_down || now_us - v.quality.up_since_us < LINK_WINDOW_US)
+			r.value = NAN;
+		else
+			r.value = v.quality.loss_ppm / PPM;
+		healing_say(l, r, now_us);
+	}
+}
+
+/* ---- whether packets arrive ---- */
+
+/* More is to be known soon: some were lost, and too few to say how many are. */
+static void hurry(struct healing_loop *l, const struct watch_way *w, uint64_t now_us)
+{
+	if (!w->is_current || w->n_lost == 0 || now_us - w->noted_us > HURRY_FOR_US ||
+	    now_us < l->hurry_us)
+		return;
+	if (now_us > l->hurry_us + HURRY_AGAIN_US)
+		l->suspected_us = now_us;
+	l->hurry_us = now_us + HURRY_AGAIN_US;
+	node_watch_hurry(l->daemon->node, w->destination, w->neighbour, now_us + HURRY_FOR_US,
+			 now_us);
+	(void)node_survey_look(l->daemon->node, now_us); /* what others say of their links */
+}
+
+/* Of all destinations of a neighbour the one that most surely loses speaks for it. */
+static void read_deliveries(struct healing_loop *l, uint64_t now_us)
+{
+	struct healing_reading worst[HEALING_WATCHED_MAX];
+	struct watch_way w;
+	size_t cursor = 0, n = 0;
+
+	while (node_next_watched(l->daemon->node, &cursor, &w)) {
+		struct healing_reading r = {
+			.kind = HEALING_DELIVERY,
+			.subject = w.neighbour,
+			.about = w.destination,
+			.value = healing_share_at_least(w.n_lost, w.n_sent),
+			.at_us = w.noted_us,
+			.n_samples = w.n_sent,
+			.source = "probes to the destination through the neighbour",
+		};
+		size_t i = 0;
+
+		hurry(l, &w, now_us);
+		if (now_us - w.noted_us > HEALING_AGE_MAX_US)
+			continue;
+		while (i < n && worst[i].subject != r.subject)
+			i++;
+		if (i == HEALING_WATCHED_MAX)
+			continue;
+		if (i == n || r.value > worst[i].value)
+			worst[i] = r;
+		n += i == n;
+	}
+	for (size_t i = 0; i < n; i++)
+		healing_say(l, worst[i], now_us);
+}
+
+void healing_read(struct healing_loop *l, uint64_t now_us)
+{
+	healing_read_host(l, now_us);
+	read_links(l, now_us);
+	read_deliveries(l, now_us);
+}
+
+/* ---- causes ---- */
+
+/* A link's loss is over half a minute, of which only the last seconds are the incident's. Taken to
+ * have been none before, which errs to the link's side: a link is avoided as its neighbour is. */
+static double lately(const struct healing_loop *l, double loss, uint64_t now_us)
+{
+	uint64_t for_us = now_us - l->suspected_us + FIRST_LOSS_US;
+
+	if (isnan(loss) || l->suspected_us == 0 || for_us >= LINK_WINDOW_US)
+		return loss;
+	return fmin(1, loss * (double)LINK_WINDOW_US / (double)for_us);
+}
+
+/* What `from` says it loses of what `of` sends it; NAN where it has not said. */
+static double told_loss(const struct daemon *d, uint64_t from, uint64_t of, uint64_t now_us,
+			uint64_t *ret_at_us)
+{
+	const struct survey *s = node_survey(d->node);
+	struct survey_view v;
+	size_t cursor = 0;
+
+	while (s && survey_next(s, &cursor, now_us, &v)) {
+		if (v.id != from || v.state != SURVEY_ANSWERS)
+			continue;
+		for (size_t i = 0; i < v.n_links; i++) {
+			if (v.links[i].id != of)
+				continue;
+			*ret_at_us = v.told_us;
+			return v.links[i].state == LINK_DOWN ? 1 : v.links[i].loss_ppm / PPM;
+		}
+	}
+	return NAN;
+}
+
+/* The worse direction of a link between two others, by what either end says. */
+static struct healing_vertex far_link(const struct daemon *d, uint64_t a, uint64_t b,
+				      uint64_t now_us)
+{
+	struct healing_vertex v = { .kind = VERTEX_LINK, .a = a, .b = b };
+
+	v.source = "what its ends say (survey)";
+	v.deviation = fmax(told_loss(d, b, a, now_us, &v.at_us),
+			   told_loss(d, a, b, now_us, &v.at_us)); /* NAN only where both are */
+	return v;
+}
+
+static struct healing_vertex own_link(const struct daemon *d, uint64_t neighbour, uint64_t now_us)
+{
+	struct healing_vertex ret = {
+		.kind = VERTEX_LINK,
+		.a = d->member->node_id,
+		.b = neighbour,
+		.at_us = now_us,
+		.source = "its sequence numbers, and what the neighbour says of them (survey)",
+		.deviation = NAN,
+	};
+	struct node_peer_view v;
+	size_t cursor = 0;
+	uint64_t ignored;
+
+	while (node_next_peer(d->node, &cursor, now_us, &v))
+		if (v.node_id == neighbour && v.is_neighbour)
+			ret.deviation = v.state == LINK_DOWN ? 1 : v.quality.loss_ppm / PPM;
+	ret.deviation =
+		fmax(ret.deviation, told_loss(d, neighbour, d->member->node_id, now_us, &ignored));
+	return ret;
+}
+
+static struct healing_vertex own_host(const struct healing_loop *l, uint64_t now_us)
+{
+	return (struct healing_vertex){
+		.kind = VERTEX_HOST,
+		.a = l->daemon->member->node_id,
+		.at_us = l->host_us ? l->host_us : now_us,
+		.source = "/proc/stat",
+		.deviation = isnan(l->cpu) ? NAN : fmax(0, (l->cpu - 0.9) * 10),
+	};
+}
+
+static double or_nothing(double v)
+{
+	return isnan(v) ? 0 : v;
+}
+
+/* What a neighbour loses of what it is given for a destination: that much of the loss as no link
+ * on the way explains is its own doing. */
+static void explain_delivery(const struct healing_loop *l, const struct healing_incident *i,
+			     uint64_t now_us, struct healing_graph *g)
+{
+	const struct healing_reading *last = &i->evidence[i->n_evidence - 1];
+	const struct daemon *d = l->daemon;
+	struct healing_vertex near = own_link(d, i->subject, now_us);
+	struct healing_vertex far = far_link(d, i->subject, i->about, now_us);
+	struct healing_vertex host = own_host(l, now_us);
+	int route, node, link;
+
+	near.deviation = lately(l, near.deviation, now_us);
+	far.deviation = lately(l, far.deviation, now_us);
+	route = graph_vertex(g, &(struct healing_vertex){
+					.kind = VERTEX_ROUTE,
+					.a = i->subject,
+					.b = i->about,
+					.deviation = last->value,
+					.at_us = last->at_us,
+					.since_us = i->began_us,
+					.source = last->source,
+				});
+	link = graph_vertex(g, &near);
+	node = graph_vertex(g,
+			    &(struct healing_vertex){
+				    .kind = VERTEX_NODE,
+				    .a = i->subject,
+				    .deviation = fmax(0, last->value - or_nothing(near.deviation) -
+								 or_nothing(far.deviation)),
+				    .at_us = last->at_us,
+				    .source = "what no link on the way explains",
+			    });
+	(void)graph_edge(g, route, link, 1);
+	(void)graph_edge(g, route, node, 1);
+	(void)graph_edge(g, node, graph_vertex(g, &far), 0.9);
+	(void)graph_edge(g, link, graph_vertex(g, &host), 0.5);
+}
+
+static void explain_link(const struct healing_loop *l, const struct healing_incident *i,
+			 uint64_t now_us, struct healing_graph *g)
+{
+	struct healing_vertex link = own_link(l->daemon, i->subject, now_us);
+	struct healing_vertex host = own_host(l, now_us);
+	int symptom;
+
+	link.since_us = i->began_us;
+	symptom = graph_vertex(g, &link);
+	(void)graph_edge(g, symptom, graph_vertex(g, &host), 0.5);
+}
+
+/* Another neighbour that says it reaches the destination: be it through us, it may have a way of
+ * its own once ours costs more, and the probe tells. */
+static bool has_other_way(const struct daemon *d, uint64_t destination, uint64_t neighbour,
+			  const char **why_not)
+{
+	uint64_t next = routes_next_hop(node_routes(d->node), destination), other;
+	uint32_t metric;
+	size_t cursor = 0;
+
+	*why_not = "the packets go another way already";
+	if (next != 0 && next != neighbour)
+		return false;
+	*why_not = "there is no other way to where the packets go";
+	while (routes_next_neighbour(node_routes(d->node), &cursor, destination, &other, &metric))
+		if (other != neighbour && metric < ROUTE_DOUBTED)
+			return true;
+	return false;
+}
+
+void healing_facts(struct healing_loop *l, const struct healing_incident *i, uint64_t now_us,
+		   struct healing_facts *ret)
+{
+	*ret = (struct healing_facts){ 0 };
+	ret->why_not[REMEDY_AVOID] = ret->why_not[REMEDY_REHANDSHAKE] = "it is for other incidents";
+	switch (i->kind) {
+	case HEALING_DELIVERY:
+		explain_delivery(l, i, now_us, &ret->graph);
+		ret->is_possible[REMEDY_AVOID] =
+			has_other_way(l->daemon, i->about, i->subject, &ret->why_not[REMEDY_AVOID]);
+		break;
+	case HEALING_LINK_DOWN:
+		ret->is_possible[REMEDY_REHANDSHAKE] = true;
+		explain_link(l, i, now_us, &ret->graph);
+		break;
+	case HEALING_LINK_LOSS:
+		explain_link(l, i, now_us, &ret->graph);
+		break;
+	case HEALING_CPU:
+	case HEALING_MEMORY:
+	case HEALING_DISK:
+	case HEALING_SERVICE:
+	case HEALING_N_KINDS:
+		break; /* the host is its own cause, as far as is known here */
+	}
+}

@@ -1,0 +1,123 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What the data plane notices of a busy API: a transfer, and the outage when the link in use is cut
+# silently, with and without X0_REQUESTS (2000) requests a second at the node that sends, in turn.
+#
+#	sudo tests/bench/api_beside.sh build/src/cli/x0 build/tests/e2e/e2e_tool build/tests/bench/api_load
+#
+# X0_ROUNDS (10) transfers and X0_CUTS (30) cuts of each; X0_RATE (0: as the machine can) Mbit/s of every
+# cable. Where a transfer takes all processors, what answers and what asks takes its share. The outage is the longest gap in a stream of 500 packets a second.
+# shellcheck source=tests/support/netns.sh
+. "$(dirname "$0")/../support/netns.sh"
+X0_RATE=${X0_RATE:-0}
+# shellcheck source=tests/support/diamond.sh
+. "$(dirname "$0")/../support/diamond.sh"
+
+LOAD=$(realpath "$3")
+REQUESTS=${X0_REQUESTS:-2000}
+ROUNDS=${X0_ROUNDS:-10}
+CUTS=${X0_CUTS:-30}
+PPS=500
+
+# ask SECONDS, asked: the requests, and what became of them
+ask() {
+	spawn a "$LOAD" paced 127.0.0.1 26970 8 "$1" /api/v1/peers "$REQUESTS" >>"$WORK/asked"
+	ASKED=$SPAWNED
+}
+
+asked() {
+	wait "$ASKED" || fail "requests failed: $(cat "$WORK/asked")"
+}
+
+# megabits: of one transfer from a to d
+megabits() {
+	spawn a "$TOOL" serve "$ADDRESS_a" 8080 "$WORK/sent"
+	server=$SPAWNED
+	sleep 0.2
+	begin=$(date +%s%N)
+	on d timeout 60 "$TOOL" fetch "$ADDRESS_a" 8080 | wc -c >"$WORK/received"
+	ns=$(($(date +%s%N) - begin))
+	wait "$server"
+	[ "$(cat "$WORK/received")" = "$(wc -c <"$WORK/sent")" ] || fail "the file did not arrive"
+	awk -v ns=$ns -v bytes="$(cat "$WORK/received")" 'BEGIN { printf "%.0f\n", bytes * 8000 / ns }'
+}
+
+# middle: by whom a reaches d
+middle() {
+	x a routes --json | tr -d ' \n' | tr '{' '\n' | sed -n 's/^"node":"d".*"via":"\([bc]\)".*/\1/p' | head -n 1
+}
+
+number_of() {
+	case $1 in b) echo 3 ;; c) echo 4 ;; esac
+}
+
+silence() { # MIDDLE
+	on "$1" ip neigh replace "2001:db8:0:$(number_of "$1")::2" lladdr 02:00:00:00:00:99 dev to-d nud permanent
+	on d ip neigh replace "2001:db8:0:$(number_of "$1")::1" lladdr 02:00:00:00:00:99 dev "to-$1" nud permanent
+}
+
+mend() {
+	on "$1" ip neigh del "2001:db8:0:$(number_of "$1")::2" dev to-d
+	on d ip neigh del "2001:db8:0:$(number_of "$1")::1" dev "to-$1"
+}
+
+both_up() {
+	for host_up in a d; do
+		[ "$(x $host_up peers --json | grep -c '"state": *"up"')" -ge 2 ] || return 1
+	done
+}
+
+# outage FILE: adds the ms without a packet around a cut of the link in use
+outage() {
+	within 60 both_up || fail "both ways do not come up: $(x d peers)"
+	load_start cut a d "$ADDRESS_d" $PPS
+	sleep 1
+	cut_at=$(middle)
+	[ -n "$cut_at" ] || fail "no way: $(x a routes --json)"
+	silence "$cut_at"
+	sleep 1
+	load_stop cut
+	mend "$cut_at"
+	echo $(($(word_of longest_gap "$WORK/load-cut") * 1000 / PPS)) >>"$1"
+}
+
+# tell NAME UNIT FILE: median, 95th percentile and most
+tell() {
+	sort -n "$3" | awk -v name="$1" -v unit="$2" '{ v[NR] = $1 } END {
+		p = int(NR * 0.95 + 0.999)
+		printf "%s: n %d, least %s, median %s, p95 %s, most %s %s\n", name, NR, v[1], v[int((NR + 1) / 2)], v[p], v[NR], unit }'
+}
+
+diamond
+diamond_up "multipath: off" 'api: {rate: 100000}'
+"$TOOL" pattern "${X0_BYTES:-134217728}" >"$WORK/sent"
+echo "load average $(cut -d ' ' -f 1-3 /proc/loadavg), $REQUESTS requests a second, cables of $X0_RATE Mbit/s (0: no limit)"
+
+megabits >/dev/null # the first one is for paths to be learned
+round=1
+while [ $round -le "$ROUNDS" ]; do
+	megabits >>"$WORK/alone"
+	ask 20
+	sleep 0.5
+	megabits >>"$WORK/beside"
+	kill "$ASKED" 2>/dev/null
+	wait "$ASKED" || :
+	round=$((round + 1))
+done
+tell "transfer, API idle" Mbit/s "$WORK/alone"
+tell "transfer, API busy" Mbit/s "$WORK/beside"
+
+cut=1
+while [ $cut -le "$CUTS" ]; do
+	outage "$WORK/outages-alone"
+	within 60 both_up || fail "both ways do not come up: $(x d peers)"
+	ask 4
+	sleep 0.5
+	outage "$WORK/outages-beside"
+	asked
+	cut=$((cut + 1))
+done
+tell "outage, API idle" ms "$WORK/outages-alone"
+tell "outage, API busy" ms "$WORK/outages-beside"
+tail -n 1 "$WORK/asked"
+alive a b c d

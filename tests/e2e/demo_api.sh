@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# `x0 demo` serves its API in the network that it was started in, and a daemon takes a listening socket
+# only if it is what it has to be.
+X0=$(realpath "$1")
+TEST=$(basename "$0" .sh)
+WORK=$(mktemp -d "${TMPDIR:-/tmp}/x0-demo-api-XXXXXX")
+DEMO=
+
+stop() {
+	[ -z "$DEMO" ] || kill -INT "$DEMO" 2>/dev/null
+	[ -z "$DEMO" ] || wait "$DEMO"
+	rm -rf "$WORK"
+}
+trap stop EXIT
+trap 'exit 1' INT TERM
+
+skip() {
+	echo "SKIPPED: $TEST was NOT run: $*"
+	exit 77
+}
+
+fail() {
+	echo "FAILED: $TEST: $*"
+	[ -f "$WORK/out" ] && tail -n 30 "$WORK/out"
+	exit 1
+}
+
+for program in curl python3 ip; do
+	command -v $program >/dev/null || [ -x "/usr/sbin/$program" ] || [ -x "/sbin/$program" ] ||
+		skip "$program is not installed"
+done
+(: <>/dev/net/tun) 2>/dev/null || skip "/dev/net/tun cannot be opened: be root, or chmod 0666"
+unshare --user --map-root-user --net --pid --fork true 2>/dev/null || [ "$(id -u)" = 0 ] ||
+	skip "namespaces are refused"
+
+# ---- a socket that is handed to the daemon ----
+# try WHAT: starts `x0 up --foreground` with such a descriptor 3; its words in $WORK/said
+try() {
+	mkdir -p "$WORK/state" "$WORK/run"
+	printf 'domain: test.mesh\nname: a\nstate_dir: %s/state\nrun_dir: %s/run\n' "$WORK" "$WORK" >"$WORK/x0.yaml"
+	timeout 20 python3 - "$1" "$X0" "$WORK/x0.yaml" >"$WORK/said" 2>&1 <<-'END'
+		import os, socket, sys
+		what, x0, config = sys.argv[1:]
+		n = "1"
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if what == "datagrams" else socket.SOCK_STREAM)
+		s.bind(("0.0.0.0" if what == "everywhere" else "127.0.0.1", 0))
+		if what not in ("datagrams", "deaf"):
+		    s.listen(1)
+		if what == "file":
+		    fd = os.open("/dev/null", os.O_RDONLY)
+		else:
+		    fd = s.fileno()
+		if what == "two":
+		    n = "2"
+		os.dup2(fd, 3)
+		os.set_inheritable(3, True)
+		if what == "closed":
+		    os.close(3)
+		os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=n)
+		os.execv(x0, ["x0", "up", "--foreground", "--config", config])
+	END
+}
+
+for what in 'two:one listening socket' 'everywhere:another address' 'datagrams:no TCP socket' \
+	'deaf:does not listen' 'closed:is not open' 'file:no TCP socket'; do
+	try "${what%%:*}" && fail "a daemon starts with a descriptor that is ${what%%:*}"
+	grep -q "LISTEN_FDS.*${what#*:}" "$WORK/said" || fail "${what%%:*}: $(cat "$WORK/said")"
+done
+
+# ---- the demo ----
+: >"$WORK/out"
+"$X0" demo --scenario cut >"$WORK/out" 2>&1 &
+DEMO=$!
+tries=0
+until grep -q '^dashboard: http://127.0.0.1:[0-9]*/$' "$WORK/out"; do
+	kill -0 "$DEMO" 2>/dev/null || fail "the demo ended"
+	tries=$((tries + 1))
+	[ $tries -lt 600 ] || fail "no dashboard after 60 s"
+	sleep 0.1
+done
+[ "$(grep -c . "$WORK/out")" -gt 10 ] || fail "it says little"
+tail -n 1 "$WORK/out" | grep -q '^dashboard:' || fail "the dashboard is not in the last line"
+base=$(sed -n 's/^dashboard: \(.*\)\/$/\1/p' "$WORK/out")
+tries=0
+until curl -s -m 5 "$base/api/v1/topology" >"$WORK/topology" && python3 -c '
+import json, sys
+t = json.load(open(sys.argv[1]))
+up = [l for l in t["links"] if all(s and s["state"] == "up" for s in (l["ab"], l["ba"]))]
+sys.exit(not (t["is_complete"] and len(t["nodes"]) == 6 and len(up) == 7))
+' "$WORK/topology"; do
+	tries=$((tries + 1))
+	[ $tries -lt 100 ] || fail "the topology of six nodes and seven links: $(cat "$WORK/topology")"
+	sleep 0.1
+done
+echo "$base/api/v1/topology shows six nodes and seven links, complete"
+kill -INT "$DEMO"
+wait "$DEMO"
+DEMO=
+curl -s -m 2 "$base/health" >/dev/null 2>&1 && fail "something still answers at $base"
+echo "ok: $TEST"

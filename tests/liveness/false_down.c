@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fifty nodes of four links each, in real time on a machine that has other things to do: how often
+ * is a neighbour that is well taken for dead?
+ *
+ *     false_down [SECONDS [normal|realtime [BUSY]]]
+ *
+ * Each node is a process: link cores, a UDP socket on the loopback interface, no keys. All links
+ * carry a packet now and then, so they are probed every 15 ms. BUSY processes (two unless told)
+ * take all the time that they get. "realtime" asks for SCHED_FIFO, as the daemon's liveness thread
+ * does; where that is refused the exit status is 77. 1 says that a link was taken for dead: at all
+ * with real-time priority, else more often than once a link and day and once beside that. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/units.h"
+#include "core/link/lateness.h"
+#include "core/link/link.h"
+
+#define NODES 50
+#define LINKS 4 /* of each */
+#define BUSY_MAX 16
+#define PAYLOAD_EVERY_US MS(500)
+#define WARM_UP_US SECONDS(3) /* processes are still being made */
+#define HEADER_LEN 4	      /* from 1, which of its links 1, sequence 2 */
+#define MESSAGE_MAX (HEADER_LEN + LINK_PROBE_LEN)
+#define DAY_S 86400.0
+
+struct figures {
+	uint64_t downs, doubts, latest_us, sent, ups;
+};
+
+struct node {
+	unsigned number;
+	int fd;
+	struct link *links[LINKS];
+	enum link_state told[LINKS];
+	uint64_t payload_us;
+	struct lateness lateness;
+	bool is_counting;
+	struct figures *figures;
+};
+
+static const int steps[LINKS] = { 1, NODES - 1, 7, NODES - 7 }; /* a ring with chords */
+static struct sockaddr_in addresses[NODES];
+
+static uint64_t clock_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * US_PER_S + (uint64_t)t.tv_nsec / 1000;
+}
+
+static unsigned neighbour(unsigned node, unsigned link)
+{
+	return (node + (unsigned)steps[link]) % NODES;
+}
+
+/* ---- one node ---- */
+
+static void send_on(struct node *n, unsigned i, const uint8_t *probe, uint64_t now_us)
+{
+	const struct sockaddr_in *to = &addresses[neighbour(n->number, i)];
+	uint8_t message[MESSAGE_MAX];
+	size_t len = HEADER_LEN;
+
+	message[0] = (uint8_t)n->number;
+	message[1] = (uint8_t)(i ^ 1); /* what it is to the other end */
+	store_u16(message + 2, link_next_sequence(n->links[i], probe ? 1 : 0));
+	if (probe) {
+		memcpy(message + HEADER_LEN, probe, LINK_PROBE_LEN);
+		len += LINK_PROBE_LEN;
+	}
+	link_sent(n->links[i], len, !probe, now_us);
+	(void)sendto(n->fd, message, len, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof(*to));
+	n->figures->sent++;
+}
+
+static void look(struct node *n, unsigned i, uint64_t now_us)
+{
+	enum link_state is = link_state(n->links[i]);
+	uint8_t probe[LINK_PROBE_LEN];
+
+	if (is != n->told[i] && n->is_counting) {
+		n->figures->downs += is == LINK_DOWN;
+		n->figures->doubts += is == LINK_SUSPECT;
+	}
+	n->told[i] = is;
+	while (link_next_probe(n->links[i], now_us, probe))
+		send_on(n, i, probe, now_us);
+}
+
+static void read_all(struct node *n)
+{
+	uint8_t message[MESSAGE_MAX];
+	ssize_t len;
+
+	while ((len = recv(n->fd, message, sizeof(message), MSG_DONTWAIT)) >= HEADER_LEN) {
+		unsigned i = message[1] % LINKS;
+		bool is_probe = len == MESSAGE_MAX;
+		uint64_t now_us = clock_us();
+
+		(void)link_received(n->links[i], is_probe, load_u16(message + 2), (size_t)len,
+				    !is_probe, now_us);
+		if (is_probe)
+			(void)link_probe_input(n->links[i],
+					       SPAN(message + HEADER_LEN, LINK_PROBE_LEN), now_us);
+		look(n, i, now_us);
+	}
+}
+
+static uint64_t deadline_us(const struct node *n)
+{
+	uint64_t at = n->payload_us;
+
+	for (unsigned i = 0; i < LINKS; i++)
+		at = min_u64(at, link_deadline_us(n->links[i]));
+	return at;
+}
+
+static void sleep_until(struct node *n, uint64_t at_us)
+{
+	struct pollfd p = { .fd = n->fd, .events = POLLIN };
+	uint64_t now_us = clock_us();
+	struct timespec for_ns = { 0 };
+
+	if (at_us > now_us)
+		for_ns.tv_nsec = (long)min_u64(at_us - now_us, MS(900)) * 1000;
+	(void)ppoll(&p, 1, &for_ns, NULL); /* woken by a packet it may be late, too */
+	if (at_us > now_us && clock_us() > at_us)
+		lateness_note(&n->lateness, clock_us() - at_us, clock_us());
+}
+
+/* What has come is read before silence is judged, as the daemon does. */
+static void turn(struct node *n)
+{
+	uint64_t now_us;
+
+	sleep_until(n, deadline_us(n));
+	read_all(n);
+	now_us = clock_us();
+	for (unsigned i = 0; i < LINKS; i++) {
+		if (now_us < link_deadline_us(n->links[i]))
+			continue;
+		link_set_lateness(n->links[i], lateness_promise_us(&n->lateness));
+		(void)link_tick(n->links[i], now_us);
+		look(n, i, now_us);
+	}
+	if (now_us < n->payload_us)
+		return;
+	n->payload_us = now_us + PAYLOAD_EVERY_US;
+	for (unsigned i = 0; i < LINKS; i++)
+		if (link_state(n->links[i]) != LINK_DOWN)
+			send_on(n, i, NULL, now_us);
+}
+
+static void run_node(struct node *n, uint64_t begin_us, uint64_t end_us, bool is_realtime)
+{
+	struct sched_param p = { .sched_priority = 2 };
+
+	if (is_realtime && sched_setscheduler(0, SCHED_FIFO, &p) < 0)
+		_exit(77);
+	if (!is_realtime) /* until it is known, as the daemon */
+		lateness_note(&n->lateness, MS(60), clock_us());
+	for (unsigned i = 0; i < LINKS; i++)
+		if (link_new(n->number * LINKS + i, clock_us(), &n->links[i]) < 0)
+			_exit(1);
+	for (unsigned i = 0; i < LINKS; i++)
+		look(n, i, clock_us());
+	while (clock_us() < end_us) {
+		n->is_counting = clock_us() >= begin_us;
+		turn(n);
+	}
+	for (unsigned i = 0; i < LINKS; i++)
+		n->figures->ups += link_state(n->links[i]) != LINK_DOWN;
+	n->figures->latest_us = lateness_latest_us(&n->lateness);
+	_exit(0);
+}
+
+/* ---- all of them ---- */
+
+static int open_sockets(int fds[NODES])
+{
+	for (unsigned i = 0; i < NODES; i++) {
+		struct sockaddr_in a = { .sin_family = AF_INET,
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		socklen_t len = sizeof(a);
+
+		fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (fds[i] < 0 || bind(fds[i], (struct sockaddr *)&a, sizeof(a)) < 0 ||
+		    getsockname(fds[i], (struct sockaddr *)&addresses[i], &len) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static pid_t child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	return pid;
+}
+
+static void burn(void)
+{
+	for (volatile uint64_t i = 0;; i++)
+		;
+}
+
+static int judge(const struct figures *f, double seconds, bool is_realtime)
+{
+	double link_days = NODES * LINKS / 2.0 * seconds / DAY_S;
+	struct figures all = { 0 };
+
+	for (unsigned i = 0; i < NODES; i++) {
+		all.downs += f[i].downs;
+		all.doubts += f[i].doubts;
+		all.sent += f[i].sent;
+		all.ups += f[i].ups;
+		all.latest_us = max_u64(all.latest_us, f[i].latest_us);
+	}
+	(void)printf(
+		"%s: %llu ends taken for dead wrongly in %.3f link-days, suspected %llu times, "
+		"%llu packets, at most %.1f ms late; %llu of %d ends up at the end\n",
+		is_realtime ? "SCHED_FIFO" : "no priority", (unsigned long long)all.downs,
+		link_days, (unsigned long long)all.doubts, (unsigned long long)all.sent,
+		(double)all.latest_us / 1e3, (unsigned long long)all.ups, NODES * LINKS);
+	if (all.ups == 0)
+		return 1; /* nothing was tested */
+	return (double)all.downs > (is_realtime ? 0 : 1 + link_days);
+}
+
+int main(int argc, char **argv)
+{
+	double seconds = argc > 1 ? strtod(argv[1], NULL) : 60;
+	bool is_realtime = argc > 2 && strcmp(argv[2], "realtime") == 0;
+	unsigned n_busy = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 2;
+	struct figures *figures = mmap(NULL, NODES * sizeof(*figures), PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t begin_us = clock_us() + WARM_UP_US;
+	pid_t nodes[NODES], busy[BUSY_MAX];
+	int fds[NODES], status, worst = 0;
+
+	if (figures == MAP_FAILED || seconds <= 0 || n_busy > BUSY_MAX || open_sockets(fds) < 0)
+		return 2;
+	for (unsigned i = 0; i < NODES; i++) {
+		struct node n = { .number = i, .fd = fds[i], .figures = &figures[i] };
+
+		nodes[i] = child();
+		if (nodes[i] == 0)
+			run_node(&n, begin_us, begin_us + (uint64_t)(seconds * 1e6), is_realtime);
+	}
+	for (unsigned i = 0; i < n_busy; i++) {
+		busy[i] = child();
+		if (busy[i] == 0)
+			burn();
+	}
+	for (unsigned i = 0; i < NODES; i++)
+		if (waitpid(nodes[i], &status, 0) == nodes[i] && WIFEXITED(status) &&
+		    WEXITSTATUS(status) > worst)
+			worst = WEXITSTATUS(status);
+	for (unsigned i = 0; i < n_busy; i++) {
+		(void)kill(busy[i], SIGKILL);
+		(void)waitpid(busy[i], &status, 0);
+	}
+	if (worst == 77)
+		(void)printf("SKIPPED: real-time priority is not permitted here\n");
+	return worst ? worst : judge(figures, seconds, is_realtime);
+}
