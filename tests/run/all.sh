@@ -223,6 +223,14 @@ finish()
 		printf '\nWhat was skipped, and why:\n'
 		awk '!seen[$0]++ { sub(/^SKIPPED: /, "  "); print }' "$skips"
 	fi
+	if [ -s "$unsteady" ]; then
+		printf '\nWhat failed first and passed alone, and its last words (to be mended):\n'
+		sed 's/^UNSTEADY: /  /' "$unsteady"
+	fi
+	if [ -s "$failures" ]; then
+		printf '\nWhat failed, and its last words:\n'
+		sed 's/^FAILED: /  /' "$failures"
+	fi
 	printf '\n%d passed, %d failed\n' "$n_passed" "$n_failed"
 	[ "$n_failed" -eq 0 ] && [ "$n_passed" -gt 0 ]
 }
@@ -242,6 +250,8 @@ case ${1:-} in
 esac
 mkdir -p "$tests_dir" || exit 1
 : >"$skips"
+: >"$failures"
+: >"$unsteady"
 
 if [ "${1:-}" = --quick ]; then
 	stage "unit and fuzz-corpus tests" tests_quick
