@@ -4,6 +4,7 @@
 #include "api/metrics.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,6 +273,30 @@ static void put_ebpf(FILE *out, const json_t *ebpf) /* as the verb ebpf */
 	}
 }
 
+/* Only of programs whose runs the kernel counts: it does not by itself, since that costs. */
+static void put_runs(FILE *out, const json_t *ebpf)
+{
+	const json_t *program;
+	bool has_head = false;
+	size_t i;
+
+	json_array_foreach(ebpf, i, program)
+	{
+		const json_t *runs = json_object_get(program, "runs");
+
+		if (!json_is_object(runs))
+			continue;
+		if (!has_head)
+			family(out, "ebpf_run_seconds", "summary",
+			       "Runs of the programs in the kernel, while it counted them.");
+		has_head = true;
+		(void)fprintf(out, "ebpf_run_seconds_sum{program=\"%s\"} %.9f\n",
+			      text(program, "name"), (double)number(runs, "ns") * 1e-9);
+		(void)fprintf(out, "ebpf_run_seconds_count{program=\"%s\"} %" PRIu64 "\n",
+			      text(program, "name"), number(runs, "n"));
+	}
+}
+
 /* ---- how long things took ---- */
 
 /* label: `role="initiator"`, or "" for none. */
@@ -317,6 +342,9 @@ static void put_all_times(FILE *out, const json_t *source)
 	family(out, "mesh_failover_seconds", "histogram",
 	       "From the last that was heard of a neighbour until another was the next hop.");
 	put_times(out, "mesh_failover_seconds", "", json_object_get(source, "failovers"));
+	family(out, "policy_evaluation_seconds", "histogram",
+	       "How long the policy took to decide.");
+	put_times(out, "policy_evaluation_seconds", "", json_object_get(source, "decisions"));
 }
 
 static void put_rotations(FILE *out, const json_t *rotations)
@@ -470,12 +498,29 @@ static void put_server(FILE *out, const struct metrics_http *h)
 
 static void put_process(FILE *out, const struct metrics_process *p)
 {
-	family(out, "process_cpu_seconds_total", "counter", "Processor time used.");
-	(void)fprintf(out, "process_cpu_seconds_total %.3f\n", p->cpu_s);
-	family(out, "process_resident_memory_bytes", "gauge", "Memory in use.");
-	(void)fprintf(out, "process_resident_memory_bytes %" PRIu64 "\n", p->resident_bytes);
-	family(out, "process_start_time_seconds", "gauge", "When it was started, as Unix time.");
-	(void)fprintf(out, "process_start_time_seconds %.3f\n", p->start_s);
+	const struct {
+		const char *name, *type, *help;
+		double value;
+		int digits;
+	} rows[] = {
+		{ "process_cpu_seconds_total", "counter", "Processor time used.", p->cpu_s, 3 },
+		{ "process_resident_memory_bytes", "gauge", "Memory in use.", p->resident_bytes,
+		  0 },
+		{ "process_virtual_memory_bytes", "gauge", "Addresses in use.", p->virtual_bytes,
+		  0 },
+		{ "process_open_fds", "gauge", "Open descriptors.", p->descriptors, 0 },
+		{ "process_max_fds", "gauge", "Descriptors that may be open.", p->descriptors_max,
+		  0 },
+		{ "process_start_time_seconds", "gauge", "When it was started, as Unix time.",
+		  p->start_s, 3 },
+	};
+
+	for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+		if (isnan(rows[i].value))
+			continue;
+		family(out, rows[i].name, rows[i].type, rows[i].help);
+		(void)fprintf(out, "%s %.*f\n", rows[i].name, rows[i].digits, rows[i].value);
+	}
 }
 
 char *metrics_text(const json_t *source, const struct metrics_http *http,
@@ -491,6 +536,7 @@ char *metrics_text(const json_t *source, const struct metrics_http *http,
 	put_peers(out, json_object_get(source, "peers"));
 	put_counters(out, json_object_get(status, "counters"));
 	put_ebpf(out, json_object_get(status, "ebpf"));
+	put_runs(out, json_object_get(status, "ebpf"));
 	put_all_times(out, source);
 	put_rotations(out, json_object_get(source, "rotations"));
 	put_healing(out, json_object_get(status, "healing"));

@@ -37,14 +37,14 @@ struct metrics_http {
 
 struct metrics_process {
 	double cpu_s, start_s;
-	uint64_t resident_bytes;
+	double resident_bytes, virtual_bytes, descriptors, descriptors_max; /* NAN: not known */
 };
 
 void metrics_count(struct metrics_endpoint *e, unsigned status, uint64_t took_us);
 
 /* source: {"status": as the verb status, "peers": as the verb peers, "routes": how many by hops,
- * "initiated", "responded", "discoveries", "failovers": {"bounds_us": [], "counts": [], "sum_us"},
- * "rotations": {"renewed", "failed"}}. The text, to free(); NULL: out of memory. */
+ * "initiated", "responded", "discoveries", "failovers", "decisions": {"bounds_us": [], "counts":
+ * [], "sum_us"}, "rotations": {"renewed", "failed"}}. The text, to free(); NULL: out of memory. */
 char *metrics_text(const json_t *source, const struct metrics_http *http,
 		   const struct metrics_process *process, size_t *ret_len);
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <ctype.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,27 +19,36 @@ static json_t *source(const char *peer)
 {
 	return json_pack(
 		"{s:{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:I}, s:{s:I, s:I}, s:[{s:s, s:{s:I, "
-		"s:I}}]}, "
+		"s:I}, s:{s:I, s:I}}, {s:s, s:n}]}, "
 		"s:[{s:s, s:b, s:I, s:I, s:I, s:s, s:I, s:I, s:I}], s:[I, I], "
-		"s:{s:[I, I], s:[I, I, I], s:I}, s:{s:I}}",
+		"s:{s:[I, I], s:[I, I, I], s:I}, s:{s:[I, I], s:[I, I, I], s:I}, s:{s:I}}",
 		"status", "node_id", "00000000000000aa", "name", "a", "version", "1", "tun", "x0",
 		"uptime_s", (json_int_t)5, "reachable", (json_int_t)1, "certificate", "not_after_s",
 		(json_int_t)1797871147, "counters", "datagrams_in", (json_int_t)7, "datagrams_out",
 		(json_int_t)8, "ebpf", "name", "guard", "counters", "passed", (json_int_t)3, "junk",
-		(json_int_t)4, "peers", "node", peer, "is_neighbour", 1, "rtt_us", (json_int_t)1500,
+		(json_int_t)4, "runs", "n", (json_int_t)9, "ns", (json_int_t)1234, "name", "meter",
+		"runs", "peers", "node", peer, "is_neighbour", 1, "rtt_us", (json_int_t)1500,
 		"jitter_us", (json_int_t)10, "loss_ppm", (json_int_t)20000, "class", "good",
 		"path_mtu", (json_int_t)1400, "sent_bytes", (json_int_t)11, "received_bytes",
 		(json_int_t)12, "routes", (json_int_t)1, (json_int_t)2, "failovers", "bounds_us",
 		(json_int_t)5000, (json_int_t)250000, "counts", (json_int_t)1, (json_int_t)2,
-		(json_int_t)3, "sum_us", (json_int_t)1500000, "rotations", "renewed",
-		(json_int_t)4);
+		(json_int_t)3, "sum_us", (json_int_t)1500000, "decisions", "bounds_us",
+		(json_int_t)1, (json_int_t)1000, "counts", (json_int_t)5, (json_int_t)1,
+		(json_int_t)0, "sum_us", (json_int_t)42, "rotations", "renewed", (json_int_t)4);
 }
 
 static char *exposition(const char *peer, size_t *ret_len)
 {
 	struct metrics_http http = { .n_endpoints = 1,
 				     .endpoints = { { .method = "GET", .path = "/x" } } };
-	const struct metrics_process process = { .cpu_s = 1.5, .start_s = 1e9 };
+	const struct metrics_process process = {
+		.cpu_s = 1.5,
+		.start_s = 1e9,
+		.resident_bytes = 3 << 20,
+		.virtual_bytes = NAN,
+		.descriptors = 30,
+		.descriptors_max = 1024,
+	};
 	json_t *j = source(peer);
 	char *text;
 
@@ -103,6 +113,12 @@ static size_t check_sample(const char *line)
 	return name;
 }
 
+/* The kinds whose samples have endings, the family's name alone none. */
+static bool is_composed(const char *type)
+{
+	return strcmp(type, "histogram") == 0 || strcmp(type, "summary") == 0;
+}
+
 static bool belongs(const char *name, size_t len, const char *family, const char *type)
 {
 	static const char *const parts[] = { "_bucket", "_sum", "_count" };
@@ -111,8 +127,8 @@ static bool belongs(const char *name, size_t len, const char *family, const char
 	if (strncmp(name, family, n) != 0)
 		return false;
 	if (len == n)
-		return strcmp(type, "histogram") != 0;
-	for (size_t i = 0; strcmp(type, "histogram") == 0 && i < N_ELEMENTS(parts); i++)
+		return !is_composed(type);
+	for (size_t i = 0; is_composed(type) && i < N_ELEMENTS(parts); i++)
 		if (len == n + strlen(parts[i]) && strncmp(name + n, parts[i], len - n) == 0)
 			return true;
 	return false;
@@ -202,6 +218,41 @@ static void how_long_things_took_is_a_histogram(void **state)
 	assert_non_null(strstr(text, "svid_rotations_total{result=\"renewed\"} 4\n"));
 }
 
+static void decisions_of_the_policy_are_timed_to_the_microsecond(void **state)
+{
+	size_t len;
+	CLEANUP_FREE char *text = exposition("b", &len);
+
+	(void)state;
+	assert_non_null(strstr(text, "policy_evaluation_seconds_bucket{le=\"1e-06\"} 5\n"));
+	assert_non_null(strstr(text, "policy_evaluation_seconds_bucket{le=\"0.001\"} 6\n"));
+	assert_non_null(strstr(text, "policy_evaluation_seconds_sum 0.000042\n"));
+	assert_non_null(strstr(text, "policy_evaluation_seconds_count 6\n"));
+}
+
+static void runs_in_the_kernel_are_told_of_programs_whose_runs_it_counts(void **state)
+{
+	size_t len;
+	CLEANUP_FREE char *text = exposition("b", &len);
+
+	(void)state;
+	assert_non_null(strstr(text, "ebpf_run_seconds_sum{program=\"guard\"} 0.000001234\n"));
+	assert_non_null(strstr(text, "ebpf_run_seconds_count{program=\"guard\"} 9\n"));
+	assert_null(strstr(text, "{program=\"meter\"}"));
+}
+
+static void what_is_not_known_of_the_process_is_not_there(void **state)
+{
+	size_t len;
+	CLEANUP_FREE char *text = exposition("b", &len);
+
+	(void)state;
+	assert_non_null(strstr(text, "\nprocess_resident_memory_bytes 3145728\n"));
+	assert_non_null(strstr(text, "\nprocess_open_fds 30\n"));
+	assert_non_null(strstr(text, "\nprocess_max_fds 1024\n"));
+	assert_null(strstr(text, "process_virtual_memory_bytes"));
+}
+
 static void openmetrics_calls_families_of_counters_without_their_ending(void **state)
 {
 	size_t len, open_len;
@@ -241,6 +292,9 @@ int main(void)
 		cmocka_unit_test(histograms_add_up),
 		cmocka_unit_test(units_are_base_units),
 		cmocka_unit_test(how_long_things_took_is_a_histogram),
+		cmocka_unit_test(decisions_of_the_policy_are_timed_to_the_microsecond),
+		cmocka_unit_test(runs_in_the_kernel_are_told_of_programs_whose_runs_it_counts),
+		cmocka_unit_test(what_is_not_known_of_the_process_is_not_there),
 		cmocka_unit_test(openmetrics_calls_families_of_counters_without_their_ending),
 		cmocka_unit_test(more_statuses_than_places_are_counted_together),
 	};

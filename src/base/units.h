@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#define NS_PER_US UINT64_C(1000)
 #define US_PER_MS UINT64_C(1000)
 #define US_PER_S UINT64_C(1000000)
 #define MS(n) ((uint64_t)(n)*US_PER_MS)

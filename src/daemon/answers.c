@@ -725,6 +725,22 @@ static json_t *times_json(const struct node_times *t)
 			 (json_int_t)t->sum_us);
 }
 
+static json_t *decisions_json(const struct daemon *d, const struct node_counters *c)
+{
+	struct policy_times all = c->decisions;
+	json_t *bounds = json_array();
+	json_t *counts = json_array();
+
+	policy_times_add(&all, &d->decisions);
+	for (size_t i = 0; i < POLICY_N_BOUNDS; i++)
+		(void)json_array_append_new(
+			bounds, json_integer((json_int_t)(policy_bounds_ns[i] / NS_PER_US)));
+	for (size_t i = 0; i <= POLICY_N_BOUNDS; i++)
+		(void)json_array_append_new(counts, json_integer((json_int_t)all.n[i]));
+	return json_pack("{s:o, s:o, s:I}", "bounds_us", bounds, "counts", counts, "sum_us",
+			 (json_int_t)(all.sum_ns / NS_PER_US));
+}
+
 /* How many routes there are, those that lead nowhere first, then by how many hops. */
 static json_t *routes_by_hops(const struct daemon *d)
 {
@@ -746,12 +762,13 @@ static json_t *metrics(const struct daemon *d)
 	struct node_counters c;
 
 	node_counters(d->node, &c);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}}", "status",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}}", "status",
 			 status(d, guard_in_brief(d)), "peers", peers(d), "routes",
 			 routes_by_hops(d), "initiated", times_json(&c.initiated), "responded",
 			 times_json(&c.responded), "discoveries", times_json(&c.discoveries),
-			 "failovers", times_json(&c.failovers), "rotations", "renewed",
-			 (json_int_t)d->n_renewals, "failed", (json_int_t)d->n_renewals_failed);
+			 "failovers", times_json(&c.failovers), "decisions", decisions_json(d, &c),
+			 "rotations", "renewed", (json_int_t)d->n_renewals, "failed",
+			 (json_int_t)d->n_renewals_failed);
 }
 
 json_t *answers_view(const struct daemon *d, const char *verb)

@@ -37,8 +37,8 @@ static bool admit_member(struct api_thread *t, const struct http_request *q,
 {
 	struct policy_reason reason;
 	uint64_t began_us = loop_now_us();
-	bool may = policy_decide(t->now->policy, q->identity, POLICY_API, o->verb, &reason) ==
-		   POLICY_ALLOW;
+	bool may = policy_decide_timed(t->now->policy, q->identity, POLICY_API, o->verb, &reason,
+				       loop_now_ns, &t->decisions) == POLICY_ALLOW;
 
 	api_trace_policy(t, t->in_hand, q->identity, o->verb, may, loop_now_us() - began_us);
 	if (may)

@@ -146,6 +146,7 @@ struct api_thread {
 	struct api_published *now; /* in force; those before it behind ->next */
 	struct journal *journal;
 	struct metrics_http metrics;
+	struct policy_times decisions; /* about members; the main loop has its own */
 	struct metrics_endpoint *by_operation[METRICS_ENDPOINTS_MAX];
 	struct pending pending[PENDING_MAX];
 	struct view *views;

@@ -177,8 +177,9 @@ void api_socket_ready(void *arg, uint64_t socket, struct http_message *ret)
 
 	if (!s)
 		return;
-	if (s->identity[0] && policy_decide(t->now->policy, s->identity, POLICY_API, "socket",
-					    NULL) != POLICY_ALLOW) {
+	if (s->identity[0] &&
+	    policy_decide_timed(t->now->policy, s->identity, POLICY_API, "socket", NULL,
+				loop_now_ns, &t->decisions) != POLICY_ALLOW) {
 		ret->close = CLOSE_POLICY;
 		ret->len = (size_t)snprintf(ret->text, sizeof(ret->text),
 					    "the policy does not allow this any more");

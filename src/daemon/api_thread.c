@@ -2,7 +2,6 @@
 /* The API's thread: its loop, what it asks of the main loop and who waits for that, and the answers
  * it gives a second time. */
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,9 +153,30 @@ static void read_process(struct api_thread *t, struct metrics_process *ret)
 	host_process(&p);
 	*ret = (struct metrics_process){
 		.start_s = (double)t->shared->start_unix_ms / 1000,
-		.cpu_s = isnan(p.cpu_s) ? 0 : p.cpu_s,
-		.resident_bytes = isnan(p.resident_bytes) ? 0 : (uint64_t)p.resident_bytes,
+		.cpu_s = p.cpu_s,
+		.resident_bytes = p.resident_bytes,
+		.virtual_bytes = p.virtual_bytes,
+		.descriptors = p.descriptors,
+		.descriptors_max = p.descriptors_max,
 	};
+}
+
+/* To those of the main loop, which made the source, this thread's. */
+static void add_decisions(const struct api_thread *t, const json_t *source)
+{
+	json_t *times = json_object_get(source, "decisions");
+	json_t *sum_us = json_object_get(times, "sum_us");
+	json_t *count;
+	size_t i;
+
+	json_array_foreach(json_object_get(times, "counts"), i, count)
+	{
+		if (i <= POLICY_N_BOUNDS)
+			(void)json_integer_set(count, json_integer_value(count) +
+							      (json_int_t)t->decisions.n[i]);
+	}
+	(void)json_integer_set(sum_us, json_integer_value(sum_us) +
+					       (json_int_t)(t->decisions.sum_ns / NS_PER_US));
 }
 
 static char *metrics_of(struct api_thread *t, const json_t *source, size_t *ret_len)
@@ -171,6 +191,7 @@ static char *metrics_of(struct api_thread *t, const json_t *source, size_t *ret_
 	t->metrics.limited = c.limited;
 	t->metrics.sockets_dropped = c.sockets_dropped;
 	t->metrics.events_dropped = atomic_load(&t->shared->events_dropped);
+	add_decisions(t, source);
 	read_process(t, &process);
 	return metrics_text(source, &t->metrics, &process, ret_len);
 }

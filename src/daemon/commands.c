@@ -94,7 +94,8 @@ void commands_invite(struct daemon *d, uint64_t request, const json_t *args,
 	if (fail_locked(d, request))
 		return;
 	if (!who->is_owner &&
-	    policy_decide(d->policy, who->principal, POLICY_INVITE, "", NULL) != POLICY_ALLOW) {
+	    policy_decide_timed(d->policy, who->principal, POLICY_INVITE, "", NULL, loop_now_ns,
+				&d->decisions) != POLICY_ALLOW) {
 		fail(d, request, "denied",
 		     "policy does not let this user invite; see: x0 policy explain uid:N invite");
 		return;

@@ -440,6 +440,7 @@ static int make_node(struct daemon *d)
 		.mtu_confirm_us = SECONDS(d->config->path_mtu_confirm_s),
 		.mtu_raise_us = SECONDS(d->config->path_mtu_raise_s),
 		.tells_denied = d->config->tells_denied,
+		.policy_now_ns = loop_now_ns,
 		.trust = { .ops = d->ops },
 		.network_keys = d->member->is.keys,
 		.n_network_keys = d->member->is.n_keys,

@@ -145,6 +145,7 @@ struct daemon {
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
 	uint64_t start_us;
 	uint64_t n_renewals, n_renewals_failed; /* of our certificate */
+	struct policy_times decisions;		/* about local users; the node has its own */
 	uint64_t tun_missing;			/* packets for a tunnel that there was not */
 	uint64_t batch_us;			/* when the batch under way came */
 	unsigned n_batch;			/* packets of the tunnel since the last pause */

@@ -430,6 +430,13 @@ static json_t *counters_json(const struct daemon *d, unsigned program, const str
 	return json_object();
 }
 
+/* null: the kernel does not count them, unless it is told to (kernel.bpf_stats_enabled). */
+static json_t *runs_json(const struct ebpf_runs *r)
+{
+	return r->n == 0 ? json_null()
+			 : json_pack("{s:I, s:I}", "n", (json_int_t)r->n, "ns", (json_int_t)r->ns);
+}
+
 static json_t *attachments_json(const struct ebpf_table *t, unsigned program)
 {
 	json_t *list = json_array();
@@ -507,6 +514,7 @@ json_t *ebpf_json(const struct daemon *d)
 
 			(void)json_object_set_new(j, "attached", attachments_json(t, p));
 			(void)json_object_set_new(j, "counters", counters_json(d, p, &sum));
+			(void)json_object_set_new(j, "runs", runs_json(&t->runs[p]));
 			if (p == EBPF_METER)
 				(void)json_object_set_new(j, "peers", peers_json(d, t));
 		}

@@ -208,8 +208,8 @@ void answers_request(void *arg, uint64_t request, const char *verb, const json_t
 		.is_owner = caller->uid == 0 || caller->uid == geteuid(),
 	};
 
-	if (!who.is_owner &&
-	    policy_decide(d->policy, principal, POLICY_API, verb, &reason) != POLICY_ALLOW)
+	if (!who.is_owner && policy_decide_timed(d->policy, principal, POLICY_API, verb, &reason,
+						 loop_now_ns, &d->decisions) != POLICY_ALLOW)
 		(void)answer_error(d, request, "denied", reason.text);
 	else if (o && !api_check_control(o, args, &problem))
 		(void)answer_error(d, request, "usage", problem.detail);

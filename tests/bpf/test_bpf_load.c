@@ -329,6 +329,32 @@ static void interfaces_come_and_go(void **state)
 	ebpf_host_free(h);
 }
 
+static void runs_are_told_once_the_kernel_counts_them(void **state)
+{
+	const uint8_t frame[64] = { 0 };
+	const struct ebpf_runs *guard;
+	struct ebpf_host *h;
+	uint64_t before;
+	unsigned ns;
+	int fd, verdict;
+
+	(void)state;
+	need_root();
+	h = attached(EBPF_WHERE_TCX);
+	guard = &ebpf_host_table(h)->runs[EBPF_GUARD];
+	before = guard->n; /* not 0 where something else has the kernel count */
+	fd = ebpf_stats_open();
+	assert_true(fd >= 0);
+	assert_int_equal(ebpf_host_try(h, "x0_guard_tc", frame, sizeof(frame), 50, &verdict, &ns),
+			 0);
+	assert_true(guard->n == before); /* until they are looked at */
+	ebpf_host_refresh(h);
+	assert_true(guard->n >= before + 50);
+	assert_true(guard->ns > 0);
+	(void)close(fd);
+	ebpf_host_free(h);
+}
+
 /* In a child that is killed; returns an id of what it had attached. */
 static uint32_t attach_and_be_killed(enum ebpf_where where)
 {
@@ -546,6 +572,7 @@ int main(void)
 		cmocka_unit_test(on_veth_the_guard_takes_tc_and_leaves_nothing),
 		cmocka_unit_test(asked_for_xdp_it_is_xdp),
 		cmocka_unit_test(interfaces_come_and_go),
+		cmocka_unit_test(runs_are_told_once_the_kernel_counts_them),
 		cmocka_unit_test(links_end_with_a_keeper_that_is_killed),
 		cmocka_unit_test(what_a_killed_keeper_left_at_clsact_goes_at_the_next_start),
 		cmocka_unit_test(a_child_that_forgets_detaches_nothing),

@@ -3,7 +3,8 @@
 """Whether what is in deploy/monitoring/ fits the daemon: every metric that an alert or a dashboard
 names is one that the daemon exports, every value that it asks of a label with fixed values is one that
 there is, every alert has a test that it fires and one that it stays
-silent, and every expression parses (by promtool, where it is installed).
+silent, and every expression parses (by promtool, where it is installed). With an exposition, that
+docs/api.md has each metric in it.
 
 Arguments: the root of the sources, and an exposition that a daemon gave, if there is one; else the
 names are those in src/api/metrics.c. --expressions prints the expressions of the dashboards as rules,
@@ -17,7 +18,7 @@ import sys
 # Of Prometheus itself.
 OWN = {"up", "ALERTS"}
 # Exported only where the kernel allows eBPF.
-CONDITIONAL = {"ebpf_packets_total"}
+CONDITIONAL = {"ebpf_packets_total", "ebpf_run_seconds"}
 SUFFIXES = ("_bucket", "_sum", "_count")
 WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 # Words of PromQL that are followed by labels in parentheses.
@@ -70,6 +71,12 @@ def wrong_values(expression, values):
 
 def exported_by_scrape(path):
     return set(re.findall(r"^# TYPE (\S+) ", pathlib.Path(path).read_text(), re.M))
+
+
+def documented(root):
+    """What stands between backticks in tables of the API's page."""
+    rows = [line for line in (root / "docs/api.md").read_text().splitlines() if line.startswith("| `")]
+    return set(re.findall(r"`([a-z_]+)`", "\n".join(rows)))
 
 
 def rules_of(root):
@@ -149,11 +156,13 @@ def main():
             print(f"  - record: dashboard:{i}\n    expr: {json.dumps(expression)}")
         return
     exported = exported_by_scrape(arguments[1]) if len(arguments) > 1 else exported_by_source(root)
+    unsaid = sorted(exported - documented(root)) if len(arguments) > 1 else []
     exported |= CONDITIONAL
     exported |= {name + suffix for name in exported for suffix in SUFFIXES} | OWN
     values = values_by_source(root)
     problems = [] if len(values) > 8 else ["the values of labels were not read"]
     problems += [] if len(rules) > 10 and len(dashboards) > 30 else ["rules or dashboards were not read"]
+    problems += [f"docs/api.md does not have {name}" for name in unsaid]
     for where, expression in rules + dashboards:
         names = names_of(expression)
         if not names and expression != "ALERTS":

@@ -139,7 +139,7 @@ static void echo_request(struct node *n, struct peer *p, struct span body, unsig
 
 	if (body.len != ECHO_LEN)
 		return;
-	if (policy_decide(n->policy, p->spiffe_id, POLICY_PING, "", NULL) != POLICY_ALLOW) {
+	if (node_decide(n, p->spiffe_id, POLICY_PING, "", NULL) != POLICY_ALLOW) {
 		n->counters.policy_denied++;
 		return;
 	}

@@ -37,8 +37,7 @@ static bool judge_accept(void *arg, const struct peer_identity *peer)
 		return false;
 	if (!peer_get(n, peer->node_id) && !peer_has_room(n))
 		return false;
-	is_allowed =
-		policy_decide(n->policy, peer->spiffe_id, POLICY_SESSION, "", NULL) == POLICY_ALLOW;
+	is_allowed = node_decide(n, peer->spiffe_id, POLICY_SESSION, "", NULL) == POLICY_ALLOW;
 	if (is_allowed)
 		n->counters.policy_allowed++;
 	else

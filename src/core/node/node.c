@@ -335,6 +335,7 @@ int node_new(const struct node_config *config, uint64_t now_us, int64_t unix_ms,
 	n->is_authority = config->is_authority || config->root_key;
 	n->root_key = config->root_key;
 	n->policy = config->policy;
+	n->policy_now_ns = config->policy_now_ns;
 	n->keys = secret_alloc(NODE_NETWORK_KEYS_MAX * sizeof(n->keys[0]));
 	if (!n->keys)
 		return -ENOMEM;

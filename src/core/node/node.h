@@ -80,6 +80,7 @@ struct node_config {
 	bool tells_denied;			/* by ICMPv6, whose flow policy denied */
 	struct session_limits limits;		/* zero fields: the defaults; a test lowers them */
 	const struct policy *policy;		/* borrowed; replaced by node_set_policy() */
+	policy_stopwatch *policy_now_ns;	/* NULL: decisions are not timed */
 	struct hs_identity identity;		/* borrows as handshakes_set_identity() */
 	struct trust trust;			/* copied; its revocation list is taken over */
 	const struct network_key *network_keys; /* newest first; copied */
@@ -517,6 +518,7 @@ struct node_counters {
 	/* From the last that was heard of a neighbour to another next hop in its place, for each
 	 * destination that it was the next hop to. */
 	struct node_times failovers;
+	struct policy_times decisions;
 	struct hs_counters handshakes;
 	struct route_counters routes;
 	struct reach_counters reach;

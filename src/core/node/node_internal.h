@@ -232,6 +232,7 @@ struct node {
 	bool is_authority;
 	const struct signing_key *root_key; /* NULL while it is locked */
 	const struct policy *policy;
+	policy_stopwatch *policy_now_ns;
 	const struct token_entry *tokens;
 	size_t n_tokens;
 	struct network_key *keys; /* NODE_NETWORK_KEYS_MAX of them, newest first */
@@ -547,6 +548,9 @@ void trace_reply(struct node *n, const struct wire_hop *hop, struct span payload
 
 /* times.c: how long things took */
 void times_add(struct node_times *t, uint64_t took_us);
+/* By the node's policy, and timed. */
+enum policy_effect node_decide(struct node *n, const char *principal, enum policy_action action,
+			       const char *resource, struct policy_reason *ret_reason);
 void failover_begin(struct node *n, const struct peer *next_hop);
 void failover_check(struct node *n, uint64_t destination);
 

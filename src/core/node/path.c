@@ -649,14 +649,12 @@ static bool policy_allows(struct node *n, const struct peer *p, const struct inn
 
 	if (offer) {
 		prefix_format(offer, prefix);
-		if (policy_decide(n->policy, p->spiffe_id, POLICY_ROUTE, prefix, NULL) !=
-		    POLICY_ALLOW)
+		if (node_decide(n, p->spiffe_id, POLICY_ROUTE, prefix, NULL) != POLICY_ALLOW)
 			return false;
 	}
 	inner_resource(i, resource);
-	return policy_decide(n->policy, p->spiffe_id,
-			     i->is_echo_request ? POLICY_PING : POLICY_CONNECT, resource,
-			     NULL) == POLICY_ALLOW;
+	return node_decide(n, p->spiffe_id, i->is_echo_request ? POLICY_PING : POLICY_CONNECT,
+			   resource, NULL) == POLICY_ALLOW;
 }
 
 /* A connection from the internet, for which the exit speaks: whoever is beside the exit could

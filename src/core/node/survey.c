@@ -133,8 +133,7 @@ static void send_message(struct node *n, const struct survey_message *m)
 
 void survey_question(struct node *n, struct peer *p, struct span body)
 {
-	bool is_allowed =
-		policy_decide(n->policy, p->spiffe_id, POLICY_SURVEY, "", NULL) == POLICY_ALLOW;
+	bool is_allowed = node_decide(n, p->spiffe_id, POLICY_SURVEY, "", NULL) == POLICY_ALLOW;
 
 	if (!survey_of(n))
 		return;

@@ -15,6 +15,13 @@ void times_add(struct node_times *t, uint64_t took_us)
 	t->sum_us += took_us;
 }
 
+enum policy_effect node_decide(struct node *n, const char *principal, enum policy_action action,
+			       const char *resource, struct policy_reason *ret_reason)
+{
+	return policy_decide_timed(n->policy, principal, action, resource, ret_reason,
+				   n->policy_now_ns, &n->counters.decisions);
+}
+
 static void drop(struct node *n, size_t i)
 {
 	n->failing[i] = n->failing[--n->n_failing];

@@ -63,6 +63,26 @@ enum policy_effect policy_decide(const struct policy *p, const char *principal,
 				 enum policy_action action, const char *resource,
 				 struct policy_reason *ret_reason);
 
+/* How long decisions took. All zeros is none yet. */
+#define POLICY_N_BOUNDS 8
+extern const uint64_t policy_bounds_ns[POLICY_N_BOUNDS];
+
+struct policy_times {
+	uint64_t n[POLICY_N_BOUNDS + 1]; /* at most so long; the last: beyond all bounds */
+	uint64_t sum_ns;
+};
+
+/* A clock for measuring alone: nothing is decided by it. */
+typedef uint64_t policy_stopwatch(void); /* ns */
+
+/* The same decision, with its time added to times; without a stopwatch (NULL, as where time is
+ * virtual) nothing is. */
+enum policy_effect policy_decide_timed(const struct policy *p, const char *principal,
+				       enum policy_action action, const char *resource,
+				       struct policy_reason *ret_reason, policy_stopwatch *now_ns,
+				       struct policy_times *times);
+void policy_times_add(struct policy_times *to, const struct policy_times *more);
+
 /* Whether the whole text matches. Linear in the two lengths, whatever they hold; for patterns
  * shorter than POLICY_PATTERN_SIZE, false for others. */
 bool policy_pattern_matches(const char *pattern, const char *text);

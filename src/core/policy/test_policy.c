@@ -328,6 +328,43 @@ static void a_question_about_what_is_never_asked_is_known_as_one(void **state)
 	}
 }
 
+/* A clock that goes on by what it is told, each time that it is looked at. */
+static uint64_t fake_ns, step_ns;
+
+static uint64_t fake_now_ns(void)
+{
+	fake_ns += step_ns;
+	return fake_ns;
+}
+
+static void decisions_are_timed_where_there_is_a_clock_and_are_the_same(void **state)
+{
+	const struct policy_rule rules[] = { rule(POLICY_ALLOW, POLICY_PING, ALICE, "*", 1) };
+	struct policy_times times = { 0 }, both = { 0 };
+	struct policy *p;
+
+	(void)state;
+	assert_int_equal(policy_new(rules, 1, &p), 0);
+	assert_int_equal(policy_decide_timed(p, ALICE, POLICY_PING, "", NULL, NULL, &times),
+			 POLICY_ALLOW);
+	assert_int_equal(times.n[0], 0);
+	step_ns = policy_bounds_ns[0]; /* a bound is inside */
+	assert_int_equal(policy_decide_timed(p, ALICE, POLICY_PING, "", NULL, fake_now_ns, &times),
+			 POLICY_ALLOW);
+	step_ns = policy_bounds_ns[POLICY_N_BOUNDS - 1] + 1;
+	assert_int_equal(policy_decide_timed(p, ALICE, POLICY_API, "x", NULL, fake_now_ns, &times),
+			 POLICY_DENY);
+	assert_int_equal(times.n[0], 1);
+	assert_int_equal(times.n[POLICY_N_BOUNDS], 1);
+	assert_int_equal(times.sum_ns,
+			 policy_bounds_ns[0] + policy_bounds_ns[POLICY_N_BOUNDS - 1] + 1);
+	policy_times_add(&both, &times);
+	policy_times_add(&both, &times);
+	assert_int_equal(both.n[0], 2);
+	assert_int_equal(both.sum_ns, 2 * times.sum_ns);
+	policy_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +380,7 @@ int main(void)
 		cmocka_unit_test(a_star_matches_any_run_and_all_else_itself),
 		cmocka_unit_test(a_pattern_of_maximal_length_works),
 		cmocka_unit_test(pathological_patterns_take_no_longer_than_their_length),
+		cmocka_unit_test(decisions_are_timed_where_there_is_a_clock_and_are_the_same),
 		cmocka_unit_test(many_decisions_among_1000_rules_are_timed),
 	};
 

@@ -257,6 +257,31 @@ static bool is_there(const struct link_row *rows, unsigned n, unsigned interface
 	return interface == 0;
 }
 
+/* The daemon may not ask the kernel itself. A program's functions that were not loaded have no
+ * descriptor. */
+static void read_runs(struct ebpf_host *h)
+{
+	for (unsigned p = 0; p < EBPF_N_PROGRAMS; p++) {
+		struct ebpf_runs runs = { 0 };
+		struct bpf_program *function;
+
+		if (!h->objects[p])
+			continue;
+		bpf_object__for_each_program(function, h->objects[p])
+		{
+			struct bpf_prog_info info = { 0 };
+			uint32_t len = sizeof(info);
+			int fd = bpf_program__fd(function);
+
+			if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+				continue;
+			runs.n += info.run_cnt;
+			runs.ns += info.run_time_ns;
+		}
+		h->table->runs[p] = runs;
+	}
+}
+
 void ebpf_host_refresh(struct ebpf_host *h)
 {
 	struct link_row rows[LINKS_MAX];
@@ -276,6 +301,7 @@ void ebpf_host_refresh(struct ebpf_host *h)
 			attach_underlay(h, &rows[i]);
 	}
 	attach_flow(h);
+	read_runs(h);
 	h->table->n_locals = links_addresses((uint64_t(*)[2])h->table->locals);
 	tell(h);
 }

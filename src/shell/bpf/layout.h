@@ -132,6 +132,13 @@ struct ebpf_state {
 	char why[EBPF_WHY_SIZE]; /* it is off, or not everywhere; else what it is attached to */
 };
 
+/* How often it ran and for how long, all its functions together, as the kernel counts it; zeros
+ * where it never did. */
+struct ebpf_runs {
+	__u64 n;
+	__u64 ns;
+};
+
 struct ebpf_peer {
 	__u64 id; /* node id; 0: free */
 	__u64 packets;
@@ -152,6 +159,7 @@ struct ebpf_table {
 	__u32 n_locals;
 	struct ebpf_state states[EBPF_N_PROGRAMS];
 	struct ebpf_attachment attachments[EBPF_ATTACHMENTS_MAX];
+	struct ebpf_runs runs[EBPF_N_PROGRAMS]; /* of the last refresh */
 	/* by the daemon */
 	__u32 is_armed;		      /* buckets are kept: what is not in them is unknown */
 	__u32 n_keys;		      /* 0: mac1 is not looked at */

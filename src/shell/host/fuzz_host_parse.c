@@ -24,7 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(cpu.busy <= cpu.total && cpu.total <= PARSE_NUMBER_MAX);
 	check(parse_loadavg(text, &a, &b), a, 1e17);
 	check(parse_meminfo(text, "MemTotal", &a), a, 1e17);
-	check(parse_statm(text, &a), a, 1e17);
+	check(parse_statm(text, &a, &b), a, 1e17);
+	check(parse_statm(text, &a, &b), b, 1e17);
 	check(parse_pressure(text, "some", &a), a, 1);
 	check(parse_cpu_stat(text, &a), a, 1e17);
 	check(parse_limit(text, &a), a, 1e17);

@@ -298,7 +298,7 @@ static void take_load(struct host *h)
 
 static void take_memory(struct host *h)
 {
-	double total = NAN, available = NAN, pages = NAN;
+	double total = NAN, available = NAN, all = NAN, pages = NAN;
 	struct span text = { 0 };
 	int r = read_text(h, h->files[FILE_MEMINFO], &text);
 	int r_available = r;
@@ -311,7 +311,7 @@ static void take_memory(struct host *h)
 	put(h, HOST_MEMORY_FREE, r_available, available);
 	r = read_text(h, h->files[FILE_STATM], &text);
 	if (r == 0)
-		r = parse_statm(text, &pages);
+		r = parse_statm(text, &all, &pages);
 	put(h, HOST_MEMORY_PROCESS, r, pages * (double)sysconf(_SC_PAGESIZE));
 }
 
@@ -473,19 +473,44 @@ void host_sample(struct host *h, uint64_t now_us, uint64_t late_us)
 	put(h, HOST_LOOP_LATE, 0, (double)late_us);
 }
 
+/* The soft limit; NAN: none, or not to be told. */
+static double descriptors_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return NAN;
+	return (double)limit.rlim_cur;
+}
+
+static double descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	double n = NAN;
+
+	if (!directory)
+		return NAN;
+	(void)count_descriptors(directory, &n);
+	(void)closedir(directory);
+	return n;
+}
+
 void host_process(struct host_process *ret)
 {
 	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	char text[128];
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	double pages = NAN;
+	double all = NAN, resident = NAN;
 
 	if (fd >= 0)
 		(void)close(fd);
 	if (n > 0)
-		(void)parse_statm(SPAN(text, (size_t)n), &pages);
+		(void)parse_statm(SPAN(text, (size_t)n), &all, &resident);
 	*ret = (struct host_process){
 		.cpu_s = used_cpu_s(),
-		.resident_bytes = pages * (double)sysconf(_SC_PAGESIZE),
+		.resident_bytes = resident * (double)sysconf(_SC_PAGESIZE),
+		.virtual_bytes = all * (double)sysconf(_SC_PAGESIZE),
+		.descriptors = descriptors(),
+		.descriptors_max = descriptors_max(),
 	};
 }

@@ -80,7 +80,8 @@ const char *host_missing_text(int error); /* for people: "this kernel has no suc
 /* Of this process, asked at once; any thread. NAN where it cannot be told. */
 struct host_process {
 	double cpu_s;
-	double resident_bytes;
+	double resident_bytes, virtual_bytes;
+	double descriptors, descriptors_max; /* open, and allowed; NAN where that is any number */
 };
 
 void host_process(struct host_process *ret);

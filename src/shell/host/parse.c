@@ -145,15 +145,17 @@ int parse_meminfo(struct span text, const char *key, double *ret_bytes)
 	return 0;
 }
 
-int parse_statm(struct span text, double *ret_pages)
+int parse_statm(struct span text, double *ret_virtual, double *ret_resident)
 {
+	const uint64_t most = PARSE_NUMBER_MAX >> 16; /* pages have up to 64 KiB */
 	struct scan s = scan_of(text), line;
 	uint64_t size, resident;
 
 	if (!next_line(&s, &line) || !read_number(&line, &size) || !read_number(&line, &resident) ||
-	    resident > PARSE_NUMBER_MAX >> 16) /* pages have up to 64 KiB */
+	    size > most || resident > most)
 		return -EBADMSG;
-	*ret_pages = (double)resident;
+	*ret_virtual = (double)size;
+	*ret_resident = (double)resident;
 	return 0;
 }
 

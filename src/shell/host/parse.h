@@ -21,8 +21,8 @@ int parse_cpu(struct span text, struct parse_cpu *ret);
 int parse_loadavg(struct span text, double *ret_load, double *ret_running);
 /* "MemTotal:  16311236 kB". -ENODATA where there is no such line. */
 int parse_meminfo(struct span text, const char *key, double *ret_bytes);
-/* The second number: resident pages. */
-int parse_statm(struct span text, double *ret_pages);
+/* The first two numbers: pages of addresses, and of those in memory. */
+int parse_statm(struct span text, double *ret_virtual, double *ret_resident);
 /* avg10 of the line "some" or "full", as a share. -ENODATA where there is no such line. */
 int parse_pressure(struct span text, const char *line, double *ret_share);
 /* The path of our control group of version 2: "0::/a/b". -ENODATA where there is none, or none that

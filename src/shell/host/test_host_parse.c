@@ -79,15 +79,17 @@ static void memory_comes_in_kibibytes_and_no_other_unit(void **state)
 	assert_true(bytes == 1024);
 }
 
-static void resident_pages_are_the_second_number(void **state)
+static void pages_of_a_process_are_the_first_two_numbers(void **state)
 {
 	(void)state;
-	double pages = 0;
+	double all = 0, resident = 0;
 
-	assert_int_equal(parse_statm(TEXT("500 123 9 1 0 2 0\n"), &pages), 0);
-	assert_true(pages == 123);
-	assert_int_equal(parse_statm(TEXT("500\n"), &pages), -EBADMSG);
-	assert_int_equal(parse_statm(TEXT("500 900000000000000000 0\n"), &pages), -EBADMSG);
+	assert_int_equal(parse_statm(TEXT("500 123 9 1 0 2 0\n"), &all, &resident), 0);
+	assert_true(all == 500 && resident == 123);
+	assert_int_equal(parse_statm(TEXT("500\n"), &all, &resident), -EBADMSG);
+	assert_int_equal(parse_statm(TEXT("500 900000000000000000 0\n"), &all, &resident),
+			 -EBADMSG);
+	assert_int_equal(parse_statm(TEXT("900000000000000000 5 0\n"), &all, &resident), -EBADMSG);
 }
 
 static void pressure_is_a_share_of_ten_seconds(void **state)
@@ -145,7 +147,7 @@ int main(void)
 		cmocka_unit_test(a_line_of_processors_that_cannot_be_is_refused),
 		cmocka_unit_test(load_and_run_queue_are_read),
 		cmocka_unit_test(memory_comes_in_kibibytes_and_no_other_unit),
-		cmocka_unit_test(resident_pages_are_the_second_number),
+		cmocka_unit_test(pages_of_a_process_are_the_first_two_numbers),
 		cmocka_unit_test(pressure_is_a_share_of_ten_seconds),
 		cmocka_unit_test(a_control_group_is_found_where_it_is_below_us),
 		cmocka_unit_test(limits_are_numbers_or_none),

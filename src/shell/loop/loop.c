@@ -41,6 +41,11 @@ uint64_t loop_now_us(void)
 	return uv_hrtime() / 1000; /* CLOCK_MONOTONIC */
 }
 
+uint64_t loop_now_ns(void)
+{
+	return uv_hrtime();
+}
+
 int64_t loop_unix_ms(void)
 {
 	struct timespec now;

@@ -30,6 +30,7 @@ void *loop_libuv(struct loop *l);
 
 /* Monotonic microseconds (CLOCK_MONOTONIC), and the wall clock. Any thread. */
 uint64_t loop_now_us(void);
+uint64_t loop_now_ns(void); /* the same clock, for what takes less than a microsecond */
 int64_t loop_unix_ms(void);
 
 /* ---- timers ---- */
