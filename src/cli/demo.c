@@ -21,8 +21,6 @@
 
 #define LINKS_MS 15000
 #define PAIRS_MS 20000
-#define LOOK_MS 250
-#define RESTART_MS 10000 /* long enough to see the others go around it */
 
 /* ---- faults ---- */
 
@@ -187,82 +185,6 @@ static int tell_story(struct demo *d)
 	return 0;
 }
 
-static void say_where_to_look(struct demo *d)
-{
-	report_say(d, "It goes on until Ctrl-C. To look at it from another terminal:");
-	for (unsigned i = 0; i < d->n_nodes; i++)
-		(void)fprintf(d->out, "    %s status --config %s\n", d->exe, d->nodes[i].config);
-	(void)fprintf(d->out,
-		      "  (or peers, routes, ping NODE, trace NODE instead of status; down stops a "
-		      "node, and %d s later it is started again)\n",
-		      RESTART_MS / 1000);
-	if (d->api_fd >= 0)
-		(void)fprintf(d->out, "\ndashboard: http://127.0.0.1:%u/\n", d->api_port);
-	(void)fflush(d->out);
-}
-
-/* How the first node reaches the last one, where that is another way than before. */
-static void say_way(struct demo *d, const struct demo_node **way)
-{
-	const struct demo_node *hop = nodes_next_hop(d);
-
-	if (hop == *way)
-		return;
-	*way = hop;
-	if (hop)
-		report_say(d, "%s reaches %s by %s now", d->nodes[0].name,
-			   d->nodes[d->n_nodes - 1].name, hop->name);
-	else
-		report_say(d, "%s does not reach %s", d->nodes[0].name,
-			   d->nodes[d->n_nodes - 1].name);
-}
-
-/* A node that has ended, by x0 down or otherwise, comes back after a while. */
-static void revive(struct demo *d, struct demo_node *n, uint64_t *ended_us)
-{
-	if (n->group && kill(-n->group, 0) < 0 && errno == ESRCH) {
-		n->group = 0;
-		*ended_us = report_now_us();
-		report_say(d, "%s has ended; it is started again in %d s", n->name,
-			   RESTART_MS / 1000);
-	}
-	if (n->group || report_now_us() - *ended_us < MS(RESTART_MS))
-		return;
-	*ended_us = report_now_us();
-	json_t *status = nodes_ask(n, "status", NULL);
-
-	if (status) {
-		report_say(d,
-			   "%s was started outside of the demo, where its links are not; to have "
-			   "it back: %s down --config %s",
-			   n->name, d->exe, n->config);
-		json_decref(status);
-		return;
-	}
-	if (nodes_up(d, n) == 0)
-		report_say(d, "%s started again", n->name);
-}
-
-/* Until Ctrl-C: what changes is shown. */
-static void stay(struct demo *d)
-{
-	const struct demo_node *way = nodes_next_hop(d);
-	uint64_t ended_us[DEMO_NODES_MAX] = { 0 };
-
-	say_where_to_look(d);
-	while (!demo_is_stopped()) {
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			; /* as process 1, of whatever was left behind */
-		for (unsigned i = 0; i < d->n_nodes; i++)
-			revive(d, &d->nodes[i], &ended_us[i]);
-		if (nodes_look(d))
-			report_picture(d);
-		say_way(d, &way);
-		report_nap_ms(LOOK_MS);
-	}
-	report_say(d, "taking everything down");
-}
-
 static int work(struct demo *d)
 {
 	bool is_ok = tell_story(d) == 0;
@@ -275,7 +197,7 @@ static int work(struct demo *d)
 	if (d->options.is_json)
 		report_json(d, is_ok);
 	if (is_ok && !d->options.is_once)
-		stay(d);
+		demo_stay(d);
 	for (unsigned i = 0; i < d->n_nodes; i++)
 		nodes_kill(&d->nodes[i]);
 	if (d->options.is_kept)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The namespaces around the demo, and three processes that see to it that nothing is left:
  *
- *	the caller's  waits; passes a signal on by closing a pipe
+ *	the caller's  waits; passes a signal on by closing a pipe, and what is typed
  *	the warden    watches that pipe, so that it notices even SIGKILL; removes the directory
  *	the demo      process 1 of a process namespace: when it ends, the kernel ends all others */
 #include <errno.h>
@@ -21,6 +21,7 @@
 #include "cli/demo_internal.h"
 
 #define STOP_MS 5000 /* from SIGTERM to SIGKILL */
+#define RELAY_MS 100 /* how soon the end is seen while the terminal is listened to */
 
 static volatile sig_atomic_t is_stopped;
 
@@ -222,6 +223,49 @@ _Noreturn static void warden(struct demo *d, int (*work)(struct demo *d), int pi
 	_exit(status);
 }
 
+/* What is typed, to the demo. It could not read the terminal itself: it is of another session, and
+ * would take what is typed for others while its caller is in the background. Returns the pipe, or
+ * -1 when nothing can come any more. */
+static int relay_keys(int pipe_fd)
+{
+	struct pollfd terminal = { .fd = STDIN_FILENO, .events = POLLIN };
+	sigset_t to_stop, before;
+	char keys[64];
+	ssize_t n;
+	int error;
+
+	if (poll(&terminal, 1, RELAY_MS) <= 0)
+		return pipe_fd;
+	(void)sigemptyset(&to_stop);
+	(void)sigaddset(&to_stop, SIGTTIN);
+	(void)sigprocmask(SIG_BLOCK, &to_stop, &before);
+	n = read(STDIN_FILENO, keys, sizeof(keys));
+	error = errno;
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	if (n > 0) {
+		(void)!write(pipe_fd, keys, (size_t)n); /* full: it has enough to do */
+		return pipe_fd;
+	}
+	if (n < 0 && (error == EIO || error == EINTR)) { /* EIO: in the background */
+		report_nap_ms(RELAY_MS);
+		return pipe_fd;
+	}
+	(void)close(pipe_fd);
+	return -1;
+}
+
+/* Enter is asked for only where somebody can press it. */
+static int make_keys(struct demo *d)
+{
+	int ends[2];
+
+	d->keys_fd = -1;
+	if (d->options.is_once || !isatty(STDIN_FILENO) || pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	d->keys_fd = ends[0];
+	return ends[1];
+}
+
 static bool make_directory(struct demo *d)
 {
 	const char *base = getenv("TMPDIR");
@@ -239,7 +283,7 @@ static bool make_directory(struct demo *d)
 
 int demo_contain(struct demo *d, int (*work)(struct demo *d))
 {
-	int ends[2];
+	int ends[2], keys;
 	pid_t pid;
 	int status;
 
@@ -247,10 +291,13 @@ int demo_contain(struct demo *d, int (*work)(struct demo *d))
 		return 1;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return 1;
+	keys = make_keys(d);
 	(void)fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		(void)close(ends[1]);
+		if (keys >= 0)
+			(void)close(keys);
 		warden(d, work, ends[0]);
 	}
 	(void)close(ends[0]);
@@ -261,11 +308,13 @@ int demo_contain(struct demo *d, int (*work)(struct demo *d))
 		return 1;
 	}
 	catch_signals();
-	while (waitpid(pid, &status, 0) < 0) {
+	while (waitpid(pid, &status, keys >= 0 ? WNOHANG : 0) != pid) {
 		if (is_stopped && ends[1] >= 0) {
 			(void)close(ends[1]);
 			ends[1] = -1;
 		}
+		if (keys >= 0)
+			keys = relay_keys(keys);
 	}
 	if (ends[1] >= 0)
 		(void)close(ends[1]);

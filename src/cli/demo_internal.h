@@ -90,6 +90,7 @@ struct demo {
 	int api_fd; /* listens in the caller's network, for the daemon of node 1; -1: no port was
 		       free */
 	unsigned api_port;
+	int keys_fd; /* what is typed at the caller's terminal; -1: there is none */
 	int home_netns;
 	struct demo_node nodes[DEMO_NODES_MAX];
 	unsigned n_nodes;
@@ -117,6 +118,11 @@ struct demo {
 int demo_contain(struct demo *d, int (*work)(struct demo *d));
 /* Told to end? */
 bool demo_is_stopped(void);
+
+/* ---- demo_stay.c ---- */
+
+/* Until Ctrl-C: tells what changes, and cuts a link when somebody presses Enter. */
+void demo_stay(struct demo *d);
 
 /* ---- demo_lab.c: the nodes' namespaces, links, programs inside ---- */
 

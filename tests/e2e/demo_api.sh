@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # `x0 demo` serves its API in the network that it was started in, and a daemon takes a listening socket
-# only if it is what it has to be.
+# only if it is what it has to be. Enter at its terminal cuts a link, which heals.
 X0=$(realpath "$1")
 TEST=$(basename "$0" .sh)
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/x0-demo-api-XXXXXX")
@@ -69,8 +69,22 @@ for what in 'two:one listening socket' 'everywhere:another address' 'datagrams:n
 done
 
 # ---- the demo ----
+# At a terminal, where Enter is pressed as soon as there is a file "press".
 : >"$WORK/out"
-"$X0" demo --scenario cut >"$WORK/out" 2>&1 &
+python3 - "$X0" "$WORK" <<-'END' &
+	import os, pty, signal, subprocess, sys, time
+	x0, work = sys.argv[1:]
+	keyboard, terminal = pty.openpty()
+	demo = subprocess.Popen([x0, "demo", "--scenario", "cut"], stdin=terminal,
+	                        stdout=open(work + "/out", "w"), stderr=subprocess.STDOUT)
+	signal.signal(signal.SIGINT, lambda *_: demo.send_signal(signal.SIGINT))
+	while demo.poll() is None:
+	    if os.path.exists(work + "/press"):
+	        os.unlink(work + "/press")
+	        os.write(keyboard, b"\n")
+	    time.sleep(0.1)
+	sys.exit(demo.returncode)
+END
 DEMO=$!
 tries=0
 until grep -q '^dashboard: http://127.0.0.1:[0-9]*/$' "$WORK/out"; do
@@ -82,20 +96,32 @@ done
 [ "$(grep -c . "$WORK/out")" -gt 10 ] || fail "it says little"
 tail -n 1 "$WORK/out" | grep -q '^dashboard:' || fail "the dashboard is not in the last line"
 base=$(sed -n 's/^dashboard: \(.*\)\/$/\1/p' "$WORK/out")
-tries=0
-until curl -s -m 5 "$base/api/v1/topology" >"$WORK/topology" && python3 -c '
+# links_up N: within 20 s the topology is complete and so many links are up
+links_up() {
+	tries=0
+	until curl -s -m 5 "$base/api/v1/topology" >"$WORK/topology" && python3 -c '
 import json, sys
 t = json.load(open(sys.argv[1]))
 up = [l for l in t["links"] if all(s and s["state"] == "up" for s in (l["ab"], l["ba"]))]
-sys.exit(not (t["is_complete"] and len(t["nodes"]) == 6 and len(up) == 7))
-' "$WORK/topology"; do
-	tries=$((tries + 1))
-	[ $tries -lt 100 ] || fail "the topology of six nodes and seven links: $(cat "$WORK/topology")"
-	sleep 0.1
-done
+sys.exit(not (t["is_complete"] and len(t["nodes"]) == 6 and len(up) == int(sys.argv[2])))
+' "$WORK/topology" "$1"; do
+		tries=$((tries + 1))
+		[ $tries -lt 200 ] || fail "not $1 links among six nodes: $(cat "$WORK/topology")"
+		sleep 0.1
+	done
+}
+links_up 7
 echo "$base/api/v1/topology shows six nodes and seven links, complete"
+
+# ---- Enter ----
+tail -n 2 "$WORK/out" | grep -q 'press Enter' || fail "Enter is not offered"
+: >"$WORK/press"
+links_up 6
+links_up 7
+grep -q 'cutting the link n1-' "$WORK/out" || fail "it does not say what is cut"
+echo "Enter cut a link, and it healed"
 kill -INT "$DEMO"
-wait "$DEMO"
+wait "$DEMO" || fail "the demo ends with status $?"
 DEMO=
 curl -s -m 2 "$base/health" >/dev/null 2>&1 && fail "something still answers at $base"
 echo "ok: $TEST"
