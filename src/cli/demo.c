@@ -216,6 +216,7 @@ static void print_help(FILE *to)
 		    "fetched from the far\ncorner, a link cut silently, a relay killed. Nothing "
 		    "outside is touched, all of it is\ntaken away at the end. Root is not needed "
 		    "where user namespaces are allowed.\n\n"
+		    "Without --once it then serves a dashboard until Ctrl-C; Enter cuts a link.\n\n"
 		    "  --nodes N        an even number from 4 to 16, in two rows; default 6\n"
 		    "  --once           ends by itself; exit status 0 only if all of it worked\n"
 		    "  --json           one JSON object on stdout at the end, progress on stderr\n"

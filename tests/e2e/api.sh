@@ -96,6 +96,8 @@ has '^mesh_peers 1$'
 has '^# TYPE http_request_duration_seconds histogram$'
 has '^mesh_hops{hops="1"} 1$'
 has '^pqc_handshake_seconds_count{role="[a-z]*"} [1-9]'
+has '^policy_evaluation_seconds_count [1-9]'
+has '^process_open_fds [1-9]'
 expect 200 a /metrics -H 'Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5'
 grep -q 'application/openmetrics-text' "$WORK/code" || fail "OpenMetrics is $(cat "$WORK/code")"
 has '^# TYPE mesh_datagrams counter$'
