@@ -124,7 +124,7 @@ static void mend(struct demo *d, struct shown_cut *c)
 	if (lab_cut(d, c->link, false))
 		report_say(d,
 			   "the cable of %s-%s is whole again; the link is used once it has proved "
-			   "itself",
+			   "itself. Enter cuts again",
 			   a, b);
 	else
 		report_say(d, "the link %s-%s could not be restored", a, b);
