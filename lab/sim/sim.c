@@ -121,6 +121,7 @@ void sim_drain(struct sim *s, size_t node)
 		case NODE_STORE:
 		case NODE_ISSUE:
 		case NODE_RENEWED:
+		case NODE_COSIGN:
 			if (s->config.act) /* else: the simulated nodes are members already */
 				s->config.act(s->config.watch_arg, h->node, node, &a);
 			break;

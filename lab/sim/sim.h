@@ -55,7 +55,7 @@ struct sim_config {
 	void (*watch)(void *arg, size_t node, const struct node_event *event, uint64_t now_us);
 	/* Sees each datagram as it is sent; true takes it off the link. May be NULL. */
 	bool (*tap)(void *arg, size_t link, bool to_b, struct span datagram);
-	/* Told of NODE_STORE, NODE_ISSUE and NODE_RENEWED. May be NULL. */
+	/* Told of NODE_STORE, NODE_ISSUE, NODE_RENEWED and NODE_COSIGN. May be NULL. */
 	void (*act)(void *arg, struct node *node, size_t number, const struct node_action *action);
 	void *watch_arg; /* of all of them */
 };

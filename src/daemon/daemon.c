@@ -95,6 +95,8 @@ void daemon_act(struct daemon *d)
 		case NODE_RENEWED:
 			members_renewed(d, a.data);
 			break;
+		case NODE_COSIGN:
+			break;
 		}
 	}
 	packets_flush(d);

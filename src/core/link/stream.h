@@ -41,6 +41,7 @@ enum record_type {
 	RECORD_ROUTE_REQUEST = 23,
 	RECORD_OBSERVED = 30, /* where the sender sees the receiver */
 	RECORD_PLACE = 31,    /* where the sender may be reached */
+	RECORD_COSIGN = 40,   /* a part of a message of core/cosign */
 };
 
 struct stream;

@@ -233,6 +233,9 @@ static void blob_record(struct node *n, struct node_session *s, enum blob_kind k
 	case BLOB_RENEW_ANSWER:
 		renewed(n, s, b);
 		break;
+	case BLOB_COSIGN:
+		cosign_input(n, s, b);
+		break;
 	case BLOB_REVOCATIONS:
 	case BLOB_NETWORK_KEY: {
 		struct blob taken = *b; /* the session may be dropped by what it says */
@@ -287,6 +290,10 @@ static void record_input(struct node *n, struct node_session *s, const struct st
 		break;
 	case RECORD_RENEW_ANSWER:
 		blob_record(n, s, BLOB_RENEW_ANSWER, record->body);
+		break;
+	case RECORD_COSIGN:
+		if (s->is_direct && cosign_part_fits(n, record->body))
+			blob_record(n, s, BLOB_COSIGN, record->body);
 		break;
 	case RECORD_OBSERVED:
 		traverse_observed(n, s, record->body);

@@ -393,6 +393,7 @@ void node_free(struct node *n)
 		free(n->roots[i]);
 	free(n->revocations);
 	blob_done(&n->renewed);
+	cosign_end(n);
 	free_slots(n);
 	secret_free(n->keys);
 	bytes_wipe(n->flow_key, sizeof(n->flow_key));

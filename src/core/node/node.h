@@ -44,6 +44,8 @@
 #define NODE_OFFERS_MAX 32    /* prefixes that one node offers */
 #define NODE_OFFERERS_MAX 256 /* nodes whose offers are kept */
 #define NODE_SPREADS_MAX 32   /* peers that are sent to, or heard, by several ways at once */
+#define NODE_COSIGNS_MAX 16   /* messages of neighbours about ledgers that wait for the shell */
+#define NODE_COSIGN_LEN_MAX 8192
 #define NODE_EXIT_NONE 0      /* for node_set_exit() */
 #define NODE_EXIT_ANY UINT64_MAX
 
@@ -126,6 +128,7 @@ enum node_action_type {
 	NODE_STORE,   /* keep what changed: see store */
 	NODE_RENEWED, /* data: the authority's answer to node_renew(), for this request's keys */
 	NODE_ISSUE,   /* a join or renewal request passed all checks: grant it or not */
+	NODE_COSIGN,  /* node_cosign_next() has something */
 };
 
 enum node_event_type {
@@ -455,6 +458,14 @@ void node_nat(const struct node *n, struct node_nat_view *ret);
 /* Where others are, to be kept for the next start; grows with each change. */
 uint64_t node_places_version(const struct node *n);
 bool node_next_place(const struct node *n, size_t *cursor, struct atlas_entry *ret);
+
+/* To and from direct neighbours, as core/cosign writes and reads it. -ENETUNREACH: there is no link
+ * with that node; -EMSGSIZE; -ENOBUFS. */
+int node_cosign_send(struct node *n, uint64_t node_id, struct span message, uint64_t now_us);
+/* The oldest that came, until false. The bytes are the caller's to free; ret_spiffe_id is who has
+ * proved to have sent it, while the link is there, or "". */
+bool node_cosign_next(struct node *n, uint64_t *ret_from, char ret_spiffe_id[SPIFFE_ID_SIZE],
+		      uint8_t **ret_bytes, size_t *ret_len);
 
 /* Somebody looks at the mesh from here: for SURVEY_LOOK_US others are asked for their links.
  * -ENOMEM. */

@@ -78,6 +78,7 @@ enum blob_kind {
 	BLOB_NETWORK_KEY,
 	BLOB_RENEW_REQUEST,
 	BLOB_RENEW_ANSWER,
+	BLOB_COSIGN,
 	N_BLOBS,
 };
 
@@ -323,6 +324,11 @@ struct node {
 	uint64_t survey_event_us; /* none before */
 	uint64_t label_hints[LABEL_HINTS];
 	struct flowlets *flowlets; /* NULL: off */
+	struct {
+		uint64_t from;
+		struct blob bytes;
+	} cosigns[NODE_COSIGNS_MAX]; /* messages that the shell has not taken yet, the oldest first */
+	size_t n_cosigns;
 	struct node_counters counters;
 };
 
@@ -553,6 +559,11 @@ enum policy_effect node_decide(struct node *n, const char *principal, enum polic
 			       const char *resource, struct policy_reason *ret_reason);
 void failover_begin(struct node *n, const struct peer *next_hop);
 void failover_check(struct node *n, uint64_t destination);
+
+/* cosign.c: checkpoints of neighbours' ledgers */
+bool cosign_part_fits(struct node *n, struct span part); /* before room is made for the whole */
+void cosign_input(struct node *n, const struct node_session *s, struct blob *b);
+void cosign_end(struct node *n);
 
 /* survey.c: links of others */
 void survey_question(struct node *n, struct peer *p, struct span body);
