@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "shell/ledger/witness.h"
 #include "shell/openssl/crypto_openssl.h"
 
 DEFINE_FREEP(struct config, config_free)
@@ -70,6 +71,103 @@ static int read_number(struct cli *c, const char *text, uint64_t *ret)
 	return 0;
 }
 
+static void say_time(uint64_t unix_s, char ret[32])
+{
+	time_t at = (time_t)unix_s;
+	struct tm tm;
+
+	ret[0] = '\0';
+	if (gmtime_r(&at, &tm))
+		(void)strftime(ret, 32, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+/* ---- witnesses ---- */
+
+/* The directory's own ones; *ret is the caller's to free. How many, or negative. */
+static int list_witnesses(const char *directory, const struct crypto_ops *ops,
+			  const struct note_key keys[2], struct witness_fact **ret)
+{
+	const struct witness_files f = { directory, ops, openssl_note_crypto(), NULL };
+
+	*ret = calloc(COSIGN_PEERS_MAX, sizeof(**ret));
+	return *ret ? witness_list(&f, keys, *ret, COSIGN_PEERS_MAX) : -ENOMEM;
+}
+
+static json_t *fact_json(const struct witness_fact *f)
+{
+	char id[17], at[32];
+
+	(void)snprintf(id, sizeof(id), "%016llx", (unsigned long long)f->id);
+	if (f->error < 0)
+		return json_pack("{s:s, s:b, s:s}", "id", id, "is_valid", 0, "why",
+				 strerror(-f->error));
+	say_time(f->unix_s, at);
+	at[10] = 'T';
+	(void)snprintf(at + 19, sizeof(at) - 19, "Z");
+	return json_pack("{s:s, s:b, s:s, s:I, s:s}", "id", id, "is_valid", 1, "witness", f->name,
+			 "size", (json_int_t)f->of.size, "at", at);
+}
+
+static void say_witnesses(struct cli *c, const struct witness_fact *facts, int n)
+{
+	for (int i = 0; i < n; i++) {
+		char at[32];
+
+		say_time(facts[i].unix_s, at);
+		if (facts[i].error < 0)
+			cli_say(c, "witnesses/%016llx does not verify: %s",
+				(unsigned long long)facts[i].id, strerror(-facts[i].error));
+		else
+			cli_say(c, "The first %llu entries: cosigned by %s, %s",
+				(unsigned long long)facts[i].of.size, facts[i].name, at);
+	}
+}
+
+static json_t *facts_json(const struct witness_fact *facts, int n)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < n; i++)
+		(void)json_array_append_new(list, fact_json(&facts[i]));
+	return list;
+}
+
+/* How many have cosigned the latest checkpoint, in one line. */
+static void say_how_many(struct cli *c, uint64_t size, const struct witness_fact *facts, int n)
+{
+	int n_current = 0;
+
+	for (int i = 0; i < n; i++)
+		n_current += facts[i].error == 0 && facts[i].of.size == size;
+	cli_say(c, "Witnesses of the first %llu entries: %d; of earlier states: %d.",
+		(unsigned long long)size, n_current, n - n_current);
+}
+
+static int witnesses(struct cli *c)
+{
+	CLEANUP_FREE struct witness_fact *facts = NULL;
+	CLEANUP(ledger_view_closep) struct ledger_view *v = NULL;
+	const struct crypto_ops *ops;
+	char directory[CLI_PATH_SIZE];
+	int n, r = open_view(c, &v);
+
+	if (r == 0)
+		r = find_directory(c, directory);
+	if (r == 0)
+		r = find_crypto(c, &ops);
+	if (r != 0)
+		return r;
+	n = list_witnesses(directory, ops, ledger_view_facts(v)->keys, &facts);
+	if (n < 0)
+		return cli_fail(c, exit_of(n), "ledger", "cannot read what witnesses signed: %s",
+				strerror(-n));
+	if (n == 0)
+		cli_say(c, "No neighbour has cosigned a checkpoint of this ledger.");
+	say_witnesses(c, facts, n);
+	cli_json(c, facts_json(facts, n));
+	return 0;
+}
+
 /* ---- show ---- */
 
 static void say_entry(struct cli *c, uint64_t index, const struct ledger_entry *e)
@@ -120,6 +218,21 @@ static int show_entry(struct cli *c, uint64_t index, struct span bytes, json_t *
 	return 0;
 }
 
+/* Below the entries, where there are witnesses. */
+static void say_cosigned(struct cli *c, const struct ledger_view_facts *f)
+{
+	CLEANUP_FREE struct witness_fact *facts = NULL;
+	const struct crypto_ops *ops;
+	char directory[CLI_PATH_SIZE];
+	int n;
+
+	if (!f->has_checkpoint || find_directory(c, directory) != 0 || find_crypto(c, &ops) != 0)
+		return;
+	n = list_witnesses(directory, ops, f->keys, &facts);
+	if (n > 0)
+		say_how_many(c, f->checkpoint.size, facts, n);
+}
+
 static int show(struct cli *c)
 {
 	CLEANUP(ledger_view_closep) struct ledger_view *v = NULL;
@@ -146,6 +259,8 @@ static int show(struct cli *c)
 	}
 	if (r == 0 && size <= from)
 		cli_say(c, "No entries.");
+	if (r == 0 && !c->is_json)
+		say_cosigned(c, ledger_view_facts(v));
 	if (r == 0)
 		cli_json(c, list);
 	else
@@ -233,6 +348,26 @@ static void on_found(void *user, const char *text)
 	(void)json_array_append_new(f->list, json_string(text));
 }
 
+/* Said too; what does not verify is among the findings. */
+static json_t *verified_witnesses(struct cli *c, const char *directory,
+				  const struct crypto_ops *ops)
+{
+	CLEANUP(ledger_view_closep) struct ledger_view *v = NULL;
+	CLEANUP_FREE struct witness_fact *facts = NULL;
+	const struct ledger_view_facts *f;
+	struct ledger_error e;
+	int n;
+
+	if (ledger_view_open_signed(directory, ops, openssl_note_crypto(), &v, &e) < 0)
+		return json_array();
+	f = ledger_view_facts(v);
+	n = list_witnesses(directory, ops, f->keys, &facts);
+	if (n > 0)
+		say_how_many(c, f->checkpoint.size, facts, n);
+	say_witnesses(c, facts, n);
+	return facts_json(facts, n);
+}
+
 static int verify(struct cli *c)
 {
 	struct findings f = { .cli = c };
@@ -253,7 +388,8 @@ static int verify(struct cli *c)
 	}
 	if (r == 0)
 		cli_say(c, "Each entry, hash and signature is as it was written.");
-	cli_json(c, json_pack("{s:b, s:o}", "is_intact", r == 0, "findings", f.list));
+	cli_json(c, json_pack("{s:b, s:o, s:o}", "is_intact", r == 0, "findings", f.list,
+			      "witnesses", verified_witnesses(c, directory, ops)));
 	return r == 0 ? CLI_DONE : CLI_FAILED;
 }
 
@@ -307,7 +443,7 @@ int verb_ledger(struct cli *c)
 	} actions[] = {
 		{ "show", show },     { "prove", prove },
 		{ "verify", verify }, { "checkpoint", checkpoint },
-		{ "keys", keys },
+		{ "keys", keys },     { "witnesses", witnesses },
 	};
 	const char *action = c->n_args > 0 ? c->args[0] : "show";
 
@@ -316,5 +452,8 @@ int verb_ledger(struct cli *c)
 	for (size_t i = 0; i < N_ELEMENTS(actions); i++)
 		if (strcmp(action, actions[i].name) == 0)
 			return actions[i].run(c);
-	return cli_usage(c, "\"%s\" is none of show, prove, verify, checkpoint, keys", action);
+	return cli_usage(c,
+			 "\"%s\" is none of show, prove, verify, checkpoint, keys, "
+			 "witnesses",
+			 action);
 }

@@ -467,14 +467,15 @@ const struct cli_verb cli_verbs[] = {
 		.name = "ledger",
 		.run = verb_ledger,
 		.line = "the tamper-evident ledger: read it, prove an entry, verify all",
-		.arguments = "[show | prove N | verify | checkpoint | keys]",
+		.arguments = "[show | prove N | verify | checkpoint | keys | witnesses]",
 		.args_max = 2,
-		.actions = "show prove verify checkpoint keys",
+		.actions = "show prove verify checkpoint keys witnesses",
 		.options = ledger_options,
 		.text = "Reads the files of the ledger and changes none; no daemon has to run. "
 			"prove prints a file (c2sp.org/tlog-proof) that anybody checks who has the "
 			"lines of keys. verify computes each hash and signature again and names "
-			"the position of what was changed.",
+			"the position of what was changed. witnesses says which neighbours have "
+			"cosigned how many entries, and when.",
 		.examples = "x0 ledger show --since 100\n"
 			    "x0 ledger prove 17 > 17.tlog-proof\n"
 			    "x0 ledger verify --directory /mnt/copy/ledger",

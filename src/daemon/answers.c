@@ -390,6 +390,7 @@ static json_t *status(const struct daemon *d, json_t *guard)
 	set_u64(j, "uptime_s", (now_us - d->start_us) / US_PER_S);
 	set_u64(j, "restarts", keeper_restarts(d->keeper));
 	set(j, "healing", healing_status(d));
+	set(j, "ledger", witness_json(d));
 	set_u64(j, "neighbours", n_neighbours);
 	set_u64(j, "sessions", n_sessions);
 	set_u64(j, "reachable", routes_count_reachable(node_routes(d->node)));

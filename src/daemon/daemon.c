@@ -96,6 +96,7 @@ void daemon_act(struct daemon *d)
 			members_renewed(d, a.data);
 			break;
 		case NODE_COSIGN:
+			witness_messages(d);
 			break;
 		}
 	}
@@ -204,6 +205,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	api_tick(d);
 	summary_tick(d);
 	ledger_tick(d, now_us);
+	witness_tick(d);
 	loop_timer_arm(d->clock_timer, now_us + CLOCK_EVERY_US);
 }
 
@@ -578,6 +580,7 @@ static int start(struct daemon *d)
 	tracing_start(d);
 	api_start(d);
 	ledger_start(d);
+	witness_start(d);
 	healing_start(d);
 	return 0;
 }
@@ -600,6 +603,7 @@ static void end(struct daemon *d)
 	if (d->loop)
 		loop_free(d->loop);
 	loop_end_threads();
+	witness_end(d);
 	ledger_end(d); /* while there is a member, whose name it says */
 	batman_end(d);
 	carrier_end(d);

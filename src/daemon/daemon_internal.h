@@ -42,6 +42,7 @@ struct tracing;
 struct summary;
 struct healing_loop;
 struct ledger_writer;
+struct witnessing;
 
 struct feature {
 	const char *name;
@@ -138,8 +139,9 @@ struct daemon {
 	struct api *api;	 /* NULL: off */
 	struct tracing *tracing; /* NULL: off */
 	struct summary *summary;
-	struct healing_loop *healing; /* NULL: it could not begin */
-	struct ledger_writer *ledger; /* NULL: it could not begin */
+	struct healing_loop *healing;  /* NULL: it could not begin */
+	struct ledger_writer *ledger;  /* NULL: it could not begin */
+	struct witnessing *witnessing; /* NULL: it could not begin */
 	struct feature features[FEATURES_MAX];
 	size_t n_features;
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
@@ -341,6 +343,24 @@ typedef void ledger_answer(void *arg, uint64_t ticket, int r);
 int ledger_record(struct daemon *d, const struct ledger_entry *e, ledger_answer *answer, void *arg,
 		  uint64_t ticket);
 uint64_t ledger_n_entries(const struct daemon *d);
+uint64_t ledger_signed_size(const struct daemon *d); /* entries of the latest checkpoint */
+bool ledger_is_open(const struct daemon *d);
+
+/* witness.c: neighbours cosign each other's checkpoints (docs/ledger.md, Witnesses) */
+struct witness_accused { /* a log with evidence against it */
+	uint64_t id;
+	char name[256];
+	bool is_split; /* two roots of one size: that alone proves it to anybody */
+};
+
+void witness_start(struct daemon *d);
+void witness_tick(struct daemon *d);	 /* once a second */
+void witness_messages(struct daemon *d); /* NODE_COSIGN */
+void witness_event(struct daemon *d, const struct node_event *e);
+void witness_end(struct daemon *d); /* once the loop is gone */
+size_t witness_n_accused(const struct daemon *d);
+const struct witness_accused *witness_accused(const struct daemon *d, size_t i);
+json_t *witness_json(const struct daemon *d); /* the ledger, for `x0 status` */
 
 /* healing.c: incidents, and what is done about them (docs/healing.md) */
 void healing_start(struct daemon *d);

@@ -63,6 +63,7 @@ void events_handle(struct daemon *d, const struct node_event *e)
 	if (e->type == EVENT_ECHO_REPLY || e->type == EVENT_TRACE_REPLY)
 		pings_event(d, e);
 	healing_event(d, e);
+	witness_event(d, e);
 	if (e->type == EVENT_ROUTE_CHANGED)
 		pings_route_changed(d, e->node_id);
 	if (e->type == EVENT_NETWORKS)

@@ -85,6 +85,22 @@ static void read_services(struct healing_loop *l, uint64_t now_us)
 	}
 }
 
+/* As long as the evidence is kept. */
+static void read_ledgers(struct healing_loop *l, uint64_t now_us)
+{
+	for (size_t i = 0; i < witness_n_accused(l->daemon); i++)
+		healing_say(l,
+			    (struct healing_reading){
+				    .kind = HEALING_LEDGER_SPLIT,
+				    .subject = witness_accused(l->daemon, i)->id,
+				    .value = 1,
+				    .at_us = now_us,
+				    .n_samples = 1,
+				    .source = "checkpoints that its ledger has signed (witness)",
+			    },
+			    now_us);
+}
+
 void healing_read_host(struct healing_loop *l, uint64_t now_us)
 {
 	if (now_us < l->host_us + HOST_EVERY_US)
@@ -93,6 +109,7 @@ void healing_read_host(struct healing_loop *l, uint64_t now_us)
 		read_this_host(l, now_us);
 	if (l->services)
 		read_services(l, now_us);
+	read_ledgers(l, now_us);
 	l->host_us = now_us;
 }
 

@@ -295,6 +295,7 @@ void healing_facts(struct healing_loop *l, const struct healing_incident *i, uin
 	case HEALING_MEMORY:
 	case HEALING_DISK:
 	case HEALING_SERVICE:
+	case HEALING_LEDGER_SPLIT:
 	case HEALING_N_KINDS:
 		break; /* the host is its own cause, as far as is known here */
 	}

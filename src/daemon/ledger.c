@@ -46,6 +46,7 @@ struct ledger_writer {
 	uint64_t checkpoint_us; /* no sooner */
 	uint64_t n_lost;	/* notices that found no room, or could not be written */
 	uint64_t n_entries;	/* as of the last job that is back */
+	uint64_t n_signed;	/* the same */
 	bool is_open;		/* the same */
 	bool is_out;		/* a job */
 	int result;		/* of opening, or the first failure of a batch */
@@ -211,6 +212,7 @@ static void tell_state(struct ledger_writer *w)
 
 	w->is_open = w->ledger != NULL;
 	w->n_entries = w->status.size;
+	w->n_signed = w->status.signed_size;
 	if (!w->ledger)
 		w->open_us = w->result == -EUCLEAN ? UINT64_MAX : loop_now_us() + OPEN_AGAIN_US;
 	if (!w->ledger && w->error.text[0])
@@ -280,6 +282,7 @@ static void is_signed(void *arg)
 	if (w->status.tile_error < 0)
 		log_warning(w->daemon->log, "ledger_not_signed",
 			    log_str("why", strerror(-w->status.tile_error)));
+	w->n_signed = w->status.signed_size;
 	if (!w->ledger)
 		tell_state(w);
 	write_waiting(w);
@@ -359,6 +362,16 @@ void ledger_notice_reload(struct daemon *d, const char *who, const json_t *repor
 uint64_t ledger_n_entries(const struct daemon *d)
 {
 	return d->ledger ? d->ledger->n_entries : 0;
+}
+
+uint64_t ledger_signed_size(const struct daemon *d)
+{
+	return d->ledger ? d->ledger->n_signed : 0;
+}
+
+bool ledger_is_open(const struct daemon *d)
+{
+	return d->ledger && d->ledger->is_open;
 }
 
 /* ---- starting and ending ---- */

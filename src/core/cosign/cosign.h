@@ -157,6 +157,7 @@ int cosign_record_verify(const struct crypto_ops *ops, const struct note_crypto 
 struct cosign_peer {
 	uint64_t id;
 	bool is_up;
+	bool is_new;	      /* has not answered since the link came up: it is offered to anyhow */
 	uint64_t from_size;   /* what the next offer has a proof from */
 	uint64_t signed_size; /* 0: nothing */
 	uint64_t signed_unix_s;

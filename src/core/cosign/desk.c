@@ -41,6 +41,7 @@ void cosign_desk_link(struct cosign_desk *d, uint64_t id, bool is_up, uint64_t n
 	if (!p || p->is_up == is_up)
 		return;
 	p->is_up = is_up;
+	p->is_new = is_up; /* it may know more than is here: a ledger put back to an older state */
 	p->offer_us = now_us; /* what was under way is lost with the link */
 	p->n_asks = 0;
 }
@@ -60,8 +61,8 @@ bool cosign_desk_next(struct cosign_desk *d, uint64_t now_us, struct cosign_peer
 	for (size_t i = 0; i < d->n_peers; i++) {
 		struct cosign_peer *p = &d->peers[i];
 
-		if (!p->is_up || now_us < p->offer_us ||
-		    (d->size <= p->signed_size && p->n_asks == 0))
+		if (!p->is_up || now_us < p->offer_us || d->size == 0 ||
+		    (d->size <= p->signed_size && p->n_asks == 0 && !p->is_new))
 			continue;
 		p->offer_us = now_us + COSIGN_RETRY_US;
 		*ret = *p;
@@ -110,6 +111,7 @@ void cosign_desk_answered(struct cosign_desk *d, uint64_t id, const struct cosig
 		return;
 	}
 	p->n_asks = 0;
+	p->is_new = false;
 	p->refusal = m->why;
 	p->offer_us = m->type == COSIGN_REFUSED ? now_us + COSIGN_REFUSED_US : now_us;
 	if (m->type != COSIGN_SIGNED)

@@ -33,13 +33,14 @@
 #define HEALING_WHY_SIZE 160
 
 enum healing_kind {
-	HEALING_DELIVERY,  /* share of probes lost that were handed to a neighbour, at least */
-	HEALING_LINK_LOSS, /* share of packets lost on the link to a neighbour */
-	HEALING_LINK_DOWN, /* seconds that the link to a neighbour has been down */
-	HEALING_CPU,	   /* share of this host's processors in use */
-	HEALING_MEMORY,	   /* share of its memory in use */
-	HEALING_DISK,	   /* share of the disk of the state directory in use */
-	HEALING_SERVICE,   /* 1: a service that the user names does not answer, 0: it does */
+	HEALING_DELIVERY,     /* share of probes lost that were handed to a neighbour, at least */
+	HEALING_LINK_LOSS,    /* share of packets lost on the link to a neighbour */
+	HEALING_LINK_DOWN,    /* seconds that the link to a neighbour has been down */
+	HEALING_CPU,	      /* share of this host's processors in use */
+	HEALING_MEMORY,	      /* share of its memory in use */
+	HEALING_DISK,	      /* share of the disk of the state directory in use */
+	HEALING_SERVICE,      /* 1: a service that the user names does not answer, 0: it does */
+	HEALING_LEDGER_SPLIT, /* 1: a node's ledger has signed what contradicts itself */
 	HEALING_N_KINDS,
 };
 

@@ -23,6 +23,9 @@ const struct rule healing_rules[HEALING_N_KINDS] = {
 	[HEALING_DISK] = { "disk", "ratio", 0.95, 0.90, 1, 3, 3, 1, HEALING_WARNING, { NONE } },
 	/* Asked every five seconds. */
 	[HEALING_SERVICE] = { "service", "failures", 1, 0, 1, 2, 2, 1, HEALING_SERIOUS, { NONE } },
+	/* Signed by the log itself: once is enough, and only a person can say what it means. */
+	[HEALING_LEDGER_SPLIT] = { "ledger_split", "contradictions", 1, 0, 1, 1, 1, 1,
+				   HEALING_SERIOUS, { NONE } },
 };
 /* clang-format on */
 

@@ -97,6 +97,10 @@ struct ledger_view_facts {
 int ledger_view_open(const char *directory, const struct crypto_ops *ops,
 		     const struct note_crypto *crypto, struct ledger_view **ret,
 		     struct ledger_error *ret_error);
+/* Of what is signed only: the journal, which is long, is not read. */
+int ledger_view_open_signed(const char *directory, const struct crypto_ops *ops,
+			    const struct note_crypto *crypto, struct ledger_view **ret,
+			    struct ledger_error *ret_error);
 void ledger_view_close(struct ledger_view *v);
 const struct ledger_view_facts *ledger_view_facts(const struct ledger_view *v);
 /* As encoded; until the next call. -ERANGE beyond the end. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "shell/ledger/internal.h"
+#include "shell/ledger/witness.h"
 
 #define SHOWN_MAX 1000 /* told of; all are counted */
 
@@ -284,18 +285,65 @@ static void verify_tiles(struct verify *v)
 		     LEDGER_CHECKPOINT, (unsigned long long)v->base);
 }
 
-static int verify_all(struct verify *v, struct ledger_error *ret_error)
+/* ---- witnesses ---- */
+
+/* What a neighbour has cosigned must be the beginning of what is here. */
+static void verify_fact(struct verify *v, const struct witness_fact *f)
 {
+	struct merkle_hash root;
+
+	if (f->error < 0)
+		find(v, "witnesses/%016llx: it does not verify: %s", (unsigned long long)f->id,
+		     strerror(-f->error));
+	else if (f->of.size > v->base)
+		find(v, "witnesses/%016llx: %s has signed %llu entries, there are %llu",
+		     (unsigned long long)f->id, f->name, (unsigned long long)f->of.size,
+		     (unsigned long long)v->base);
+	else if (tiles_root(v->ops, v->directory, f->of.size, &root) == 0 &&
+		 !merkle_hash_equal(&root, &f->of.root))
+		find(v,
+		     "witnesses/%016llx: %s has signed another root of the first %llu entries "
+		     "than they have",
+		     (unsigned long long)f->id, f->name, (unsigned long long)f->of.size);
+}
+
+static void verify_logs(struct verify *v, const struct witness_files *f)
+{
+	CLEANUP_FREE struct cosign_log *l = calloc(1, sizeof(*l));
+	uint64_t ids[COSIGN_LOGS_MAX];
+	int n = l ? witness_logs(f, ids, N_ELEMENTS(ids)) : 0;
+
+	for (int i = 0; i < n && i < COSIGN_LOGS_MAX; i++) {
+		int r;
+
+		memset(l, 0, sizeof(*l));
+		r = witness_log_load(f, ids[i], l);
+		if (r < 0)
+			find(v, "logs/%016llx: what was seen of that log is damaged: %s",
+			     (unsigned long long)ids[i], strerror(-r));
+	}
+}
+
+static int verify_all(struct verify *v, const char *directory, struct ledger_error *ret_error)
+{
+	const struct witness_files f = { directory, v->ops, v->crypto, NULL };
+	CLEANUP_FREE struct witness_fact *facts = calloc(COSIGN_PEERS_MAX, sizeof(*facts));
 	struct journal_read j = { 0 };
-	int r;
+	int n_facts, r;
 
 	verify_keys(v);
+	/* Before the tiles: beside a process that appends, these then have at least as much. */
+	n_facts = facts && v->has_keys ? witness_list(&f, v->keys, facts, COSIGN_PEERS_MAX) : 0;
 	verify_checkpoint(v);
 	verify_signed_root(v); /* of no entries */
 	r = verify_journal(v, &j, ret_error);
 	journal_read_done(&j);
 	if (r == 0)
 		verify_tiles(v);
+	for (int i = 0; r == 0 && i < n_facts; i++)
+		verify_fact(v, &facts[i]);
+	if (r == 0)
+		verify_logs(v, &f);
 	return r < 0 && r != -EUCLEAN ? r : v->n_found;
 }
 
@@ -340,7 +388,7 @@ int ledger_verify(const char *directory, const struct crypto_ops *ops,
 			.found = i < n_tries ? say_nothing : found,
 			.user = user,
 		};
-		r = verify_all(v, ret_error);
+		r = verify_all(v, directory, ret_error);
 		if (r <= 0)
 			break;
 	}

@@ -75,7 +75,7 @@ static int read_journal(struct ledger_view *v, struct ledger_error *ret_error)
 }
 
 /* The checkpoint first: what is signed is in tiles by then, and the journal is read after. */
-static int read_all(struct ledger_view *v, const struct note_crypto *crypto,
+static int read_all(struct ledger_view *v, const struct note_crypto *crypto, bool only_signed,
 		    struct ledger_error *ret_error)
 {
 	struct ledger_view_facts *f = &v->facts;
@@ -94,14 +94,18 @@ static int read_all(struct ledger_view *v, const struct note_crypto *crypto,
 	if (r < 0 && r != -ENOENT)
 		return ledger_fail(ret_error, -EUCLEAN, "%s: its signatures do not verify: %s",
 				   LEDGER_CHECKPOINT, strerror(-r));
+	if (only_signed) {
+		f->size = f->n_in_tiles = f->has_checkpoint ? f->checkpoint.size : 0;
+		return 0;
+	}
 	r = read_journal(v, ret_error);
 	f->n_in_tiles = v->journal.head.base;
 	f->size = f->n_in_tiles + v->journal.n_entries;
 	return r;
 }
 
-int ledger_view_open(const char *directory, const struct crypto_ops *ops,
-		     const struct note_crypto *crypto, struct ledger_view **ret,
+static int open_view(const char *directory, const struct crypto_ops *ops,
+		     const struct note_crypto *crypto, bool only_signed, struct ledger_view **ret,
 		     struct ledger_error *ret_error)
 {
 	CLEANUP(ledger_view_closep) struct ledger_view *v = calloc(1, sizeof(*v));
@@ -114,11 +118,25 @@ int ledger_view_open(const char *directory, const struct crypto_ops *ops,
 	if (v->directory < 0)
 		return ledger_fail(ret_error, -errno, "there is no ledger in %s: %s", directory,
 				   strerror(errno));
-	r = read_all(v, crypto, ret_error);
+	r = read_all(v, crypto, only_signed, ret_error);
 	if (r < 0)
 		return r;
 	*ret = TAKE(v);
 	return 0;
+}
+
+int ledger_view_open(const char *directory, const struct crypto_ops *ops,
+		     const struct note_crypto *crypto, struct ledger_view **ret,
+		     struct ledger_error *ret_error)
+{
+	return open_view(directory, ops, crypto, false, ret, ret_error);
+}
+
+int ledger_view_open_signed(const char *directory, const struct crypto_ops *ops,
+			    const struct note_crypto *crypto, struct ledger_view **ret,
+			    struct ledger_error *ret_error)
+{
+	return open_view(directory, ops, crypto, true, ret, ret_error);
 }
 
 void ledger_view_close(struct ledger_view *v)
