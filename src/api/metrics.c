@@ -393,6 +393,8 @@ static void put_healing(FILE *out, const json_t *h)
 		    number(h, "avoided_us"), number(h, "avoided"));
 	put_summary(out, "self_healing_mttr_seconds", "recovery_type=\"rehandshake\"",
 		    number(h, "rehandshaken_us"), number(h, "rehandshaken"));
+	put_summary(out, "self_healing_mttr_seconds", "recovery_type=\"free_space\"",
+		    number(h, "freed_space_us"), number(h, "freed_space"));
 }
 
 /* ---- requests ---- */

@@ -169,6 +169,7 @@ static int act(struct healing_loop *l, const struct healing_incident *i, bool is
 		return is_undo && r == -ENOENT ? 0 : r; /* it went with the neighbour */
 	case REMEDY_REHANDSHAKE:
 		return is_undo ? 0 : rehandshake(l, i->subject, now_us);
+	case REMEDY_FREE_SPACE: /* see obey() */
 	case MANDATE_N_REMEDIES:
 		break;
 	}
@@ -223,10 +224,11 @@ static void turn_check(struct healing_loop *l, struct healing_check *c, uint64_t
 	if (now_us < c->next_us)
 		return;
 	if (c->kind != HEALING_DELIVERY) {
-		bool is_up = is_link_up(l->daemon, c->subject, now_us);
+		bool is_well = c->kind == HEALING_DISK ? healing_disk_has_room(l)
+						       : is_link_up(l->daemon, c->subject, now_us);
 
-		if (is_up || now_us >= c->ends_us)
-			end_check(l, c, is_up, now_us);
+		if (is_well || now_us >= c->ends_us)
+			end_check(l, c, is_well, now_us);
 		return;
 	}
 	if (c->n_sent == PINGS) {
@@ -252,6 +254,28 @@ void healing_event(struct daemon *d, const struct node_event *e)
 
 /* ---- the loop ---- */
 
+static void obey_do(struct healing_loop *l, const struct healing_order *o, uint64_t now_us)
+{
+	int r;
+
+	if (o->incident->remedy == REMEDY_FREE_SPACE) {
+		r = healing_past_shrink(l, o->ticket); /* answered when it is done */
+		if (r == 0)
+			return;
+	} else {
+		r = act(l, o->incident, false, now_us);
+	}
+	(void)healing_done(l->core, o->ticket, r, now_us);
+}
+
+static void obey_undo(struct healing_loop *l, const struct healing_order *o, uint64_t now_us)
+{
+	bool has_nothing = o->incident->remedy == REMEDY_FREE_SPACE;
+
+	(void)healing_done(l->core, o->ticket, has_nothing ? 0 : act(l, o->incident, true, now_us),
+			   now_us);
+}
+
 static void obey(struct healing_loop *l, const struct healing_order *o, uint64_t now_us)
 {
 	struct healing_facts facts;
@@ -266,10 +290,10 @@ static void obey(struct healing_loop *l, const struct healing_order *o, uint64_t
 		healing_record(l, o);
 		break;
 	case HEALING_DO:
-		(void)healing_done(l->core, o->ticket, act(l, o->incident, false, now_us), now_us);
+		obey_do(l, o, now_us);
 		break;
 	case HEALING_UNDO:
-		(void)healing_done(l->core, o->ticket, act(l, o->incident, true, now_us), now_us);
+		obey_undo(l, o, now_us);
 		break;
 	case HEALING_PROBE:
 		begin_check(l, o, now_us);

@@ -50,6 +50,8 @@ struct healing_loop {
 void healing_host_begin(struct healing_loop *l);
 void healing_host_end(struct healing_loop *l);
 void healing_read_host(struct healing_loop *l, uint64_t now_us);
+/* As much as closes an incident of the disk. */
+bool healing_disk_has_room(const struct healing_loop *l);
 void healing_say(struct healing_loop *l, struct healing_reading r, uint64_t now_us);
 /* The service of an incident; false where i is of another kind. */
 bool healing_service(const struct healing_loop *l, uint64_t subject, struct host_service *ret);
@@ -73,6 +75,11 @@ void healing_past_end(struct healing_loop *l); /* after it */
 void healing_past_put(struct healing_loop *l, const struct healing_incident *i);
 /* Before an order is obeyed: actions and their outcomes are known from these. */
 void healing_past_note(struct healing_loop *l, const struct healing_order *o);
+
+/* Whether there is anything of ours to give back to a full disk; else static text why not. */
+bool healing_past_can_shrink(const struct healing_loop *l, const char **ret_why_not);
+/* Off the loop; healing_done() follows. -EAGAIN: not now. */
+int healing_past_shrink(struct healing_loop *l, uint64_t ticket);
 
 #define HEALING_LIST_MAX 200 /* incidents of one answer */
 

@@ -23,6 +23,13 @@ static double share_used(const struct host_value *free_part, const struct host_v
 	return whole->value > 0 ? 1 - free_part->value / whole->value : NAN;
 }
 
+bool healing_disk_has_room(const struct healing_loop *l)
+{
+	return l->host &&
+	       share_used(host_value(l->host, HOST_DISK_FREE),
+			  host_value(l->host, HOST_DISK_TOTAL)) <= healing_closes_at(HEALING_DISK);
+}
+
 static void say_host(struct healing_loop *l, enum healing_kind kind, const struct host_value *of,
 		     double share, uint64_t now_us)
 {

@@ -38,6 +38,11 @@ struct healing_past {
 	uint64_t last_id; /* ids up to this one are of those before */
 	size_t n_abandoned;
 	struct noted noted[HEALING_INCIDENTS_MAX];
+	struct {
+		uint64_t ticket, before, after; /* bytes */
+		bool is_out;
+		int result;
+	} shrinking;		    /* the job's while it is out */
 	struct healing_ask *asking; /* the job's; NULL: none is out */
 	struct healing_ask *waiting[ASKS_MAX];
 	size_t n_waiting;
@@ -287,6 +292,62 @@ void healing_past_end(struct healing_loop *l)
 		knowledge_close(p->knowledge);
 	free(p);
 	l->past = NULL;
+}
+
+/* ---- a full disk ---- */
+
+#define SHRINK_BYTES_MIN (1U << 20) /* below this there is little to give back */
+
+bool healing_past_can_shrink(const struct healing_loop *l, const char **ret_why_not)
+{
+	const struct healing_past *p = l->past;
+	uint64_t bytes = 0;
+
+	*ret_why_not = "the database of incidents is not open";
+	if (!p || !p->writer)
+		return false;
+	*ret_why_not = "there is nothing of the daemon's own on it that could be given back";
+	return knowledge_size(p->directory, &bytes) == 0 && bytes >= SHRINK_BYTES_MIN;
+}
+
+static void shrink_it(void *arg)
+{
+	struct healing_past *p = arg;
+
+	(void)knowledge_size(p->directory, &p->shrinking.before);
+	p->shrinking.result = knowledge_shrink(p->knowledge);
+	(void)knowledge_size(p->directory, &p->shrinking.after);
+}
+
+/* A part of it may be done also where it failed: what counts is whether there is room. */
+static void shrunk(void *arg)
+{
+	struct healing_past *p = arg;
+	struct daemon *d = p->loop->daemon;
+
+	p->shrinking.is_out = false;
+	if (d->is_stopping)
+		return;
+	log_notice(d->log, "knowledge_given_back",
+		   log_u64("bytes", p->shrinking.before > p->shrinking.after
+					    ? p->shrinking.before - p->shrinking.after
+					    : 0),
+		   log_str("why", p->shrinking.result < 0 ? strerror(-p->shrinking.result) : ""));
+	(void)healing_done(p->loop->core, p->shrinking.ticket, 0, loop_now_us());
+	healing_turn(p->loop);
+}
+
+int healing_past_shrink(struct healing_loop *l, uint64_t ticket)
+{
+	struct healing_past *p = l->past;
+
+	if (!p || !p->writer || p->shrinking.is_out)
+		return -EAGAIN;
+	p->shrinking.ticket = ticket;
+	if (loop_work(l->daemon->loop, shrink_it, shrunk, p) < 0)
+		return -EAGAIN;
+	p->shrinking.is_out = true;
+	return 0;
 }
 
 /* ---- asked ---- */

@@ -23,6 +23,7 @@ void healing_record(struct healing_loop *l, const struct healing_order *o)
 		.unix_ms = (uint64_t)daemon_unix_ms(d),
 		.incident = i->id,
 		.action = i->action,
+		.is_disk = i->remedy == REMEDY_FREE_SPACE,
 		.who = d->member->is.spiffe_id,
 		.what = what,
 		.where = where,

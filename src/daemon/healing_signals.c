@@ -277,7 +277,8 @@ void healing_facts(struct healing_loop *l, const struct healing_incident *i, uin
 		   struct healing_facts *ret)
 {
 	*ret = (struct healing_facts){ 0 };
-	ret->why_not[REMEDY_AVOID] = ret->why_not[REMEDY_REHANDSHAKE] = "it is for other incidents";
+	for (unsigned r = 0; r < MANDATE_N_REMEDIES; r++)
+		ret->why_not[r] = "it is for other incidents";
 	switch (i->kind) {
 	case HEALING_DELIVERY:
 		explain_delivery(l, i, now_us, &ret->graph);
@@ -291,9 +292,12 @@ void healing_facts(struct healing_loop *l, const struct healing_incident *i, uin
 	case HEALING_LINK_LOSS:
 		explain_link(l, i, now_us, &ret->graph);
 		break;
+	case HEALING_DISK:
+		ret->is_possible[REMEDY_FREE_SPACE] =
+			healing_past_can_shrink(l, &ret->why_not[REMEDY_FREE_SPACE]);
+		break;
 	case HEALING_CPU:
 	case HEALING_MEMORY:
-	case HEALING_DISK:
 	case HEALING_SERVICE:
 	case HEALING_LEDGER_SPLIT:
 	case HEALING_N_KINDS:

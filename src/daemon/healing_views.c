@@ -350,6 +350,8 @@ json_t *healing_status(const struct daemon *d)
 		{ "avoided_us", c.healed_by[REMEDY_AVOID].sum_us },
 		{ "rehandshaken", c.healed_by[REMEDY_REHANDSHAKE].n },
 		{ "rehandshaken_us", c.healed_by[REMEDY_REHANDSHAKE].sum_us },
+		{ "freed_space", c.healed_by[REMEDY_FREE_SPACE].n },
+		{ "freed_space_us", c.healed_by[REMEDY_FREE_SPACE].sum_us },
 		{ "unconfirmed", c.unconfirmed },
 		{ "escalated", c.escalated },
 		{ "intents", c.intents },

@@ -186,6 +186,7 @@ const char *healing_kind_name(enum healing_kind k);
 int healing_kind_parse(const char *name, enum healing_kind *ret); /* -EINVAL */
 const char *healing_kind_unit(enum healing_kind k);
 double healing_opens_at(enum healing_kind k);
+double healing_closes_at(enum healing_kind k);
 const char *healing_state_name(enum healing_state s);
 const char *healing_severity_name(enum healing_severity s);
 const char *healing_mode_name(enum healing_mode m);

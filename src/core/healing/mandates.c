@@ -17,6 +17,9 @@ static const struct {
 	[REMEDY_REHANDSHAKE] = { "rehandshake",
 				 "a new handshake with the neighbour, at the address "
 				 "where it was; nothing to take back" },
+	[REMEDY_FREE_SPACE] = { "free_space",
+				"the oldest closed incidents are forgotten and their room is given "
+				"back to the disk; nothing to take back" },
 };
 
 const char *remedy_name(enum mandate_remedy r)

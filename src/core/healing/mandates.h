@@ -26,6 +26,7 @@
 enum mandate_remedy {
 	REMEDY_AVOID,	    /* a neighbour: what its link costs us is raised */
 	REMEDY_REHANDSHAKE, /* with a neighbour */
+	REMEDY_FREE_SPACE,  /* what the daemon itself may forget is given back to the disk */
 	MANDATE_N_REMEDIES,
 };
 

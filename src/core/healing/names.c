@@ -20,7 +20,8 @@ const struct rule healing_rules[HEALING_N_KINDS] = {
 				{ REMEDY_REHANDSHAKE, NONE } },
 	[HEALING_CPU] = { "cpu", "ratio", 0.90, 0.75, 1, 10, 10, 1, HEALING_WARNING, { NONE } },
 	[HEALING_MEMORY] = { "memory", "ratio", 0.85, 0.80, 1, 10, 10, 1, HEALING_WARNING, { NONE } },
-	[HEALING_DISK] = { "disk", "ratio", 0.95, 0.90, 1, 3, 3, 1, HEALING_WARNING, { NONE } },
+	[HEALING_DISK] = { "disk", "ratio", 0.95, 0.90, 1, 3, 3, 1, HEALING_WARNING,
+			   { REMEDY_FREE_SPACE, NONE } },
 	/* Asked every five seconds. */
 	[HEALING_SERVICE] = { "service", "failures", 1, 0, 1, 2, 2, 1, HEALING_SERIOUS, { NONE } },
 	/* Signed by the log itself: once is enough, and only a person can say what it means. */
@@ -42,6 +43,11 @@ const char *healing_kind_unit(enum healing_kind k)
 double healing_opens_at(enum healing_kind k)
 {
 	return k < HEALING_N_KINDS ? healing_rules[k].opens_at : 0;
+}
+
+double healing_closes_at(enum healing_kind k)
+{
+	return k < HEALING_N_KINDS ? healing_rules[k].closes_at : 0;
 }
 
 int healing_kind_parse(const char *name, enum healing_kind *ret)

@@ -261,9 +261,11 @@ static int settle(struct knowledge *k)
 		       "PRAGMA max_page_count=%u; PRAGMA cache_size=-%d;"
 		       "PRAGMA journal_size_limit=%d",
 		       KNOWLEDGE_BYTES_MAX / PAGE_BYTES, CACHE_KIB, WAL_BYTES_MAX);
-	r = run_text(k, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA page_size=4096;"
-			"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-			"PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON");
+	r = run_text(k,
+		     "PRAGMA locking_mode=EXCLUSIVE; PRAGMA page_size=4096;"
+		     "PRAGMA auto_vacuum=INCREMENTAL;" /* of a new file; see knowledge_shrink() */
+		     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+		     "PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON");
 	return r < 0 ? r : run_text(k, bound);
 }
 
@@ -399,7 +401,11 @@ int knowledge_open(const char *directory, struct knowledge **ret,
 	}
 	if (r < 0 && !ret_notice->text[0])
 		(void)fail(ret_notice, r, "%.200s cannot be used: %s", path, strerror(-r));
-	return r;
+	if (r < 0)
+		return r;
+	(void)snprintf((*ret)->spare, sizeof((*ret)->spare), "%s/" KNOWLEDGE_SPARE, directory);
+	spare_make(*ret);
+	return 0;
 }
 
 void knowledge_close(struct knowledge *k)

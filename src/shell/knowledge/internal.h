@@ -2,6 +2,7 @@
 /* internal.h - what the files of this room share. */
 #pragma once
 
+#include <limits.h>
 #include <pthread.h>
 #include <sqlite3.h>
 
@@ -45,6 +46,7 @@ struct knowledge {
 	sqlite3 *db;
 	sqlite3_stmt *statements[N_STATEMENTS];
 	size_t incidents_max;
+	char spare[PATH_MAX]; /* the file's name */
 };
 
 /* ---- database.c ---- */
@@ -56,6 +58,12 @@ int sql_run(struct knowledge *k, sqlite3_stmt *s);	  /* to its end; 0 or an erro
 int sql_step(struct knowledge *k, sqlite3_stmt *s);
 void sql_bind_text(sqlite3_stmt *s, int at, const char *text); /* borrowed until it has run */
 void sql_copy_text(sqlite3_stmt *s, int column, char *ret, size_t size);
+
+/* ---- write.c ---- */
+
+/* Room that is kept from the disk, and let go when it is full: without any nothing can be deleted
+ * either, for that is written to the log first. Where there is no room for it there is none. */
+void spare_make(const struct knowledge *k);
 
 /* ---- query.c ---- */
 

@@ -15,8 +15,11 @@
 #include <stdint.h>
 
 #define KNOWLEDGE_FILE "knowledge.db"
+#define KNOWLEDGE_SPARE "knowledge.db-spare" /* room for what a full disk needs to delete: */
+#define KNOWLEDGE_SPARE_BYTES (2U << 20)
 #define KNOWLEDGE_INCIDENTS_MAX 10000 /* the oldest that are closed go first */
 #define KNOWLEDGE_BYTES_MAX (64U << 20)
+#define KNOWLEDGE_KEEP 256 /* incidents that knowledge_shrink() leaves, and all that are open */
 #define KNOWLEDGE_EVIDENCE_MAX 16
 #define KNOWLEDGE_CAUSES_MAX 8
 #define KNOWLEDGE_ACTIONS_MAX 16
@@ -101,6 +104,13 @@ void knowledge_bound(struct knowledge *k, size_t n_incidents);
 int knowledge_put_incident(struct knowledge *k, const struct knowledge_incident *i);
 /* Those left open by a process that ended: they get this state and are closed. How many. */
 int knowledge_abandon_open(struct knowledge *k, int64_t unix_ms, const char *state, size_t *ret_n);
+
+/* Bytes on the disk, of the file and its log. */
+int knowledge_size(const char *directory, uint64_t *ret_bytes);
+/* The disk is full: the oldest incidents that are closed go, beyond KNOWLEDGE_KEEP, and what that
+ * leaves free is given back. Rates stay. A file that a version before this one began is not
+ * shortened; its log is. 0 also where nothing could be given back. */
+int knowledge_shrink(struct knowledge *k);
 
 /* The greatest id of an incident or action there ever was; 0: none. */
 int knowledge_last_id(struct knowledge *k, uint64_t *ret);

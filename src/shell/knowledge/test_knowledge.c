@@ -559,6 +559,36 @@ static void without_room_nothing_changes(void **state)
 
 /* ---- from the loop ---- */
 
+static void what_is_old_is_given_back_to_a_disk_that_is_full(void **state)
+{
+	struct place *p = *state;
+	uint64_t before = 0, after = 0;
+	struct knowledge_incident i;
+	struct knowledge_rate rate;
+	size_t n, n_open, n_rates;
+
+	for (uint64_t id = 1; id <= 3 * 300; id++)
+		put(p, id);
+	assert_int_equal(knowledge_count(p->k, &n, &n_open), 0);
+	assert_int_equal(n, 900);
+	assert_int_equal(knowledge_size(p->dir, &before), 0);
+	assert_int_equal(knowledge_shrink(p->k), 0);
+	assert_int_equal(knowledge_size(p->dir, &after), 0);
+	print_message("%u KiB of %u are left\n", (unsigned)(after >> 10), (unsigned)(before >> 10));
+	assert_true(after < before * 3 / 4);
+	assert_int_equal(knowledge_count(p->k, &n, &n_open), 0);
+	assert_int_equal(n_open, 300); /* those that are open stay, and so do the newest */
+	assert_int_equal(n - n_open, KNOWLEDGE_KEEP);
+	assert_int_equal(knowledge_get(p->k, 899, &i), 0);
+	assert_int_equal(knowledge_get(p->k, 1, &i), -ENOENT);
+	assert_int_equal(knowledge_rates(p->k, NULL, &rate, 1, &n_rates), 0);
+	assert_int_equal(rate.n_tried, 900);
+	assert_int_equal(knowledge_shrink(p->k), 0); /* again: nothing */
+	put(p, 4000);
+	assert_int_equal(reopen(p), 0);
+	assert_string_equal(p->notice.aside, "");
+}
+
 static void count_call(void *arg, int error)
 {
 	*(int *)arg = error;
@@ -644,6 +674,7 @@ int main(void)
 		TEST(a_database_of_somebody_else_is_refused),
 		TEST(a_disk_that_takes_no_more_changes_nothing),
 		TEST(without_room_nothing_changes),
+		TEST(what_is_old_is_given_back_to_a_disk_that_is_full),
 		TEST(the_writer_keeps_the_order_and_the_newest),
 		TEST(a_full_queue_is_told_and_so_is_a_failure),
 	};

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Putting incidents, counting what actions achieved, and making room. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "shell/knowledge/internal.h"
 
@@ -255,4 +260,95 @@ int knowledge_abandon_open(struct knowledge *k, int64_t unix_ms, const char *sta
 		*ret_n = (size_t)sqlite3_changes(k->db);
 	(void)pthread_mutex_unlock(&k->lock);
 	return r;
+}
+
+/* ---- giving back ---- */
+
+#define SHRINK_STEP 32 /* incidents of one transaction: its log is well below the spare room */
+
+void spare_make(const struct knowledge *k)
+{
+	static const uint8_t zeros[65536];
+	int fd = open(k->spare, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool is_whole = fd >= 0;
+
+	if (fd < 0)
+		return; /* it is there, or cannot be */
+	for (size_t at = 0; is_whole && at < KNOWLEDGE_SPARE_BYTES; at += sizeof(zeros))
+		is_whole = write(fd, zeros, sizeof(zeros)) == (ssize_t)sizeof(zeros);
+	(void)close(fd);
+	if (!is_whole)
+		(void)unlink(k->spare);
+}
+
+static int run_text(struct knowledge *k, const char *text)
+{
+	return sql_error(k, sqlite3_exec(k->db, text, NULL, NULL, NULL));
+}
+
+/* Pages that are free leave the file, and the log becomes empty. */
+static int give_back(struct knowledge *k)
+{
+	int r = run_text(k, "PRAGMA incremental_vacuum");
+
+	return r < 0 ? r : run_text(k, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+static int drop_some(struct knowledge *k, int64_t n)
+{
+	int r = sql_run(k, sql(k, BEGIN));
+
+	for (int64_t i = 0; r == 0 && i < n && i < SHRINK_STEP; i++)
+		r = drop_oldest(k, 0);
+	return end(k, r);
+}
+
+/* How many closed ones are too many. */
+static int count_spare(struct knowledge *k, int64_t *ret)
+{
+	sqlite3_stmt *s = sql(k, COUNT_INCIDENTS);
+	int r = sql_step(k, s);
+
+	if (r == 1)
+		*ret = sqlite3_column_int64(s, 0) - sqlite3_column_int64(s, 1) - KNOWLEDGE_KEEP;
+	(void)sqlite3_reset(s);
+	return r == 1 ? 0 : r < 0 ? r : -EIO;
+}
+
+int knowledge_shrink(struct knowledge *k)
+{
+	int64_t n = 0;
+	int r;
+
+	(void)pthread_mutex_lock(&k->lock);
+	(void)unlink(k->spare);
+	(void)give_back(k); /* room for what follows, if there is any to be had */
+	do {
+		r = count_spare(k, &n);
+		if (r == 0 && n > 0)
+			r = drop_some(k, n);
+		if (r == 0 && n > 0)
+			r = give_back(k);
+	} while (r == 0 && n > SHRINK_STEP);
+	spare_make(k);
+	(void)pthread_mutex_unlock(&k->lock);
+	return r;
+}
+
+int knowledge_size(const char *directory, uint64_t *ret_bytes)
+{
+	static const char *const names[] = { KNOWLEDGE_FILE, KNOWLEDGE_FILE "-wal" };
+	char path[PATH_MAX];
+	struct stat status;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+		if (stat(path, &status) == 0)
+			bytes += (uint64_t)status.st_blocks * 512;
+		else if (errno != ENOENT)
+			return -errno;
+	}
+	*ret_bytes = bytes;
+	return 0;
 }
