@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "shell/ledger/test_support.h"
+#include "shell/ledger/witness.h"
 
 #define UNDO_MAX 64
 #define DIED 42
@@ -237,11 +238,117 @@ static void whenever_the_power_goes_nothing_promised_is_lost(void **state)
 	(void)munmap(promised, sizeof(*promised));
 }
 
+/* ---- what a witness remembers ---- */
+
+#define N_NOTES 3
+#define PROMISED_EVIDENCE N_NOTES
+#define LOG_ID 7
+
+static struct witness_evidence notes[N_NOTES]; /* of 1, 2 and 3 entries */
+static struct note_key log_keys[2];
+
+static void sign_notes(void)
+{
+	const struct ledger_config c = test_config();
+	struct ledger_keys keys = { .name = "mesh.example/node/bob" };
+
+	assert_int_equal(ledger_keys_public(c.ops, c.crypto, &keys, log_keys), 0);
+	for (size_t i = 0; i < N_NOTES; i++) {
+		struct checkpoint shown = { .size = i + 1 };
+		struct writer w = writer_of(notes[i].bytes, sizeof(notes[i].bytes));
+
+		memcpy(shown.origin, keys.name, sizeof(keys.name));
+		assert_int_equal(checkpoint_sign(c.ops, c.crypto, &keys, &shown, 1, c.entropy, &w),
+				 0);
+		notes[i].len = w.len;
+	}
+}
+
+static struct witness_files files_of(const char *directory, const struct ledger_files *files)
+{
+	const struct ledger_config c = test_config();
+
+	return (struct witness_files){ directory, c.ops, c.crypto, files };
+}
+
+static void witness_child(const char *directory, unsigned die_at, enum loss loss)
+{
+	static struct faults faults;
+	static const struct ledger_files template = { faulty_write, faulty_sync, faulty_sync_all,
+						      faulty_rename, &faults };
+	const struct witness_files f = files_of(directory, &template);
+	static struct cosign_log l;
+
+	faults = (struct faults){ .die_at = die_at, .loss = loss };
+	memcpy(l.of.keys, log_keys, sizeof(log_keys));
+	l.of.has_latest = true;
+	for (size_t i = 0; i < N_NOTES - 1; i++) {
+		l.of.latest_note = notes[i];
+		if (witness_log_keep(&f, LOG_ID, &l, COSIGN_KEEP_LATEST) < 0)
+			_exit(__LINE__);
+		*promised = i + 1; /* is signed now */
+	}
+	l.of.evidence[0] = notes[0];
+	l.of.evidence[1] = notes[2];
+	if (witness_log_keep(&f, LOG_ID, &l, COSIGN_KEEP_EVIDENCE) < 0)
+		_exit(__LINE__);
+	*promised = PROMISED_EVIDENCE;
+	_exit(0);
+}
+
+/* True once the child came to its end. */
+static bool try_witness(const char *directory, unsigned die_at, enum loss loss)
+{
+	const struct witness_files f = files_of(directory, NULL);
+	static struct cosign_log l;
+	int status = 0;
+	pid_t child;
+
+	run_command("rm -rf %s/%s", directory, "logs");
+	*promised = 0;
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		witness_child(directory, die_at, loss);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == DIED);
+	memset(&l, 0, sizeof(l));
+	assert_int_equal(witness_log_load(&f, LOG_ID, &l), 0);
+	assert_true(*promised == 0 || l.of.has_latest);
+	if (l.of.has_latest)
+		assert_true(l.of.latest.size + 1 >= *promised && l.of.latest.size <= N_NOTES - 1);
+	if (*promised > 0 && *promised < PROMISED_EVIDENCE)
+		assert_true(l.of.latest.size >= *promised);
+	if (*promised == PROMISED_EVIDENCE)
+		assert_true(l.of.is_suspect && l.of.latest.size == N_NOTES - 1);
+	return WEXITSTATUS(status) == 0;
+}
+
+static void whenever_the_power_goes_a_witness_forgets_nothing_it_has_signed(void **state)
+{
+	unsigned die_at = 1;
+
+	promised = mmap(NULL, sizeof(*promised), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	assert_true(promised != MAP_FAILED);
+	sign_notes();
+	for (int loss = 0; loss < N_LOSSES; loss++)
+		for (die_at = 1; !try_witness(*state, die_at, (enum loss)loss); die_at++)
+			;
+	print_message("%u writes, syncs and renames\n", die_at - 1);
+	assert_true(die_at > 16); /* four files: each written, synced, renamed, and the directory */
+	(void)munmap(promised, sizeof(*promised));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(whenever_the_power_goes_nothing_promised_is_lost,
 						set_up_directory, tear_down_directory),
+		cmocka_unit_test_setup_teardown(
+			whenever_the_power_goes_a_witness_forgets_nothing_it_has_signed,
+			set_up_directory, tear_down_directory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
