@@ -288,7 +288,8 @@ static void answered(struct witnessing *w)
 		cosign_desk_answered(&w->desk, j->letter.from, &j->m, 0, loop_now_us());
 		return;
 	}
-	if (j->result < 0)
+	/* Whoever tells of a log cannot know whether it is witnessed here. */
+	if (j->result < 0 && !(j->result == -ENOENT && j->m.type == COSIGN_SEEN))
 		log_notice(d->log, "witness_message_refused", log_str("from", j->letter.origin),
 			   log_str("why", strerror(-j->result)));
 	else if (j->m.type == COSIGN_SIGNED)

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/cosign/cosign.h"
 #include "core/ledger/proof.h"
 #include "core/ledger/witness.h"
 #include "shell/openssl/crypto_openssl.h"
@@ -354,6 +355,123 @@ static void a_note_that_the_log_did_not_sign_changes_nothing(void **state)
 	free(w);
 }
 
+/* ---- what witnesses and logs keep of each other ---- */
+
+static int load_nothing(void *user, const char *origin, struct cosign_log *ret)
+{
+	(void)user;
+	(void)origin;
+	(void)ret;
+	return 0;
+}
+
+static int keep_it(void *user, const char *origin, const struct cosign_log *l, unsigned parts)
+{
+	assert_string_equal(origin, keys.name);
+	assert_int_equal(parts, COSIGN_KEEP_LATEST);
+	memcpy(user, l, sizeof(*l));
+	return 0;
+}
+
+static int keep_nothing(void *user, const char *origin, const struct cosign_log *l, unsigned parts)
+{
+	(void)user;
+	(void)origin;
+	(void)l;
+	(void)parts;
+	return -ENOSPC;
+}
+
+/* An offer of the log to the witness. */
+static int offer_to(const struct cosign_store *store, struct span note, struct cosign_answer *ret)
+{
+	const struct cosign_signer me = { ops, crypto, &entropy, &witness_keys };
+	static uint8_t bytes[COSIGN_MESSAGE_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct cosign_message m;
+
+	cosign_write_offer(&w, public_keys, note, 0, NULL, 0);
+	assert_int_equal(cosign_decode(SPAN(bytes, w.len), &m), 0);
+	return cosign_answer(&me, store, keys.name, &m, 1763766000, ret);
+}
+
+static void each_flipped_bit_of_what_is_kept_of_witnesses_is_seen(void **state)
+{
+	(void)state;
+	static struct cosign_log l, again;
+	static struct cosign_answer a;
+	static uint8_t room[CHECKPOINT_SIGNED_MAX], cosigned[COSIGN_RECORD_MAX],
+		latest[COSIGN_RECORD_MAX];
+	const struct cosign_store store = { load_nothing, keep_it, &l };
+	struct writer of_witness = writer_of(cosigned, sizeof(cosigned));
+	struct writer of_log = writer_of(latest, sizeof(latest));
+	struct checkpoint c = checkpoint_of(leaves, 13);
+	struct span note = sign(&c, 1763766000, room), records[COSIGN_N_RECORDS] = { { 0 } };
+	char name[NOTE_NAME_MAX + 1];
+	struct cosign_message m;
+	uint64_t unix_s;
+
+	assert_int_equal(offer_to(&store, note, &a), 0);
+	assert_int_equal(cosign_decode(SPAN(a.bytes, a.len), &m), 0);
+	assert_int_equal(m.type, COSIGN_SIGNED);
+	assert_int_equal(cosign_take(ops, crypto, public_keys, note, witness_keys.name, &m, &unix_s,
+				     &of_witness),
+			 0);
+	cosign_log_encode(&l, COSIGN_LATEST, &of_log);
+	records[COSIGN_LATEST] = SPAN(latest, of_log.len);
+	assert_int_equal(cosign_log_decode(ops, crypto, records, &again), 0);
+	/* Each byte of names and text; of base64, which is long, some. */
+	for (size_t i = 0; i < of_witness.len; i += i < 300 ? 1 : 7) {
+		cosigned[i] ^= (uint8_t)(1U << i % 8);
+		assert_true(cosign_record_verify(ops, crypto, public_keys,
+						 SPAN(cosigned, of_witness.len), &c, name,
+						 &unix_s) < 0);
+		cosigned[i] ^= (uint8_t)(1U << i % 8);
+	}
+	for (size_t i = 0; i < of_log.len; i += i < 300 ? 1 : 7) {
+		memset(&again, 0, sizeof(again));
+		latest[i] ^= (uint8_t)(1U << i % 8);
+		assert_int_equal(cosign_log_decode(ops, crypto, records, &again), -EUCLEAN);
+		latest[i] ^= (uint8_t)(1U << i % 8);
+	}
+}
+
+static void what_cannot_be_kept_is_not_signed(void **state)
+{
+	(void)state;
+	static struct cosign_answer a;
+	const struct cosign_store store = { load_nothing, keep_nothing, NULL };
+	static uint8_t room[CHECKPOINT_SIGNED_MAX];
+	struct checkpoint c = checkpoint_of(leaves, 13);
+	struct cosign_message m;
+
+	assert_int_equal(offer_to(&store, sign(&c, 1763766000, room), &a), 0);
+	assert_int_equal(cosign_decode(SPAN(a.bytes, a.len), &m), 0);
+	assert_int_equal(m.type, COSIGN_REFUSED);
+	assert_int_equal(m.why, COSIGN_NOT_KEPT);
+	assert_false(a.is_newer);
+}
+
+static void nobody_offers_the_log_of_another(void **state)
+{
+	(void)state;
+	static struct cosign_answer a;
+	const struct cosign_store store = { load_nothing, keep_nothing, NULL };
+	const struct cosign_signer me = { ops, crypto, &entropy, &witness_keys };
+	static uint8_t room[CHECKPOINT_SIGNED_MAX], bytes[COSIGN_MESSAGE_MAX];
+	struct checkpoint c = checkpoint_of(leaves, 13);
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct cosign_message m;
+
+	cosign_write_offer(&w, public_keys, sign(&c, 1763766000, room), 0, NULL, 0);
+	assert_int_equal(cosign_decode(SPAN(bytes, w.len), &m), 0);
+	assert_int_equal(cosign_answer(&me, &store, "mesh.example/node/eve", &m, 1, &a), -EPROTO);
+	m.type = COSIGN_SEEN; /* and nobody spreads his own */
+	assert_int_equal(cosign_answer(&me, &store, keys.name, &m, 1, &a), -EPROTO);
+	/* Of a log that is not witnessed here nothing is taken from others. */
+	assert_int_equal(cosign_answer(&me, &store, "mesh.example/node/eve", &m, 1, &a), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +488,9 @@ int main(void)
 		cmocka_unit_test(two_roots_of_one_size_are_a_split_and_both_are_kept),
 		cmocka_unit_test(a_history_that_was_changed_cannot_be_proved),
 		cmocka_unit_test(a_note_that_the_log_did_not_sign_changes_nothing),
+		cmocka_unit_test(each_flipped_bit_of_what_is_kept_of_witnesses_is_seen),
+		cmocka_unit_test(what_cannot_be_kept_is_not_signed),
+		cmocka_unit_test(nobody_offers_the_log_of_another),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -20,7 +20,8 @@ void cosign_write_offer(struct writer *w, const struct note_key keys[2], struct 
 		.n_proof = n_proof,
 	};
 
-	memcpy(m.proof, proof, n_proof * sizeof(*proof));
+	if (n_proof > 0)
+		memcpy(m.proof, proof, n_proof * sizeof(*proof));
 	cosign_encode(&m, w);
 }
 
