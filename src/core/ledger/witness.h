@@ -5,7 +5,7 @@
  * A log that shows one history to some and another to others must sign two checkpoints that no
  * proof joins. Of one size with two roots, the two signatures are the proof of it; of two sizes,
  * the log owes a consistency proof, and a log that has none to give is kept with both checkpoints
- * as suspect. No message carries this yet. */
+ * as suspect. Checkpoints come by the messages of core/cosign. */
 #pragma once
 
 #include "core/ledger/checkpoint.h"

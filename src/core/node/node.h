@@ -46,7 +46,7 @@
 #define NODE_SPREADS_MAX 32   /* peers that are sent to, or heard, by several ways at once */
 #define NODE_COSIGNS_MAX 16   /* messages of neighbours about ledgers that wait for the shell */
 #define NODE_COSIGN_LEN_MAX 8192
-#define NODE_EXIT_NONE 0      /* for node_set_exit() */
+#define NODE_EXIT_NONE 0 /* for node_set_exit() */
 #define NODE_EXIT_ANY UINT64_MAX
 
 /* A network key as the authority signed it: the higher generation is the newer. */

@@ -327,7 +327,8 @@ struct node {
 	struct {
 		uint64_t from;
 		struct blob bytes;
-	} cosigns[NODE_COSIGNS_MAX]; /* messages that the shell has not taken yet, the oldest first */
+	} cosigns[NODE_COSIGNS_MAX]; /* messages that the shell has not taken yet, the oldest first
+				      */
 	size_t n_cosigns;
 	struct node_counters counters;
 };
