@@ -383,6 +383,18 @@ static void begin_work(struct witnessing *w)
 	}
 }
 
+/* What is not is counted; an offer is made again. */
+static bool is_taken(struct witnessing *w, const char *spiffe_id, const struct letter *l)
+{
+	struct cosign_message m;
+
+	if (strncmp(spiffe_id, SCHEME, strlen(SCHEME)) == 0 && w->n_inbox < INBOX_MAX &&
+	    cosign_decode(SPAN(l->bytes, l->len), &m) == 0)
+		return cosign_desk_admits(&w->desk, l->from, loop_now_us());
+	w->desk.n_left_out++;
+	return false;
+}
+
 void witness_messages(struct daemon *d)
 {
 	struct witnessing *w = d->witnessing;
@@ -390,12 +402,7 @@ void witness_messages(struct daemon *d)
 	char spiffe_id[SPIFFE_ID_SIZE];
 
 	while (node_cosign_next(d->node, &l.from, spiffe_id, &l.bytes, &l.len)) {
-		struct cosign_message m;
-		bool is_known = strncmp(spiffe_id, SCHEME, strlen(SCHEME)) == 0;
-
-		if (!w || !is_known || cosign_decode(SPAN(l.bytes, l.len), &m) < 0 ||
-		    w->n_inbox == INBOX_MAX ||
-		    !cosign_desk_admits(&w->desk, l.from, loop_now_us())) {
+		if (!w || !is_taken(w, spiffe_id, &l)) {
 			free(l.bytes);
 			continue;
 		}
@@ -467,10 +474,11 @@ json_t *witness_json(const struct daemon *d)
 						      w->accused[i].name, "is_proved",
 						      w->accused[i].is_split));
 	}
-	return json_pack("{s:b, s:I, s:I, s:I, s:o, s:o}", "is_open", ledger_is_open(d), "entries",
-			 (json_int_t)ledger_n_entries(d), "signed",
-			 (json_int_t)ledger_signed_size(d), "cosigned_by", n_current, "witnesses",
-			 witnesses, "suspects", suspects);
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:o, s:o}", "is_open", ledger_is_open(d),
+			 "entries", (json_int_t)ledger_n_entries(d), "signed",
+			 (json_int_t)ledger_signed_size(d), "cosigned_by", n_current, "left_out",
+			 w ? (json_int_t)w->desk.n_left_out : 0, "witnesses", witnesses, "suspects",
+			 suspects);
 }
 
 /* ---- starting and ending ---- */
