@@ -324,8 +324,10 @@ static void done(void *arg)
 	if (j->what == WORK_LETTER)
 		free(j->letter.bytes);
 	j->letter.bytes = NULL;
-	if (!w->daemon->is_stopping)
-		begin_work(w);
+	if (w->daemon->is_stopping)
+		return;
+	begin_work(w);
+	daemon_drain(w->daemon);
 }
 
 static bool choose_offers(struct witnessing *w)

@@ -443,6 +443,52 @@ static void an_honest_log_is_never_accused_whoever_tells_of_it(void **state)
 	}
 }
 
+static void what_nobody_takes_is_bounded_and_what_is_too_long_is_refused(void **state)
+{
+	static const uint8_t bytes[NODE_COSIGN_LEN_MAX + 1] = { 1 };
+	char spiffe_id[SPIFFE_ID_SIZE];
+	struct node *from, *to;
+	uint64_t malformed;
+	uint8_t *got;
+	uint64_t id;
+	size_t len, n = 0;
+
+	(void)state;
+	sim_free(s);
+	act = NULL; /* the shell does nothing */
+	s = make_sim(N, true);
+	join(0, 1);
+	boot_all(s, 2);
+	run(s, SECONDS(2));
+	from = sim_node(s, 0);
+	to = sim_node(s, 1);
+	assert_int_equal(node_cosign_send(from, sim_id(s, 2), SPAN(bytes, 9), sim_node_us(s, 0)),
+			 -ENETUNREACH);
+	assert_int_equal(node_cosign_send(from, sim_id(s, 1), SPAN_OF(bytes), sim_node_us(s, 0)),
+			 -EMSGSIZE);
+	for (unsigned i = 0; i < NODE_COSIGNS_MAX + 4; i++) {
+		assert_int_equal(node_cosign_send(from, sim_id(s, 1),
+						  SPAN(bytes, NODE_COSIGN_LEN_MAX),
+						  sim_node_us(s, 0)),
+				 0);
+		sim_poke(s, 0);
+		run(s, MS(200));
+	}
+	malformed = to->counters.malformed;
+	assert_int_equal(control_push_blob(from, peer_get(from, sim_id(s, 1))->direct,
+					   RECORD_COSIGN, SPAN_OF(bytes)),
+			 0);
+	run(s, SECONDS(1));
+	assert_true(to->counters.malformed > malformed);
+	while (node_cosign_next(to, &id, spiffe_id, &got, &len)) {
+		assert_int_equal(id, sim_id(s, 0));
+		assert_int_equal(len, NODE_COSIGN_LEN_MAX);
+		free(got);
+		n++;
+	}
+	assert_int_equal(n, NODE_COSIGNS_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,6 +500,7 @@ int main(void)
 		TEST(who_is_told_another_story_than_his_neighbour_finds_out),
 		TEST(also_where_the_two_stories_never_have_one_size),
 		TEST(an_honest_log_is_never_accused_whoever_tells_of_it),
+		TEST(what_nobody_takes_is_bounded_and_what_is_too_long_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);
