@@ -108,8 +108,9 @@ int knowledge_abandon_open(struct knowledge *k, int64_t unix_ms, const char *sta
 /* Bytes on the disk, of the file and its log. */
 int knowledge_size(const char *directory, uint64_t *ret_bytes);
 /* The disk is full: the oldest incidents that are closed go, beyond KNOWLEDGE_KEEP, and what that
- * leaves free is given back. Rates stay. A file that a version before this one began is not
- * shortened; its log is. 0 also where nothing could be given back. */
+ * leaves free is given back. Rates stay. It ends after some five seconds, with what is done by
+ * then. A file that a version before this one began is not shortened; its log is. 0 also where
+ * nothing could be given back. */
 int knowledge_shrink(struct knowledge *k);
 
 /* The greatest id of an incident or action there ever was; 0: none. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shell/knowledge/internal.h"
@@ -264,7 +265,8 @@ int knowledge_abandon_open(struct knowledge *k, int64_t unix_ms, const char *sta
 
 /* ---- giving back ---- */
 
-#define SHRINK_STEP 32 /* incidents of one transaction: its log is well below the spare room */
+#define SHRINK_STEP 32	   /* incidents of one transaction: its log is well below the spare room */
+#define SHRINK_MS_MAX 5000 /* whoever waits for it gives up after eight seconds */
 
 void spare_make(const struct knowledge *k)
 {
@@ -294,6 +296,14 @@ static int give_back(struct knowledge *k)
 	return r < 0 ? r : run_text(k, "PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
+static int64_t monotonic_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static int drop_some(struct knowledge *k, int64_t n)
 {
 	int r = sql_run(k, sql(k, BEGIN));
@@ -317,7 +327,7 @@ static int count_spare(struct knowledge *k, int64_t *ret)
 
 int knowledge_shrink(struct knowledge *k)
 {
-	int64_t n = 0;
+	int64_t n = 0, ends_ms = monotonic_ms() + SHRINK_MS_MAX;
 	int r;
 
 	(void)pthread_mutex_lock(&k->lock);
@@ -329,7 +339,7 @@ int knowledge_shrink(struct knowledge *k)
 			r = drop_some(k, n);
 		if (r == 0 && n > 0)
 			r = give_back(k);
-	} while (r == 0 && n > SHRINK_STEP);
+	} while (r == 0 && n > SHRINK_STEP && monotonic_ms() < ends_ms);
 	spare_make(k);
 	(void)pthread_mutex_unlock(&k->lock);
 	return r;
