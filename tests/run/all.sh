@@ -16,6 +16,7 @@ X0_PACKAGES=$top/build-test/packages # of the dashboard, once for all builds
 export X0_PACKAGES
 coverage_min_percent=75
 tidy_max_s=240
+waiting_tests=$(($(nproc) + 2)) # end-to-end tests at a time: they wait more than they work
 formatter_version=14 # another clang-format formats otherwise, another clang-tidy knows other checks
 
 usage()
@@ -61,7 +62,7 @@ tests_all()
 {
 	must_build gcc "${CC:-cc}" -- -Dwerror=true || return
 	run_tests gcc --no-suite e2e
-	run_tests gcc --suite e2e --num-processes 2 # those that measure run alone
+	run_tests gcc --suite e2e --num-processes "$waiting_tests"
 }
 
 tests_with_clang()
