@@ -166,8 +166,8 @@ check_shell_scripts()
 	if ! command -v shellcheck >/dev/null; then
 		skipped "shellcheck" "it is not installed"
 	else
-		# shellcheck disable=SC2086
-		check "shellcheck" shellcheck -x $_scripts
+		printf '%s\n' "$_scripts" >"$tests_dir/scripts"
+		check "shellcheck" xargs -a "$tests_dir/scripts" -n 8 -P "$(nproc)" shellcheck -x
 	fi
 }
 
@@ -220,6 +220,8 @@ long_stages()
 
 finish()
 {
+	printf '\nWhat took how long:\n'
+	cat "$times"
 	if [ -s "$skips" ]; then
 		printf '\nWhat was skipped, and why:\n'
 		awk '!seen[$0]++ { sub(/^SKIPPED: /, "  "); print }' "$skips"
@@ -253,6 +255,7 @@ mkdir -p "$tests_dir" || exit 1
 : >"$skips"
 : >"$failures"
 : >"$unsteady"
+: >"$times"
 
 if [ "${1:-}" = --quick ]; then
 	stage "unit and fuzz-corpus tests" tests_quick

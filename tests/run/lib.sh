@@ -8,6 +8,7 @@ tests_dir=$top/build-test
 skips=$tests_dir/skipped
 failures=$tests_dir/failures
 unsteady=$tests_dir/unsteady
+times=$tests_dir/times
 second_tries_max=4 # programs of one stage; where more fail it is not for want of time
 
 passed() # how many
@@ -34,8 +35,9 @@ stage() # heading function...
 	printf '\n== %s\n' "$_heading"
 	_began=$(date +%s)
 	"$@"
-	printf '== %s: %d s; so far %d passed, %d failed\n' "$_heading" \
-		$(($(date +%s) - _began)) "$n_passed" "$n_failed"
+	_took=$(($(date +%s) - _began))
+	printf '== %s: %d s; so far %d passed, %d failed\n' "$_heading" "$_took" "$n_passed" "$n_failed"
+	printf '%6d s  %s\n' "$_took" "$_heading" >>"$times"
 }
 
 # A command that is one test: it passes or it fails, and shows its output when it fails.
