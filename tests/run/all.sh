@@ -16,6 +16,7 @@ X0_PACKAGES=$top/build-test/packages # of the dashboard, once for all builds
 export X0_PACKAGES
 coverage_min_percent=75
 tidy_max_s=240
+quick_to_compile='-Doptimization=1 -Dc_args=-g1' # lines in reports; half the time where checks are compiled in
 waiting_tests=$(($(nproc) + 2)) # end-to-end tests at a time: they wait more than they work
 formatter_version=14 # another clang-format formats otherwise, another clang-tidy knows other checks
 
@@ -50,6 +51,12 @@ find_nodes()
 	done
 	[ -z "${X0_NODE:-}" ] || export X0_NODE
 	[ -z "${X0_NODE_26:-}" ] || export X0_NODE_26
+}
+
+# Names of tests, or what is to be built for them; all builds have the same ones.
+tests_of() # names|targets word...
+{
+	python3 tests/run/choose.py "$tests_dir/gcc" "$@"
 }
 
 tests_quick()
@@ -88,8 +95,10 @@ tests_with_address_sanitizer()
 		skipped "address and undefined sanitizers" "$sanitizer_trouble"
 		return
 	fi
-	must_build asan "${CC:-cc}" -- -Dwerror=true -Db_sanitize=address,undefined \
-		-Db_lundef=false && run_tests asan --suite unit --suite fuzz
+	# shellcheck disable=SC2046,SC2086 # lists of words
+	must_build asan "${CC:-cc}" $(tests_of targets unit fuzz) -- \
+		-Db_sanitize=address,undefined -Db_lundef=false $quick_to_compile &&
+		run_tests asan --suite unit --suite fuzz
 	run_under=
 }
 
@@ -107,7 +116,7 @@ tests_with_thread_sanitizer()
 		return
 	fi
 	# shellcheck disable=SC2086 # a list of words
-	must_build tsan "${CC:-cc}" $_found -- -Db_sanitize=thread -Db_lundef=false &&
+	must_build tsan "${CC:-cc}" $_found -- -Db_sanitize=thread -Db_lundef=false $quick_to_compile &&
 		run_tests tsan $_found
 	run_under=
 }
