@@ -44,7 +44,8 @@ diamond_up 'log: {level: info}'
 within 3 sees a 't["is_complete"] and len(t["nodes"]) == 4 and len(t["links"]) == 4' ||
 	fail "a does not see all: $(cat "$WORK/topology")"
 for pair in 'a", "b' 'a", "c' 'b", "d' 'c", "d'; do
-	sees a "links(\"$pair\") == [\"up\", \"up\"]" || fail "$pair: $(cat "$WORK/topology")"
+	# on a busy machine a link may be doubted for a moment
+	within 5 sees a "links(\"$pair\") == [\"up\", \"up\"]" || fail "$pair: $(cat "$WORK/topology")"
 done
 sees a 'all(n["version"] and n["uptime_s"] is not None and n["n_links"] == 2 for n in t["nodes"])' ||
 	fail "what nodes say of themselves: $(cat "$WORK/topology")"
