@@ -180,11 +180,25 @@ check_shell_scripts()
 	fi
 }
 
+build_counting() # name, how counters are raised, word for tests_of...
+{
+	_name=$1 _counters=$2
+	shift 2
+	# shellcheck disable=SC2046 # a list of words
+	must_build "$_name" gcc $(tests_of targets "$@") -- -Db_coverage=true \
+		-Doptimization=1 -Ddebug=false "-Dc_args=-fprofile-update=$_counters" || return
+	find "$tests_dir/$_name" -name '*.gcda' -delete
+}
+
+# Two builds, of which each test runs in one. Where threads count side by side some counts would end
+# below zero but for atomic counters; these make a simulation many times slower, and what has no
+# threads (the cores, tests/run/include_arrows.sh) needs none.
 coverage()
 {
-	# threads count side by side: without atomic counters some end below zero
-	must_build coverage gcc -- -Db_coverage=true -Dc_args=-fprofile-update=atomic || return
-	find "$tests_dir/coverage" -name '*.gcda' -delete
+	_cores="sim src/core/"
+	_others="all -sim -src/core/ -kat -ct -wipe -qemu -interop -load"
+	# shellcheck disable=SC2086
+	build_counting coverage-cores single $_cores && build_counting coverage atomic $_others || return
 	# The daemon counts its lines too, as the unprivileged user that it becomes, who may have no
 	# way into this tree: all count in a place of their own.
 	_umask=$(umask)
@@ -194,14 +208,20 @@ coverage()
 	chmod -R a+rwX "$GCOV_PREFIX"
 	X0_SIM_SEEDS=3 # more of them reach the same lines
 	export X0_SIM_SEEDS GCOV_PREFIX
-	run_tests coverage --no-suite kat --no-suite ct --no-suite wipe --no-suite qemu --no-suite interop \
-		--no-suite load --num-processes 3
-	cp -R "$GCOV_PREFIX$tests_dir/coverage/." "$tests_dir/coverage/"
+	# shellcheck disable=SC2046,SC2086
+	run_tests coverage-cores $(tests_of names $_cores)
+	# shellcheck disable=SC2046,SC2086
+	run_tests coverage $(tests_of names $_others -e2e)
+	# shellcheck disable=SC2046
+	run_tests coverage $(tests_of names e2e -interop -load) --num-processes "$waiting_tests"
+	for _build in coverage-cores coverage; do
+		cp -R "$GCOV_PREFIX$tests_dir/$_build/." "$tests_dir/$_build/"
+	done
 	rm -rf "$GCOV_PREFIX"
 	unset X0_SIM_SEEDS GCOV_PREFIX
 	umask "$_umask"
 	check "line coverage of src/ at least $coverage_min_percent %" \
-		gcovr --root "$top" "$tests_dir/coverage" --filter src/ \
+		gcovr -j "$(nproc)" --root "$top" "$tests_dir/coverage-cores" "$tests_dir/coverage" --filter src/ \
 		--exclude '.*/test_[^/]*' --exclude '.*/fuzz_[^/]*' \
 		--exclude-unreachable-branches --print-summary --txt "$tests_dir/coverage.txt" \
 		--fail-under-line "$coverage_min_percent"
