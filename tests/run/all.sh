@@ -15,7 +15,7 @@ cd "$top" || exit 1
 X0_PACKAGES=$top/build-test/packages # of the dashboard, once for all builds
 export X0_PACKAGES
 coverage_min_percent=75
-tidy_max_s=240
+tidy_max_s=150
 quick_to_compile='-Doptimization=1 -Dc_args=-g1' # lines in reports; half the time where checks are compiled in
 waiting_tests=$(($(nproc) + 2)) # end-to-end tests at a time: they wait more than they work
 formatter_version=14 # another clang-format formats otherwise, another clang-tidy knows other checks
