@@ -116,7 +116,7 @@ tests_with_thread_sanitizer()
 		return
 	fi
 	# shellcheck disable=SC2086 # a list of words
-	must_build tsan "${CC:-cc}" $_found -- -Db_sanitize=thread -Db_lundef=false $quick_to_compile &&
+	must_build tsan "${CC:-cc}" $_found -- -Db_sanitize=thread -Db_lundef=false &&
 		run_tests tsan $_found
 	run_under=
 }
