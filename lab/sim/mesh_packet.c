@@ -398,7 +398,7 @@ void mesh_packet_arrives(struct mesh *m, uint32_t end, struct mesh_datagram *d)
 	if (node == f->to && f->probe) {
 		if (node == f->prober)
 			watch_answered(m->hosts[node].watch, mesh_id(f->visited[0]), f->probe,
-				       HOP_TTL_MAX - f->hop.ttl + 1U, m->now_us);
+				       HOP_TTL_MAX - f->hop.ttl + 1U, NULL, m->now_us);
 		else
 			answer(m, f, node);
 	} else if (node == f->to) {

@@ -23,6 +23,8 @@
 #define PINGS_LOST_MAX 1	  /* with a fifth lost it is no more once in 600 times */
 #define LINK_WAIT_US SECONDS(6)
 #define CHECK_EVERY_US MS(40)
+#define DELIVERY_EVERY_US MS(250) /* deliveries are looked at, */
+#define SUSPECT_EVERY_US MS(100)  /* or so, while one of them seems to fail */
 
 /* ---- mandates ---- */
 
@@ -328,24 +330,70 @@ void healing_turn(struct healing_loop *l)
 	daemon_drain(l->daemon);
 }
 
+/* An incident is acted on as soon as it is sure; what others say of their links comes later, and
+ * names the cause better. */
+static void refine_causes(struct healing_loop *l, uint64_t now_us)
+{
+	static const uint64_t after_us[] = { MS(2500), SECONDS(6) };
+	const struct healing_incident *i;
+	struct healing_facts facts;
+	uint64_t cursor = 0;
+
+	while ((i = healing_next(l->core, &cursor))) {
+		bool is_due = false;
+
+		if (i->kind != HEALING_DELIVERY || i->explained_us == 0 ||
+		    i->state == HEALING_CLOSED)
+			continue;
+		for (size_t n = 0; n < N_ELEMENTS(after_us); n++)
+			is_due |= i->explained_us < i->opened_us + after_us[n] &&
+				  now_us >= i->opened_us + after_us[n];
+		if (!is_due)
+			continue;
+		healing_facts(l, i, now_us, &facts);
+		if (healing_refine(l->core, i->id, &facts.graph, now_us) == 0)
+			healing_past_put(l, i);
+	}
+}
+
+/* Whether packets arrive is looked at each time, for service may be lost meanwhile; the rest as
+ * often as it is worth. */
+static void look(struct healing_loop *l, uint64_t now_us)
+{
+	bool is_whole = now_us >= l->looked_us + healing_interval_us(healing_mode(l->core, now_us));
+
+	if (is_whole) {
+		l->looked_us = now_us;
+		healing_read(l, now_us);
+	}
+	l->is_suspect = healing_read_deliveries(l, now_us);
+	refine_causes(l, now_us);
+	healing_turn(l);
+	if (!is_whole)
+		return;
+	l->cycle_us = loop_now_us() - now_us;
+	l->cycles_us += l->cycle_us;
+	l->n_cycles++;
+}
+
+static uint64_t next_us(const struct healing_loop *l, uint64_t now_us)
+{
+	uint64_t at_us = now_us + (is_checking(l)  ? CHECK_EVERY_US
+				   : l->is_suspect ? SUSPECT_EVERY_US
+						   : DELIVERY_EVERY_US);
+
+	at_us = min_u64(at_us, l->looked_us + healing_interval_us(healing_mode(l->core, now_us)));
+	return max_u64(now_us + MS(1), min_u64(at_us, healing_deadline_us(l->core)));
+}
+
 static void on_timer(void *arg, uint64_t now_us)
 {
 	struct healing_loop *l = arg;
-	uint64_t interval_us = healing_interval_us(healing_mode(l->core, now_us));
 
 	if (!l->past) /* not while the start itself waits for the disk */
 		healing_past_begin(l);
-	if (now_us >= l->looked_us + interval_us) {
-		l->looked_us = now_us;
-		healing_read(l, now_us);
-		healing_turn(l);
-		l->cycle_us = loop_now_us() - now_us;
-		l->cycles_us += l->cycle_us;
-		l->n_cycles++;
-	} else {
-		healing_turn(l);
-	}
-	loop_timer_arm(l->timer, now_us + (is_checking(l) ? CHECK_EVERY_US : interval_us));
+	look(l, now_us);
+	loop_timer_arm(l->timer, next_us(l, loop_now_us()));
 }
 
 /* ---- starting ---- */

@@ -37,8 +37,9 @@ struct healing_loop {
 	} told[HEALING_INCIDENTS_MAX];
 	uint64_t looked_us, cycle_us; /* the last cycle: when it began, how long it took */
 	uint64_t n_cycles, cycles_us;
-	uint64_t suspected_us;		/* when probes were first asked to hurry */
-	uint64_t hurry_us;		/* probes are asked to hurry no sooner again */
+	uint64_t suspected_us;		/* when more first seemed lost on a way */
+	bool is_suspect;		/* one seems to, now */
+	uint64_t surveyed_us;		/* when others were last asked for their links */
 	struct host *host;		/* NULL: out of memory */
 	struct host_services *services; /* NULL: none, or they cannot be asked */
 	double cpu;			/* NAN: not known */
@@ -112,6 +113,8 @@ void healing_answer(struct healing_loop *l, const struct healing_ask *a);
 
 /* healing_signals.c: readings, and what is known of the cause */
 void healing_read(struct healing_loop *l, uint64_t now_us);
+/* True while more seems to be lost on a way than usual. */
+bool healing_read_deliveries(struct healing_loop *l, uint64_t now_us);
 void healing_facts(struct healing_loop *l, const struct healing_incident *i, uint64_t now_us,
 		   struct healing_facts *ret);
 

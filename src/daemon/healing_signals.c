@@ -11,10 +11,13 @@
 #include "base/units.h"
 #include "daemon/healing.h"
 
-#define HURRY_FOR_US SECONDS(4)	   /* some forty probes */
-#define HURRY_AGAIN_US SECONDS(10) /* and so often at most, over all ways */
+#define FRESH_US SECONDS(4)
+#define LOOK_FROM 0.4		 /* of what is sure; chance rarely comes so far */
+#define LOOK_AGAIN_US SECONDS(5) /* others are asked so often at most; they tell for ten */
+#define SUSPECTED_US SECONDS(30) /* without suspicion: the next one is another */
+#define JUST_UNDER 0.98
 #define LINK_WINDOW_US SECONDS(30) /* of core/link */
-#define FIRST_LOSS_US SECONDS(2)   /* until the first loss is noticed, by probes once a second */
+#define FIRST_LOSS_US MS(500)	   /* until the first loss is noticed, where packets go */
 #define PPM 1e6
 
 /* ---- links ---- */
@@ -64,40 +67,55 @@ static void read_links(struct healing_loop *l, uint64_t now_us)
 
 /* ---- whether packets arrive ---- */
 
-/* More is to be known soon: some were lost, and too few to say how many are. */
-static void hurry(struct healing_loop *l, const struct watch_way *w, uint64_t now_us)
+/* More seems to be lost than usual: what others say of their links will be wanted. */
+static bool prepare(struct healing_loop *l, const struct watch_way *w, uint64_t now_us)
 {
-	if (!w->is_current || w->n_lost == 0 || now_us - w->noted_us > HURRY_FOR_US ||
-	    now_us < l->hurry_us)
-		return;
-	if (now_us > l->hurry_us + HURRY_AGAIN_US)
+	if (!w->is_current || !w->is_suspect || now_us - w->noted_us > FRESH_US)
+		return false;
+	if (w->sureness < LOOK_FROM || now_us < l->surveyed_us + LOOK_AGAIN_US)
+		return true;
+	if (now_us > l->surveyed_us + SUSPECTED_US)
 		l->suspected_us = now_us;
-	l->hurry_us = now_us + HURRY_AGAIN_US;
-	node_watch_hurry(l->daemon->node, w->destination, w->neighbour, now_us + HURRY_FOR_US,
-			 now_us);
-	(void)node_survey_look(l->daemon->node, now_us); /* what others say of their links */
+	l->surveyed_us = now_us;
+	(void)node_survey_look(l->daemon->node, now_us);
+	return true;
+}
+
+/* The share that is lost, at least; it opens an incident where, and only where, core/watch is sure
+ * that more is lost than links lose by chance. */
+static double share_lost(const struct watch_way *w)
+{
+	double opens_at = healing_opens_at(HEALING_DELIVERY);
+
+	if (w->is_failing)
+		return fmax(healing_share_at_least(w->n_missing, w->n_seen), opens_at);
+	return fmin(healing_share_at_least(w->n_lost, w->n_sent), opens_at * JUST_UNDER);
 }
 
 /* Of all destinations of a neighbour the one that most surely loses speaks for it. */
-static void read_deliveries(struct healing_loop *l, uint64_t now_us)
+bool healing_read_deliveries(struct healing_loop *l, uint64_t now_us)
 {
 	struct healing_reading worst[HEALING_WATCHED_MAX];
 	struct watch_way w;
 	size_t cursor = 0, n = 0;
+	bool is_suspect = false;
 
 	while (node_next_watched(l->daemon->node, &cursor, &w)) {
 		struct healing_reading r = {
 			.kind = HEALING_DELIVERY,
 			.subject = w.neighbour,
 			.about = w.destination,
-			.value = healing_share_at_least(w.n_lost, w.n_sent),
+			.value = share_lost(&w),
 			.at_us = w.noted_us,
-			.n_samples = w.n_sent,
-			.source = "probes to the destination through the neighbour",
+			.n_samples =
+				w.is_failing ? (uint32_t)max_u64(w.n_seen, w.n_sent) : w.n_sent,
+			.source = w.is_failing && w.is_of_packets
+					  ? "what the destination says it had of our packets"
+					  : "probes to the destination through the neighbour",
 		};
 		size_t i = 0;
 
-		hurry(l, &w, now_us);
+		is_suspect |= prepare(l, &w, now_us);
 		if (now_us - w.noted_us > HEALING_AGE_MAX_US)
 			continue;
 		while (i < n && worst[i].subject != r.subject)
@@ -110,24 +128,25 @@ static void read_deliveries(struct healing_loop *l, uint64_t now_us)
 	}
 	for (size_t i = 0; i < n; i++)
 		healing_say(l, worst[i], now_us);
+	return is_suspect;
 }
 
 void healing_read(struct healing_loop *l, uint64_t now_us)
 {
 	healing_read_host(l, now_us);
 	read_links(l, now_us);
-	read_deliveries(l, now_us);
 }
 
 /* ---- causes ---- */
 
 /* A link's loss is over half a minute, of which only the last seconds are the incident's. Taken to
  * have been none before, which errs to the link's side: a link is avoided as its neighbour is. */
-static double lately(const struct healing_loop *l, double loss, uint64_t now_us)
+static double lately(const struct healing_loop *l, double loss, uint64_t at_us)
 {
-	uint64_t for_us = now_us - l->suspected_us + FIRST_LOSS_US;
+	uint64_t for_us = at_us - l->suspected_us + FIRST_LOSS_US;
 
-	if (isnan(loss) || l->suspected_us == 0 || for_us >= LINK_WINDOW_US)
+	if (isnan(loss) || l->suspected_us == 0 || at_us < l->suspected_us ||
+	    for_us >= LINK_WINDOW_US)
 		return loss;
 	return fmin(1, loss * (double)LINK_WINDOW_US / (double)for_us);
 }
@@ -216,7 +235,7 @@ static void explain_delivery(const struct healing_loop *l, const struct healing_
 	int route, node, link;
 
 	near.deviation = lately(l, near.deviation, now_us);
-	far.deviation = lately(l, far.deviation, now_us);
+	far.deviation = lately(l, far.deviation, far.at_us);
 	route = graph_vertex(g, &(struct healing_vertex){
 					.kind = VERTEX_ROUTE,
 					.a = i->subject,

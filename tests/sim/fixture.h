@@ -65,7 +65,7 @@ static size_t n_rules;
 static bool (*deliver_tap)(void *arg, size_t node, struct span packet);
 static void (*act)(void *arg, struct node *node, size_t number, const struct node_action *action);
 
-static struct sim *make_sim(size_t n_nodes, bool allow_all)
+static __attribute__((unused)) struct sim *make_sim(size_t n_nodes, bool allow_all)
 {
 	struct sim_config config = { .seed = 7,
 				     .pki = pki,

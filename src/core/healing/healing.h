@@ -88,8 +88,9 @@ struct healing_incident {
 	enum healing_state state;
 	uint64_t began_us; /* the first bad reading of the row that opened it */
 	uint64_t opened_us;
-	uint64_t healed_us; /* 0: not */
-	uint64_t closed_us; /* 0: not */
+	uint64_t explained_us; /* last; 0: not */
+	uint64_t healed_us;    /* 0: not */
+	uint64_t closed_us;    /* 0: not */
 	uint64_t held_until_us;
 	unsigned n_before; /* times the same key has had an incident lately */
 	struct healing_reading evidence[HEALING_EVIDENCE_MAX]; /* the first, then the latest */
@@ -153,6 +154,14 @@ int healing_explained(struct healing *h, uint64_t ticket, const struct healing_f
 int healing_recorded(struct healing *h, uint64_t ticket, int r, uint64_t now_us);
 int healing_done(struct healing *h, uint64_t ticket, int r, uint64_t now_us);
 int healing_probed(struct healing *h, uint64_t ticket, int r, uint64_t now_us);
+
+/* More is known of the causes by now, or other: they are ranked again, and what was planned or done
+ * stays as it is. -ENOENT: no such incident that is open and was explained. */
+int healing_refine(struct healing *h, uint64_t id, const struct healing_graph *graph,
+		   uint64_t now_us);
+/* When healing_tick() has something to do beside looking whether time is over; NEVER_US: nothing.
+ */
+uint64_t healing_deadline_us(const struct healing *h);
 
 /* What would be done for an incident of this kind now: the remedy, or MANDATE_N_REMEDIES, and why
  * it or why none. Nothing is changed. */

@@ -10,6 +10,7 @@
 
 #define RETRY_US MS(500)
 #define TELLS_PER_MINUTE 10
+#define APART_US MS(100) /* service is lost meanwhile */
 
 /* What may follow what; anything but CLOSED may follow itself, as a retry. */
 static const unsigned followers[HEALING_N_STATES] = {
@@ -163,7 +164,7 @@ static void plan(struct healing *h, struct incident *i, uint64_t now_us)
 			i->is.remedy = rule->candidates[i->next++];
 			i->waits_since_us = now_us;
 			/* two nodes that see the same do not act in the same moment */
-			i->due_us = now_us + rng_below(&h->rng, MS(300));
+			i->due_us = now_us + rng_below(&h->rng, APART_US);
 			return;
 		}
 		h->counters.denied++;
@@ -472,10 +473,27 @@ int healing_explained(struct healing *h, uint64_t ticket, const struct healing_f
 	if (!i || i->is.state != HEALING_EXPLAINING)
 		return -ENOENT;
 	i->facts = *facts;
+	i->is.explained_us = now_us;
 	healing_rank(&facts->graph, &i->is.causes);
 	enter(h, i, HEALING_WAITING, now_us);
 	plan(h, i, now_us);
 	return 0;
+}
+
+int healing_refine(struct healing *h, uint64_t id, const struct healing_graph *graph,
+		   uint64_t now_us)
+{
+	for (size_t n = 0; n < HEALING_INCIDENTS_MAX; n++) {
+		struct incident *i = &h->incidents[n];
+
+		if (!incident_is_open(i) || i->is.id != id || i->is.explained_us == 0)
+			continue;
+		i->facts.graph = *graph;
+		i->is.explained_us = now_us;
+		healing_rank(graph, &i->is.causes);
+		return 0;
+	}
+	return -ENOENT;
 }
 
 /* ---- time ---- */
@@ -493,6 +511,19 @@ void repair_tick(struct healing *h, struct incident *i, uint64_t now_us)
 		else
 			order(h, i, now_us); /* the pause before another try is over */
 	}
+}
+
+uint64_t healing_deadline_us(const struct healing *h)
+{
+	uint64_t at_us = NEVER_US;
+
+	for (size_t n = 0; n < HEALING_INCIDENTS_MAX; n++) {
+		const struct incident *i = &h->incidents[n];
+
+		if (i->is_used && i->is.state == HEALING_WAITING)
+			at_us = min_u64(at_us, i->due_us);
+	}
+	return at_us;
 }
 
 bool healing_next_order(struct healing *h, struct healing_order *ret, uint64_t now_us)

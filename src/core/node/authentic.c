@@ -7,9 +7,11 @@
 #include "base/cleanup.h"
 #include "core/node/node_internal.h"
 
-#define PROBE_HEAD_LEN 5 /* id 4 | flags 1; then bytes that mean nothing */
+#define PROBE_HEAD_LEN 5  /* id 4 | flags 1; then, in a probe, bytes that mean nothing */
+#define PROBE_COUNT_LEN 4 /* in an answer with the flag: packets of the asker's that arrived */
 #define PROBE_FOR_PACKETS 1
-#define PROBES_ANSWERED_MAX 1000 /* a second */
+#define PROBE_COUNTS 2 /* of an answer; who does not know it sends the probe's flags back */
+#define PROBES_ANSWERED_MAX 4000 /* a second */
 /* Of one peer: four ways, each again and again where they are lost. One that could use up all
  * would make others doubt those between them and us. */
 #define PROBES_OF_PEER_MAX 20
@@ -185,7 +187,7 @@ void authentic_serve(struct node *n, struct node_session *s)
 static void send_probe(struct node *n, const struct watch_probe *probe)
 {
 	uint8_t body[WIRE_SERVICE_MAX] = { 0 };
-	size_t len = max_u64(PROBE_HEAD_LEN, min_u64(probe->len, sizeof(body)));
+	size_t len = max_u64(PROBE_HEAD_LEN + PROBE_COUNT_LEN, min_u64(probe->len, sizeof(body)));
 	struct peer *p;
 
 	if (neighbour_state(n, probe->neighbour) == LINK_DOWN) {
@@ -211,6 +213,7 @@ static void send_probe(struct node *n, const struct watch_probe *probe)
 		return;
 	}
 	p->watch_us = 0;
+	watch_mark(n->watch, probe->id, p->n_sealed);
 	store_u32(body, probe->id);
 	body[4] = probe->is_for_packets ? PROBE_FOR_PACKETS : 0;
 	entropy_fill(&n->entropy, body + PROBE_HEAD_LEN, len - PROBE_HEAD_LEN);
@@ -230,7 +233,8 @@ static bool may_answer(uint64_t *second_us, unsigned *n, unsigned n_max, uint64_
 	return true;
 }
 
-/* A probe of a peer: what came back is as long, so that it looks like packets too. */
+/* A probe of a peer: what goes back is as long, so that it looks like packets too, and says how
+ * many of its packets have come, so that it need not judge all by the few probes. */
 void authentic_probed(struct node *n, struct peer *p, struct span body)
 {
 	uint8_t answer[WIRE_SERVICE_MAX];
@@ -242,6 +246,11 @@ void authentic_probed(struct node *n, struct peer *p, struct span body)
 	    !may_answer(&n->probe_second_us, &n->n_probes, PROBES_ANSWERED_MAX, n->now_us))
 		return;
 	memcpy(answer, body.at, body.len);
+	answer[4] &= (uint8_t)~PROBE_COUNTS;
+	if (body.len >= PROBE_HEAD_LEN + PROBE_COUNT_LEN) {
+		answer[4] |= PROBE_COUNTS;
+		store_u32(answer + PROBE_HEAD_LEN, p->n_opened);
+	}
 	/* It goes back by whom the probe came by, where it is about that way and not about ours:
 	 * else a way of ours that loses packets makes the other end doubt all of its own. */
 	if (back == p->id || neighbour_state(n, back) != LINK_UP)
@@ -254,8 +263,15 @@ void authentic_probed(struct node *n, struct peer *p, struct span body)
 
 void authentic_answered(struct node *n, struct peer *p, struct span body, unsigned hops)
 {
-	if (body.len >= PROBE_HEAD_LEN)
-		watch_answered(n->watch, p->id, load_u32(body.at), hops, n->now_us);
+	uint32_t n_opened;
+	bool counts;
+
+	if (body.len < PROBE_HEAD_LEN)
+		return;
+	counts = body.at[4] & PROBE_COUNTS && body.len >= PROBE_HEAD_LEN + PROBE_COUNT_LEN;
+	n_opened = counts ? load_u32(body.at + PROBE_HEAD_LEN) : 0;
+	watch_answered(n->watch, p->id, load_u32(body.at), hops, counts ? &n_opened : NULL,
+		       n->now_us);
 }
 
 void authentic_passed(struct node *n, const struct wire_hop *hop, uint64_t next, size_t len,
@@ -373,13 +389,6 @@ uint64_t authentic_deadline_us(const struct node *n)
 bool node_next_watched(const struct node *n, size_t *cursor, struct watch_way *ret)
 {
 	return watch_next_way(n->watch, cursor, ret);
-}
-
-void node_watch_hurry(struct node *n, uint64_t destination, uint64_t neighbour, uint64_t until_us,
-		      uint64_t now_us)
-{
-	watch_hurry(n->watch, destination, neighbour, until_us, now_us);
-	n->deadline_is_known = false;
 }
 
 enum origin_state node_origin(const struct node *n, uint64_t id, const char **ret_reason)

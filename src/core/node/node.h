@@ -302,9 +302,6 @@ bool node_seal_alive(struct node *n, uint64_t node_id, uint8_t ret[NODE_ALIVE_LE
 int node_set_penalty(struct node *n, uint64_t node_id, uint32_t penalty, uint64_t now_us);
 /* Whether what is handed to neighbours arrives, as core/watch has it. */
 bool node_next_watched(const struct node *n, size_t *cursor, struct watch_way *ret);
-/* watch_hurry() */
-void node_watch_hurry(struct node *n, uint64_t destination, uint64_t neighbour, uint64_t until_us,
-		      uint64_t now_us);
 
 /* Says goodbye to all neighbours (before the daemon ends). */
 void node_goodbye(struct node *n, uint64_t now_us);

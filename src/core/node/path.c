@@ -494,8 +494,10 @@ int path_seal(struct node *n, struct node_session *s, struct treatment treatment
 	store_u32(ad, hop.e2e_index);
 	store_u64(ad + 4, (uint64_t)hop.e2e_lane << 56 | hop.e2e_sequence);
 	r = session_seal(s->keys, &ticket, SPAN_OF(ad), plaintext, ret);
-	if (r >= 0)
-		*ret_hop = hop;
+	if (r < 0)
+		return r;
+	s->peer->n_sealed += is_ip(plaintext);
+	*ret_hop = hop;
 	return r;
 }
 
@@ -833,6 +835,7 @@ static void ends_at_us(struct node *n, const struct wire_hop *hop, struct span p
 	if (v != SESSION_OPENED)
 		return;
 	payload = SPAN(plaintext, payload.len - AEAD_TAG_LEN);
+	s->peer->n_opened += is_ip(payload);
 	if (is_ip(payload) && spread_orders(s->peer, hop)) {
 		session_heard(n, s, true);
 		spread_order(n, s->peer, hop, payload);

@@ -55,7 +55,7 @@ static void drain(struct bed *b)
 	while (watch_next_probe(b->w, b->now_us, &p)) {
 		b->n_probes++;
 		if (p.neighbour != b->dropper || b->n_probes % 10 >= b->dropped)
-			watch_answered(b->w, p.destination, p.id, 3, b->now_us + RTT);
+			watch_answered(b->w, p.destination, p.id, 3, NULL, b->now_us + RTT);
 	}
 	while (watch_next_doubt(b->w, &d)) {
 		b->n_doubts += d.is_doubted;
@@ -111,7 +111,8 @@ static void idle(struct bed *b, uint64_t for_us)
 	b->now_us = until_us;
 }
 
-static void a_way_in_use_is_probed_once_a_second_and_then_no_more(void **state)
+static void
+a_way_in_use_is_probed_once_a_second_or_four_times_for_many_packets_and_then_no_more(void **state)
 {
 	(void)state;
 	struct watch_probe p;
@@ -126,9 +127,16 @@ static void a_way_in_use_is_probed_once_a_second_and_then_no_more(void **state)
 	assert_int_equal(p.len, 700);
 	assert_int_equal(p.tag, 1);
 	assert_true(p.is_for_packets);
-	watch_answered(b.w, D, p.id, 3, b.now_us);
-	flow(&b, D, X, WATCH_OWN, SECONDS(20));
+	watch_answered(b.w, D, p.id, 3, NULL, b.now_us);
+	for (unsigned i = 0; i < 40; i++) {
+		passed(&b, D, X, 700, WATCH_OWN, 1);
+		b.now_us += MS(500);
+		drain(&b);
+	}
 	assert_in_range(b.n_probes, 15, 26);
+	b.n_probes = 0;
+	flow(&b, D, X, WATCH_OWN, SECONDS(20));
+	assert_in_range(b.n_probes, 70, 82);
 	assert_int_equal(b.n_doubts, 0);
 	b.n_probes = 0;
 	idle(&b, SECONDS(30));
@@ -285,7 +293,7 @@ static void a_long_way_is_not_taken_for_a_lossy_one(void **state)
 
 		passed(&b, D, X, 100, WATCH_OWN, 0);
 		if (before.id && b.now_us >= due_us) {
-			watch_answered(b.w, D, before.id, 9, b.now_us);
+			watch_answered(b.w, D, before.id, 9, NULL, b.now_us);
 			before.id = 0;
 		}
 		if (watch_next_probe(b.w, b.now_us, &p) && !before.id) {
@@ -383,24 +391,108 @@ static void bulk_has_no_share_as_it_loses_its_own(void **state)
 	watch_free(b.w);
 }
 
-static void a_way_is_probed_often_while_somebody_hurries_and_then_at_leisure_again(void **state)
-{
-	unsigned before, hurried, after;
+/* 100 packets a second by X, of which the destination gets some: it says how many. */
+struct counted {
 	struct bed b;
+	uint32_t n_sealed, n_opened;
+	unsigned lost_of_100;
+	bool is_split; /* half of them go by Y */
+	bool is_old;   /* the destination says nothing of counts */
+};
+
+static void counted_flow(struct counted *c, uint64_t for_us)
+{
+	uint64_t until_us = c->b.now_us + for_us;
+	struct watch_probe p;
+
+	for (; c->b.now_us < until_us; c->b.now_us += MS(10)) {
+		c->n_sealed++;
+		passed(&c->b, D, c->is_split && c->n_sealed % 2 ? Y : X, 700, WATCH_OWN, 1);
+		c->n_opened += c->n_sealed * 37 % 100 >= c->lost_of_100;
+		while (watch_next_probe(c->b.w, c->b.now_us, &p)) {
+			c->b.n_probes++;
+			watch_mark(c->b.w, p.id, c->n_sealed);
+			watch_answered(c->b.w, D, p.id, 2, c->is_old ? NULL : &c->n_opened,
+				       c->b.now_us + 1);
+		}
+	}
+}
+
+static void what_the_destination_counts_tells_a_fault_within_two_seconds(void **state)
+{
+	struct counted c = { .lost_of_100 = 1 };
+	struct watch_way way;
+	unsigned n_before;
+
+	(void)state;
+	bed_init(&c.b);
+	counted_flow(&c, SECONDS(30));
+	assert_true(way_of(&c.b, D, X, &way));
+	assert_false(way.is_suspect || way.is_failing);
+	c.lost_of_100 = 20;
+	n_before = c.b.n_probes;
+	counted_flow(&c, SECONDS(2));
+	assert_true(way_of(&c.b, D, X, &way));
+	assert_true(way.is_failing && way.is_of_packets);
+	assert_in_range(way.n_missing * 100 / way.n_seen, 10, 30);
+	assert_in_range(c.b.n_probes - n_before, 12, 24); /* it is asked more often meanwhile */
+	c.lost_of_100 = 1;
+	counted_flow(&c, SECONDS(10));
+	assert_true(way_of(&c.b, D, X, &way));
+	assert_false(way.is_suspect || way.is_failing);
+	watch_free(c.b.w);
+}
+
+static void counts_say_nothing_of_a_way_that_only_some_went_nor_of_bulk(void **state)
+{
+	struct watch_way way;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct counted c = { .lost_of_100 = 40, .is_split = i == 0, .is_old = i == 2 };
+
+		bed_init(&c.b);
+		c.b.is_bulk = i == 1;
+		counted_flow(&c, SECONDS(20));
+		assert_true(!way_of(&c.b, D, X, &way) || !way.is_failing);
+		watch_free(c.b.w);
+	}
+}
+
+static void counts_of_another_life_of_the_other_end_harm_nobody(void **state)
+{
+	struct counted c = { .lost_of_100 = 0 };
+	struct watch_way way;
+
+	(void)state;
+	bed_init(&c.b);
+	c.n_sealed = UINT32_MAX - 500; /* it wraps */
+	for (unsigned i = 0; i < 20; i++) {
+		counted_flow(&c, SECONDS(3));
+		c.n_opened = i * 1000; /* restarted, or a lie */
+	}
+	assert_true(way_of(&c.b, D, X, &way));
+	assert_false(way.is_failing);
+	watch_free(c.b.w);
+}
+
+static void one_that_loses_probes_is_probed_often_until_it_is_sure(void **state)
+{
+	struct watch_way way;
+	struct bed b;
+	unsigned before;
 
 	(void)state;
 	bed_init(&b);
-	flow(&b, D, X, WATCH_OWN, SECONDS(10));
+	flow(&b, D, X, WATCH_RELAYED, SECONDS(10));
 	before = b.n_probes;
-	watch_hurry(b.w, D, X, b.now_us + SECONDS(4), b.now_us);
-	watch_hurry(b.w, D, Y, b.now_us + SECONDS(4), b.now_us); /* no such way */
-	watch_hurry(b.w, 0, 0, b.now_us + SECONDS(4), b.now_us);
-	flow(&b, D, X, WATCH_OWN, SECONDS(4));
-	hurried = b.n_probes - before;
-	assert_in_range(hurried, 30, 42);
-	flow(&b, D, X, WATCH_OWN, SECONDS(10));
-	after = b.n_probes - before - hurried;
-	assert_in_range(after, 8, 13);
+	assert_in_range(before, 7, 13);
+	b.dropper = X;
+	b.dropped = 3; /* three in a row of ten: not enough for a doubt */
+	flow(&b, D, X, WATCH_RELAYED, SECONDS(30));
+	assert_true(way_of(&b, D, X, &way));
+	assert_true(way.is_failing && !way.is_of_packets);
+	assert_in_range(b.n_probes - before, 60, 320);
 	watch_free(b.w);
 }
 
@@ -413,7 +505,7 @@ static void what_was_long_ago_is_no_part_of_a_share(void **state)
 	bed_init(&b);
 	flow(&b, D, X, WATCH_OWN, SECONDS(20));
 	b.now_us += WATCH_HISTORY_US + SECONDS(5);
-	flow(&b, D, X, WATCH_OWN, SECONDS(5));
+	flow(&b, D, X, WATCH_RELAYED, SECONDS(5));
 	assert_true(way_of(&b, D, X, &way));
 	assert_in_range(way.n_sent, 3, 7);
 	watch_free(b.w);
@@ -423,7 +515,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_loses_what_is_too_much_is_not_doubted_and_who_loses_all_is),
-		cmocka_unit_test(a_way_in_use_is_probed_once_a_second_and_then_no_more),
+		cmocka_unit_test(
+			a_way_in_use_is_probed_once_a_second_or_four_times_for_many_packets_and_then_no_more),
 		cmocka_unit_test(a_neighbour_itself_and_the_few_packets_of_others_are_not_watched),
 		cmocka_unit_test(who_drops_is_doubted_within_four_seconds_and_stays_so),
 		cmocka_unit_test(who_mends_is_believed_again_later_each_time),
@@ -437,8 +530,10 @@ int main(void)
 		cmocka_unit_test(
 			who_loses_too_little_to_be_doubted_is_seen_in_the_share_of_the_last_probes),
 		cmocka_unit_test(bulk_has_no_share_as_it_loses_its_own),
-		cmocka_unit_test(
-			a_way_is_probed_often_while_somebody_hurries_and_then_at_leisure_again),
+		cmocka_unit_test(what_the_destination_counts_tells_a_fault_within_two_seconds),
+		cmocka_unit_test(counts_say_nothing_of_a_way_that_only_some_went_nor_of_bulk),
+		cmocka_unit_test(counts_of_another_life_of_the_other_end_harm_nobody),
+		cmocka_unit_test(one_that_loses_probes_is_probed_often_until_it_is_sure),
 		cmocka_unit_test(what_was_long_ago_is_no_part_of_a_share),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Destinations in use, probes through their next hops, and what follows from the answers. */
-#include "core/watch/watch.h"
+#include "core/watch/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,74 +13,7 @@
 #define HOPS_MAX 16
 #define TIMEOUT_FIRST_US 600000 /* while no round trip is known */
 #define TIMEOUT_MAX_US 2000000
-#define ALIVE_US 10000000 /* answered this lately, by any way: the destination is there */
 #define ANSWERS_MAX 64
-#define DOUBTS_MAX (WATCH_DESTINATIONS_MAX * WATCH_HOPS_MAX + 2 * WATCH_NEIGHBOURS_MAX)
-
-/* One neighbour as the way to one destination. */
-struct hop {
-	uint64_t neighbour; /* 0: free */
-	uint64_t used_us;
-	uint64_t probe_us; /* when the next one is due, or the one under way is lost */
-	uint64_t sent_us;
-	uint64_t answered_us;
-	uint32_t id;	  /* of the probe under way; 0 none */
-	uint32_t late_id; /* of the last one given up: it may yet be answered */
-	uint64_t late_sent_us;
-	uint64_t hurry_us; /* probed often until then */
-	uint64_t noted_us; /* of the last bit of history */
-	uint32_t history;  /* as results, and for longer; without bulk */
-	uint8_t n_history;
-	uint16_t results; /* a bit for each of the last probes: 1 lost */
-	uint8_t n_results;
-	uint8_t n_lost_row; /* in parts of WATCH_BULK_LOST to one */
-	bool is_bulk;	    /* the probe under way */
-	uint8_t n_answered_row;
-	uint8_t n_needed; /* answers to be believed again */
-	bool has_answered;
-	bool is_doubted;
-};
-
-struct destination {
-	uint64_t id;	    /* 0: free */
-	uint64_t seen_us;   /* of the last packet */
-	uint64_t used_us;   /* of the last one that was one of many, or ours */
-	uint64_t packet_us; /* of the last one that was no answer */
-	uint64_t count_us;  /* since when it is counted; and how much, now and the time before */
-	unsigned count, count_before;
-	uint64_t current; /* neighbour of the last packet */
-	size_t len;
-	uint8_t tag;
-	bool is_bulk;
-	uint32_t rtt_us;
-	unsigned n_hops; /* of the last answer; 0 unknown */
-	struct hop hops[WATCH_HOPS_MAX];
-};
-
-struct neighbour {
-	uint64_t id;
-	bool is_doubted;
-	uint64_t until_us;
-	uint64_t for_us;
-	unsigned n_lies;
-	uint64_t lies_us; /* the first of them */
-};
-
-struct watch {
-	struct rng rng;
-	struct destination destinations[WATCH_DESTINATIONS_MAX];
-	size_t last; /* found last */
-	struct neighbour neighbours[WATCH_NEIGHBOURS_MAX];
-	bool is_used; /* something was ever put there: many nodes pass on nothing */
-	/* The earliest of all below, as it was when is_due_known was set; it may have become later.
-	 */
-	uint64_t due_us;
-	bool is_due_known;
-	uint32_t next_id;
-	struct watch_doubt doubts[DOUBTS_MAX]; /* a ring */
-	size_t first_doubt, n_doubts;
-	struct watch_counters counters;
-};
 
 int watch_new(uint64_t seed, uint64_t now_us, struct watch **ret)
 {
@@ -98,181 +31,6 @@ int watch_new(uint64_t seed, uint64_t now_us, struct watch **ret)
 void watch_free(struct watch *w)
 {
 	free(w);
-}
-
-/* ---- doubts ---- */
-
-/* The newest word about the same pair takes the place of an older one, so the ring has room. */
-static void say(struct watch *w, struct watch_doubt doubt)
-{
-	for (size_t i = 0; i < w->n_doubts; i++) {
-		struct watch_doubt *d = &w->doubts[(w->first_doubt + i) % DOUBTS_MAX];
-
-		if (d->neighbour == doubt.neighbour && d->destination == doubt.destination) {
-			doubt.is_news |= d->is_news;
-			*d = doubt;
-			return;
-		}
-	}
-	if (w->n_doubts == DOUBTS_MAX) { /* nobody drains: the oldest word is lost */
-		w->first_doubt = (w->first_doubt + 1) % DOUBTS_MAX;
-		w->n_doubts--;
-	}
-	w->doubts[(w->first_doubt + w->n_doubts++) % DOUBTS_MAX] = doubt;
-}
-
-bool watch_next_doubt(struct watch *w, struct watch_doubt *ret)
-{
-	if (w->n_doubts == 0)
-		return false;
-	*ret = w->doubts[w->first_doubt];
-	w->first_doubt = (w->first_doubt + 1) % DOUBTS_MAX;
-	w->n_doubts--;
-	return true;
-}
-
-static unsigned count_lost(const struct hop *h)
-{
-	return (unsigned)__builtin_popcount(h->results);
-}
-
-static void doubt_hop(struct watch *w, const struct destination *d, struct hop *h, bool is_doubted)
-{
-	bool is_news = h->is_doubted != is_doubted;
-
-	w->counters.doubts += is_doubted && is_news;
-	h->is_doubted = is_doubted;
-	say(w, (struct watch_doubt){ .neighbour = h->neighbour,
-				     .destination = d->id,
-				     .is_doubted = is_doubted,
-				     .is_news = is_news,
-				     .n_lost = count_lost(h),
-				     .n_sent = h->n_results });
-}
-
-static struct neighbour *find_neighbour(struct watch *w, uint64_t id)
-{
-	for (size_t i = 0; i < WATCH_NEIGHBOURS_MAX; i++)
-		if (w->neighbours[i].id == id)
-			return &w->neighbours[i];
-	return NULL;
-}
-
-/* A free place, or that of the one that has been believed again the longest. */
-static struct neighbour *make_neighbour(struct watch *w, uint64_t id)
-{
-	struct neighbour *n = find_neighbour(w, id);
-	struct neighbour *best = NULL;
-
-	if (n)
-		return n;
-	n = find_neighbour(w, 0);
-	for (size_t i = 0; !n && i < WATCH_NEIGHBOURS_MAX; i++) {
-		struct neighbour *c = &w->neighbours[i];
-
-		if (!c->is_doubted && (!best || c->until_us < best->until_us))
-			best = c;
-	}
-	n = n ? n : best;
-	if (n)
-		*n = (struct neighbour){ .id = id };
-	w->is_used = true;
-	return n;
-}
-
-static void doubt_neighbour(struct watch *w, uint64_t id, uint64_t now_us)
-{
-	struct neighbour *n = make_neighbour(w, id);
-
-	if (!n)
-		return;
-	if (!n->is_doubted) {
-		n->for_us =
-			n->for_us ? min_u64(2 * n->for_us, WATCH_DOUBT_MAX_US) : WATCH_DOUBT_MIN_US;
-		w->counters.neighbour_doubts++;
-		say(w,
-		    (struct watch_doubt){ .neighbour = id, .is_doubted = true, .is_news = true });
-	}
-	n->is_doubted = true;
-	n->until_us = now_us + n->for_us;
-	w->is_due_known = false;
-}
-
-static bool is_alive(const struct destination *d, const struct hop *but, uint64_t now_us)
-{
-	for (size_t i = 0; i < WATCH_HOPS_MAX; i++) {
-		const struct hop *h = &d->hops[i];
-
-		if (h != but && h->neighbour && h->has_answered &&
-		    now_us - h->answered_us < ALIVE_US)
-			return true;
-	}
-	return false;
-}
-
-/* Convicted: lost by this neighbour, while the destination answers by another. Where the answers
- * come by the neighbour too none will; then it is for more destinations failing to tell. One that
- * was answered through it speaks for it. */
-static void judge_neighbour(struct watch *w, uint64_t id, uint64_t now_us)
-{
-	unsigned n_convicted = 0;
-	unsigned n_failing = 0;
-
-	for (size_t i = 0; i < WATCH_DESTINATIONS_MAX; i++) {
-		const struct destination *d = &w->destinations[i];
-
-		for (size_t k = 0; d->id && k < WATCH_HOPS_MAX; k++) {
-			const struct hop *h = &d->hops[k];
-
-			if (h->neighbour != id)
-				continue;
-			if (h->is_doubted) {
-				n_failing++;
-				n_convicted += is_alive(d, h, now_us);
-			} else if (h->has_answered && now_us - h->answered_us < ALIVE_US) {
-				return;
-			}
-		}
-	}
-	if (n_convicted >= WATCH_CONVICTED_MIN || n_failing >= WATCH_FAILING_MIN)
-		doubt_neighbour(w, id, now_us);
-}
-
-static void believe_neighbour(struct watch *w, uint64_t id)
-{
-	struct neighbour *n = find_neighbour(w, id);
-
-	if (!n || !n->is_doubted || n->n_lies >= WATCH_LIES_MAX)
-		return;
-	n->is_doubted = false;
-	say(w, (struct watch_doubt){ .neighbour = id, .is_news = true });
-}
-
-void watch_lied(struct watch *w, uint64_t neighbour, uint64_t now_us)
-{
-	struct neighbour *n = make_neighbour(w, neighbour);
-
-	if (!n)
-		return;
-	if (n->n_lies == 0 || now_us - n->lies_us > WATCH_LIES_US) {
-		n->n_lies = 0;
-		n->lies_us = now_us;
-	}
-	if (++n->n_lies >= WATCH_LIES_MAX)
-		doubt_neighbour(w, neighbour, now_us);
-}
-
-static void review_neighbours(struct watch *w, uint64_t now_us)
-{
-	for (size_t i = 0; i < WATCH_NEIGHBOURS_MAX; i++) {
-		struct neighbour *n = &w->neighbours[i];
-
-		if (!n->is_doubted || now_us < n->until_us)
-			continue;
-		n->is_doubted = false;
-		n->n_lies = 0;
-		say(w, (struct watch_doubt){ .neighbour = n->id, .is_news = true });
-	}
 }
 
 /* ---- destinations in use ---- */
@@ -293,7 +51,7 @@ static void forget(struct watch *w, struct destination *d)
 {
 	for (size_t i = 0; i < WATCH_HOPS_MAX; i++)
 		if (d->hops[i].is_doubted)
-			doubt_hop(w, d, &d->hops[i], false);
+			watch_doubt_hop(w, d, &d->hops[i], false);
 	*d = (struct destination){ 0 };
 }
 
@@ -348,7 +106,7 @@ static struct hop *make_hop(struct watch *w, struct destination *d, uint64_t nei
 			h = c;
 	}
 	if (h->is_doubted)
-		doubt_hop(w, d, h, false);
+		watch_doubt_hop(w, d, h, false);
 	*h = (struct hop){ .neighbour = neighbour, .n_needed = WATCH_ANSWERS_MIN };
 	w->is_due_known = false;
 	return h;
@@ -365,6 +123,21 @@ static bool is_use(struct destination *d, enum watch_use use, uint64_t now_us)
 	d->count += d->count < WATCH_PACKETS_MIN;
 	d->seen_us = now_us;
 	return use != WATCH_RELAYED || d->count + d->count_before >= WATCH_PACKETS_MIN;
+}
+
+/* Where many of ours go the next probe is due sooner: it asks how many arrived. */
+static void count_own(struct watch *w, struct hop *h, const struct watch_packet *packet,
+		      uint64_t now_us)
+{
+	h->n_passed++;
+	h->has_bulk |= packet->is_bulk;
+	if (h->id || packet->is_bulk || h->is_doubted || h->probe_us == NEVER_US ||
+	    h->n_passed - h->marked.n_passed < WATCH_BUSY_PACKETS ||
+	    h->probe_us <= max_u64(now_us, h->sent_us + WATCH_BUSY_US))
+		return;
+	h->probe_us = max_u64(now_us, h->sent_us + WATCH_BUSY_US);
+	h->is_busy = true;
+	w->is_due_known = false;
 }
 
 void watch_passed(struct watch *w, const struct watch_packet *packet, uint64_t now_us)
@@ -397,6 +170,8 @@ void watch_passed(struct watch *w, const struct watch_packet *packet, uint64_t n
 	if (packet->use != WATCH_ANSWER)
 		d->packet_us = now_us;
 	h->used_us = now_us;
+	if (packet->use == WATCH_OWN)
+		count_own(w, h, packet, now_us);
 	for (size_t i = 0; i < WATCH_HOPS_MAX; i++)
 		if (!d->hops[i].id && d->hops[i].probe_us == NEVER_US) {
 			d->hops[i].probe_us = now_us + rng_below(&w->rng, WATCH_INTERVAL_US / 4);
@@ -406,7 +181,7 @@ void watch_passed(struct watch *w, const struct watch_packet *packet, uint64_t n
 
 void watch_gone(struct watch *w, uint64_t neighbour)
 {
-	struct neighbour *n = neighbour ? find_neighbour(w, neighbour) : NULL;
+	struct neighbour *n = neighbour ? watch_find_neighbour(w, neighbour) : NULL;
 
 	if (n)
 		*n = (struct neighbour){ 0 };
@@ -438,8 +213,10 @@ static void note_history(struct hop *h, bool is_lost, uint64_t now_us)
 {
 	if (h->is_bulk)
 		return;
-	if (now_us - h->noted_us > WATCH_HISTORY_US)
+	if (now_us - h->noted_us > WATCH_HISTORY_US) {
 		h->n_history = 0;
+		h->evidence = (struct evidence){ 0 };
+	}
 	h->history = h->history << 1 | is_lost;
 	h->n_history = (uint8_t)min_u64(h->n_history + 1U, WATCH_HISTORY);
 	h->noted_us = now_us;
@@ -447,7 +224,8 @@ static void note_history(struct hop *h, bool is_lost, uint64_t now_us)
 
 static uint64_t next_probe_us(struct watch *w, const struct hop *h, uint64_t now_us)
 {
-	uint64_t mean_us = now_us < h->hurry_us ? WATCH_HURRY_US : WATCH_INTERVAL_US;
+	uint64_t mean_us = evidence_is_suspect(&h->evidence) && !h->is_doubted ? WATCH_HURRY_US
+									       : WATCH_INTERVAL_US;
 
 	return now_us + rng_jitter(&w->rng, mean_us, 25);
 }
@@ -461,10 +239,11 @@ static unsigned lost_max(const struct destination *d)
 	return WATCH_LOST_MIN + (n_hops < HOPS_MAX ? n_hops : HOPS_MAX) / 2;
 }
 
+/* One more where probes are frequent: chance has as many more tries. */
 static bool is_to_be_doubted(const struct destination *d, const struct hop *h)
 {
-	return h->n_lost_row >= WATCH_BULK_LOST * lost_max(d) ||
-	       (h->n_results == WATCH_WINDOW && count_lost(h) >= WATCH_WINDOW_LOST_MAX);
+	return h->n_lost_row >= WATCH_BULK_LOST * (lost_max(d) + h->is_busy) ||
+	       (h->n_results == WATCH_WINDOW && watch_count_lost(h) >= WATCH_WINDOW_LOST_MAX);
 }
 
 /* The next one goes at once, to be sure soon; through a doubted one at leisure. */
@@ -477,6 +256,8 @@ static void lost(struct watch *w, struct destination *d, struct hop *h, uint64_t
 	if (!h->is_bulk)
 		note(h, true);
 	note_history(h, true, now_us);
+	if (!h->is_bulk)
+		evidence_probe(&h->evidence, d->n_hops, true);
 	h->n_lost_row =
 		(uint8_t)min_u64(h->n_lost_row + (h->is_bulk ? 1U : WATCH_BULK_LOST), UINT8_MAX);
 	h->n_answered_row = 0;
@@ -484,9 +265,9 @@ static void lost(struct watch *w, struct destination *d, struct hop *h, uint64_t
 	if (h->is_doubted)
 		h->probe_us = next_probe_us(w, h, now_us);
 	if (h->is_doubted || is_to_be_doubted(d, h))
-		doubt_hop(w, d, h, true); /* said again: it may have been taken back */
+		watch_doubt_hop(w, d, h, true); /* said again: it may have been taken back */
 	if (h->is_doubted)
-		judge_neighbour(w, h->neighbour, now_us);
+		watch_judge(w, h->neighbour, now_us);
 }
 
 static void believe(struct watch *w, struct destination *d, struct hop *h)
@@ -494,8 +275,8 @@ static void believe(struct watch *w, struct destination *d, struct hop *h)
 	h->results = 0;
 	h->n_results = 0;
 	h->n_needed = (uint8_t)min_u64(2U * h->n_needed, ANSWERS_MAX);
-	doubt_hop(w, d, h, false);
-	believe_neighbour(w, h->neighbour);
+	watch_doubt_hop(w, d, h, false);
+	watch_believe(w, h->neighbour);
 }
 
 static void note_round_trip(struct destination *d, uint64_t rtt_us)
@@ -521,12 +302,45 @@ static void answered_late(struct destination *d, struct hop *h, uint64_t now_us)
 	if (!h->is_bulk) {
 		h->results &= (uint16_t)~1U;
 		h->history &= ~UINT32_C(1);
+		evidence_late(&h->evidence, d->n_hops);
 	}
 	d->rtt_us = (uint32_t)max_u64(d->rtt_us, now_us - h->late_sent_us);
 }
 
+void watch_mark(struct watch *w, uint32_t id, uint32_t n_sealed)
+{
+	for (size_t i = 0; i < WATCH_DESTINATIONS_MAX; i++) {
+		struct hop *h = find_probe(&w->destinations[i], id);
+
+		if (!h || h->id != id)
+			continue;
+		h->marked.n_sealed = n_sealed;
+		h->is_marked = true;
+		return;
+	}
+}
+
+/* Of what went since the last answer that counted, if all of it went this way. More opened than
+ * went is late, or another life of the other end: that many are given back, or nothing is. */
+static void weigh_packets(const struct destination *d, struct hop *h, const uint32_t *n_opened)
+{
+	struct tally now = h->marked, before = h->counted;
+	bool is_comparable = h->is_counted && !h->has_bulk;
+	uint32_t n_sealed = now.n_sealed - before.n_sealed;
+
+	h->has_bulk = false;
+	h->is_counted = h->is_marked && n_opened;
+	if (!h->is_counted)
+		return;
+	now.n_opened = *n_opened;
+	h->counted = now;
+	if (is_comparable && n_sealed == now.n_passed - before.n_passed)
+		evidence_packets(&h->evidence, d->n_hops, n_sealed,
+				 (int64_t)n_sealed - (int32_t)(now.n_opened - before.n_opened));
+}
+
 void watch_answered(struct watch *w, uint64_t destination, uint32_t id, unsigned n_hops,
-		    uint64_t now_us)
+		    const uint32_t *n_opened, uint64_t now_us)
 {
 	struct destination *d = destination ? find(w, destination) : NULL;
 	struct hop *h = d ? find_probe(d, id) : NULL;
@@ -539,6 +353,9 @@ void watch_answered(struct watch *w, uint64_t destination, uint32_t id, unsigned
 		h->id = 0;
 		note(h, false);
 		note_history(h, false, now_us);
+		if (!h->is_bulk)
+			evidence_probe(&h->evidence, d->n_hops, false);
+		weigh_packets(d, h, n_opened);
 		note_round_trip(d, now_us - h->sent_us);
 		h->probe_us = next_probe_us(w, h, now_us);
 	} else {
@@ -554,7 +371,7 @@ void watch_answered(struct watch *w, uint64_t destination, uint32_t id, unsigned
 		believe(w, d, h);
 	for (size_t i = 0; i < WATCH_HOPS_MAX; i++)
 		if (d->hops[i].is_doubted)
-			judge_neighbour(w, d->hops[i].neighbour, now_us);
+			watch_judge(w, d->hops[i].neighbour, now_us);
 }
 
 void watch_excuse(struct watch *w, uint32_t id)
@@ -570,7 +387,7 @@ void watch_excuse(struct watch *w, uint32_t id)
 		h->results = h->n_results = h->n_lost_row = 0;
 		h->probe_us = h->sent_us + WATCH_INTERVAL_US;
 		if (h->is_doubted)
-			doubt_hop(w, &w->destinations[i], h, false);
+			watch_doubt_hop(w, &w->destinations[i], h, false);
 	}
 }
 
@@ -603,11 +420,15 @@ static bool probe(struct watch *w, struct destination *d, uint64_t now_us, struc
 			continue;
 		if (h->id)
 			lost(w, d, h, now_us);
-		if (now_us >= d->used_us + WATCH_ACTIVE_US)
+		if (now_us >= d->used_us + WATCH_ACTIVE_US) {
 			h->probe_us = NEVER_US; /* until it is used again */
+			h->is_busy = false;
+		}
 		if (now_us < h->probe_us)
 			continue;
 		h->is_bulk = d->is_bulk;
+		h->is_marked = false;
+		h->marked = (struct tally){ .n_passed = h->n_passed };
 		h->id = w->next_id++;
 		w->next_id += w->next_id == 0;
 		h->sent_us = now_us;
@@ -631,7 +452,7 @@ bool watch_next_probe(struct watch *w, uint64_t now_us, struct watch_probe *ret)
 	if (!w->is_used || now_us < watch_deadline_us(w))
 		return false;
 	w->is_due_known = false;
-	review_neighbours(w, now_us);
+	watch_review(w, now_us);
 	for (size_t i = 0; i < WATCH_DESTINATIONS_MAX; i++) {
 		struct destination *d = &w->destinations[i];
 
@@ -678,6 +499,16 @@ uint64_t watch_deadline_us(struct watch *w)
 
 /* ---- asked ---- */
 
+static void tell_evidence(const struct evidence *e, struct watch_way *ret)
+{
+	ret->is_suspect = evidence_is_suspect(e);
+	ret->is_failing = evidence_is_sure(e);
+	ret->sureness = evidence_sureness(e);
+	ret->is_of_packets = e->packets / EVIDENCE_PACKETS_SURE > e->probes / EVIDENCE_PROBES_SURE;
+	ret->n_seen = ret->is_of_packets ? e->n_sent : e->n_probes;
+	ret->n_missing = ret->is_of_packets ? e->n_lost : e->n_unanswered;
+}
+
 bool watch_next_way(const struct watch *w, size_t *cursor, struct watch_way *ret)
 {
 	while (*cursor < (size_t)WATCH_DESTINATIONS_MAX * WATCH_HOPS_MAX) {
@@ -699,24 +530,10 @@ bool watch_next_way(const struct watch *w, size_t *cursor, struct watch_way *ret
 			.n_lost = (unsigned)__builtin_popcount(h->history & kept),
 			.noted_us = h->noted_us,
 		};
+		tell_evidence(&h->evidence, ret);
 		return true;
 	}
 	return false;
-}
-
-void watch_hurry(struct watch *w, uint64_t destination, uint64_t neighbour, uint64_t until_us,
-		 uint64_t now_us)
-{
-	struct destination *d = destination ? find(w, destination) : NULL;
-	struct hop *h = d && neighbour ? find_hop(d, neighbour) : NULL;
-
-	if (!h)
-		return;
-	h->hurry_us = until_us;
-	/* One that is not used, or under way, is left as it is. */
-	if (!h->id && h->probe_us != NEVER_US)
-		h->probe_us = min_u64(h->probe_us, next_probe_us(w, h, now_us));
-	w->is_due_known = false;
 }
 
 void watch_counters(const struct watch *w, struct watch_counters *ret)

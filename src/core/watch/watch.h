@@ -25,7 +25,9 @@
 #define WATCH_WINDOW_LOST_MAX 10    /* this many */
 #define WATCH_HISTORY 32	    /* probes that a share of losses is said of */
 #define WATCH_HISTORY_US 30000000   /* without one for so long what was before is forgotten */
-#define WATCH_HURRY_US 100000	    /* between probes while somebody wants to know soon */
+#define WATCH_HURRY_US 100000	    /* between probes while more seems lost than usual */
+#define WATCH_BUSY_US 250000	    /* between probes of a way that many own packets go */
+#define WATCH_BUSY_PACKETS 8	    /* so many for each of these */
 #define WATCH_ANSWERS_MIN 4	    /* in a row: believed again; doubles each time, to 64 */
 #define WATCH_CONVICTED_MIN 2	    /* destinations that others reach, and it is doubted for all */
 #define WATCH_FAILING_MIN 3	    /* or so many, and none that it reaches */
@@ -71,13 +73,17 @@ struct watch_probe {
 };
 
 bool watch_next_probe(struct watch *w, uint64_t now_us, struct watch_probe *ret);
+/* Before it is sent: n_sealed of our packets have gone to its destination by any way, ever (modulo
+ * 2^32). Without this call nothing is learnt of packets, but of probes alone. */
+void watch_mark(struct watch *w, uint32_t id, uint32_t n_sealed);
 /* It could not be sent, for a reason that says nothing of the way: it counts neither way. */
 void watch_unsent(struct watch *w, uint32_t id);
 /* It need not be sent: the neighbour says itself that its way is doubted. */
 void watch_excuse(struct watch *w, uint32_t id);
-/* The destination answered it, by so many hops. What answers nothing is ignored. */
+/* The destination answered it, by so many hops. What answers nothing is ignored. n_opened, where
+ * it is said (else NULL): packets of ours that it had by then, ever (modulo 2^32). */
 void watch_answered(struct watch *w, uint64_t destination, uint32_t id, unsigned n_hops,
-		    uint64_t now_us);
+		    const uint32_t *n_opened, uint64_t now_us);
 uint64_t watch_deadline_us(struct watch *w);
 
 /* Doubts to be told to the routing table; drain after each call with a time. */
@@ -107,13 +113,16 @@ struct watch_way {
 	unsigned n_hops;	 /* to the destination, as last answered; 0 unknown */
 	unsigned n_sent, n_lost; /* of the last WATCH_HISTORY */
 	uint64_t noted_us;	 /* when the last of them was answered or lost; 0 never */
+	bool is_suspect;	 /* more seems lost than usual, and it is asked more often */
+	bool is_failing;	 /* it surely is (evidence.h) */
+	double sureness;	 /* from 0 to 1, where it is sure, and on to 2 */
+	/* Since it began to seem so, by the stronger of the two: packets, or else probes. */
+	bool is_of_packets;
+	unsigned n_seen, n_missing;
 };
 
 /* Walks the ways that were ever probed; start with *cursor = 0. */
 bool watch_next_way(const struct watch *w, size_t *cursor, struct watch_way *ret);
-/* Until then the way is probed each WATCH_HURRY_US, as long as it is probed at all. */
-void watch_hurry(struct watch *w, uint64_t destination, uint64_t neighbour, uint64_t until_us,
-		 uint64_t now_us);
 
 struct watch_counters {
 	uint64_t sent, answered, lost, doubts, neighbour_doubts;

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal.h - what the files of this room share. */
+#pragma once
+
+#include "base/rng.h"
+#include "base/units.h"
+#include "core/watch/evidence.h"
+#include "core/watch/watch.h"
+
+#define DOUBTS_MAX (WATCH_DESTINATIONS_MAX * WATCH_HOPS_MAX + 2 * WATCH_NEIGHBOURS_MAX)
+
+/* How many of our packets went to a destination in all, to it by one neighbour, and arrived. */
+struct tally {
+	uint32_t n_sealed, n_passed, n_opened;
+};
+
+/* One neighbour as the way to one destination. */
+struct hop {
+	uint64_t neighbour; /* 0: free */
+	uint64_t used_us;
+	uint64_t probe_us; /* when the next one is due, or the one under way is lost */
+	uint64_t sent_us;
+	uint64_t answered_us;
+	uint32_t id;	  /* of the probe under way; 0 none */
+	uint32_t late_id; /* of the last one given up: it may yet be answered */
+	uint64_t late_sent_us;
+	uint64_t noted_us; /* of the last bit of history */
+	uint32_t history;  /* as results, and for longer; without bulk */
+	uint8_t n_history;
+	uint16_t results; /* a bit for each of the last probes: 1 lost */
+	uint8_t n_results;
+	uint8_t n_lost_row; /* in parts of WATCH_BULK_LOST to one */
+	bool is_bulk;	    /* the probe under way */
+	uint8_t n_answered_row;
+	uint8_t n_needed; /* answers to be believed again */
+	bool has_answered;
+	bool is_doubted;
+	struct evidence evidence;
+	uint32_t n_passed;    /* of our packets, ever */
+	bool is_marked;	      /* the probe under way is */
+	bool is_counted;      /* and an answer before it */
+	bool has_bulk;	      /* some went since, and say nothing */
+	bool is_busy;	      /* the last probe was early because of many packets */
+	struct tally marked;  /* when the probe under way went */
+	struct tally counted; /* when the last that was answered with a count had gone */
+};
+
+struct destination {
+	uint64_t id;	    /* 0: free */
+	uint64_t seen_us;   /* of the last packet */
+	uint64_t used_us;   /* of the last one that was one of many, or ours */
+	uint64_t packet_us; /* of the last one that was no answer */
+	uint64_t count_us;  /* since when it is counted; and how much, now and the time before */
+	unsigned count, count_before;
+	uint64_t current; /* neighbour of the last packet */
+	size_t len;
+	uint8_t tag;
+	bool is_bulk;
+	uint32_t rtt_us;
+	unsigned n_hops; /* of the last answer; 0 unknown */
+	struct hop hops[WATCH_HOPS_MAX];
+};
+
+struct neighbour {
+	uint64_t id;
+	bool is_doubted;
+	uint64_t until_us;
+	uint64_t for_us;
+	unsigned n_lies;
+	uint64_t lies_us; /* the first of them */
+};
+
+struct watch {
+	struct rng rng;
+	struct destination destinations[WATCH_DESTINATIONS_MAX];
+	size_t last; /* found last */
+	struct neighbour neighbours[WATCH_NEIGHBOURS_MAX];
+	bool is_used; /* something was ever put there: many nodes pass on nothing */
+	/* The earliest of all below, as it was when is_due_known was set; it may have become later.
+	 */
+	uint64_t due_us;
+	bool is_due_known;
+	uint32_t next_id;
+	struct watch_doubt doubts[DOUBTS_MAX]; /* a ring */
+	size_t first_doubt, n_doubts;
+	struct watch_counters counters;
+};
+
+/* ---- doubts.c ---- */
+
+unsigned watch_count_lost(const struct hop *h);
+void watch_doubt_hop(struct watch *w, const struct destination *d, struct hop *h, bool is_doubted);
+struct neighbour *watch_find_neighbour(struct watch *w, uint64_t id); /* NULL: none */
+/* Whether what it loses is enough to doubt it for all. */
+void watch_judge(struct watch *w, uint64_t id, uint64_t now_us);
+void watch_believe(struct watch *w, uint64_t id);
+void watch_review(struct watch *w, uint64_t now_us); /* those whose time is over */
