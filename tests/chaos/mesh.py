@@ -17,7 +17,8 @@ import time
 
 CLONE_NEWNET = 0x40000000
 CGROUPS = "/sys/fs/cgroup"
-CPU_SHARE = 0.4  # of one processor, that each host has
+CPU_SHARE = 0.3  # of one processor, that each host has
+CPU_WEIGHT = 16384  # against other programs of this machine, which have 1024: so that it gets that much
 CPU_PERIOD_US = 100000
 REALTIME_US = 30000  # of each second, for the liveness thread: all groups share 950,000
 MEMORY_BYTES = 128 << 20
@@ -62,6 +63,7 @@ class Group:
         for path in self.paths.values():
             os.mkdir(path)
         self.write("memory", "memory.limit_in_bytes", MEMORY_BYTES)
+        self.write("cpu", "cpu.shares", CPU_WEIGHT)
         with contextlib.suppress(OSError):  # kernels without real-time groups have no such file
             self.write("cpu", "cpu.rt_runtime_us", REALTIME_US)
 
