@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import audit
@@ -94,7 +95,7 @@ def run_one(args, row, out, has_groups):
         ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--kill-child", sys.executable,
          os.path.abspath(__file__), "inside", spec_path, work, out],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    timer = subprocess_timer(child, row["seconds"] + SETUP_S)
+    timer = kill_after(child, row["seconds"] + SETUP_S)
     try:
         last = []
         for line in child.stdout:
@@ -130,8 +131,7 @@ def keep_logs(args, work):
                     f.write("--- %s\n%s" % (name, "".join(log.readlines()[-40:])))
 
 
-def subprocess_timer(process, seconds):
-    import threading
+def kill_after(process, seconds):
     timer = threading.Timer(seconds, process.kill)
     timer.daemon = True
     timer.start()

@@ -228,12 +228,13 @@ class Episode:
         sampler.join()
         probes = prober_end(prober)
         ended = time.monotonic()
-        ledgers = {name: ledger_of(host) for name, host in self.mesh.hosts.items()}
+        members = spec["nodes"] + [e["label"]["node"] for e in self.events if e["kind"] == "join" and "began" in e]
+        ledgers = {name: ledger_of(self.mesh[name]) for name in members}
         return {
             "format": FORMAT, "spec": spec, "begin": self.begin, "begin_unix": wall, "ended": ended,
             "load": [load, os.getloadavg()[0]],
             "injector": {"fault": self.fault_log, "events": self.events, "mandates": spec["mandates"],
-                         "links": self.mesh.links, "nodes": list(self.mesh.hosts), "begin_unix": wall,
+                         "links": self.mesh.links, "nodes": members, "begin_unix": wall,
                          "ended_unix": wall + ended - self.begin},
             "samples": sampler.samples, "incidents": list(sampler.incidents.values()),
             "ledgers": ledgers, "probes": probes,

@@ -7,7 +7,6 @@ import time
 
 from topology import edge, is_repairable
 
-PORT = 26969
 # The first byte of a relayed packet, and its hop header's hop count: what leaves a relay as such.
 RELAYED = "udp dport 26969 @th,64,8 0x10 @th,80,16 != 0"
 SMALL_BYTES = 600  # of a datagram: probes are smaller

@@ -105,11 +105,11 @@ def groups_allowed(tag):
 
 
 def remove_groups(tag):
-    """Also those of an episode that ended early; all begin with the tag."""
+    """Of all hosts with this tag, also those of an episode that ended early."""
     for controller in ("cpu", "cpuacct", "memory"):
         top = os.path.join(CGROUPS, controller)
         for name in os.listdir(top) if os.path.isdir(top) else ():
-            if name.startswith(tag):
+            if name == tag or name.startswith(tag + "-"):
                 with contextlib.suppress(OSError):
                     os.rmdir(os.path.join(top, name))
 
