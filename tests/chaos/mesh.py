@@ -28,6 +28,7 @@ API_PORT = 26970
 API_TIMEOUT_S = 2.0
 REKEY_AFTER_S = 15
 START_TIMEOUT_S = 90
+REMOVE_S = 5  # until the processes of a control group are gone
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -105,13 +106,21 @@ def groups_allowed(tag):
 
 
 def remove_groups(tag):
-    """Of all hosts with this tag, also those of an episode that ended early."""
-    for controller in ("cpu", "cpuacct", "memory"):
-        top = os.path.join(CGROUPS, controller)
-        for name in os.listdir(top) if os.path.isdir(top) else ():
-            if name == tag or name.startswith(tag + "-"):
-                with contextlib.suppress(OSError):
-                    os.rmdir(os.path.join(top, name))
+    """Of all hosts with this tag, also those of an episode that ended early, once their processes are gone."""
+    end = time.monotonic() + REMOVE_S
+    while True:
+        left = []
+        for controller in ("cpu", "cpuacct", "memory"):
+            top = os.path.join(CGROUPS, controller)
+            for name in os.listdir(top) if os.path.isdir(top) else ():
+                if name == tag or name.startswith(tag + "-"):
+                    try:
+                        os.rmdir(os.path.join(top, name))
+                    except OSError:
+                        left.append(name)
+        if not left or time.monotonic() > end:
+            return
+        time.sleep(0.05)
 
 
 class Host:
