@@ -61,6 +61,7 @@ class Group:
         self.paths = {c: os.path.join(CGROUPS, c, tag) for c in ("cpu", "cpuacct", "memory")}
         self.busy_s, self.looked = 0.0, time.monotonic()
         self.share = None
+        self.shown = [0.0, 0.0]  # busy and idle seconds of its processor; neither ever goes back
         for path in self.paths.values():
             os.mkdir(path)
         self.write("memory", "memory.limit_in_bytes", MEMORY_BYTES)
@@ -90,6 +91,8 @@ class Group:
         now, busy = time.monotonic(), int(self.read("cpuacct", "cpuacct.usage")) / 1e9
         if now - self.looked > 0.05:
             self.share = min(1.0, (busy - self.busy_s) / (now - self.looked) / CPU_SHARE)
+            self.shown[0] += self.share * (now - self.looked)
+            self.shown[1] += (1 - self.share) * (now - self.looked)
             self.busy_s, self.looked = busy, now
         stat = dict(line.split() for line in self.read("memory", "memory.stat").splitlines())
         return self.share, int(stat["total_rss"]) + int(stat["total_shmem"])
@@ -152,10 +155,9 @@ class Host:
     def show_use(self):
         """/proc/stat and /proc/meminfo, rewritten in place: the daemon keeps them open."""
         share, used = self.group.use()
-        busy = int(self.group.busy_s / CPU_SHARE * TICKS)
-        total = int(time.monotonic() * TICKS)
+        busy, idle = (int(s * TICKS) for s in self.group.shown)
         free = max(0, MEMORY_BYTES - used) // 1024
-        self.put("stat", "cpu  %12d 0 0 %12d 0 0 0 0 0 0\n" % (busy, max(0, total - busy)))
+        self.put("stat", "cpu  %12d 0 0 %12d 0 0 0 0 0 0\n" % (busy, idle))
         self.put("meminfo", "MemTotal: %12d kB\nMemFree: %12d kB\nMemAvailable: %12d kB\n"
                  % (MEMORY_BYTES // 1024, free, free))
         return share, used / MEMORY_BYTES
