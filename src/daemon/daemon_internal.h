@@ -140,6 +140,7 @@ struct daemon {
 	struct summary *summary;
 	struct healing_loop *healing; /* NULL: it could not begin */
 	struct ledger_writer *ledger; /* NULL: it could not begin */
+	unsigned n_ledger_questions;  /* under way: ledger_proofs.c */
 	struct feature features[FEATURES_MAX];
 	size_t n_features;
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
@@ -340,6 +341,8 @@ typedef void ledger_answer(void *arg, uint64_t ticket, int r);
 int ledger_record(struct daemon *d, const struct ledger_entry *e, ledger_answer *answer, void *arg,
 		  uint64_t ticket);
 uint64_t ledger_n_entries(const struct daemon *d);
+/* ledger_proofs.c: what the ledger has of an incident, each entry with its proof */
+void ledger_proofs(struct daemon *d, uint64_t request, const json_t *args);
 
 /* healing.c: incidents, and what is done about them (docs/healing.md) */
 void healing_start(struct daemon *d);
@@ -353,6 +356,7 @@ void healing_ledger(struct daemon *d, bool is_open, const char *why);
 void healing_incidents(struct daemon *d, uint64_t request, const json_t *args);
 void healing_incident(struct daemon *d, uint64_t request, const json_t *args);
 void healing_rates(struct daemon *d, uint64_t request);
+int healing_parse_id(const char *text, uint64_t *ret); /* -EINVAL */
 /* healing_views.c */
 void healing_mandates(struct daemon *d, uint64_t request);
 void healing_simulate_verb(struct daemon *d, uint64_t request, const json_t *args);

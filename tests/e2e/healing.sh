@@ -149,6 +149,16 @@ within 30 results_are_there || fail "intents and results: $(cat "$WORK/ledger")"
 cat "$WORK/ledger"
 x a heal explain "$(incident id)"
 
+# both with the proof that they are there, soon after the result and not only with the minute
+if command -v curl >/dev/null 2>&1; then
+	is_proved() {
+		on a curl -s -m 5 "http://127.0.0.1:26970/api/v1/incidents/$(incident id)/ledger" >"$WORK/proofs"
+		[ "$(grep -o '"kind":"[a-z]*"' "$WORK/proofs" | tr '\n' ' ')" = '"kind":"intent" "kind":"result" ' ] &&
+			[ "$(grep -o 'c2sp.org/tlog-proof' "$WORK/proofs" | wc -l)" = 2 ]
+	}
+	within 30 is_proved || fail "the proofs of the incident: $(cat "$WORK/proofs")"
+fi
+
 # what became of it is known after a restart, and that it helped
 first=$id
 id=$(incident id)
