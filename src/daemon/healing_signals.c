@@ -67,8 +67,8 @@ static void read_links(struct healing_loop *l, uint64_t now_us)
 /* More is to be known soon: some were lost, and too few to say how many are. */
 static void hurry(struct healing_loop *l, const struct watch_way *w, uint64_t now_us)
 {
-	if (!w->is_current || w->n_lost == 0 || now_us - w->noted_us > HURRY_FOR_US ||
-	    now_us < l->hurry_us)
+	if (!(w->is_current || w->is_doubted) || w->n_lost == 0 ||
+	    now_us - w->noted_us > HURRY_FOR_US || now_us < l->hurry_us)
 		return;
 	if (now_us > l->hurry_us + HURRY_AGAIN_US)
 		l->suspected_us = now_us;
@@ -254,6 +254,19 @@ static void explain_link(const struct healing_loop *l, const struct healing_inci
 	(void)graph_edge(g, symptom, graph_vertex(g, &host), 0.5);
 }
 
+/* Forwarding keeps off a way that lost a few probes in a row, until some are answered or the way
+ * was not used for a minute. */
+static bool is_doubted(const struct daemon *d, uint64_t destination, uint64_t neighbour)
+{
+	struct watch_way w;
+	size_t cursor = 0;
+
+	while (node_next_watched(d->node, &cursor, &w))
+		if (w.destination == destination && w.neighbour == neighbour)
+			return w.is_doubted;
+	return false;
+}
+
 /* Another neighbour that says it reaches the destination: be it through us, it may have a way of
  * its own once ours costs more, and the probe tells. */
 static bool has_other_way(const struct daemon *d, uint64_t destination, uint64_t neighbour,
@@ -265,7 +278,7 @@ static bool has_other_way(const struct daemon *d, uint64_t destination, uint64_t
 
 	*why_not = "the packets go another way already";
 	if (next != 0 && next != neighbour)
-		return false;
+		return is_doubted(d, destination, neighbour); /* and would go back to it */
 	*why_not = "there is no other way to where the packets go";
 	while (routes_next_neighbour(node_routes(d->node), &cursor, destination, &other, &metric))
 		if (other != neighbour && metric < ROUTE_DOUBTED)
