@@ -129,7 +129,7 @@ static const struct cli_option demo_options[] = {
 	{ "once", 0, NULL, false, "end by itself; fail unless all of it worked" },
 	{ "json", 0, NULL, false, "one JSON object at the end, progress on standard error" },
 	{ "keep", 0, NULL, false, "keep configuration, state (keys!) and logs" },
-	{ "scenario", 0, "NAME", false, "all (default), transfer, cut or kill" },
+	{ "scenario", 0, "NAME", false, "all (default), transfer, cut, kill or dropper" },
 	{ "file", 0, "FILE", false, "what is fetched (default: 64 MiB of random bytes)" },
 	{ "help", 'h', NULL, false, "print its help" },
 	END,

@@ -179,9 +179,14 @@ static struct healing_vertex own_link(const struct daemon *d, uint64_t neighbour
 	size_t cursor = 0;
 	uint64_t ignored;
 
-	while (node_next_peer(d->node, &cursor, now_us, &v))
-		if (v.node_id == neighbour && v.is_neighbour)
-			ret.deviation = v.state == LINK_DOWN ? 1 : v.quality.loss_ppm / PPM;
+	while (node_next_peer(d->node, &cursor, now_us, &v)) {
+		if (v.node_id != neighbour || !v.is_neighbour)
+			continue;
+		/* What an outage cost is in the window of both ends, and says nothing of now. */
+		if (v.state != LINK_DOWN && now_us - v.quality.up_since_us < LINK_WINDOW_US)
+			return ret;
+		ret.deviation = v.state == LINK_DOWN ? 1 : v.quality.loss_ppm / PPM;
+	}
 	ret.deviation =
 		fmax(ret.deviation, told_loss(d, neighbour, d->member->node_id, now_us, &ignored));
 	return ret;
