@@ -13,7 +13,7 @@
 #include "shell/openssl/crypto_openssl.h"
 
 #define ENTRIES_MAX 32 /* of one answer: a repair that is taken back has four */
-#define AT_ONCE_MAX 2  /* questions; each may read some megabytes */
+#define AT_ONCE_MAX 8  /* questions; each may read some megabytes */
 
 struct question {
 	struct daemon *daemon;
