@@ -113,6 +113,11 @@ grep -q incident_escalated "$WORK/a/state/x0.log" || fail "the log says nothing 
 within 10 is_by b || fail "something was done without a mandate"
 [ "$(x a status --json | json_value actions)" = 0 ] || fail "something was done without a mandate"
 x a heal explain "$id" --dot | grep -q '^digraph causes' || fail "no graph"
+x a heal explain "$id" --svg | grep -q '<svg xmlns' || fail "no picture"
+x a heal explain "$id" --html >"$WORK/page" || fail "no page"
+grep -q 'link b - d' "$WORK/page" || fail "the page lacks the cause: $(cat "$WORK/page")"
+grep -q '</html>' "$WORK/page" || fail "the page is not whole"
+x a heal explain "$id" --html --svg >/dev/null 2>&1 && fail "a page and a picture at once"
 lose 0
 within 120 is_state closed || fail "it is not over: $(x a heal incidents --json)"
 
