@@ -30,8 +30,7 @@
 #define PROBES_AFTER_US SECONDS(2) /* watched after it at least */
 #define PROBES_STEADY_US MS(500)   /* answers again for this long: it is mended */
 #define PROBES_LONGEST_US SECONDS(15)
-#define KEEP_TCLASS (18 << 2) /* AF21, interactive: what bulk loses says little (authenticity.md) \
-			       */
+#define KEEP_TCLASS (18 << 2) /* AF21: what is lost of bulk says little (authenticity.md) */
 /* Fewer than a relay takes for a use (WATCH_PACKETS_MIN): it would measure its own way, where the
  * filter below it drops its probes too, and tell of itself. One that lies does not. */
 #define KEEP_MS 1000

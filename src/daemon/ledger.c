@@ -16,8 +16,9 @@
 #define OPEN_AFTER_US SECONDS(1) /* not while the start itself waits for the disk */
 #define OPEN_AGAIN_US SECONDS(60)
 #define CHECKPOINT_EVERY_US SECONDS(60) /* at most, and only where there is something new */
-#define CHECKPOINT_SOON_US SECONDS(5)	/* after what healing did: who looks at it wants its proof \
-					 */
+#define CHECKPOINT_SOON_US                                                    \
+	SECONDS(5) /* after what healing did: who looks at it wants its proof \
+		    */
 
 struct record {
 	struct ledger_entry entry; /* its texts lie below */

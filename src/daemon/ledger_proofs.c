@@ -84,7 +84,7 @@ static int proof_json(struct ledger_view *v, uint64_t index, uint8_t *room, json
 static int entry_json(struct ledger_view *v, uint64_t index, uint8_t *room, json_t *list)
 {
 	json_t *proof = NULL;
-	struct span bytes;
+	struct span bytes = { 0 };
 	int r = proof_json(v, index, room, &proof);
 
 	if (r == 0)

@@ -181,9 +181,9 @@ int ledger_view_find(struct ledger_view *v, uint64_t incident, uint64_t *ret, si
 		     size_t *ret_n, bool *ret_is_all)
 {
 	uint64_t end = v->facts.size, first = end > LEDGER_LOOK_BACK ? end - LEDGER_LOOK_BACK : 0;
+	struct ledger_entry e = { 0 };
 	struct ledger_entry_texts texts;
-	struct ledger_entry e;
-	struct span bytes;
+	struct span bytes = { 0 };
 	uint64_t at = end;
 	size_t n = 0;
 
