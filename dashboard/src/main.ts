@@ -6,21 +6,25 @@ import { byId, h, s, show } from "./dom";
 import { count, duration, placeOf } from "./format";
 import { Graph } from "./graph";
 import { Live, moved } from "./live";
+import { isIncluded } from "./healing";
+import { incidentsPanel } from "./incidents";
 import { CLASSES, fromOwn, fromTopology, idOf, type Mesh, nameOf, withLinkState } from "./mesh";
 import { eventsPanel, healthOf, meshTable, nodePanel, overview, pathPanel, tokenNote, wayOf } from "./panels";
-import { type Actions, State, type Tab, type Trace } from "./state";
+import { type Actions, proofKey, State, type Tab, type Trace } from "./state";
 import { Timeline } from "./timeline";
 import { TrafficView } from "./traffic";
-import type { LinkState, MeshEvent, Peer, Route, Status, Summary, Topology, TraceAnswer } from "./types";
+import type { Incident, IncidentLedger, LinkState, MeshEvent, Peer, Route, Status, Summary, Topology, TraceAnswer } from "./types";
 
 const EVENTS_KEPT = 4000;
 const CLOCKS_DIFFER_MS = 1500; // less may be the time that an answer took
 const MESH_EACH_MS = 2000;
 const STATUS_EACH_MS = 10000;
 const FRESH_MS = 6000; // until then nodes that were just asked may still answer
+const PROOFS_KEPT = 500;
 const SOON_MS = 60; // several events of one moment are one question
 const TABS: [Tab, string][] = [
-	["overview", "Overview"], ["node", "Node"], ["path", "Path"], ["traffic", "Traffic"], ["events", "Events"],
+	["overview", "Overview"], ["node", "Node"], ["path", "Path"], ["traffic", "Traffic"], ["incidents", "Incidents"],
+	["events", "Events"],
 ];
 
 const st = new State();
@@ -115,6 +119,56 @@ const summaryQuestion = new Question(async () => {
 	st.summary = summary;
 });
 
+// ---- incidents ----
+
+// What is not known is said where it would be shown, and not as trouble of the whole page.
+async function orWhy<T>(path: string, why: (text: string) => void): Promise<T | null> {
+	try {
+		const answer = await ask<T>(path);
+		why("");
+		return answer;
+	} catch (e) {
+		if (e instanceof Problem && (e.status === 0 || e.status === 401)) throw e;
+		why((e as Error).message);
+		return null;
+	}
+}
+
+async function checkProofs(ledger: IncidentLedger): Promise<void> {
+	for (const e of ledger.entries) {
+		if (!e.proof || st.proofs.has(proofKey(e))) continue;
+		if (st.proofs.size >= PROOFS_KEPT) st.proofs.clear();
+		st.proofs.set(proofKey(e), globalThis.crypto?.subtle ? "checking" : "cannot");
+		if (!globalThis.crypto?.subtle) continue;
+		st.proofs.set(proofKey(e), (await isIncluded(e.text, e.index, e.proof)) ? "holds" : "fails");
+	}
+}
+
+const incidentsQuestion = new Question(async () => {
+	st.incidents = await orWhy<Incident[]>("/api/v1/incidents?limit=100", (why) => (st.incidentsWhy = why));
+});
+
+const incidentQuestion = new Question(async () => {
+	const id = st.incident;
+	if (!id) return;
+	const path = `/api/v1/incidents/${encodeURIComponent(id)}`;
+	const one = await orWhy<Incident>(path, (why) => (st.oneWhy = why));
+	const ledger = one && await orWhy<IncidentLedger>(`${path}/ledger`, (why) => (st.ledgerWhy = why));
+	if (id !== st.incident) return; // another one is looked at by now
+	st.one = one;
+	st.ledger = ledger;
+	if (ledger) await checkProofs(ledger);
+});
+
+let incidentsSoon = 0;
+function askIncidentsSoon(): void {
+	incidentsSoon ||= window.setTimeout(() => {
+		incidentsSoon = 0;
+		void incidentsQuestion.ask();
+		void incidentQuestion.ask();
+	}, SOON_MS);
+}
+
 let soon = 0;
 function askSoon(): void {
 	if (soon) return;
@@ -139,7 +193,8 @@ function onEvent(told: MeshEvent, isNew: boolean): void {
 	const state = LINK_STATES[e.event];
 	const mesh = state && st.mesh && e.peer && isNew ? withLinkState(st.mesh, e.peer, state, Date.now()) : null;
 	if (mesh) take(mesh);
-	if (isNew) askSoon();
+	if (isNew && e.topic === "incidents") askIncidentsSoon();
+	else if (isNew) askSoon();
 	render();
 }
 
@@ -151,6 +206,7 @@ const live = new Live({
 		hasTopology = hasSummary = true; // the daemon may be another one
 		void statusQuestion.ask();
 		void summaryQuestion.ask();
+		askIncidentsSoon();
 		askSoon();
 	},
 	refused: () => {
@@ -169,6 +225,7 @@ const live = new Live({
 function toHash(): string {
 	if (st.tab === "node" && st.node) return `#/node/${encodeURIComponent(st.node)}`;
 	if (st.tab === "path" && st.to) return `#/path/${encodeURIComponent(st.to)}`;
+	if (st.tab === "incidents" && st.incident) return `#/incidents/${encodeURIComponent(st.incident)}`;
 	return st.tab === "overview" ? "#/" : `#/${st.tab}`;
 }
 
@@ -177,6 +234,12 @@ function fromHash(): void {
 	st.tab = TABS.find(([name]) => name === tab)?.[0] ?? "overview";
 	if (st.tab === "node") st.node = chosen;
 	if (st.tab === "path" && chosen) st.to = chosen;
+	if (st.tab === "incidents" && st.incident !== chosen) {
+		st.incident = chosen;
+		st.one = st.ledger = null;
+		st.oneWhy = st.ledgerWhy = "";
+		void incidentQuestion.ask();
+	}
 	render();
 }
 
@@ -216,6 +279,7 @@ const does: Actions = {
 			hasTopology = hasSummary = true; // who has it may see more
 			live.again();
 			void statusQuestion.ask();
+			askIncidentsSoon();
 			askSoon();
 		});
 	},
@@ -349,6 +413,7 @@ function renderPanel(): void {
 	case "overview": return show(panel, overview(st, does));
 	case "node": return show(panel, nodePanel(st, does));
 	case "path": return show(panel, pathPanel(st, does));
+	case "incidents": return show(panel, incidentsPanel(st));
 	case "events": return show(panel, eventsPanel(st, does));
 	case "traffic":
 		show(panel, h("h2", { "data-key": "title" }, "Traffic"), panel.contains(traffic.element)
@@ -404,6 +469,8 @@ document.addEventListener("visibilitychange", () => {
 	void summaryQuestion.ask();
 });
 addEventListener("hashchange", () => {
+	// The link that was followed is gone from the panel: the keyboard goes on at its beginning.
+	if (byId("panel").contains(document.activeElement)) byId("panel").focus({ preventScroll: true });
 	fromHash();
 	byId("panel").scrollTop = 0;
 });
@@ -414,10 +481,15 @@ void statusQuestion.ask().then(() => {
 });
 void meshQuestion.ask();
 void summaryQuestion.ask();
+void incidentsQuestion.ask();
 void live.begin();
 each(MESH_EACH_MS, () => {
 	void meshQuestion.ask();
 	void summaryQuestion.ask();
+	if (st.tab === "incidents") void incidentQuestion.ask(); // its evidence grows without an event
 });
-each(STATUS_EACH_MS, () => void statusQuestion.ask());
+each(STATUS_EACH_MS, () => {
+	void statusQuestion.ask();
+	void incidentsQuestion.ask();
+});
 setInterval(render, 1000); // times go on

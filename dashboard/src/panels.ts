@@ -4,12 +4,13 @@ import { token } from "./api";
 import { type Child, h } from "./dom";
 import { bytes, clock, count, date, duration, list, millis, NONE, percent, rate } from "./format";
 import { linkWords, STATE_WORDS } from "./graph";
+import { recentIncidents } from "./incidents";
 import { likelyWay, type Link, linkName, linksOf, type Mesh, nameOf, type Node as MeshNode, otherEnd } from "./mesh";
 import type { Actions, State } from "./state";
 import { type Episode, episodeSentence, eventSentence, eventWeight, passes } from "./story";
 import type { Peer, Route, Way } from "./types";
 
-const TOPICS = ["peers", "links", "routes", "sessions", "security", "networks"];
+const TOPICS = ["peers", "links", "routes", "sessions", "security", "networks", "incidents"];
 const EVENTS_SHOWN = 300;
 
 export interface Health {
@@ -104,6 +105,7 @@ export function overview(st: State, does: Actions): Child {
 			? h("ol", { "data-key": "stories", class: "stories" }, stories.map((e) => episodeItem(e, now)))
 			: h("p", { "data-key": "no-stories", class: "empty" }, "None since this page was opened, and none of this node's own links before. All that happened is under ",
 				h("button", { type: "button", class: "link-like", onclick: () => does.go("events") }, "Events"), "."),
+		recentIncidents(st),
 		st.status && h("details", { "data-key": "features" },
 			h("summary", null, off.length ? `${count(off.length, "feature is", "features are")} off on this node` : "All features are on"),
 			h("dl", { class: "facts wide" }, st.status.features.map((f) => h("div", { "data-key": f.name },

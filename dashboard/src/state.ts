@@ -4,9 +4,11 @@ import type { Connection } from "./live";
 import type { Mesh } from "./mesh";
 import { OwnSeries } from "./series";
 import { Chronicle, type Filter, History } from "./story";
-import type { MeshEvent, Peer, Route, Status, Summary, TraceAnswer } from "./types";
+import type { Incident, IncidentLedger, LedgerEntry, MeshEvent, Peer, Route, Status, Summary, TraceAnswer } from "./types";
 
-export type Tab = "overview" | "node" | "path" | "traffic" | "events";
+export type Tab = "overview" | "node" | "path" | "traffic" | "incidents" | "events";
+
+export type Proof = "checking" | "holds" | "fails" | "cannot";
 
 export interface Trace {
 	target: string; // a name
@@ -29,6 +31,14 @@ export class State {
 	connection: Connection = { state: "connecting" };
 	trouble = ""; // of asking, other than the connection
 	needsToken = false;
+	incidents: Incident[] | null = null; // the newest first; null: not known
+	incidentsWhy = ""; // they are not
+	incident: string | null = null; // the ID of the one that is shown
+	one: Incident | null = null; // that one, whole
+	ledger: IncidentLedger | null = null; // what there is of it
+	oneWhy = ""; // it is not known
+	ledgerWhy = "";
+	proofs = new Map<string, Proof>(); // by proofKey()
 	aheadMs = 0; // the clock of this page, of the daemon's
 
 	tab: Tab = "overview";
@@ -48,6 +58,11 @@ export class State {
 	now(): number {
 		return Date.now();
 	}
+}
+
+// A proof is of an entry in one tree: it is checked again when the tree has grown.
+export function proofKey(e: LedgerEntry): string {
+	return e.proof ? `${e.index} ${e.proof.size} ${e.proof.root} ${e.text}` : "";
 }
 
 // What a view may ask to be done.

@@ -225,6 +225,10 @@ const SENTENCES: Record<string, [Weight, (who: string, e: MeshEvent) => string]>
 	neighbour_doubted: ["bad", (who) => `${who} is doubted: what is handed to it does not arrive; traffic avoids it`],
 	neighbour_believed: ["good", (who) => `${who} is believed again: what is handed to it arrives`],
 	route_lie: ["bad", (who) => `${who} claimed a way that its proof does not bear out`],
+	incident_opened: ["bad", (who) => `An incident was opened at ${who}`],
+	incident_changed: ["quiet", (who) => `The incident at ${who} changed`],
+	incident_escalated: ["bad", (who) => `A person was told of the incident at ${who}`],
+	incident_over: ["good", (who) => `The incident at ${who} is healed, or over`],
 	topology_changed: ["quiet", () => "The picture of the mesh changed"],
 };
 

@@ -176,3 +176,74 @@ export interface TraceAnswer {
 	received: number;
 	events?: TraceEvent[];
 }
+
+export interface Cause {
+	kind: string;
+	name: string;
+	confidence: number;
+	explained?: number | null; // of one from before a restart less is kept
+	hops?: number;
+	source?: string | null;
+}
+
+export interface Evidence {
+	value: number | null;
+	unit: string;
+	opens_at: number | null;
+	samples: number | null;
+	source: string;
+	measured: string | null;
+}
+
+export interface CauseGraph {
+	vertices: { kind: string; name: string; deviation: number | null; source: string | null; measured: string | null }[];
+	edges: { from: number; to: number; weight: number }[];
+}
+
+export interface Incident {
+	id: string;
+	kind: string;
+	subject: string;
+	about: string | null;
+	severity: string;
+	state: string;
+	is_open: boolean;
+	began: string | null;
+	opened: string;
+	healed: string | null;
+	closed: string | null;
+	held_until: string | null;
+	remedy: string;
+	effect: string;
+	action: string | null;
+	is_confirmed: boolean;
+	why: string;
+	causes: Cause[];
+	// of one that was asked for alone; null of one from before a restart
+	unknown?: number | null;
+	evidence?: Evidence[];
+	steps?: { state: string; at: string }[] | null;
+	graph?: CauseGraph | null;
+}
+
+export interface InclusionProof {
+	size: number; // of the tree
+	root: string;
+	hashes: string[];
+	file: string; // c2sp.org/tlog-proof
+}
+
+export interface LedgerEntry {
+	index: number;
+	entry: { kind: string; what: string; when: number; who: string; where?: string; why?: string; result?: string };
+	text: string; // as it is hashed
+	proof: InclusionProof | null;
+}
+
+export interface IncidentLedger {
+	incident: string;
+	size: number;
+	signed_size: number;
+	is_complete: boolean;
+	entries: LedgerEntry[];
+}

@@ -111,6 +111,7 @@ static const struct api_operation operations[] = {
 	{ "config.reload", "POST", "/api/v1/config:reload", "node", "Reads the configuration again", "object", API_CHANGES, NULL, 0 },
 	{ "incidents", "GET", "/api/v1/incidents", "healing", "Faults that forwarding could not repair by itself, the newest first", "array", 0, FIELDS(incidents_fields) },
 	{ "incident", "GET", "/api/v1/incidents/{incident}", "healing", "One incident with its evidence and the graph of causes", "object", 0, FIELDS(incident_fields) },
+	{ "incident.ledger", "GET", "/api/v1/incidents/{incident}/ledger", "healing", "What the ledger has of an incident, each entry with the proof that it is there", "object", 0, FIELDS(incident_fields) },
 	{ "heal.rates", "GET", "/api/v1/rates", "healing", "How often each remedy has helped against each kind of cause", "array", 0, NULL, 0 },
 	{ "mandates", "GET", "/api/v1/mandates", "healing", "What may be done unasked", "object", API_VIEW, NULL, 0 },
 	{ "heal.simulate", "GET", "/api/v1/plans/{kind}/{subject}", "healing", "What would be done about such an incident now; nothing is", "object", 0, FIELDS(simulate_fields) },

@@ -182,6 +182,8 @@ static int tell_story(struct demo *d)
 		return -1;
 	if ((d->options.scenario & DEMO_KILL) && kill_relay(d) < 0)
 		return -1;
+	if ((d->options.scenario & DEMO_DROPPER) && dropper_run(d) < 0)
+		return -1;
 	return 0;
 }
 
@@ -209,25 +211,26 @@ static int work(struct demo *d)
 
 static void print_help(FILE *to)
 {
-	(void)fputs("usage: x0 demo [--nodes N] [--once] [--json] [--keep] [--scenario NAME] "
-		    "[--file FILE]\n\n"
-		    "Runs a mesh of real nodes on this machine, each in a network namespace of its "
-		    "own, and\nshows it at work: identities, links, all pairs reachable, a file "
-		    "fetched from the far\ncorner, a link cut silently, a relay killed. Nothing "
-		    "outside is touched, all of it is\ntaken away at the end. Root is not needed "
-		    "where user namespaces are allowed.\n\n"
-		    "Without --once it then serves a dashboard until Ctrl-C; Enter cuts a link.\n\n"
-		    "  --nodes N        an even number from 4 to 16, in two rows; default 6\n"
-		    "  --once           ends by itself; exit status 0 only if all of it worked\n"
-		    "  --json           one JSON object on stdout at the end, progress on stderr\n"
-		    "  --keep           keeps configuration, state (keys!) and logs\n"
-		    "  --scenario NAME  all (default), transfer, cut or kill\n"
-		    "  --file FILE      fetch this file; default: 64 MiB of random bytes\n\n"
-		    "examples:\n"
-		    "  x0 demo\n"
-		    "  x0 demo --once --json\n"
-		    "  x0 demo --once --scenario cut --nodes 8\n",
-		    to);
+	(void)fputs(
+		"usage: x0 demo [--nodes N] [--once] [--json] [--keep] [--scenario NAME] "
+		"[--file FILE]\n\n"
+		"Runs a mesh of real nodes on this machine, each in a network namespace of its "
+		"own, and\nshows it at work: identities, links, all pairs reachable, a file "
+		"fetched from the far\ncorner, a link cut silently, a relay killed, a relay that "
+		"drops packets\nfound out. Nothing outside is touched, all of it is taken away at "
+		"the end. Root is not\nneeded where user namespaces are allowed.\n\n"
+		"Without --once it then serves a dashboard until Ctrl-C; Enter cuts a link.\n\n"
+		"  --nodes N        an even number from 4 to 16, in two rows; default 6\n"
+		"  --once           ends by itself; exit status 0 only if all of it worked\n"
+		"  --json           one JSON object on stdout at the end, progress on stderr\n"
+		"  --keep           keeps configuration, state (keys!) and logs\n"
+		"  --scenario NAME  all (default), transfer, cut, kill or dropper\n"
+		"  --file FILE      fetch this file; default: 64 MiB of random bytes\n\n"
+		"examples:\n"
+		"  x0 demo\n"
+		"  x0 demo --once --json\n"
+		"  x0 demo --once --scenario cut --nodes 8\n",
+		to);
 }
 
 static int parse_scenario(struct cli *c, const char *name, unsigned *ret)
@@ -238,7 +241,8 @@ static int parse_scenario(struct cli *c, const char *name, unsigned *ret)
 	} names[] = { { "all", DEMO_ALL },
 		      { "transfer", DEMO_TRANSFER },
 		      { "cut", DEMO_CUT },
-		      { "kill", DEMO_KILL } };
+		      { "kill", DEMO_KILL },
+		      { "dropper", DEMO_DROPPER } };
 
 	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
 		if (strcmp(names[i].name, name) == 0) {
@@ -246,7 +250,8 @@ static int parse_scenario(struct cli *c, const char *name, unsigned *ret)
 			return 0;
 		}
 	}
-	return cli_usage(c, "no scenario \"%s\"; there are all, transfer, cut, kill", name);
+	return cli_usage(c, "no scenario \"%s\"; there are all, transfer, cut, kill, dropper",
+			 name);
 }
 
 static int parse_nodes(struct cli *c, const char *text, unsigned *ret)

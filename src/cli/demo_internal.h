@@ -30,7 +30,8 @@ enum demo_scenario {
 	DEMO_TRANSFER = 1,
 	DEMO_CUT = 2,
 	DEMO_KILL = 4,
-	DEMO_ALL = 7,
+	DEMO_DROPPER = 8,
+	DEMO_ALL = 15,
 };
 
 struct demo_options {
@@ -79,6 +80,21 @@ struct demo_outage {
 	bool is_ok;
 };
 
+/* A relay that drops what it should pass on, and what became of it. */
+struct demo_dropper {
+	bool is_found;	  /* all below is there */
+	bool is_left_out; /* it could not be brought about, for this reason: */
+	char why[DEMO_TEXT_SIZE];
+	char node[16];
+	double around_s, named_s, healed_s; /* since the fault */
+	char incident[20], cause[DEMO_FAULT_SIZE], remedy[24];
+	double explained, confidence;
+	bool is_confirmed;
+	uint64_t intent_index, result_index; /* in the ledger of the first node */
+	uint64_t tree_size;
+	bool is_proved; /* signatures and path, by us */
+};
+
 struct demo {
 	struct demo_options options;
 	char exe[DEMO_PATH_SIZE];
@@ -108,6 +124,7 @@ struct demo {
 	bool is_sha256_equal;
 	struct demo_outage outages[DEMO_FAULTS_MAX];
 	unsigned n_outages;
+	struct demo_dropper dropper;
 	char error_step[DEMO_TEXT_SIZE], error_expected[DEMO_TEXT_SIZE], error_seen[DEMO_TEXT_SIZE];
 };
 
@@ -132,6 +149,10 @@ int lab_join_close(struct demo *d);
 /* Silent: the carrier stays, the packets go nowhere. Says nothing; false where it failed. */
 bool lab_cut(const struct demo *d, const struct demo_link *l, bool is_cut);
 struct demo_link *lab_link(struct demo *d, unsigned a, unsigned b); /* NULL: none */
+/* The node passes on nothing any more but what goes to the first one; control, probes of links and
+ * its own packets go as ever. ret_why where it failed. */
+bool lab_drop(const struct demo *d, const struct demo_node *n, bool is_dropping,
+	      char ret_why[DEMO_TEXT_SIZE]);
 /* The address of node 1 on the cable to node i. */
 void lab_join_address(unsigned i, char ret[48]);
 
@@ -174,8 +195,14 @@ int traffic_transfer(struct demo *d);
 /* Probes from the first node to the last; after a while fault() strikes. The longest time
  * without an answer in ret_ms. -1, said, where the answers do not come back. */
 int traffic_outage(struct demo *d, bool (*fault)(void *arg), void *arg, double *ret_ms);
+/* Some packets from the first node to the last until it is killed: its process, or -1, said. */
+pid_t traffic_keep(struct demo *d);
 /* What answers at the last node: UDP echo and HTTP. Its process, or -1, said. */
 pid_t traffic_server(struct demo *d, const char *file);
+
+/* ---- demo_dropper.c: a relay that drops what it should pass on is found ---- */
+
+int dropper_run(struct demo *d);
 
 /* ---- demo_http.c ---- */
 

@@ -323,3 +323,29 @@ bool lab_cut(const struct demo *d, const struct demo_link *l, bool is_cut)
 	}
 	return is_done;
 }
+
+/* As tests/e2e/liar.sh: a datagram of type 0x10 whose hop field is not 0 is one that is passed on.
+ */
+bool lab_drop(const struct demo *d, const struct demo_node *n, bool is_dropping,
+	      char ret_why[DEMO_TEXT_SIZE])
+{
+	static const char *const load[] = { "nft", "-f", "-", NULL };
+	static const char *const unload[] = { "nft", "delete", "table", "inet", "demo", NULL };
+	char rules[DEMO_TEXT_SIZE];
+	struct lab_output o;
+	int r;
+
+	(void)snprintf(rules, sizeof(rules),
+		       "table inet demo {\n\tchain out {\n"
+		       "\t\ttype filter hook output priority 0;\n"
+		       "\t\toifname != \"to-%s\" udp dport %u @th,64,8 0x10 @th,80,16 != 0 drop\n"
+		       "\t}\n}\n",
+		       d->nodes[0].name, DEMO_PORT);
+	r = is_dropping ? lab_run_input(d, n, IP_MS, &o, load, rules)
+			: lab_run(d, n, IP_MS, &o, unload);
+	if (r != 0)
+		(void)snprintf(ret_why, DEMO_TEXT_SIZE, "nft: %.400s",
+			       o.err[0] ? o.err : "it did not end, or died");
+	ret_why[strcspn(ret_why, "\n")] = '\0';
+	return r == 0;
+}

@@ -192,6 +192,15 @@ void report_summary(const struct demo *d, bool is_ok)
 	for (unsigned i = 0; i < d->n_outages; i++)
 		(void)fprintf(d->out, "  outage     %.0f ms, %s%s\n", d->outages[i].ms,
 			      d->outages[i].fault, d->outages[i].is_ok ? "" : ": TOO LONG");
+	if (d->dropper.is_found)
+		(void)fprintf(d->out,
+			      "  dropper    %s named after %.1f s, avoided after %.1f s, proved by "
+			      "entries %llu and %llu of the ledger\n",
+			      d->dropper.node, d->dropper.named_s, d->dropper.healed_s,
+			      (unsigned long long)d->dropper.intent_index,
+			      (unsigned long long)d->dropper.result_index);
+	if (d->dropper.is_left_out)
+		(void)fprintf(d->out, "  dropper    LEFT OUT: %s\n", d->dropper.why);
 	(void)fprintf(d->out, "\n%s%s%s\n", colour(d, is_ok ? GREEN : RED),
 		      is_ok ? "All of it worked." : "Not all of it worked.", colour(d, PLAIN));
 	(void)fflush(d->out);
@@ -211,6 +220,22 @@ static json_t *transfer_json(const struct demo *d)
 	return json_pack("{s:I, s:b, s:f, s:f}", "bytes", (json_int_t)d->transfer_bytes,
 			 "sha256_ok", d->is_sha256_equal, "seconds", d->transfer_s, "mbit_s",
 			 (double)d->transfer_bytes * 8 / d->transfer_s / 1e6);
+}
+
+static json_t *dropper_json(const struct demo_dropper *p)
+{
+	if (p->is_left_out)
+		return json_pack("{s:b, s:s}", "is_found", 0, "left_out", p->why);
+	if (!p->is_found)
+		return json_null();
+	return json_pack("{s:b, s:s, s:f, s:f, s:f, s:s, s:s, s:f, s:f, s:s, s:b, s:o}", "is_found",
+			 1, "node", p->node, "around_s", p->around_s, "named_s", p->named_s,
+			 "healed_s", p->healed_s, "incident", p->incident, "cause", p->cause,
+			 "explained", p->explained, "confidence", p->confidence, "remedy",
+			 p->remedy, "is_confirmed", p->is_confirmed, "ledger",
+			 json_pack("{s:I, s:I, s:I, s:b}", "intent", (json_int_t)p->intent_index,
+				   "result", (json_int_t)p->result_index, "tree_size",
+				   (json_int_t)p->tree_size, "is_proved", p->is_proved));
 }
 
 void report_json(const struct demo *d, bool is_ok)
@@ -233,12 +258,13 @@ void report_json(const struct demo *d, bool is_ok)
 	if (d->error_step[0])
 		error = json_pack("{s:s, s:s, s:s}", "step", d->error_step, "expected",
 				  d->error_expected, "seen", d->error_seen);
-	all = json_pack("{s:i, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:f, s:o, s:b}", "nodes",
+	all = json_pack("{s:i, s:o, s:i, s:i, s:b, s:o, s:o, s:o, s:o, s:f, s:o, s:b}", "nodes",
 			(int)d->n_nodes, "identities", identities, "pairs_reachable",
 			(int)d->n_pairs_reachable, "pairs", (int)(d->n_nodes * (d->n_nodes - 1)),
 			"all_hybrid", d->is_hybrid, "sessions", sessions, "transfer",
-			transfer_json(d), "outages", outages, "seconds",
-			(double)(report_now_us() - d->start_us) / 1e6, "error", error, "ok", is_ok);
+			transfer_json(d), "outages", outages, "dropper", dropper_json(&d->dropper),
+			"seconds", (double)(report_now_us() - d->start_us) / 1e6, "error", error,
+			"ok", is_ok);
 	if (all)
 		(void)json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
 	(void)fputc('\n', stdout);

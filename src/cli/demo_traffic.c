@@ -30,6 +30,10 @@
 #define PROBES_AFTER_US SECONDS(2) /* watched after it at least */
 #define PROBES_STEADY_US MS(500)   /* answers again for this long: it is mended */
 #define PROBES_LONGEST_US SECONDS(15)
+#define KEEP_TCLASS (18 << 2) /* AF21: what is lost of bulk says little (authenticity.md) */
+/* Fewer than a relay takes for a use (WATCH_PACKETS_MIN): it would measure its own way, where the
+ * filter below it drops its probes too, and tell of itself. One that lies does not. */
+#define KEEP_MS 1000
 
 /* ---- the far end ---- */
 
@@ -368,4 +372,35 @@ int traffic_outage(struct demo *d, bool (*fault)(void *arg), void *arg, double *
 		(void)close(p.fd);
 	*ret_ms = p.longest_us > PROBE_US ? (double)(p.longest_us - PROBE_US) / 1000 : 0;
 	return r;
+}
+
+/* ---- little ---- */
+
+/* Nobody may answer: that packets go is enough. */
+pid_t traffic_keep(struct demo *d)
+{
+	const struct demo_node *far = &d->nodes[d->n_nodes - 1];
+	int fd = lab_socket(d, &d->nodes[0], SOCK_DGRAM);
+	const uint8_t bytes[16] = { 0 };
+	const int tclass = KEEP_TCLASS;
+	struct sockaddr_in6 to;
+	pid_t pid = -1;
+
+	if (fd >= 0 && overlay_sockaddr(far, DEMO_ECHO_PORT, &to) &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass)) == 0 &&
+	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
+		pid = fork();
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;) {
+			(void)send(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+			report_nap_ms(KEEP_MS);
+		}
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	if (pid < 0)
+		return demo_failed(d, &d->nodes[0], "sending to the far corner",
+				   "a socket and a process", "%s", strerror(errno));
+	return pid;
 }

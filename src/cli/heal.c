@@ -5,8 +5,11 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "cli/incident_page.h"
 #include "cli/table.h"
 #include "cli/text.h"
+
+#define DOT_NAME_SIZE 192 /* of two names of nodes, and the words between */
 
 DEFINE_FREEP(struct table, table_free)
 
@@ -235,7 +238,20 @@ static void explain_text(struct cli *c, const json_t *answer)
 	say_done(c, answer);
 }
 
-/* Names of nodes hold nothing that a label would have to escape (identity.md). */
+/* A name of a node needs none of this (identity.md), but the address of a service may. */
+static void dot_name(const json_t *vertex, char ret[2 * DOT_NAME_SIZE])
+{
+	const char *name = json_text(vertex, "name");
+	size_t len = 0;
+
+	for (size_t i = 0; name[i] && i < DOT_NAME_SIZE - 1; i++) {
+		if (name[i] == '"' || name[i] == '\\')
+			ret[len++] = '\\';
+		ret[len++] = (unsigned char)name[i] < ' ' ? '?' : name[i];
+	}
+	ret[len] = '\0';
+}
+
 static void explain_dot(struct cli *c, const json_t *answer)
 {
 	const json_t *graph = json_object_get(answer, "graph");
@@ -246,13 +262,14 @@ static void explain_dot(struct cli *c, const json_t *answer)
 	json_array_foreach(json_object_get(graph, "vertices"), i, at)
 	{
 		const json_t *deviation = json_object_get(at, "deviation");
+		char name[2 * DOT_NAME_SIZE];
 
+		dot_name(at, name);
 		if (json_is_number(deviation))
-			cli_say(c, "\tv%zu [label=\"%s\\n%.1f %%\"%s];", i, json_text(at, "name"),
+			cli_say(c, "\tv%zu [label=\"%s\\n%.1f %%\"%s];", i, name,
 				100 * json_number_value(deviation), i == 0 ? ", style=bold" : "");
 		else
-			cli_say(c, "\tv%zu [label=\"%s\\nnot known\", style=dashed];", i,
-				json_text(at, "name"));
+			cli_say(c, "\tv%zu [label=\"%s\\nnot known\", style=dashed];", i, name);
 	}
 	json_array_foreach(json_object_get(graph, "edges"), i, at)
 		cli_say(c, "\tv%d -> v%d [label=\"%.1f\"];",
@@ -261,21 +278,49 @@ static void explain_dot(struct cli *c, const json_t *answer)
 	cli_say(c, "}");
 }
 
+/* As a file for elsewhere. 0 or an exit status. */
+static int explain_drawn(struct cli *c, const json_t *answer)
+{
+	const json_t *graph = json_object_get(answer, "graph");
+	json_t *ledger = NULL;
+	int r;
+
+	if (cli_given(c, "html")) {
+		r = cli_call(c, "incident.ledger", json_pack("{s:s}", "incident", c->args[1]),
+			     &ledger);
+		if (r == 0)
+			incident_html(c->out, answer, ledger);
+		return r;
+	}
+	if (!json_is_object(graph))
+		return cli_fail(c, CLI_FAILED, "failed",
+				"of an incident from before a restart the graph is not kept");
+	if (cli_given(c, "dot"))
+		explain_dot(c, answer);
+	else if (incident_svg(c->out, graph, false) < 0)
+		return cli_fail(c, CLI_FAILED, "failed",
+				"nothing that this incident depends on was looked at, so there is "
+				"no graph to draw");
+	return 0;
+}
+
 static int explain(struct cli *c)
 {
+	unsigned n_forms =
+		(unsigned)cli_given(c, "dot") + cli_given(c, "svg") + cli_given(c, "html");
 	json_t *answer = NULL;
 	int r;
+
+	if (n_forms > 1)
+		return cli_usage(c, "one of --dot, --svg and --html");
 
 	if (c->n_args != 2)
 		return cli_usage(c, "explain takes the id of an incident: see x0 heal incidents");
 	r = cli_call(c, "incident", json_pack("{s:s}", "incident", c->args[1]), &answer);
 	if (r != 0)
 		return r;
-	if (!c->is_json && cli_given(c, "dot") && !json_is_object(json_object_get(answer, "graph")))
-		r = cli_fail(c, CLI_FAILED, "failed",
-			     "of an incident from before a restart the graph is not kept");
-	else if (!c->is_json && cli_given(c, "dot"))
-		explain_dot(c, answer);
+	if (!c->is_json && n_forms > 0)
+		r = explain_drawn(c, answer);
 	else if (!c->is_json)
 		explain_text(c, answer);
 	cli_json(c, answer);

@@ -129,7 +129,7 @@ static const struct cli_option demo_options[] = {
 	{ "once", 0, NULL, false, "end by itself; fail unless all of it worked" },
 	{ "json", 0, NULL, false, "one JSON object at the end, progress on standard error" },
 	{ "keep", 0, NULL, false, "keep configuration, state (keys!) and logs" },
-	{ "scenario", 0, "NAME", false, "all (default), transfer, cut or kill" },
+	{ "scenario", 0, "NAME", false, "all (default), transfer, cut, kill or dropper" },
 	{ "file", 0, "FILE", false, "what is fetched (default: 64 MiB of random bytes)" },
 	{ "help", 'h', NULL, false, "print its help" },
 	END,
@@ -141,6 +141,8 @@ static const struct cli_option heal_options[] = {
 	{ "kind", 0, "KIND", false, "incidents: of this kind" },
 	{ "limit", 0, "N", false, "incidents: so many at most, 1 to 200 (default: 100)" },
 	{ "dot", 0, NULL, false, "explain: the graph of causes, for Graphviz" },
+	{ "svg", 0, NULL, false, "explain: the same as a picture" },
+	{ "html", 0, NULL, false, "explain: all of it as a page that needs nothing else" },
 	END,
 };
 
@@ -310,7 +312,7 @@ const struct cli_verb cli_verbs[] = {
 		.examples = "x0 heal incidents --since 1h\n"
 			    "x0 heal incidents --text 'berlin delivery' --limit 5\n"
 			    "x0 heal explain 100000001\n"
-			    "x0 heal explain 100000001 --dot | dot -Tsvg >causes.svg\n"
+			    "x0 heal explain 100000001 --html >incident.html\n"
 			    "x0 heal simulate delivery berlin-1",
 	},
 	{

@@ -142,6 +142,7 @@ struct daemon {
 	struct healing_loop *healing;  /* NULL: it could not begin */
 	struct ledger_writer *ledger;  /* NULL: it could not begin */
 	struct witnessing *witnessing; /* NULL: it could not begin */
+	unsigned n_ledger_questions;   /* under way: ledger_proofs.c */
 	struct feature features[FEATURES_MAX];
 	size_t n_features;
 	int64_t clock_floor_ms; /* unix time at start_us, at least */
@@ -362,6 +363,9 @@ size_t witness_n_accused(const struct daemon *d);
 const struct witness_accused *witness_accused(const struct daemon *d, size_t i);
 json_t *witness_json(const struct daemon *d); /* the ledger, for `x0 status` */
 
+/* ledger_proofs.c: what the ledger has of an incident, each entry with its proof */
+void ledger_proofs(struct daemon *d, uint64_t request, const json_t *args);
+
 /* healing.c: incidents, and what is done about them (docs/healing.md) */
 void healing_start(struct daemon *d);
 void healing_reloaded(struct daemon *d);
@@ -374,6 +378,7 @@ void healing_ledger(struct daemon *d, bool is_open, const char *why);
 void healing_incidents(struct daemon *d, uint64_t request, const json_t *args);
 void healing_incident(struct daemon *d, uint64_t request, const json_t *args);
 void healing_rates(struct daemon *d, uint64_t request);
+int healing_parse_id(const char *text, uint64_t *ret); /* -EINVAL */
 /* healing_views.c */
 void healing_mandates(struct daemon *d, uint64_t request);
 void healing_simulate_verb(struct daemon *d, uint64_t request, const json_t *args);

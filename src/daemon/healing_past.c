@@ -104,6 +104,7 @@ static json_t *past_json(const struct knowledge_incident *i, bool is_whole)
 	if (is_whole && j) {
 		(void)json_object_set_new(j, "unknown", json_null());
 		(void)json_object_set_new(j, "evidence", evidence_json(i));
+		(void)json_object_set_new(j, "steps", json_null());
 		(void)json_object_set_new(j, "graph", json_null());
 	}
 	return j;
@@ -260,7 +261,7 @@ void healing_incidents(struct daemon *d, uint64_t request, const json_t *args)
 		ask_failed(d, request, r);
 }
 
-static int parse_id(const char *text, uint64_t *ret)
+int healing_parse_id(const char *text, uint64_t *ret)
 {
 	char *end;
 
@@ -279,7 +280,7 @@ void healing_incident(struct daemon *d, uint64_t request, const json_t *args)
 
 	if (healing_is_off(d, request))
 		return;
-	if (parse_id(json_string_value(json_object_get(args, "incident")), &a.id) < 0) {
+	if (healing_parse_id(json_string_value(json_object_get(args, "incident")), &a.id) < 0) {
 		(void)answer_error(d, request, "usage",
 				   "an incident's id is up to 16 hexadecimal digits");
 		return;

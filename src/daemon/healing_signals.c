@@ -70,7 +70,7 @@ static void read_links(struct healing_loop *l, uint64_t now_us)
 /* More seems to be lost than usual: what others say of their links will be wanted. */
 static bool prepare(struct healing_loop *l, const struct watch_way *w, uint64_t now_us)
 {
-	if (!w->is_current || !w->is_suspect || now_us - w->noted_us > FRESH_US)
+	if (!(w->is_current || w->is_doubted) || !w->is_suspect || now_us - w->noted_us > FRESH_US)
 		return false;
 	if (w->sureness < LOOK_FROM || now_us < l->surveyed_us + LOOK_AGAIN_US)
 		return true;
@@ -198,9 +198,14 @@ static struct healing_vertex own_link(const struct daemon *d, uint64_t neighbour
 	size_t cursor = 0;
 	uint64_t ignored;
 
-	while (node_next_peer(d->node, &cursor, now_us, &v))
-		if (v.node_id == neighbour && v.is_neighbour)
-			ret.deviation = v.state == LINK_DOWN ? 1 : v.quality.loss_ppm / PPM;
+	while (node_next_peer(d->node, &cursor, now_us, &v)) {
+		if (v.node_id != neighbour || !v.is_neighbour)
+			continue;
+		/* What an outage cost is in the window of both ends, and says nothing of now. */
+		if (v.state != LINK_DOWN && now_us - v.quality.up_since_us < LINK_WINDOW_US)
+			return ret;
+		ret.deviation = v.state == LINK_DOWN ? 1 : v.quality.loss_ppm / PPM;
+	}
 	ret.deviation =
 		fmax(ret.deviation, told_loss(d, neighbour, d->member->node_id, now_us, &ignored));
 	return ret;
@@ -273,6 +278,19 @@ static void explain_link(const struct healing_loop *l, const struct healing_inci
 	(void)graph_edge(g, symptom, graph_vertex(g, &host), 0.5);
 }
 
+/* Forwarding keeps off a way that lost a few probes in a row, until some are answered or the way
+ * was not used for a minute. */
+static bool is_doubted(const struct daemon *d, uint64_t destination, uint64_t neighbour)
+{
+	struct watch_way w;
+	size_t cursor = 0;
+
+	while (node_next_watched(d->node, &cursor, &w))
+		if (w.destination == destination && w.neighbour == neighbour)
+			return w.is_doubted;
+	return false;
+}
+
 /* Another neighbour that says it reaches the destination: be it through us, it may have a way of
  * its own once ours costs more, and the probe tells. */
 static bool has_other_way(const struct daemon *d, uint64_t destination, uint64_t neighbour,
@@ -284,7 +302,7 @@ static bool has_other_way(const struct daemon *d, uint64_t destination, uint64_t
 
 	*why_not = "the packets go another way already";
 	if (next != 0 && next != neighbour)
-		return false;
+		return is_doubted(d, destination, neighbour); /* and would go back to it */
 	*why_not = "there is no other way to where the packets go";
 	while (routes_next_neighbour(node_routes(d->node), &cursor, destination, &other, &metric))
 		if (other != neighbour && metric < ROUTE_DOUBTED)

@@ -164,6 +164,18 @@ static json_t *evidence_json(const struct healing_loop *l, const struct healing_
 	return list;
 }
 
+static json_t *steps_json(const struct healing_loop *l, const struct healing_incident *i)
+{
+	json_t *list = json_array();
+
+	for (size_t n = 0; n < i->n_steps; n++)
+		(void)json_array_append_new(list,
+					    json_pack("{s:s, s:o}", "state",
+						      healing_state_name(i->steps[n].state), "at",
+						      time_json(l->daemon, i->steps[n].at_us)));
+	return list;
+}
+
 json_t *healing_incident_json(const struct healing_loop *l, const struct healing_incident *i,
 			      bool is_whole)
 {
@@ -194,6 +206,7 @@ json_t *healing_incident_json(const struct healing_loop *l, const struct healing
 		return j;
 	set(j, "unknown", json_integer(i->causes.n_unknown));
 	set(j, "evidence", evidence_json(l, i));
+	set(j, "steps", steps_json(l, i));
 	set(j, "graph", graph_json(l, healing_graph_of(l->core, i->id)));
 	return j;
 }

@@ -16,6 +16,9 @@
 #define OPEN_AFTER_US SECONDS(1) /* not while the start itself waits for the disk */
 #define OPEN_AGAIN_US SECONDS(60)
 #define CHECKPOINT_EVERY_US SECONDS(60) /* at most, and only where there is something new */
+#define CHECKPOINT_SOON_US                                                    \
+	SECONDS(5) /* after what healing did: who looks at it wants its proof \
+		    */
 
 struct record {
 	struct ledger_entry entry; /* its texts lie below */
@@ -44,6 +47,7 @@ struct ledger_writer {
 	struct batch *waiting;	     /* for the next one */
 	uint64_t open_us;	/* no sooner; UINT64_MAX: it is damaged, a person has to look */
 	uint64_t checkpoint_us; /* no sooner */
+	uint64_t signed_us;	/* the last one was begun */
 	uint64_t n_lost;	/* notices that found no room, or could not be written */
 	uint64_t n_entries;	/* as of the last job that is back */
 	uint64_t n_signed;	/* the same */
@@ -237,6 +241,9 @@ static void answer_all(struct ledger_writer *w, struct batch *b)
 
 		if (x->is_refused)
 			continue;
+		if (x->result == 0 && x->entry.kind == LEDGER_RESULT)
+			w->checkpoint_us =
+				min_u64(w->checkpoint_us, w->signed_us + CHECKPOINT_SOON_US);
 		if (x->answer)
 			x->answer(x->arg, x->ticket, x->result);
 		else
@@ -302,6 +309,7 @@ void ledger_tick(struct daemon *d, uint64_t now_us)
 	if (w->is_out || !w->ledger || w->status.size == w->status.signed_size ||
 	    now_us < w->checkpoint_us)
 		return;
+	w->signed_us = now_us;
 	w->checkpoint_us = now_us + CHECKPOINT_EVERY_US;
 	w->is_out = loop_work(d->loop, sign_it, is_signed, w) == 0;
 }

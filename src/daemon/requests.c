@@ -121,6 +121,13 @@ static void incident_verb(struct daemon *d, uint64_t request, const json_t *args
 	healing_incident(d, request, args);
 }
 
+static void incident_ledger_verb(struct daemon *d, uint64_t request, const json_t *args,
+				 const struct asker *who)
+{
+	(void)who;
+	ledger_proofs(d, request, args);
+}
+
 static void rates_verb(struct daemon *d, uint64_t request, const json_t *args,
 		       const struct asker *who)
 {
@@ -156,6 +163,7 @@ static const struct {
 	{ "metrics.summary", summary_verb },
 	{ "incidents", incidents_verb },
 	{ "incident", incident_verb },
+	{ "incident.ledger", incident_ledger_verb },
 	{ "mandates", mandates_verb },
 	{ "heal.simulate", simulate_verb },
 	{ "heal.rates", rates_verb },

@@ -15,3 +15,13 @@ if grep -q dashboard_off "$WORK/page"; then
 fi
 load_start steady n1 n6 "$ADDRESS_n6" 100
 drive test || fail "the dashboard in the browser"
+
+# One packet a second, as in the demo: with more the relay tells of itself.
+if command -v nft >/dev/null 2>&1 && command -v ping >/dev/null 2>&1; then
+	load_stop steady
+	spawn n1 ping -i 1 -W 1 "$ADDRESS_n6" >/dev/null 2>&1
+	sleep 4
+	drive incident || fail "an incident in the browser"
+else
+	echo "NOT TESTED: an incident in the browser: nft or ping is missing"
+fi

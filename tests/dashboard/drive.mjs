@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drives the dashboard in Chromium by playwright-core: as a test, or to take pictures of it.
-// Arguments: node_modules, cut.sh, the test's directory, x0, then "test", or "pictures" and where to.
+// Arguments: node_modules, cut.sh, the test's directory, x0, then "test", "incident", or "pictures" and where to.
 import assert from "node:assert";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -260,7 +260,7 @@ async function changesTakeTheToken(page) {
 }
 
 async function everyViewIsAccessible(page, what) {
-	for (const tab of ["", "node", "path", "traffic", "events"]) {
+	for (const tab of ["", "node", "path", "traffic", "incidents", "events"]) {
 		await page.goto(`${BASE}/#/${tab}`);
 		await live(page);
 		await page.waitForFunction(() => document.querySelector("#panel h2"));
@@ -274,7 +274,7 @@ async function everyViewIsAccessible(page, what) {
 
 async function fitsAPhone() {
 	const page = await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, colorScheme: "dark" });
-	for (const tab of ["", "node", "path", "traffic", "events"]) {
+	for (const tab of ["", "node", "path", "traffic", "incidents", "events"]) {
 		await page.goto(`${BASE}/#/${tab}`);
 		await live(page);
 		await page.waitForSelector("[data-node]");
@@ -302,6 +302,45 @@ async function test() {
 	await fitsAPhone();
 	await comesBack(page);
 	await nothingWrong(page);
+}
+
+// ---- an incident: a relay drops what it should pass on, from when the page is open ----
+
+async function incident() {
+	const page = await open();
+	await page.goto(`${BASE}/#/incidents`);
+	await live(page);
+	await page.waitForFunction(() => document.querySelector("#panel h2")?.textContent === "Incidents");
+	const next = (await api("/api/v1/routes")).find((r) => r.node === "n6").via;
+	execFileSync(cutter, ["drop", `${work}/hosts`, next, "n1", "0"]);
+	const entry = page.locator(".stories a", { hasText: `Packets to n6 that are handed to ${next} do not all arrive` });
+	await entry.first().waitFor({ timeout: 60000 });
+	await accessible(page, "incidents, desktop");
+	await entry.first().focus();
+	await page.keyboard.press("Enter");
+	await page.waitForFunction((name) => document.querySelector("#panel h2")?.textContent.includes(name), next);
+	assert.equal(await page.evaluate(() => document.activeElement?.id), "panel");
+	await page.waitForFunction(() => document.querySelector("#panel .health-line")?.textContent.startsWith("Healed"), null, { timeout: 60000 });
+	await page.waitForFunction(() => [...document.querySelectorAll(".proof")].filter((e) =>
+		/^Proved: .* this page has checked/.test(e.textContent)).length === 2, null, { timeout: 60000 });
+	const moments = await page.locator(".moments li span:last-child").allTextContents();
+	for (const part of ["The first bad reading", "Opened", `Cause named: `, "Intent", "The intent is in the ledger", "Done", "Probed", "Healed"])
+		assert.ok(moments.some((m) => m.startsWith(part)), `${part} in ${moments.join(" | ")}`);
+	assert.ok(moments.some((m) => m.startsWith("Cause named: ") && m.includes(next)), moments.join(" | "));
+	assert.equal(await page.locator(".causes .symptom").count(), 1);
+	const words = await page.locator(".words").first().locator("li").count();
+	assert.equal(await page.locator(".cause-box").count(), words);
+	await accessible(page, "an incident, desktop");
+	const address = page.url();
+	const phone = await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, colorScheme: "dark" });
+	await phone.goto(address);
+	await phone.waitForFunction(() => document.querySelectorAll(".proof").length === 2 && document.querySelector(".causes"));
+	const width = await phone.evaluate(() => document.documentElement.scrollWidth);
+	assert.ok(width <= 390, `an incident is ${width} wide on a phone`);
+	await accessible(phone, "an incident, phone, dark");
+	await nothingWrong(phone);
+	await nothingWrong(page);
+	console.log(`an incident shows live, with causes, time and proof: ${moments.join("; ")}`);
 }
 
 // ---- pictures ----
@@ -356,7 +395,7 @@ async function takePictures() {
 }
 
 try {
-	await (mode === "pictures" ? takePictures() : test());
+	await (mode === "pictures" ? takePictures() : mode === "incident" ? incident() : test());
 } catch (e) {
 	console.error(wrong.join("\n"));
 	console.error(e);

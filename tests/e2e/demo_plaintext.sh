@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The whole demo transfers a file of recognisable text, while every end of every cable between its
+# The demo transfers a file of recognisable text, while every end of every cable between its
 # nodes is watched: nothing of the text is to be seen. Then the same eyes must find it when it goes
 # over one of these cables without the mesh.
 # Arguments: the program x0, the helper e2e_tool.
@@ -63,7 +63,7 @@ if ! (: <>/dev/net/tun) 2>/dev/null; then
 fi
 "$TOOL" pattern $BYTES >"$work/sent"
 : >"$work/err"
-"$X0" demo --json --file "$work/sent" >"$work/out" 2>"$work/err" &
+"$X0" demo --json --scenario transfer --file "$work/sent" >"$work/out" 2>"$work/err" &
 demo=$!
 tries=0
 until grep -q "daemons up" "$work/err"; do

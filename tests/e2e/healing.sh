@@ -116,6 +116,11 @@ grep -q incident_escalated "$WORK/a/state/x0.log" || fail "the log says nothing 
 within 10 is_by b || fail "something was done without a mandate"
 [ "$(x a status --json | json_value actions)" = 0 ] || fail "something was done without a mandate"
 x a heal explain "$id" --dot | grep -q '^digraph causes' || fail "no graph"
+x a heal explain "$id" --svg | grep -q '<svg xmlns' || fail "no picture"
+x a heal explain "$id" --html >"$WORK/page" || fail "no page"
+grep -q 'link b - d' "$WORK/page" || fail "the page lacks the cause: $(cat "$WORK/page")"
+grep -q '</html>' "$WORK/page" || fail "the page is not whole"
+x a heal explain "$id" --html --svg >/dev/null 2>&1 && fail "a page and a picture at once"
 lose 0
 within 120 is_state closed || fail "it is not over: $(x a heal incidents --json)"
 
@@ -151,6 +156,16 @@ results_are_there() {
 within 30 results_are_there || fail "intents and results: $(cat "$WORK/ledger")"
 cat "$WORK/ledger"
 x a heal explain "$(incident id)"
+
+# both with the proof that they are there, soon after the result and not only with the minute
+if command -v curl >/dev/null 2>&1; then
+	is_proved() {
+		on a curl -s -m 5 "http://127.0.0.1:26970/api/v1/incidents/$(incident id)/ledger" >"$WORK/proofs"
+		[ "$(grep -o '"kind":"[a-z]*"' "$WORK/proofs" | tr '\n' ' ')" = '"kind":"intent" "kind":"result" ' ] &&
+			[ "$(grep -o 'c2sp.org/tlog-proof' "$WORK/proofs" | wc -l)" = 2 ]
+	}
+	within 30 is_proved || fail "the proofs of the incident: $(cat "$WORK/proofs")"
+fi
 
 # what became of it is known after a restart, and that it helped
 first=$id

@@ -6,12 +6,14 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
 
 #define KEY_KEPT_US SECONDS(3600) /* its past incidents and last action are remembered so long */
 #define QUIET_US SECONDS(60)
+#define STEPS_FIRST 8 /* of an incident that are kept whatever follows: one repair has seven */
 #define Z95 1.959964
 
 double healing_share_at_least(unsigned n_lost, unsigned n_sent)
@@ -119,6 +121,21 @@ static struct incident *place(struct healing *h)
 	return best;
 }
 
+void incident_step(struct incident *i, enum healing_state s, uint64_t now_us)
+{
+	struct healing_step *steps = i->is.steps;
+
+	if (i->is.n_steps == HEALING_STEPS_MAX) {
+		/* how it began and how it stands are worth more than what lies between */
+		i->is.n_steps--;
+		i->is.n_steps_left_out++;
+		memmove(&steps[STEPS_FIRST], &steps[STEPS_FIRST + 1],
+			(i->is.n_steps - STEPS_FIRST) * sizeof(*steps));
+	}
+	steps[i->is.n_steps++] = (struct healing_step){ .state = s, .at_us = now_us };
+	i->is.state = s;
+}
+
 static void add_evidence(struct incident *i, const struct healing_reading *r)
 {
 	if (i->is.n_evidence < HEALING_EVIDENCE_MAX) {
@@ -164,7 +181,7 @@ void incident_close(struct healing *h, struct incident *i, const char *why, uint
 {
 	struct key *k = key_of(h, i->is.kind, i->is.subject);
 
-	i->is.state = HEALING_CLOSED;
+	incident_step(i, HEALING_CLOSED, now_us);
 	i->is.closed_us = now_us;
 	i->is_order_due = false;
 	i->ticket = 0;

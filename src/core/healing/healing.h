@@ -20,6 +20,8 @@
 #define HEALING_INCIDENTS_MAX 128    /* open and over; of those over the oldest goes first */
 #define HEALING_OPENED_PER_MINUTE 20 /* more than that are counted and left out */
 #define HEALING_EVIDENCE_MAX 4
+#define HEALING_STEPS_MAX \
+	24 /* of an incident; when there are more, those after the first eight go */
 #define HEALING_AGE_MAX_US UINT64_C(5000000) /* an older reading says nothing of now */
 #define HEALING_ACTIONS_PER_MINUTE 10
 #define HEALING_AT_ONCE_MAX 4			 /* actions under way; one for each subject */
@@ -80,6 +82,12 @@ enum healing_state {
 	HEALING_N_STATES,
 };
 
+/* When an incident came into a state. */
+struct healing_step {
+	enum healing_state state;
+	uint64_t at_us;
+};
+
 struct healing_incident {
 	uint64_t id;
 	enum healing_kind kind;
@@ -95,6 +103,9 @@ struct healing_incident {
 	unsigned n_before; /* times the same key has had an incident lately */
 	struct healing_reading evidence[HEALING_EVIDENCE_MAX]; /* the first, then the latest */
 	size_t n_evidence;
+	struct healing_step steps[HEALING_STEPS_MAX]; /* in their order */
+	size_t n_steps;
+	unsigned n_steps_left_out;
 	struct healing_ranking causes; /* n == 0: not explained */
 	enum mandate_remedy remedy;    /* planned or taken; MANDATE_N_REMEDIES: none */
 	uint64_t action;	       /* number of the action, 0 none yet */

@@ -110,6 +110,8 @@ struct key *key_of(struct healing *h, enum healing_kind kind, uint64_t subject);
 bool incident_is_open(const struct incident *i);
 /* Something was done, or is being done, that is not over yet. */
 bool incident_is_busy(const struct incident *i);
+/* Notes that its state is this one from now on. */
+void incident_step(struct incident *i, enum healing_state s, uint64_t now_us);
 void incident_close(struct healing *h, struct incident *i, const char *why, uint64_t now_us);
 
 /* ---- repair.c ---- */

@@ -47,7 +47,7 @@ static void order(struct healing *h, struct incident *i, uint64_t now_us)
 static void enter(struct healing *h, struct incident *i, enum healing_state s, uint64_t now_us)
 {
 	assert(followers[i->is.state] & 1u << s);
-	i->is.state = s;
+	incident_step(i, s, now_us);
 	i->n_tries = 0;
 	i->ticket = 0;
 	i->is_order_due = false;
@@ -75,7 +75,7 @@ void repair_escalate(struct healing *h, struct incident *i, const char *why, uin
 
 void repair_begin(struct healing *h, struct incident *i, uint64_t now_us)
 {
-	i->is.state = HEALING_EXPLAINING;
+	incident_step(i, HEALING_EXPLAINING, now_us);
 	order(h, i, now_us);
 }
 

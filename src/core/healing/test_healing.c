@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/units.h"
 #include "core/healing/healing.h"
 
@@ -311,6 +312,58 @@ static void what_is_bad_is_explained_recorded_done_probed_and_recorded_once(void
 	assert_int_equal(b.n_tells, 0);
 	healing_counters(b.h, &c);
 	assert_int_equal(c.healed, 1);
+	end(&b);
+}
+
+static void each_step_of_a_repair_is_remembered_with_its_time(void **state)
+{
+	static const enum healing_state expected[] = {
+		HEALING_EXPLAINING, HEALING_WAITING, HEALING_INTENT, HEALING_ACTING,
+		HEALING_PROBING,    HEALING_RESULT,  HEALING_HEALED,
+	};
+	const struct healing_incident *i;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	b.is_bad = true;
+	run(&b, SECONDS(2));
+	b.is_bad = false;
+	run(&b, SECONDS(2));
+	i = latest(&b);
+	assert_int_equal(i->n_steps, N_ELEMENTS(expected));
+	for (size_t n = 0; n < N_ELEMENTS(expected); n++) {
+		assert_int_equal(i->steps[n].state, expected[n]);
+		assert_true(n == 0 || i->steps[n].at_us >= i->steps[n - 1].at_us);
+	}
+	assert_int_equal(i->steps[0].at_us, i->opened_us);
+	assert_int_equal(i->n_steps_left_out, 0);
+	end(&b);
+}
+
+/* No record, no undoing: it stays as it is and is asked for again, for days. */
+static void of_many_steps_the_first_and_the_latest_are_remembered(void **state)
+{
+	const struct healing_incident *i;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	b.is_bad = true;
+	run(&b, SECONDS(2));
+	b.is_bad = false;
+	run(&b, SECONDS(2));
+	b.record_r = -EIO;
+	for (unsigned n = 0; n < 100 && latest(&b)->n_steps_left_out < 3; n++)
+		run(&b, SECONDS(600));
+	i = latest(&b);
+	assert_true(i->n_steps_left_out >= 3);
+	assert_int_equal(i->n_steps, HEALING_STEPS_MAX);
+	assert_int_equal(i->steps[0].state, HEALING_EXPLAINING);
+	assert_int_equal(i->steps[6].state, HEALING_HEALED);
+	assert_int_equal(i->steps[HEALING_STEPS_MAX - 1].state, i->state);
+	for (size_t n = 1; n < HEALING_STEPS_MAX; n++)
+		assert_true(i->steps[n].at_us >= i->steps[n - 1].at_us);
 	end(&b);
 }
 
@@ -699,6 +752,8 @@ int main(void)
 			flapping_between_good_and_bad_opens_nothing_and_between_the_two_closes_nothing),
 		cmocka_unit_test(a_flood_of_incidents_is_bounded_and_counted),
 		cmocka_unit_test(what_is_bad_is_explained_recorded_done_probed_and_recorded_once),
+		cmocka_unit_test(each_step_of_a_repair_is_remembered_with_its_time),
+		cmocka_unit_test(of_many_steps_the_first_and_the_latest_are_remembered),
 		cmocka_unit_test(a_repair_is_taken_back_after_its_time_and_both_are_recorded),
 		cmocka_unit_test(what_comes_again_is_held_twice_as_long),
 		cmocka_unit_test(without_a_mandate_a_person_is_told_and_nothing_is_done),

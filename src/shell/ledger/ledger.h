@@ -105,6 +105,11 @@ void ledger_view_close(struct ledger_view *v);
 const struct ledger_view_facts *ledger_view_facts(const struct ledger_view *v);
 /* As encoded; until the next call. -ERANGE beyond the end. */
 int ledger_view_entry(struct ledger_view *v, uint64_t index, struct span *ret);
+/* Where the entries of an incident are, the oldest first: of the latest LEDGER_LOOK_BACK entries,
+ * and of those found the last max. *ret_is_all is false where there may be more. -EUCLEAN. */
+#define LEDGER_LOOK_BACK 65536
+int ledger_view_find(struct ledger_view *v, uint64_t incident, uint64_t *ret, size_t max,
+		     size_t *ret_n, bool *ret_is_all);
 /* In the tree of the latest checkpoint. -ERANGE for an entry that is not in it. The spans of ret
  * live until the next call. */
 int ledger_view_prove(struct ledger_view *v, uint64_t index, struct ledger_proof *ret);

@@ -78,6 +78,81 @@ static void each_entry_is_proved_from_its_file(void **state)
 	ledger_view_close(v);
 }
 
+static void append_of(struct ledger *l, uint64_t incident, uint64_t at)
+{
+	struct ledger_entry e = {
+		.kind = LEDGER_INTENT,
+		.unix_ms = 1763766000000 + at,
+		.incident = incident,
+		.action = 1,
+		.who = "alice",
+		.what = "avoid",
+	};
+	uint64_t index;
+
+	assert_int_equal(ledger_append(l, &e, &index), 0);
+	assert_int_equal(index, at);
+}
+
+static void the_entries_of_an_incident_are_found_in_tiles_and_journal(void **state)
+{
+	struct ledger_config c = test_config();
+	struct ledger *l = open_ledger(*state);
+	struct ledger_error error;
+	struct ledger_view *v;
+	uint64_t at[4];
+	bool is_all;
+	size_t n;
+
+	append(l, 0, 300);
+	append_of(l, 7, 300);
+	append(l, 301, 305);
+	append_of(l, 8, 305);
+	append_of(l, 7, 306);
+	assert_int_equal(ledger_checkpoint(l), 0);
+	append_of(l, 7, 307);
+	assert_int_equal(ledger_commit(l), 0); /* this one is in the journal alone */
+	assert_int_equal(ledger_view_open(*state, c.ops, c.crypto, &v, &error), 0);
+	assert_int_equal(ledger_view_find(v, 7, at, 4, &n, &is_all), 0);
+	assert_int_equal(n, 3);
+	assert_true(is_all);
+	assert_int_equal(at[0], 300);
+	assert_int_equal(at[1], 306);
+	assert_int_equal(at[2], 307);
+	assert_int_equal(ledger_view_find(v, 7, at, 2, &n, &is_all), 0);
+	assert_int_equal(n, 2);
+	assert_false(is_all); /* the room was full */
+	assert_int_equal(at[0], 306);
+	assert_int_equal(ledger_view_find(v, 9, at, 4, &n, &is_all), 0);
+	assert_int_equal(n, 0);
+	assert_true(is_all);
+	ledger_view_close(v);
+	ledger_close(l);
+}
+
+static void an_entry_is_looked_for_among_so_many_of_the_last_alone(void **state)
+{
+	struct ledger_config c = test_config();
+	struct ledger *l = open_ledger_of(*state, LEDGER_RESERVE_BYTES);
+	struct ledger_error error;
+	struct ledger_view *v;
+	uint64_t at[4];
+	bool is_all;
+	size_t n;
+
+	append_of(l, 7, 0);
+	append(l, 1, LEDGER_LOOK_BACK);
+	append_of(l, 7, LEDGER_LOOK_BACK);
+	assert_int_equal(ledger_checkpoint(l), 0);
+	assert_int_equal(ledger_view_open(*state, c.ops, c.crypto, &v, &error), 0);
+	assert_int_equal(ledger_view_find(v, 7, at, 4, &n, &is_all), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(at[0], LEDGER_LOOK_BACK);
+	assert_false(is_all);
+	ledger_view_close(v);
+	ledger_close(l);
+}
+
 static void keys_that_others_may_read_are_refused(void **state)
 {
 	struct ledger_config config = test_config();
@@ -458,6 +533,8 @@ int main(void)
 		TEST(what_was_committed_is_there_again),
 		TEST(only_one_process_appends),
 		TEST(each_entry_is_proved_from_its_file),
+		TEST(the_entries_of_an_incident_are_found_in_tiles_and_journal),
+		TEST(an_entry_is_looked_for_among_so_many_of_the_last_alone),
 		TEST(keys_that_others_may_read_are_refused),
 		TEST(keys_that_are_missing_are_not_replaced),
 		TEST(an_entry_that_is_none_is_refused),

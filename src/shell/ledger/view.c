@@ -195,6 +195,37 @@ int ledger_view_entry(struct ledger_view *v, uint64_t index, struct span *ret)
 	return r < 0 ? r : nth_entry(SPAN(v->bundle.at, v->bundle.len), index % TILE_WIDTH, ret);
 }
 
+int ledger_view_find(struct ledger_view *v, uint64_t incident, uint64_t *ret, size_t max,
+		     size_t *ret_n, bool *ret_is_all)
+{
+	uint64_t end = v->facts.size, first = end > LEDGER_LOOK_BACK ? end - LEDGER_LOOK_BACK : 0;
+	struct ledger_entry e = { 0 };
+	struct ledger_entry_texts texts;
+	struct span bytes = { 0 };
+	uint64_t at = end;
+	size_t n = 0;
+
+	while (at > first && n < max) {
+		int r = ledger_view_entry(v, --at, &bytes);
+
+		if (r == 0)
+			r = ledger_entry_decode(bytes, &texts, &e);
+		if (r < 0)
+			return r == -EBADMSG ? -EUCLEAN : r;
+		if (e.incident == incident)
+			ret[n++] = at;
+	}
+	for (size_t i = 0; i < n / 2; i++) {
+		uint64_t newer = ret[i];
+
+		ret[i] = ret[n - 1 - i];
+		ret[n - 1 - i] = newer;
+	}
+	*ret_n = n;
+	*ret_is_all = at == 0;
+	return 0;
+}
+
 int ledger_view_prove(struct ledger_view *v, uint64_t index, struct ledger_proof *ret)
 {
 	const struct ledger_view_facts *f = &v->facts;
