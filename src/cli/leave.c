@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "cli/cli.h"
+#include "shell/knowledge/knowledge.h"
 #include "shell/ledger/ledger.h"
 #include "shell/store/store.h"
 
@@ -196,6 +197,17 @@ static int remove_ledger(struct cli *c, const struct config *config)
 				 strerror(-r));
 }
 
+/* Its incidents are of the mesh that is left, and name its nodes. */
+static int remove_knowledge(struct cli *c, const struct config *config)
+{
+	int r = knowledge_remove(config->state_dir);
+
+	return r == 0 ? 0
+		      : cli_fail(c, setup_exit_of(r), "state",
+				 "cannot remove %s/" KNOWLEDGE_FILE ": %s; remove it by hand",
+				 config->state_dir, strerror(-r));
+}
+
 static int remove_all(struct cli *c, const struct config *config, bool is_authority)
 {
 	CLEANUP(store_closep) struct store *s = NULL;
@@ -205,6 +217,8 @@ static int remove_all(struct cli *c, const struct config *config, bool is_author
 		r = remove_files(c, s, member_files, N_ELEMENTS(member_files));
 	if (r == 0 && is_authority)
 		r = remove_files(c, s, authority_files, N_ELEMENTS(authority_files));
+	if (r == 0)
+		r = remove_knowledge(c, config);
 	return r == 0 ? remove_ledger(c, config) : r;
 }
 
@@ -231,7 +245,10 @@ int verb_leave(struct cli *c)
 		r = set_config_aside(c, aside);
 	if (r != 0)
 		return r;
-	cli_say(c, "Left %s. Keys, certificates and the ledger are deleted.", config->domain);
+	cli_say(c,
+		"Left %s. Keys, certificates, what is known of incidents and the ledger are "
+		"deleted.",
+		config->domain);
 	if (aside[0])
 		cli_say(c, "The configuration was kept as %s.", aside);
 	cli_json(c, json_pack("{s:b, s:s, s:s}", "left", 1, "domain", config->domain, "config",

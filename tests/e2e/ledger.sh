@@ -57,3 +57,5 @@ alive d
 # the mesh is left, and its ledger with it
 x b leave --yes >/dev/null || fail "leave: $(x b leave --yes 2>&1)"
 [ ! -e "$WORK/b/state/ledger" ] || fail "the ledger is still there"
+left=$(find "$WORK/b/state" -name "knowledge*")
+[ -z "$left" ] || fail "what is known of incidents is still there: $left"

@@ -383,6 +383,38 @@ static int set_aside(const char *path, struct knowledge_notice *n)
 		    path, KNOWLEDGE_ASIDE_MAX, path);
 }
 
+static int remove_with_logs(const char *path)
+{
+	static const char *const endings[] = { "", "-wal", "-shm", "-journal" };
+	char name[PATH_MAX + 32];
+
+	for (size_t i = 0; i < N_ELEMENTS(endings); i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", path, endings[i]);
+		if (unlink(name) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
+}
+
+int knowledge_remove(const char *directory)
+{
+	char path[PATH_MAX], aside[PATH_MAX + 16];
+	int len = snprintf(path, sizeof(path), "%s/" KNOWLEDGE_SPARE, directory);
+	int r;
+
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return -ENAMETOOLONG;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	(void)snprintf(path, sizeof(path), "%s/" KNOWLEDGE_FILE, directory);
+	r = remove_with_logs(path);
+	for (unsigned i = 1; r == 0 && i <= KNOWLEDGE_ASIDE_MAX; i++) {
+		(void)snprintf(aside, sizeof(aside), "%s.damaged-%u", path, i);
+		r = remove_with_logs(aside);
+	}
+	return r;
+}
+
 int knowledge_open(const char *directory, struct knowledge **ret,
 		   struct knowledge_notice *ret_notice)
 {

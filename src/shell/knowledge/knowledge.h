@@ -96,6 +96,10 @@ int knowledge_open(const char *directory, struct knowledge **ret,
 		   struct knowledge_notice *ret_notice);
 void knowledge_close(struct knowledge *k);
 
+/* Deletes all that is kept there, damaged ones too; nobody may have it open. 0 also where there was
+ * nothing. */
+int knowledge_remove(const char *directory);
+
 /* Fewer than are allowed, for tests and small disks: 1 to KNOWLEDGE_INCIDENTS_MAX. */
 void knowledge_bound(struct knowledge *k, size_t n_incidents);
 

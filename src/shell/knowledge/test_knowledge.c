@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Incidents are put, found, counted and pruned; damaged, foreign and later files are told apart. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -435,6 +436,37 @@ static void a_damaged_file_is_set_aside_and_told(void **state)
 	}
 }
 
+static unsigned n_files(const char *directory)
+{
+	DIR *d = opendir(directory);
+	unsigned n = 0;
+
+	assert_non_null(d);
+	for (const struct dirent *e = readdir(d); e; e = readdir(d))
+		n += e->d_name[0] != '.';
+	(void)closedir(d);
+	return n;
+}
+
+static void all_of_it_is_removed_with_what_was_set_aside(void **state)
+{
+	struct place *p = *state;
+	uint8_t junk[4096];
+
+	memset(junk, 0xa5, sizeof(junk));
+	put(p, 1);
+	knowledge_close(TAKE(p->k));
+	write_at(p, 4096, junk, sizeof(junk));
+	assert_int_equal(knowledge_open(p->dir, &p->k, &p->notice), 0);
+	put(p, 1);
+	knowledge_close(TAKE(p->k));
+	assert_in_range(n_files(p->dir), 2, 8);
+	assert_int_equal(knowledge_remove(p->dir), 0);
+	assert_int_equal(n_files(p->dir), 0);
+	assert_int_equal(knowledge_remove(p->dir), 0);
+	assert_int_equal(knowledge_open(p->dir, &p->k, &p->notice), 0);
+}
+
 static void words_that_do_not_fit_the_incidents_are_damage_too(void **state)
 {
 	struct place *p = *state;
@@ -668,6 +700,7 @@ int main(void)
 		TEST(the_file_is_closed_to_others),
 		TEST(a_second_process_is_refused),
 		TEST(a_damaged_file_is_set_aside_and_told),
+		TEST(all_of_it_is_removed_with_what_was_set_aside),
 		TEST(words_that_do_not_fit_the_incidents_are_damage_too),
 		TEST(a_file_that_is_cut_is_set_aside),
 		TEST(a_later_version_is_refused_and_left_alone),
