@@ -19,6 +19,7 @@
 #define LINK_WINDOW_US SECONDS(30) /* of core/link */
 #define FIRST_LOSS_US MS(500)	   /* until the first loss is noticed, where packets go */
 #define PPM 1e6
+#define BETWEEN_MAX 8 /* nodes; two links of each */
 
 /* ---- links ---- */
 
@@ -227,6 +228,73 @@ static double or_nothing(double v)
 	return isnan(v) ? 0 : v;
 }
 
+/* By the neighbour to the destination, in links; 0: not known. */
+static unsigned hops_by(const struct daemon *d, uint64_t neighbour, uint64_t destination)
+{
+	struct watch_way w;
+	size_t cursor = 0;
+
+	while (node_next_watched(d->node, &cursor, &w))
+		if (w.neighbour == neighbour && w.destination == destination)
+			return w.n_hops;
+	return 0;
+}
+
+/* Where one node is between the neighbour and the destination: the links of those that it may be,
+ * as far as they have told. Returns the worst loss. */
+static double explain_between(const struct daemon *d, const struct healing_incident *i,
+			      uint64_t now_us, struct healing_graph *g, int behind)
+{
+	const struct survey *s = node_survey(d->node);
+	struct survey_view v;
+	size_t cursor = 0, n = 0;
+	double worst = 0;
+
+	while (s && n < BETWEEN_MAX && survey_next(s, &cursor, now_us, &v)) {
+		struct healing_vertex to, from;
+
+		if (v.id == i->subject || v.id == i->about || v.id == d->member->node_id)
+			continue;
+		to = far_link(d, i->subject, v.id, now_us);
+		from = far_link(d, v.id, i->about, now_us);
+		if (isnan(to.deviation) || isnan(from.deviation))
+			continue; /* it has not both links, or nobody says so */
+		n++;
+		worst = fmax(worst, fmax(to.deviation, from.deviation));
+		(void)graph_edge(g, behind, graph_vertex(g, &to), HEALING_LINK_WEIGHT);
+		(void)graph_edge(g, behind, graph_vertex(g, &from), HEALING_LINK_WEIGHT);
+	}
+	return worst;
+}
+
+/* The destination is not a neighbour of the next hop: whose doing it is nobody here can know, but
+ * from what others say of their links. */
+static void explain_from_afar(const struct healing_loop *l, const struct healing_incident *i,
+			      uint64_t now_us, struct healing_graph *g, int route, double loss)
+{
+	const struct healing_reading *last = &i->evidence[i->n_evidence - 1];
+	struct healing_vertex v = {
+		.kind = VERTEX_BEHIND,
+		.a = i->subject,
+		.b = i->about,
+		.at_us = last->at_us,
+		.deviation = loss,
+		.source = "what our own link does not explain",
+	};
+	int behind = graph_vertex(g, &v), node;
+
+	(void)graph_edge(g, route, behind, HEALING_BEHIND_WEIGHT);
+	if (hops_by(l->daemon, i->subject, i->about) == WATCH_NEAREST_HOPS + 1) {
+		loss = fmax(0, loss - explain_between(l->daemon, i, now_us, g, behind));
+		g->vertices[behind].deviation = loss;
+	}
+	v.kind = VERTEX_NODE;
+	v.b = 0;
+	v.deviation = loss;
+	node = graph_vertex(g, &v);
+	(void)graph_edge(g, route, node, HEALING_AFAR_NODE_WEIGHT);
+}
+
 /* What a neighbour loses of what it is given for a destination: that much of the loss as no link
  * on the way explains is its own doing. */
 static void explain_delivery(const struct healing_loop *l, const struct healing_incident *i,
@@ -251,6 +319,13 @@ static void explain_delivery(const struct healing_loop *l, const struct healing_
 					.source = last->source,
 				});
 	link = graph_vertex(g, &near);
+	(void)graph_edge(g, route, link, 1);
+	(void)graph_edge(g, link, graph_vertex(g, &host), 0.5);
+	if (hops_by(d, i->subject, i->about) != WATCH_NEAREST_HOPS) {
+		explain_from_afar(l, i, now_us, g, route,
+				  fmax(0, last->value - or_nothing(near.deviation)));
+		return;
+	}
 	node = graph_vertex(g,
 			    &(struct healing_vertex){
 				    .kind = VERTEX_NODE,
@@ -260,10 +335,8 @@ static void explain_delivery(const struct healing_loop *l, const struct healing_
 				    .at_us = last->at_us,
 				    .source = "what no link on the way explains",
 			    });
-	(void)graph_edge(g, route, link, 1);
 	(void)graph_edge(g, route, node, 1);
-	(void)graph_edge(g, node, graph_vertex(g, &far), 0.9);
-	(void)graph_edge(g, link, graph_vertex(g, &host), 0.5);
+	(void)graph_edge(g, node, graph_vertex(g, &far), HEALING_LINK_WEIGHT);
 }
 
 static void explain_link(const struct healing_loop *l, const struct healing_incident *i,

@@ -88,6 +88,9 @@ void healing_vertex_name(const struct daemon *d, const struct healing_vertex *v,
 	case VERTEX_HOST:
 		(void)snprintf(ret, size, "host of %s", a);
 		break;
+	case VERTEX_BEHIND:
+		(void)snprintf(ret, size, "behind %s, towards %s", a, b);
+		break;
 	}
 }
 

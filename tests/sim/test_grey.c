@@ -87,6 +87,150 @@ static void a_link_that_begins_to_lose_a_fifth_is_sure_within_seconds(void **sta
 	assert_true(took_us[RUNS - 2] <= MS(2500));
 }
 
+/* What the healing loop does with a way that fails: its next hop is avoided. */
+static bool avoid_failing(struct sim *s, size_t node)
+{
+	struct watch_way w;
+	size_t cursor = 0;
+
+	while (node_next_watched(sim_node(s, node), &cursor, &w)) {
+		if (!w.is_failing || !w.is_current)
+			continue;
+		(void)node_set_penalty(sim_node(s, node), w.neighbour, NODE_PENALTY_MAX,
+				       sim_node_us(s, node));
+		sim_poke(s, node);
+		return true;
+	}
+	return false;
+}
+
+/* a - b - c - d, where b has a slower way around c, and a one around b. */
+enum {
+	NODE_A,
+	NODE_B,
+	NODE_C,
+	NODE_D,
+	AROUND_C,
+	AROUND_B,
+	AROUND_B_TOO,
+	N_LINE,
+};
+
+/* A link that loses a fifth, towards its second end. */
+static struct {
+	bool is_on;
+	size_t link;
+	struct rng rng;
+} one_way;
+
+static bool lose_one_way(void *arg, size_t link, bool to_b, struct span datagram)
+{
+	(void)arg;
+	(void)datagram;
+	return one_way.is_on && to_b && link == one_way.link &&
+	       rng_below(&one_way.rng, US_PER_S) < GREY_PPM;
+}
+
+static struct sim *line(uint64_t seed)
+{
+	struct sim_link_quality slow = { .delay_us = 100000 };
+	struct sim_config config = {
+		.seed = seed,
+		.pki = pki,
+		.n_nodes = N_LINE,
+		.allow_all = true,
+		.tap = lose_one_way,
+	};
+	struct sim *s;
+
+	rng_seed(&one_way.rng, seed);
+	one_way.is_on = false;
+	assert_int_equal(sim_new(&config, &s), 0);
+	(void)sim_link(s, NODE_A, NODE_B, &lan, true);
+	(void)sim_link(s, NODE_B, NODE_C, &lan, true);
+	one_way.link = sim_link(s, NODE_C, NODE_D, &lan, true);
+	(void)sim_link(s, NODE_B, AROUND_C, &lan, true);
+	(void)sim_link(s, AROUND_C, NODE_D, &slow, true);
+	(void)sim_link(s, NODE_A, AROUND_B, &lan, true);
+	(void)sim_link(s, AROUND_B, AROUND_B_TOO, &slow, true);
+	(void)sim_link(s, AROUND_B_TOO, NODE_D, &lan, true);
+	boot_all(s, N_LINE);
+	run(s, SECONDS(5));
+	return s;
+}
+
+/* Packets go from a to d while c loses a fifth of what it passes on, until somebody avoids its next
+ * hop; who it is, and the time that it took. */
+static size_t who_acts_first(struct sim *s, uint64_t *ret_us)
+{
+	uint64_t begin = sim_now_us(s);
+
+	while (sim_now_us(s) - begin < SECONDS(60)) {
+		(void)sim_send_marked(s, NODE_A, NODE_D, 100, CS4);
+		run(s, MS(10));
+		*ret_us = sim_now_us(s) - begin;
+		for (size_t node = NODE_A; node <= NODE_C; node++)
+			if (avoid_failing(s, node))
+				return node;
+	}
+	fail_msg("nobody acts");
+	return N_LINE;
+}
+
+static void all_arrives_and_a_does_nothing(struct sim *s)
+{
+	uint64_t first = 0, last = 0;
+	unsigned n = 0;
+
+	run(s, SECONDS(1)); /* routes follow */
+	for (unsigned k = 0; k < 2500; k++) {
+		last = sim_send_marked(s, NODE_A, NODE_D, 100, CS4);
+		first = first ? first : last;
+		run(s, MS(10));
+		assert_false(avoid_failing(s, NODE_A));
+	}
+	run(s, SECONDS(1));
+	for (uint64_t p = first; p <= last; p++)
+		n += sim_is_delivered(s, p);
+	assert_int_equal(n, 2500);
+}
+
+/* b, who only passes packets on, has but its probes to tell by, and chance decides how soon. */
+static void who_is_nearest_to_a_loss_avoids_its_next_hop_and_nobody_else(void **state)
+{
+	enum {
+		RUNS = 20
+	};
+	uint64_t took_us[RUNS];
+	unsigned n_nearest = 0;
+
+	(void)state;
+	for (size_t i = 0; i < RUNS; i++) {
+		struct sim *s = line(1 + i);
+		size_t who;
+
+		for (size_t k = 0; k < 400; k++) {
+			(void)sim_send_marked(s, NODE_A, NODE_D, 100, CS4);
+			run(s, MS(10));
+		}
+		assert_int_equal(sim_walk(s, NODE_A, NODE_D), 3);
+		one_way.is_on = true;
+		who = who_acts_first(s, &took_us[i]);
+		assert_true(who == NODE_A || who == NODE_B);
+		n_nearest += who == NODE_B;
+		if (who == NODE_B)
+			all_arrives_and_a_does_nothing(s);
+		else
+			assert_true(took_us[i] >= WATCH_NEARER_US);
+		sim_free(s);
+	}
+	qsort(took_us, RUNS, sizeof(took_us[0]), order_us);
+	print_message("%u of %d by the nearest, after %llu ms (median), %llu ms (worst)\n",
+		      n_nearest, RUNS, (unsigned long long)took_us[RUNS / 2] / 1000,
+		      (unsigned long long)took_us[RUNS - 1] / 1000);
+	assert_true(n_nearest >= RUNS - 2);
+}
+
 /* 100 packets a second from 0 to 5, over three links; 20 from 3 to 0; 4 from 4 to 1. */
 static void links_that_lose_a_hundredth_are_never_taken_for_a_fault(void **state)
 {
@@ -119,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_link_that_begins_to_lose_a_fifth_is_sure_within_seconds),
+		cmocka_unit_test(who_is_nearest_to_a_loss_avoids_its_next_hop_and_nobody_else),
 		cmocka_unit_test(links_that_lose_a_hundredth_are_never_taken_for_a_fault),
 	};
 

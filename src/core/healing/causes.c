@@ -136,6 +136,8 @@ const char *healing_vertex_kind_name(enum healing_vertex_kind k)
 		return "node";
 	case VERTEX_HOST:
 		return "host";
+	case VERTEX_BEHIND:
+		return "behind";
 	}
 	return "unknown";
 }

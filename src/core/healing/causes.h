@@ -16,11 +16,20 @@
 #define HEALING_HOPS_MAX 3
 #define HEALING_CAUSES_MAX 5
 
+/* Of edges: how much of a link behind something shows in that. Of one that is far from the
+ * destination no more is known than that it is behind its next hop: enough to go around it (half),
+ * not to be sure, and the next hop itself is the lesser guess. */
+#define HEALING_LINK_WEIGHT 0.9
+#define HEALING_BEHIND_WEIGHT 0.6
+#define HEALING_AFAR_NODE_WEIGHT 0.4
+
 enum healing_vertex_kind {
-	VERTEX_ROUTE, /* a: next hop, b: destination */
-	VERTEX_LINK,  /* between a and b */
-	VERTEX_NODE,  /* a: what it does with what it is given */
-	VERTEX_HOST,  /* a: the machine below it */
+	VERTEX_ROUTE,  /* a: next hop, b: destination */
+	VERTEX_LINK,   /* between a and b */
+	VERTEX_NODE,   /* a: what it does with what it is given */
+	VERTEX_HOST,   /* a: the machine below it */
+	VERTEX_BEHIND, /* a: next hop; b: destination: whatever is between the two, nobody knows
+			  what */
 };
 
 struct healing_vertex {

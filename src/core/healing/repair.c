@@ -81,6 +81,20 @@ void repair_begin(struct healing *h, struct incident *i, uint64_t now_us)
 
 /* ---- plan ---- */
 
+/* Something behind the next hop, of which nobody nearer goes around: else it would have gone away
+ * before it was sure here (core/watch). Going around the next hop goes around that too. */
+static bool is_behind(const struct incident *i, const struct healing_cause *c)
+{
+	const struct healing_graph *g = &i->facts.graph;
+
+	if (c->vertex.kind == VERTEX_BEHIND)
+		return c->vertex.a == i->is.subject;
+	for (size_t n = 0; c->vertex.kind == VERTEX_LINK && n < g->n_vertices; n++)
+		if (g->vertices[n].kind == VERTEX_BEHIND && g->vertices[n].a == i->is.subject)
+			return true;
+	return false;
+}
+
 /* Whether the cause found is one that the remedy is for. */
 static bool is_fitting(const struct incident *i, enum mandate_remedy remedy)
 {
@@ -92,7 +106,8 @@ static bool is_fitting(const struct incident *i, enum mandate_remedy remedy)
 		return false;
 	return (c->vertex.kind == VERTEX_NODE && c->vertex.a == i->is.subject) ||
 	       (c->vertex.kind == VERTEX_LINK &&
-		(c->vertex.a == i->is.subject || c->vertex.b == i->is.subject));
+		(c->vertex.a == i->is.subject || c->vertex.b == i->is.subject)) ||
+	       is_behind(i, c);
 }
 
 /* Static text why it may never be taken for this incident; NULL: it may. */

@@ -130,9 +130,37 @@ static void a_full_graph_and_edges_that_cannot_be_are_refused(void **state)
 	assert_int_equal(r.causes[0].vertex.a, 2); /* of equals the one added first */
 }
 
+/* Far from the destination: half sure of what is behind the next hop, and less of the next hop. */
+static void what_is_behind_a_next_hop_is_not_put_down_to_it(void **state)
+{
+	struct healing_graph g = { 0 };
+	struct healing_ranking r;
+	int route = add(&g, VERTEX_ROUTE, 1, 0.2), behind = add(&g, VERTEX_BEHIND, 1, 0.2), link;
+
+	(void)state;
+	assert_int_equal(graph_edge(&g, route, behind, HEALING_BEHIND_WEIGHT), 0);
+	assert_int_equal(
+		graph_edge(&g, route, add(&g, VERTEX_NODE, 1, 0.2), HEALING_AFAR_NODE_WEIGHT), 0);
+	healing_rank(&g, &r);
+	assert_int_equal(r.n, 2);
+	assert_int_equal(r.causes[0].vertex.kind, VERTEX_BEHIND);
+	assert_true(r.causes[0].confidence < 0.6 && r.causes[1].confidence < 0.4);
+	assert_string_equal(healing_vertex_kind_name(VERTEX_BEHIND), "behind");
+
+	/* somebody tells of a link there that loses as much: it explains what nothing else does */
+	link = add(&g, VERTEX_LINK, 2, 0.2);
+	assert_int_equal(graph_edge(&g, behind, link, HEALING_LINK_WEIGHT), 0);
+	g.vertices[behind].deviation = g.vertices[behind + 1].deviation = 0;
+	healing_rank(&g, &r);
+	assert_int_equal(r.n, 1);
+	assert_int_equal(r.causes[0].vertex.kind, VERTEX_LINK);
+	assert_int_equal(r.causes[0].n_hops, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_behind_a_next_hop_is_not_put_down_to_it),
 		cmocka_unit_test(the_one_that_explains_most_comes_first),
 		cmocka_unit_test(it_looks_three_hops_back_and_no_farther),
 		cmocka_unit_test(what_began_after_the_symptom_explains_it_half_as_well),

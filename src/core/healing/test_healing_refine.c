@@ -21,7 +21,9 @@ static void graph_of(enum healing_vertex_kind guilty, struct healing_graph *ret)
 	struct healing_vertex route = {
 		.kind = VERTEX_ROUTE, .a = B, .b = D, .deviation = 0.2, .source = "test"
 	};
-	struct healing_vertex cause = { .kind = guilty, .a = B, .deviation = 0.2, .source = "test" };
+	struct healing_vertex cause = {
+		.kind = guilty, .a = B, .deviation = 0.2, .source = "test"
+	};
 	int from;
 
 	*ret = (struct healing_graph){ 0 };
@@ -82,10 +84,47 @@ static void what_others_say_later_names_the_cause_and_changes_no_plan(void **sta
 	healing_free(h);
 }
 
+/* Nobody nearer went around it in its time (core/watch), so the next hop may be avoided for what is
+ * behind it, be it known or not; but not for a link elsewhere that has nothing to do with it. */
+static void what_is_behind_the_next_hop_may_be_gone_around(void **state)
+{
+	struct healing_vertex route = { .kind = VERTEX_ROUTE, .a = B, .b = D, .deviation = 0.2 };
+	struct healing_vertex behind = { .kind = VERTEX_BEHIND, .a = B, .b = D, .deviation = 0.2 };
+	struct healing_vertex link = { .kind = VERTEX_LINK, .a = 0xc, .b = D, .deviation = 0.2 };
+	struct healing_facts facts = { .is_possible[REMEDY_AVOID] = true };
+	struct healing_graph *g = &facts.graph;
+	char why[HEALING_WHY_SIZE];
+	struct mandates m;
+	struct healing *h;
+	int from, at;
+
+	(void)state;
+	assert_int_equal(healing_new(1, 1, &h), 0);
+	mandates_default(&m);
+	healing_set_mandates(h, &m);
+	healing_set_power(h, true, "");
+	from = graph_vertex(g, &route);
+	assert_int_equal(graph_edge(g, from, graph_vertex(g, &link), 1), 0);
+	assert_int_equal(healing_simulate(h, HEALING_DELIVERY, B, &facts, NOW, why),
+			 MANDATE_N_REMEDIES);
+	*g = (struct healing_graph){ 0 };
+	from = graph_vertex(g, &route);
+	at = graph_vertex(g, &behind);
+	assert_int_equal(graph_edge(g, from, at, HEALING_BEHIND_WEIGHT), 0);
+	assert_int_equal(healing_simulate(h, HEALING_DELIVERY, B, &facts, NOW, why), REMEDY_AVOID);
+	assert_int_equal(healing_simulate(h, HEALING_DELIVERY, 0xe, &facts, NOW, why),
+			 MANDATE_N_REMEDIES); /* behind another */
+	assert_int_equal(graph_edge(g, at, graph_vertex(g, &link), HEALING_LINK_WEIGHT), 0);
+	g->vertices[at].deviation = 0;
+	assert_int_equal(healing_simulate(h, HEALING_DELIVERY, B, &facts, NOW, why), REMEDY_AVOID);
+	healing_free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_others_say_later_names_the_cause_and_changes_no_plan),
+		cmocka_unit_test(what_is_behind_the_next_hop_may_be_gone_around),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
  * test_evidence: on links that lose a hundredth chance takes longer than 1,000 hours. */
 #define EVIDENCE_PACKETS_SURE 14.0
 #define EVIDENCE_PROBES_SURE 10.0
-#define EVIDENCE_SUSPECT 1.0 /* it is worth asking more often: one lost probe */
+#define EVIDENCE_SUSPECT 0.3 /* it is worth asking more often: a lost probe, and seven after it */
 /* What a moment adds at most: four different ones are needed, so that a short outage, however much
  * was sent meanwhile, is none. */
 #define EVIDENCE_MOMENT_MAX (EVIDENCE_PACKETS_SURE / 4)

@@ -36,13 +36,18 @@ struct hop {
 	bool has_answered;
 	bool is_doubted;
 	struct evidence evidence;
-	uint32_t n_passed;    /* of our packets, ever */
-	bool is_marked;	      /* the probe under way is */
-	bool is_counted;      /* and an answer before it */
-	bool has_bulk;	      /* some went since, and say nothing */
-	bool is_busy;	      /* the last probe was early because of many packets */
-	struct tally marked;  /* when the probe under way went */
-	struct tally counted; /* when the last that was answered with a count had gone */
+	uint8_t n_hops;		/* by it, as its last two answers tell; 0 unknown */
+	uint8_t last_hops;	/* as the last one does */
+	uint64_t again_us;	/* until then those nearer are let mend it; 0: it was never so */
+	uint64_t seen_us;	/* that more was lost than by chance, last */
+	uint32_t n_passed;	/* of our packets, ever */
+	uint32_t n_since_probe; /* of anybody's, since the last probe */
+	bool is_marked;		/* the probe under way is */
+	bool is_counted;	/* and an answer before it */
+	bool has_bulk;		/* some went since, and say nothing */
+	bool is_busy;		/* the last probe was early because of many packets */
+	struct tally marked;	/* when the probe under way went */
+	struct tally counted;	/* when the last that was answered with a count had gone */
 };
 
 struct destination {

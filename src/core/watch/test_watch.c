@@ -23,6 +23,7 @@ struct bed {
 	uint64_t dropper; /* neighbour that drops; 0 nobody */
 	unsigned dropped; /* of ten probes in a row */
 	bool is_bulk;
+	unsigned n_hops; /* that answers tell */
 	unsigned n_probes, n_doubts, n_believed;
 	struct watch_doubt last;
 	uint64_t doubted_us;
@@ -30,7 +31,7 @@ struct bed {
 
 static void bed_init(struct bed *b)
 {
-	*b = (struct bed){ .now_us = START, .dropped = 10 };
+	*b = (struct bed){ .now_us = START, .dropped = 10, .n_hops = 2 };
 	assert_int_equal(watch_new(1, START, &b->w), 0);
 }
 
@@ -55,7 +56,7 @@ static void drain(struct bed *b)
 	while (watch_next_probe(b->w, b->now_us, &p)) {
 		b->n_probes++;
 		if (p.neighbour != b->dropper || b->n_probes % 10 >= b->dropped)
-			watch_answered(b->w, p.destination, p.id, 3, NULL, b->now_us + RTT);
+			watch_answered(b->w, p.destination, p.id, b->n_hops, NULL, b->now_us + RTT);
 	}
 	while (watch_next_doubt(b->w, &d)) {
 		b->n_doubts += d.is_doubted;
@@ -372,7 +373,7 @@ static void who_loses_too_little_to_be_doubted_is_seen_in_the_share_of_the_last_
 	assert_int_equal(way.n_sent, WATCH_HISTORY);
 	assert_in_range(way.n_lost, 5, 8);
 	assert_true(way.is_current && !way.is_doubted);
-	assert_int_equal(way.n_hops, 3);
+	assert_int_equal(way.n_hops, 2);
 	assert_true(b.now_us - way.noted_us < SECONDS(2));
 	watch_free(b.w);
 }
@@ -486,13 +487,94 @@ static void one_that_loses_probes_is_probed_often_until_it_is_sure(void **state)
 	bed_init(&b);
 	flow(&b, D, X, WATCH_RELAYED, SECONDS(10));
 	before = b.n_probes;
-	assert_in_range(before, 7, 13);
+	assert_in_range(before, 30, 50); /* of many of others: a quarter of a second */
 	b.dropper = X;
 	b.dropped = 3; /* three in a row of ten: not enough for a doubt */
 	flow(&b, D, X, WATCH_RELAYED, SECONDS(30));
 	assert_true(way_of(&b, D, X, &way));
 	assert_true(way.is_failing && !way.is_of_packets);
 	assert_in_range(b.n_probes - before, 60, 320);
+	watch_free(b.w);
+}
+
+/* How long until it is surely failing, from when three of ten are lost; 0: it is not. */
+static uint64_t sure_after_us(struct bed *b, uint64_t for_us)
+{
+	uint64_t began_us = b->now_us;
+	struct watch_way way;
+
+	while (b->now_us < began_us + for_us) {
+		flow(b, D, X, WATCH_RELAYED, MS(100));
+		if (way_of(b, D, X, &way) && way.is_failing)
+			return b->now_us - began_us;
+	}
+	return 0;
+}
+
+static void who_is_farther_lets_those_nearer_mend_it_first(void **state)
+{
+	uint64_t nearest_us = 0;
+
+	(void)state;
+	for (unsigned n_hops = 2; n_hops <= 6; n_hops++) {
+		unsigned n_further =
+			n_hops - 2 < WATCH_FURTHER_MAX ? n_hops - 2 : WATCH_FURTHER_MAX;
+		uint64_t after_us;
+		struct watch_way way;
+		struct bed b;
+
+		bed_init(&b);
+		b.n_hops = n_hops;
+		flow(&b, D, X, WATCH_RELAYED, SECONDS(10));
+		b.dropper = X;
+		b.dropped = 3;
+		after_us = sure_after_us(&b, SECONDS(120));
+		assert_true(after_us > 0);
+		assert_true(way_of(&b, D, X, &way));
+		assert_int_equal(way.n_hops, n_hops);
+		nearest_us = n_hops == 2 ? after_us : nearest_us;
+		assert_true(after_us >= nearest_us + n_further * (uint64_t)WATCH_NEARER_US);
+		/* and stays so, without another wait */
+		flow(&b, D, X, WATCH_RELAYED, SECONDS(40));
+		for (unsigned i = 0; i < 10; i++) {
+			flow(&b, D, X, WATCH_RELAYED, SECONDS(1));
+			assert_true(way_of(&b, D, X, &way) && way.is_failing);
+		}
+		watch_free(b.w);
+	}
+}
+
+static void what_somebody_nearer_mends_in_that_time_is_no_fault_here(void **state)
+{
+	struct watch_way way;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	b.n_hops = 3;
+	for (unsigned i = 0; i < 3; i++) { /* a later one is another, and has its time too */
+		flow(&b, D, X, WATCH_RELAYED, SECONDS(80));
+		b.dropper = X;
+		b.dropped = 3;
+		assert_int_equal(sure_after_us(&b, SECONDS(4)), 0);
+		b.dropper = 0;
+		assert_int_equal(sure_after_us(&b, SECONDS(20)), 0);
+		assert_true(way_of(&b, D, X, &way));
+		assert_false(way.is_suspect || way.is_failing);
+	}
+	watch_free(b.w);
+}
+
+static void who_never_heard_an_answer_waits_too(void **state)
+{
+	uint64_t after_us;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	b.dropper = X;
+	after_us = sure_after_us(&b, SECONDS(120));
+	assert_true(after_us >= WATCH_FURTHER_UNKNOWN * (uint64_t)WATCH_NEARER_US);
 	watch_free(b.w);
 }
 
@@ -507,7 +589,7 @@ static void what_was_long_ago_is_no_part_of_a_share(void **state)
 	b.now_us += WATCH_HISTORY_US + SECONDS(5);
 	flow(&b, D, X, WATCH_RELAYED, SECONDS(5));
 	assert_true(way_of(&b, D, X, &way));
-	assert_in_range(way.n_sent, 3, 7);
+	assert_in_range(way.n_sent, 12, 28);
 	watch_free(b.w);
 }
 
@@ -534,6 +616,9 @@ int main(void)
 		cmocka_unit_test(counts_say_nothing_of_a_way_that_only_some_went_nor_of_bulk),
 		cmocka_unit_test(counts_of_another_life_of_the_other_end_harm_nobody),
 		cmocka_unit_test(one_that_loses_probes_is_probed_often_until_it_is_sure),
+		cmocka_unit_test(who_is_farther_lets_those_nearer_mend_it_first),
+		cmocka_unit_test(what_somebody_nearer_mends_in_that_time_is_no_fault_here),
+		cmocka_unit_test(who_never_heard_an_answer_waits_too),
 		cmocka_unit_test(what_was_long_ago_is_no_part_of_a_share),
 	};
 

@@ -14,6 +14,7 @@
 #define TIMEOUT_FIRST_US 600000 /* while no round trip is known */
 #define TIMEOUT_MAX_US 2000000
 #define ANSWERS_MAX 64
+#define BEYOND_CHANCE 0.4 /* of what is sure */
 
 int watch_new(uint64_t seed, uint64_t now_us, struct watch **ret)
 {
@@ -125,14 +126,18 @@ static bool is_use(struct destination *d, enum watch_use use, uint64_t now_us)
 	return use != WATCH_RELAYED || d->count + d->count_before >= WATCH_PACKETS_MIN;
 }
 
-/* Where many of ours go the next probe is due sooner: it asks how many arrived. */
-static void count_own(struct watch *w, struct hop *h, const struct watch_packet *packet,
-		      uint64_t now_us)
+/* Where many of ours go the next probe is due sooner: it asks how many arrived; and where many of
+ * others do, so that who is nearest to a loss is soon sure of it. */
+static void count_passed(struct watch *w, struct hop *h, const struct watch_packet *packet,
+			 uint64_t now_us)
 {
-	h->n_passed++;
-	h->has_bulk |= packet->is_bulk;
+	if (packet->use == WATCH_OWN) {
+		h->n_passed++;
+		h->has_bulk |= packet->is_bulk;
+	}
+	h->n_since_probe++;
 	if (h->id || packet->is_bulk || h->is_doubted || h->probe_us == NEVER_US ||
-	    h->n_passed - h->marked.n_passed < WATCH_BUSY_PACKETS ||
+	    h->n_since_probe < WATCH_BUSY_PACKETS ||
 	    h->probe_us <= max_u64(now_us, h->sent_us + WATCH_BUSY_US))
 		return;
 	h->probe_us = max_u64(now_us, h->sent_us + WATCH_BUSY_US);
@@ -170,8 +175,8 @@ void watch_passed(struct watch *w, const struct watch_packet *packet, uint64_t n
 	if (packet->use != WATCH_ANSWER)
 		d->packet_us = now_us;
 	h->used_us = now_us;
-	if (packet->use == WATCH_OWN)
-		count_own(w, h, packet, now_us);
+	if (packet->use != WATCH_ANSWER)
+		count_passed(w, h, packet, now_us);
 	for (size_t i = 0; i < WATCH_HOPS_MAX; i++)
 		if (!d->hops[i].id && d->hops[i].probe_us == NEVER_US) {
 			d->hops[i].probe_us = now_us + rng_below(&w->rng, WATCH_INTERVAL_US / 4);
@@ -216,10 +221,46 @@ static void note_history(struct hop *h, bool is_lost, uint64_t now_us)
 	if (now_us - h->noted_us > WATCH_HISTORY_US) {
 		h->n_history = 0;
 		h->evidence = (struct evidence){ 0 };
+		h->again_us = 0;
 	}
 	h->history = h->history << 1 | is_lost;
 	h->n_history = (uint8_t)min_u64(h->n_history + 1U, WATCH_HISTORY);
 	h->noted_us = now_us;
+}
+
+/* ---- those nearer first ---- */
+
+static bool is_letting_nearer(const struct hop *h, uint64_t now_us)
+{
+	return now_us < h->again_us;
+}
+
+/* Where the loss is behind the next hop, somebody nearer sees it too, knows better whose it is, and
+ * goes around it. So what speaks for it here is forgotten once, and has to come again after they
+ * had their time. */
+static void let_nearer(struct hop *h, uint64_t now_us)
+{
+	double sureness = evidence_sureness(&h->evidence);
+	unsigned n_further = WATCH_FURTHER_UNKNOWN;
+
+	if (now_us - max_u64(h->again_us, h->seen_us) >= WATCH_NEARER_KEPT_US)
+		h->again_us = 0;
+	if (sureness >= BEYOND_CHANCE)
+		h->seen_us = now_us;
+	if (sureness < 1 || h->again_us || h->n_hops == WATCH_NEAREST_HOPS)
+		return;
+	if (h->n_hops > WATCH_NEAREST_HOPS)
+		n_further = (unsigned)min_u64(h->n_hops - WATCH_NEAREST_HOPS, WATCH_FURTHER_MAX);
+	h->again_us = now_us + n_further * (uint64_t)WATCH_NEARER_US;
+	h->evidence = (struct evidence){ 0 };
+}
+
+static void weigh_probe(const struct destination *d, struct hop *h, bool is_lost, uint64_t now_us)
+{
+	if (h->is_bulk || is_letting_nearer(h, now_us))
+		return;
+	evidence_probe(&h->evidence, d->n_hops, is_lost);
+	let_nearer(h, now_us);
 }
 
 static uint64_t next_probe_us(struct watch *w, const struct hop *h, uint64_t now_us)
@@ -256,8 +297,7 @@ static void lost(struct watch *w, struct destination *d, struct hop *h, uint64_t
 	if (!h->is_bulk)
 		note(h, true);
 	note_history(h, true, now_us);
-	if (!h->is_bulk)
-		evidence_probe(&h->evidence, d->n_hops, true);
+	weigh_probe(d, h, true, now_us);
 	h->n_lost_row =
 		(uint8_t)min_u64(h->n_lost_row + (h->is_bulk ? 1U : WATCH_BULK_LOST), UINT8_MAX);
 	h->n_answered_row = 0;
@@ -295,6 +335,15 @@ static struct hop *find_probe(struct destination *d, uint32_t id)
 	return NULL;
 }
 
+/* Of the last two the less: now and then one answer comes back by a longer way. */
+static void note_hops(struct hop *h, unsigned n_hops)
+{
+	uint8_t n = (uint8_t)min_u64(n_hops, UINT8_MAX);
+
+	h->n_hops = h->last_hops && h->last_hops < n ? h->last_hops : n;
+	h->last_hops = n;
+}
+
 /* It was not lost: the way is longer than was thought. */
 static void answered_late(struct destination *d, struct hop *h, uint64_t now_us)
 {
@@ -322,7 +371,8 @@ void watch_mark(struct watch *w, uint32_t id, uint32_t n_sealed)
 
 /* Of what went since the last answer that counted, if all of it went this way. More opened than
  * went is late, or another life of the other end: that many are given back, or nothing is. */
-static void weigh_packets(const struct destination *d, struct hop *h, const uint32_t *n_opened)
+static void weigh_packets(const struct destination *d, struct hop *h, const uint32_t *n_opened,
+			  uint64_t now_us)
 {
 	struct tally now = h->marked, before = h->counted;
 	bool is_comparable = h->is_counted && !h->has_bulk;
@@ -334,9 +384,12 @@ static void weigh_packets(const struct destination *d, struct hop *h, const uint
 		return;
 	now.n_opened = *n_opened;
 	h->counted = now;
-	if (is_comparable && n_sealed == now.n_passed - before.n_passed)
-		evidence_packets(&h->evidence, d->n_hops, n_sealed,
-				 (int64_t)n_sealed - (int32_t)(now.n_opened - before.n_opened));
+	if (!is_comparable || n_sealed != now.n_passed - before.n_passed ||
+	    is_letting_nearer(h, now_us))
+		return;
+	evidence_packets(&h->evidence, d->n_hops, n_sealed,
+			 (int64_t)n_sealed - (int32_t)(now.n_opened - before.n_opened));
+	let_nearer(h, now_us);
 }
 
 void watch_answered(struct watch *w, uint64_t destination, uint32_t id, unsigned n_hops,
@@ -349,13 +402,13 @@ void watch_answered(struct watch *w, uint64_t destination, uint32_t id, unsigned
 		return;
 	w->is_due_known = false;
 	w->counters.answered++;
+	note_hops(h, n_hops);
 	if (h->id == id) {
 		h->id = 0;
 		note(h, false);
 		note_history(h, false, now_us);
-		if (!h->is_bulk)
-			evidence_probe(&h->evidence, d->n_hops, false);
-		weigh_packets(d, h, n_opened);
+		weigh_probe(d, h, false, now_us);
+		weigh_packets(d, h, n_opened, now_us);
 		note_round_trip(d, now_us - h->sent_us);
 		h->probe_us = next_probe_us(w, h, now_us);
 	} else {
@@ -429,6 +482,7 @@ static bool probe(struct watch *w, struct destination *d, uint64_t now_us, struc
 		h->is_bulk = d->is_bulk;
 		h->is_marked = false;
 		h->marked = (struct tally){ .n_passed = h->n_passed };
+		h->n_since_probe = 0;
 		h->id = w->next_id++;
 		w->next_id += w->next_id == 0;
 		h->sent_us = now_us;
@@ -525,7 +579,7 @@ bool watch_next_way(const struct watch *w, size_t *cursor, struct watch_way *ret
 			.neighbour = h->neighbour,
 			.is_current = h->neighbour == d->current,
 			.is_doubted = h->is_doubted,
-			.n_hops = d->n_hops,
+			.n_hops = h->n_hops,
 			.n_sent = h->n_history,
 			.n_lost = (unsigned)__builtin_popcount(h->history & kept),
 			.noted_us = h->noted_us,

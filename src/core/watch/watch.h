@@ -26,13 +26,22 @@
 #define WATCH_HISTORY 32	    /* probes that a share of losses is said of */
 #define WATCH_HISTORY_US 30000000   /* without one for so long what was before is forgotten */
 #define WATCH_HURRY_US 100000	    /* between probes while more seems lost than usual */
-#define WATCH_BUSY_US 250000	    /* between probes of a way that many own packets go */
+#define WATCH_BUSY_US 250000	    /* between probes of a way that many packets go */
 #define WATCH_BUSY_PACKETS 8	    /* so many for each of these */
 #define WATCH_ANSWERS_MIN 4	    /* in a row: believed again; doubles each time, to 64 */
 #define WATCH_CONVICTED_MIN 2	    /* destinations that others reach, and it is doubted for all */
 #define WATCH_FAILING_MIN 3	    /* or so many, and none that it reaches */
 #define WATCH_DOUBT_MIN_US 60000000 /* a whole neighbour at least so long; doubles, to an hour */
 #define WATCH_DOUBT_MAX_US UINT64_C(3600000000)
+
+/* Who is farther from a destination than its neighbours' neighbours lets those nearer mend what is
+ * lost: so long for each link more, and what is seen after that is what counts. Those who only pass
+ * on have but their probes to tell by, and take longer (test_grey). */
+#define WATCH_NEAREST_HOPS 2
+#define WATCH_NEARER_US 15000000
+#define WATCH_FURTHER_MAX 2	      /* links that are waited for */
+#define WATCH_FURTHER_UNKNOWN 1	      /* where nobody answered yet */
+#define WATCH_NEARER_KEPT_US 60000000 /* little lost for so long: the next fault is another */
 
 struct watch;
 
@@ -110,11 +119,11 @@ struct watch_way {
 	uint64_t neighbour;
 	bool is_current; /* packets went that way last */
 	bool is_doubted;
-	unsigned n_hops;	 /* to the destination, as last answered; 0 unknown */
+	unsigned n_hops;	 /* by it to the destination, as last answered; 0 unknown */
 	unsigned n_sent, n_lost; /* of the last WATCH_HISTORY */
 	uint64_t noted_us;	 /* when the last of them was answered or lost; 0 never */
 	bool is_suspect;	 /* more seems lost than usual, and it is asked more often */
-	bool is_failing;	 /* it surely is (evidence.h) */
+	bool is_failing;	 /* it surely is (evidence.h), and nobody nearer has mended it */
 	double sureness;	 /* from 0 to 1, where it is sure, and on to 2 */
 	/* Since it began to seem so, by the stronger of the two: packets, or else probes. */
 	bool is_of_packets;
