@@ -21,7 +21,9 @@ static void graph_of(enum healing_vertex_kind guilty, struct healing_graph *ret)
 	struct healing_vertex route = {
 		.kind = VERTEX_ROUTE, .a = B, .b = D, .deviation = 0.2, .source = "test"
 	};
-	struct healing_vertex cause = { .kind = guilty, .a = B, .deviation = 0.2, .source = "test" };
+	struct healing_vertex cause = {
+		.kind = guilty, .a = B, .deviation = 0.2, .source = "test"
+	};
 	int from;
 
 	*ret = (struct healing_graph){ 0 };
