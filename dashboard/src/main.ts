@@ -153,7 +153,9 @@ const incidentQuestion = new Question(async () => {
 	if (!id) return;
 	const path = `/api/v1/incidents/${encodeURIComponent(id)}`;
 	const one = await orWhy<Incident>(path, (why) => (st.oneWhy = why));
-	const ledger = one && await orWhy<IncidentLedger>(`${path}/ledger`, (why) => (st.ledgerWhy = why));
+	// Each entry comes with a state of its own: what is proved is not asked for again, which costs the daemon.
+	const isKnown = one !== null && st.one?.id === id && st.one.state === one.state && st.ledger?.entries.every((e) => e.proof);
+	const ledger = isKnown ? st.ledger : one && await orWhy<IncidentLedger>(`${path}/ledger`, (why) => (st.ledgerWhy = why));
 	if (id !== st.incident) return; // another one is looked at by now
 	st.one = one;
 	st.ledger = ledger;

@@ -343,9 +343,10 @@ bool lab_drop(const struct demo *d, const struct demo_node *n, bool is_dropping,
 		       d->nodes[0].name, DEMO_PORT);
 	r = is_dropping ? lab_run_input(d, n, IP_MS, &o, load, rules)
 			: lab_run(d, n, IP_MS, &o, unload);
-	if (r != 0)
-		(void)snprintf(ret_why, DEMO_TEXT_SIZE, "nft: %.400s",
-			       o.err[0] ? o.err : "it did not end, or died");
-	ret_why[strcspn(ret_why, "\n")] = '\0';
-	return r == 0;
+	if (r == 0)
+		return true;
+	o.err[strcspn(o.err, "\n")] = '\0';
+	(void)snprintf(ret_why, DEMO_TEXT_SIZE, "nft: %.400s",
+		       o.err[0] ? o.err : "it did not end, or died");
+	return false;
 }

@@ -288,8 +288,8 @@ static int explain_drawn(struct cli *c, const json_t *answer)
 	if (cli_given(c, "html")) {
 		r = cli_call(c, "incident.ledger", json_pack("{s:s}", "incident", c->args[1]),
 			     &ledger);
-		if (r == 0)
-			incident_html(c->out, answer, ledger);
+		incident_html(c->out, answer, ledger); /* and that it could not be read */
+		json_decref(ledger);
 		return r;
 	}
 	if (!json_is_object(graph))

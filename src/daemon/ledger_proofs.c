@@ -13,7 +13,9 @@
 #include "shell/openssl/crypto_openssl.h"
 
 #define ENTRIES_MAX 32 /* of one answer: a repair that is taken back has four */
-#define AT_ONCE_MAX 8  /* questions; each may read some megabytes */
+/* Questions, each of which may read some megabytes: more would leave no thread of the work queue
+ * (libuv has four, and two may be at handshakes) to what the ledger has to write meanwhile. */
+#define AT_ONCE_MAX 2
 
 struct question {
 	struct daemon *daemon;

@@ -35,7 +35,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 SETUP_S = 150  # until a mesh is up, and afterwards
 PUBLISHED_KEPT = 200000  # bytes of a published graph at most; larger ones take long to read
-child = None
 
 
 def say(text):
@@ -81,7 +80,6 @@ def name_of(row, program):
 
 def run_one(args, row, out, has_groups):
     """In namespaces that end with it, whatever happens. Returns its exit status."""
-    global child
     work = tempfile.mkdtemp(prefix="x0-chaos-")
     os.chmod(work, 0o755)  # daemons run as nobody
     tag = "x0-chaos-%d" % os.getpid()
@@ -115,7 +113,6 @@ def run_one(args, row, out, has_groups):
         if child.poll() is None:
             child.kill()
             child.wait()
-        child = None
         mesh.remove_groups(tag)
         if not args.keep:
             shutil.rmtree(work, ignore_errors=True)

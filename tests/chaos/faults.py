@@ -40,7 +40,6 @@ class Fault:
     is_grey = False
     needs_groups = False
     needs_emulated = False
-    is_small_disk = False
 
     def __init__(self, mesh, rng):
         self.mesh, self.rng = mesh, rng
@@ -239,7 +238,6 @@ class MemoryPressure(HostFault):
 
 class DiskFull(HostFault):
     needs_groups = False
-    is_small_disk = True
 
     def inject(self):
         self.file = self.host.dir + "/state/filler"

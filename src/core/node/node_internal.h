@@ -170,7 +170,7 @@ struct peer {
 	uint64_t attempt;  /* handshake under way through the mesh, 0 for none */
 	uint64_t watch_us; /* since when a session is wanted for probes; 0 it is not */
 	uint64_t probe_second_us;
-	unsigned n_probes; /* of its, answered in it */
+	unsigned n_probes;	     /* of its, answered in it */
 	uint32_t n_sealed, n_opened; /* packets end to end to it and of it, ever, modulo 2^32 */
 	uint64_t retry_us;
 	uint64_t wanted_us; /* that its way is in use was last noted */
