@@ -154,6 +154,7 @@ static void judge(struct witnessing *w)
 	const struct cosign_signer me = { w->files.ops, w->files.crypto, &kernel_entropy, &keys };
 	struct job *j = &w->job;
 
+	memset(&j->answer, 0, sizeof(j->answer)); /* of the message before */
 	j->result = witness_keys(&w->files, &keys);
 	if (j->result == 0)
 		j->result =

@@ -436,6 +436,65 @@ static void each_flipped_bit_of_what_is_kept_of_witnesses_is_seen(void **state)
 	}
 }
 
+/* What a witness answers at that time, with these lines before and behind its own. */
+static int take_from_witness(struct span note, uint64_t unix_s, struct span before,
+			     struct span behind)
+{
+	const struct cosign_signer me = { ops, crypto, &entropy, &witness_keys };
+	static uint8_t bytes[COSIGN_MESSAGE_MAX], lines[COSIGN_MESSAGE_MAX],
+		record[COSIGN_RECORD_MAX];
+	static struct cosign_log l;
+	static struct cosign_answer a;
+	const struct cosign_store store = { load_nothing, keep_it, &l };
+	struct writer offer = writer_of(bytes, sizeof(bytes));
+	struct writer text = writer_of(lines, sizeof(lines));
+	struct writer to = writer_of(record, sizeof(record));
+	struct cosign_message m;
+
+	cosign_write_offer(&offer, public_keys, note, 0, NULL, 0);
+	assert_int_equal(cosign_decode(SPAN(bytes, offer.len), &m), 0);
+	assert_int_equal(cosign_answer(&me, &store, keys.name, &m, unix_s, &a), 0);
+	assert_int_equal(cosign_decode(SPAN(a.bytes, a.len), &m), 0);
+	write_span(&text, before);
+	write_span(&text, m.text);
+	write_span(&text, behind);
+	m.text = SPAN(lines, text.len);
+	return cosign_take(ops, crypto, public_keys, note, witness_keys.name, &m, &unix_s, &to);
+}
+
+static void a_witness_cannot_make_the_record_one_that_is_found_damaged(void **state)
+{
+	(void)state;
+	static uint8_t room[CHECKPOINT_SIGNED_MAX];
+	const struct span none = { 0 };
+	struct checkpoint c = checkpoint_of(leaves, 13);
+	struct span note = sign(&c, 1763766000, room), own = note;
+	const uint8_t *end;
+
+	for (; memcmp(own.at, "\n\n", 2) != 0; own.at++)
+		own.len--;
+	own = SPAN(own.at + 2, own.len - 2);
+	end = memchr(own.at, '\n', own.len);
+	own.len = (size_t)(end - own.at) + 1; /* the first line of the log's own signatures */
+	assert_int_equal(take_from_witness(note, 1763766000, none, none), 0);
+	assert_true(take_from_witness(note, 1763766000, SPAN_STR("\n"), none) < 0);
+	assert_true(take_from_witness(note, 1763766000, SPAN_STR("more\n\n"), none) < 0);
+	assert_true(take_from_witness(note, 1763766000, none, own) < 0);
+}
+
+static void a_time_that_is_no_date_is_refused(void **state)
+{
+	(void)state;
+	static uint8_t room[CHECKPOINT_SIGNED_MAX];
+	const struct span none = { 0 };
+	struct checkpoint c = checkpoint_of(leaves, 13);
+	struct span note = sign(&c, 1763766000, room);
+
+	assert_int_equal(take_from_witness(note, COSIGN_UNIX_S_MAX, none, none), 0);
+	assert_int_equal(take_from_witness(note, COSIGN_UNIX_S_MAX + 1, none, none), -EBADMSG);
+	assert_int_equal(take_from_witness(note, INT64_MAX, none, none), -EBADMSG);
+}
+
 static void what_cannot_be_kept_is_not_signed(void **state)
 {
 	(void)state;
@@ -489,6 +548,8 @@ int main(void)
 		cmocka_unit_test(a_history_that_was_changed_cannot_be_proved),
 		cmocka_unit_test(a_note_that_the_log_did_not_sign_changes_nothing),
 		cmocka_unit_test(each_flipped_bit_of_what_is_kept_of_witnesses_is_seen),
+		cmocka_unit_test(a_witness_cannot_make_the_record_one_that_is_found_damaged),
+		cmocka_unit_test(a_time_that_is_no_date_is_refused),
 		cmocka_unit_test(what_cannot_be_kept_is_not_signed),
 		cmocka_unit_test(nobody_offers_the_log_of_another),
 	};

@@ -15,9 +15,10 @@
 #define COSIGN_LOGS_MAX 256  /* logs that are remembered */
 #define COSIGN_PER_MINUTE 12 /* messages of a neighbour; more are left out and counted */
 #define COSIGN_ASKS_MAX 4    /* proofs that a witness may ask for in a row */
-#define COSIGN_RETRY_US UINT64_C(30000000)    /* an offer that is not answered is made again */
-#define COSIGN_REFUSED_US UINT64_C(600000000) /* one that was refused, so much later */
-#define COSIGN_LINES_MAX 4096		      /* two cosignatures with the longest names */
+#define COSIGN_RETRY_US UINT64_C(30000000)	 /* an offer that is not answered is made again */
+#define COSIGN_REFUSED_US UINT64_C(600000000)	 /* one that was refused, so much later */
+#define COSIGN_UNIX_S_MAX UINT64_C(253402300799) /* the year 9999: what can be shown as a date */
+#define COSIGN_LINES_MAX 4096			 /* two cosignatures with the longest names */
 #define COSIGN_MESSAGE_MAX 8192
 #define COSIGN_RECORD_MAX \
 	(2 * (NOTE_KEY_TEXT_SIZE + 1) + 1 + CHECKPOINT_SIGNED_MAX + COSIGN_LINES_MAX)

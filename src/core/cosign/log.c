@@ -36,7 +36,7 @@ static int verify_both(const struct note_crypto *crypto, struct span note,
 
 	for (size_t i = 0; r == 0 && i < 2; i++)
 		r = checkpoint_verify_signature(crypto, &n, c, &witness[i], &times[i]);
-	if (r == 0 && times[0] != times[1])
+	if (r == 0 && (times[0] != times[1] || times[0] > COSIGN_UNIX_S_MAX))
 		r = -EBADMSG;
 	if (r == 0)
 		*ret_unix_s = times[0];
@@ -62,6 +62,10 @@ int cosign_take(const struct crypto_ops *ops, const struct note_crypto *crypto,
 	write_span(&whole, m->text);
 	if (r == 0 && whole.overrun)
 		r = -EBADMSG;
+	/* Its lines may also be an empty one, or the log's: then the whole is not the log's any
+	 * more, and would be found damaged when it is read. */
+	if (r == 0)
+		r = checkpoint_verify(crypto, SPAN(room, whole.len), keys, 2, &c);
 	if (r == 0)
 		r = verify_both(crypto, SPAN(room, whole.len), public, &c, ret_unix_s);
 	if (r < 0)

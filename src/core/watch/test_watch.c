@@ -477,6 +477,23 @@ static void counts_of_another_life_of_the_other_end_harm_nobody(void **state)
 	watch_free(c.b.w);
 }
 
+static void an_end_that_begins_to_count_anew_makes_nobody_suspect(void **state)
+{
+	struct counted c = { .lost_of_100 = 0 };
+	struct watch_way way;
+
+	(void)state;
+	bed_init(&c.b);
+	counted_flow(&c, SECONDS(3));
+	c.n_opened = 0;
+	for (unsigned i = 0; i < 300; i++) {
+		counted_flow(&c, MS(10));
+		assert_true(way_of(&c.b, D, X, &way));
+		assert_false(way.is_suspect);
+	}
+	watch_free(c.b.w);
+}
+
 static void one_that_loses_probes_is_probed_often_until_it_is_sure(void **state)
 {
 	struct watch_way way;
@@ -615,6 +632,7 @@ int main(void)
 		cmocka_unit_test(what_the_destination_counts_tells_a_fault_within_two_seconds),
 		cmocka_unit_test(counts_say_nothing_of_a_way_that_only_some_went_nor_of_bulk),
 		cmocka_unit_test(counts_of_another_life_of_the_other_end_harm_nobody),
+		cmocka_unit_test(an_end_that_begins_to_count_anew_makes_nobody_suspect),
 		cmocka_unit_test(one_that_loses_probes_is_probed_often_until_it_is_sure),
 		cmocka_unit_test(who_is_farther_lets_those_nearer_mend_it_first),
 		cmocka_unit_test(what_somebody_nearer_mends_in_that_time_is_no_fault_here),

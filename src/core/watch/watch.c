@@ -370,13 +370,15 @@ void watch_mark(struct watch *w, uint32_t id, uint32_t n_sealed)
 }
 
 /* Of what went since the last answer that counted, if all of it went this way. More opened than
- * went is late, or another life of the other end: that many are given back, or nothing is. */
+ * went is late: that many are given back. Fewer than before is another life of the other end, which
+ * says nothing of the way. */
 static void weigh_packets(const struct destination *d, struct hop *h, const uint32_t *n_opened,
 			  uint64_t now_us)
 {
 	struct tally now = h->marked, before = h->counted;
 	bool is_comparable = h->is_counted && !h->has_bulk;
 	uint32_t n_sealed = now.n_sealed - before.n_sealed;
+	int32_t n_opened_since;
 
 	h->has_bulk = false;
 	h->is_counted = h->is_marked && n_opened;
@@ -384,11 +386,11 @@ static void weigh_packets(const struct destination *d, struct hop *h, const uint
 		return;
 	now.n_opened = *n_opened;
 	h->counted = now;
-	if (!is_comparable || n_sealed != now.n_passed - before.n_passed ||
+	n_opened_since = (int32_t)(now.n_opened - before.n_opened);
+	if (!is_comparable || n_opened_since < 0 || n_sealed != now.n_passed - before.n_passed ||
 	    is_letting_nearer(h, now_us))
 		return;
-	evidence_packets(&h->evidence, d->n_hops, n_sealed,
-			 (int64_t)n_sealed - (int32_t)(now.n_opened - before.n_opened));
+	evidence_packets(&h->evidence, d->n_hops, n_sealed, (int64_t)n_sealed - n_opened_since);
 	let_nearer(h, now_us);
 }
 
