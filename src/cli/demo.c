@@ -46,7 +46,7 @@ struct killing {
 static bool strike_kill(void *arg)
 {
 	struct killing *k = arg;
-	struct demo_node *hop = nodes_next_hop(k->d);
+	struct demo_node *hop = nodes_next_hop(k->d, nodes_far(k->d));
 
 	if (!hop || hop == &k->d->nodes[k->d->n_nodes - 1])
 		return false;
@@ -70,9 +70,9 @@ static int add_outage(struct demo *d, const char *fault, double ms)
 
 static struct demo_node *hop_in_use(struct demo *d)
 {
-	if (nodes_wait_path(d, NULL, LINKS_MS) < 0)
+	if (nodes_wait_path(d, nodes_far(d), NULL, LINKS_MS) < 0)
 		return NULL;
-	return nodes_next_hop(d);
+	return nodes_next_hop(d, nodes_far(d));
 }
 
 static int cut_link(struct demo *d)
@@ -96,7 +96,7 @@ static int cut_link(struct demo *d)
 	int r = traffic_outage(d, strike_cut, &cut, &ms);
 
 	if (r == 0)
-		r = nodes_wait_path(d, hop, LINKS_MS); /* so it was the path indeed */
+		r = nodes_wait_path(d, nodes_far(d), hop, LINKS_MS); /* so it was the path indeed */
 	(void)nodes_look(d);
 	if (r == 0)
 		report_picture(d);
@@ -133,7 +133,7 @@ static int kill_relay(struct demo *d)
 	(void)snprintf(fault, sizeof(fault), "relay %.15s killed", hop->name);
 	hop->group = 0;
 	if (r == 0)
-		r = nodes_wait_path(d, hop, LINKS_MS);
+		r = nodes_wait_path(d, nodes_far(d), hop, LINKS_MS);
 	(void)nodes_look(d);
 	if (r == 0)
 		report_picture(d);

@@ -15,8 +15,8 @@
 
 #define AROUND_MS 15000
 #define TRIES 3
-#define OPENED_MS 15000 /* 6 s; else the relay has told of its own way first, and is believed */
-#define HEALED_MS 40000 /* 9 s where nothing else wants the processors */
+#define OPENED_MS 25000 /* 13 s; else the relay has told of its own way, and is believed */
+#define HEALED_MS 60000 /* 16 s where nothing else wants the processors */
 #define PROVED_MS 20000
 #define POLL_MS 100
 #define IN_USE_MS 2500 /* until the way was probed, and what went before is no use any more */
@@ -29,6 +29,7 @@ static const char *text_of(const json_t *object, const char *key)
 }
 
 struct dropping {
+	const struct demo_node *to; /* where packets go */
 	struct demo_node *hop;
 	uint64_t struck_us;
 };
@@ -205,7 +206,7 @@ static int wait_proved(struct demo *d)
 static int find_it(struct demo *d, const struct dropping *s, bool is_last)
 {
 	struct demo_dropper *p = &d->dropper;
-	int r = nodes_wait_path(d, s->hop, AROUND_MS);
+	int r = nodes_wait_path(d, s->to, s->hop, AROUND_MS);
 
 	if (r < 0)
 		return r;
@@ -222,19 +223,18 @@ static int find_it(struct demo *d, const struct dropping *s, bool is_last)
 	return r;
 }
 
-/* With packets on the way to the far corner. */
-static int drop_and_find(struct demo *d, bool is_last)
+/* With packets on the way to it. */
+static int drop_and_find(struct demo *d, const struct demo_node *to, bool is_last)
 {
-	const struct demo_node *far = &d->nodes[d->n_nodes - 1];
-	struct dropping s = { .hop = NULL };
+	struct dropping s = { .to = to };
 	char why[DEMO_TEXT_SIZE];
 	int r;
 
 	report_nap_ms(IN_USE_MS);
-	if (nodes_wait_path(d, NULL, AROUND_MS) < 0)
+	if (nodes_wait_path(d, s.to, NULL, AROUND_MS) < 0)
 		return -1;
-	s.hop = nodes_next_hop(d);
-	if (!s.hop || s.hop == far)
+	s.hop = nodes_next_hop(d, s.to);
+	if (!s.hop || s.hop == to)
 		return demo_failed(d, &d->nodes[0], "choosing the relay that drops",
 				   "a relay on the way", "there is none");
 	s.struck_us = report_now_us();
@@ -245,7 +245,7 @@ static int drop_and_find(struct demo *d, bool is_last)
 	report_say(d,
 		   "%s, the relay in use from %s to %s, now drops what it should pass on, and does "
 		   "all else as ever",
-		   s.hop->name, d->nodes[0].name, far->name);
+		   s.hop->name, d->nodes[0].name, to->name);
 	r = find_it(d, &s, is_last);
 	if (!lab_drop(d, s.hop, false, why) && (r == 0 || r == -EAGAIN))
 		r = demo_failed(d, s.hop, "making the relay honest again", "nft", "%s", why);
@@ -268,8 +268,16 @@ static bool can_drop(const struct demo *d, char ret_why[DEMO_TEXT_SIZE])
 	return lab_drop(d, far, true, ret_why) && lab_drop(d, far, false, ret_why);
 }
 
+/* Two links off, by either of two relays: for one that is farther off healing waits for whoever is
+ * nearer to the fault, for half a minute. */
+static const struct demo_node *two_links_off(const struct demo *d)
+{
+	return &d->nodes[d->n_nodes / 2 + 1];
+}
+
 int dropper_run(struct demo *d)
 {
+	const struct demo_node *to = two_links_off(d);
 	struct demo_dropper *p = &d->dropper;
 	pid_t traffic;
 	int r;
@@ -284,10 +292,10 @@ int dropper_run(struct demo *d)
 			       : demo_failed(d, NULL, "making a relay drop packets",
 					     "a rule of nftables", "%s", p->why);
 	}
-	traffic = traffic_keep(d);
+	traffic = traffic_keep(d, to);
 	r = traffic < 0 ? -1 : -EAGAIN;
 	for (unsigned n = 1; n <= TRIES && r == -EAGAIN; n++)
-		r = drop_and_find(d, n == TRIES);
+		r = drop_and_find(d, to, n == TRIES);
 	if (traffic > 0) {
 		(void)kill(traffic, SIGKILL);
 		(void)waitpid(traffic, NULL, 0);

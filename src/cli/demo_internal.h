@@ -186,8 +186,10 @@ int nodes_wait_links(struct demo *d, int timeout_ms);
 int nodes_ping_all(struct demo *d, int timeout_ms);
 int nodes_sessions(struct demo *d);
 /* The neighbour by which the first node sends to the last, NULL where there is no route. */
-struct demo_node *nodes_next_hop(struct demo *d);
-int nodes_wait_path(struct demo *d, const struct demo_node *not_by, int timeout_ms);
+struct demo_node *nodes_next_hop(struct demo *d, const struct demo_node *to);
+int nodes_wait_path(struct demo *d, const struct demo_node *to, const struct demo_node *not_by,
+		    int timeout_ms);
+const struct demo_node *nodes_far(const struct demo *d); /* the last one, in the far corner */
 
 /* ---- demo_traffic.c: what is sent through the mesh, and what is seen of it ---- */
 
@@ -196,7 +198,7 @@ int traffic_transfer(struct demo *d);
  * without an answer in ret_ms. -1, said, where the answers do not come back. */
 int traffic_outage(struct demo *d, bool (*fault)(void *arg), void *arg, double *ret_ms);
 /* Some packets from the first node to the last until it is killed: its process, or -1, said. */
-pid_t traffic_keep(struct demo *d);
+pid_t traffic_keep(struct demo *d, const struct demo_node *to);
 /* What answers at the last node: UDP echo and HTTP. Its process, or -1, said. */
 pid_t traffic_server(struct demo *d, const char *file);
 

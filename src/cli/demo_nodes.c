@@ -454,7 +454,12 @@ int nodes_sessions(struct demo *d)
 
 /* ---- the path from the first node to the last ---- */
 
-struct demo_node *nodes_next_hop(struct demo *d)
+const struct demo_node *nodes_far(const struct demo *d)
+{
+	return &d->nodes[d->n_nodes - 1];
+}
+
+struct demo_node *nodes_next_hop(struct demo *d, const struct demo_node *to)
 {
 	json_t *routes = nodes_ask(&d->nodes[0], "routes", NULL);
 	struct demo_node *hop = NULL;
@@ -463,7 +468,7 @@ struct demo_node *nodes_next_hop(struct demo *d)
 
 	json_array_foreach(routes, i, route)
 	{
-		if (strcmp(text_of(route, "node"), d->nodes[d->n_nodes - 1].name) == 0 &&
+		if (strcmp(text_of(route, "node"), to->name) == 0 &&
 		    json_is_true(json_object_get(route, "is_reachable")))
 			hop = nodes_find(d, text_of(route, "via"));
 	}
@@ -471,10 +476,11 @@ struct demo_node *nodes_next_hop(struct demo *d)
 	return hop;
 }
 
-int nodes_wait_path(struct demo *d, const struct demo_node *not_by, int timeout_ms)
+int nodes_wait_path(struct demo *d, const struct demo_node *to, const struct demo_node *not_by,
+		    int timeout_ms)
 {
 	uint64_t end_us = report_now_us() + MS(timeout_ms);
-	struct demo_node *hop = nodes_next_hop(d);
+	struct demo_node *hop = nodes_next_hop(d, to);
 
 	while (!hop || hop == not_by) {
 		if (demo_is_stopped())
@@ -484,7 +490,7 @@ int nodes_wait_path(struct demo *d, const struct demo_node *not_by, int timeout_
 					   not_by ? "one that avoids the fault" : "one",
 					   hop ? "still by %s" : "none%s", hop ? hop->name : "");
 		report_nap_ms(POLL_MS);
-		hop = nodes_next_hop(d);
+		hop = nodes_next_hop(d, to);
 	}
 	return 0;
 }

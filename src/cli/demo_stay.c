@@ -39,7 +39,7 @@ static void say_where_to_look(struct demo *d)
 /* How the first node reaches the last one, where that is another way than before. */
 static void say_way(struct demo *d, const struct demo_node **way)
 {
-	const struct demo_node *hop = nodes_next_hop(d);
+	const struct demo_node *hop = nodes_next_hop(d, nodes_far(d));
 
 	if (hop == *way)
 		return;
@@ -98,7 +98,7 @@ static bool is_enter_pressed(const struct demo *d)
 
 static void cut_now(struct demo *d, struct shown_cut *c)
 {
-	const struct demo_node *hop = nodes_next_hop(d);
+	const struct demo_node *hop = nodes_next_hop(d, nodes_far(d));
 	struct demo_link *l = hop ? lab_link(d, 0, (unsigned)(hop - d->nodes)) : NULL;
 
 	if (!l) {
@@ -145,7 +145,7 @@ static void follow_keys(struct demo *d, struct shown_cut *c)
 
 void demo_stay(struct demo *d)
 {
-	const struct demo_node *way = nodes_next_hop(d);
+	const struct demo_node *way = nodes_next_hop(d, nodes_far(d));
 	uint64_t ended_us[DEMO_NODES_MAX] = { 0 };
 	struct shown_cut cut = { 0 };
 

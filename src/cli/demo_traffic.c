@@ -377,18 +377,17 @@ int traffic_outage(struct demo *d, bool (*fault)(void *arg), void *arg, double *
 /* ---- little ---- */
 
 /* Nobody may answer: that packets go is enough. */
-pid_t traffic_keep(struct demo *d)
+pid_t traffic_keep(struct demo *d, const struct demo_node *to)
 {
-	const struct demo_node *far = &d->nodes[d->n_nodes - 1];
 	int fd = lab_socket(d, &d->nodes[0], SOCK_DGRAM);
 	const uint8_t bytes[16] = { 0 };
 	const int tclass = KEEP_TCLASS;
-	struct sockaddr_in6 to;
+	struct sockaddr_in6 address;
 	pid_t pid = -1;
 
-	if (fd >= 0 && overlay_sockaddr(far, DEMO_ECHO_PORT, &to) &&
+	if (fd >= 0 && overlay_sockaddr(to, DEMO_ECHO_PORT, &address) &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &tclass, sizeof(tclass)) == 0 &&
-	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
 		pid = fork();
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -400,7 +399,7 @@ pid_t traffic_keep(struct demo *d)
 	if (fd >= 0)
 		(void)close(fd);
 	if (pid < 0)
-		return demo_failed(d, &d->nodes[0], "sending to the far corner",
-				   "a socket and a process", "%s", strerror(errno));
+		return demo_failed(d, &d->nodes[0], "sending packets", "a socket and a process",
+				   "%s", strerror(errno));
 	return pid;
 }

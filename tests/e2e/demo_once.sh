@@ -28,7 +28,7 @@ if ! (: <>/dev/net/tun) 2>/dev/null; then
 fi
 run=1
 while [ "$run" -le "$runs" ]; do
-	timeout 150 "$x0" demo --once --json >"$out" 2>"$err"
+	timeout 240 "$x0" demo --once --json >"$out" 2>"$err"
 	status=$?
 	if grep -q "this machine refuses" "$err"; then
 		cat "$err"
