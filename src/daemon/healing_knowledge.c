@@ -420,14 +420,18 @@ static void asked(void *arg)
 
 static void ask_next(struct healing_past *p)
 {
+	int r;
+
 	while (!p->asking && p->n_waiting > 0) {
 		p->asking = p->waiting[0];
 		p->n_waiting--;
 		for (size_t n = 0; n < p->n_waiting; n++)
 			p->waiting[n] = p->waiting[n + 1];
-		p->asking->result = loop_work(p->loop->daemon->loop, ask_it, asked, p);
-		if (p->asking->result == 0)
+		/* Once it is on its way it is the worker's: no field of it is written here. */
+		r = loop_work(p->loop->daemon->loop, ask_it, asked, p);
+		if (r == 0)
 			return;
+		p->asking->result = r;
 		healing_answer(p->loop, p->asking);
 		ask_free(TAKE(p->asking));
 	}
