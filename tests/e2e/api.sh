@@ -184,6 +184,15 @@ expect 200 a /api/v1/status -H 'Sec-Fetch-Site: same-origin'
 on a curl -s -m 10 -D - -o /dev/null "$BASE/api/v1/status" >"$WORK/body"
 ! grep -qi 'Access-Control-Allow' "$WORK/body" || fail "pages from elsewhere are allowed to read"
 
+# ---- what there is not: asked often, as the database has it from another thread ----
+has_answered() {
+	[ "$(on a curl -s -o /dev/null -w '%{http_code}' $BASE/api/v1/incidents/1)" = 404 ]
+}
+within 20 has_answered || fail "the database of incidents is not open"
+on a curl -s -m 20 -w '%{http_code}\n' -o /dev/null "$BASE/api/v1/incidents/[1-300]" >"$WORK/codes"
+[ "$(sort "$WORK/codes" | uniq -c | tr -s ' ')" = " 300 404" ] ||
+	fail "of 300 incidents that there are not: $(sort "$WORK/codes" | uniq -c)"
+
 # ---- broken requests, slow ones, WebSockets ----
 client a framing
 client a frames
