@@ -234,7 +234,8 @@ static void who_is_nearest_to_a_loss_avoids_its_next_hop_and_nobody_else(void **
 /* 100 packets a second from 0 to 5, over three links; 20 from 3 to 0; 4 from 4 to 1. */
 static void links_that_lose_a_hundredth_are_never_taken_for_a_fault(void **state)
 {
-	bool is_long = getenv("X0_LONG") && getenv("X0_LONG")[0] == '1';
+	const char *text = getenv("X0_LONG");
+	bool is_long = text && text[0] == '1';
 	uint64_t for_us = is_long ? CLEAN_LONG_US : CLEAN_US;
 
 	(void)state;
