@@ -245,7 +245,8 @@ void healing_incidents(struct daemon *d, uint64_t request, const json_t *args)
 	    (text && (text[0] == '\0' || strlen(text) >= sizeof(a.text)))) {
 		(void)answer_error(
 			d, request, "usage",
-			"kinds: delivery, link_loss, link_down, cpu, memory, disk, service; "
+			"kinds: delivery, link_loss, link_down, cpu, memory, disk, service, "
+			"ledger_split; "
 			"limit: 1 to 200; text: 1 to 256 bytes");
 		return;
 	}

@@ -144,7 +144,7 @@ class DelayJitter(Emulated):
 
 
 class RateLimit(Emulated):
-    def words(self):  # the prober alone sends some 500 kbit/s each way
+    def words(self):  # the prober alone sends some 260 kbit/s each way
         return "set both rate=%dkbit queue=32k" % self.rng.choice((128, 256, 400))
 
 

@@ -436,6 +436,20 @@ static void a_damaged_file_is_set_aside_and_told(void **state)
 	}
 }
 
+static void a_part_of_the_spare_room_is_made_whole(void **state)
+{
+	struct place *p = *state;
+	struct stat spare;
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/" KNOWLEDGE_SPARE, p->dir);
+	knowledge_close(TAKE(p->k));
+	assert_int_equal(truncate(path, 100000), 0);
+	assert_int_equal(knowledge_open(p->dir, &p->k, &p->notice), 0);
+	assert_int_equal(stat(path, &spare), 0);
+	assert_int_equal(spare.st_size, KNOWLEDGE_SPARE_BYTES);
+}
+
 static unsigned n_files(const char *directory)
 {
 	DIR *d = opendir(directory);
@@ -701,6 +715,7 @@ int main(void)
 		TEST(a_second_process_is_refused),
 		TEST(a_damaged_file_is_set_aside_and_told),
 		TEST(all_of_it_is_removed_with_what_was_set_aside),
+		TEST(a_part_of_the_spare_room_is_made_whole),
 		TEST(words_that_do_not_fit_the_incidents_are_damage_too),
 		TEST(a_file_that_is_cut_is_set_aside),
 		TEST(a_later_version_is_refused_and_left_alone),

@@ -271,9 +271,14 @@ int knowledge_abandon_open(struct knowledge *k, int64_t unix_ms, const char *sta
 void spare_make(const struct knowledge *k)
 {
 	static const uint8_t zeros[65536];
-	int fd = open(k->spare, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool is_whole = fd >= 0;
+	struct stat before;
+	bool is_whole = true;
+	int fd;
 
+	/* a crash while it was made has left a part of it */
+	if (lstat(k->spare, &before) == 0 && before.st_size < (off_t)KNOWLEDGE_SPARE_BYTES)
+		(void)unlink(k->spare);
+	fd = open(k->spare, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return; /* it is there, or cannot be */
 	for (size_t at = 0; is_whole && at < KNOWLEDGE_SPARE_BYTES; at += sizeof(zeros))
