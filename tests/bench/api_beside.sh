@@ -99,23 +99,25 @@ tell() {
 
 diamond
 up
-"$TOOL" pattern "${X0_BYTES:-134217728}" >"$WORK/sent"
+"$TOOL" pattern "${X0_BYTES:-536870912}" >"$WORK/sent"
 echo "load average $(cut -d ' ' -f 1-3 /proc/loadavg), $REQUESTS requests a second, cables of $X0_RATE Mbit/s (0: no limit)"
 
 megabits >/dev/null # the first one is for paths to be learned
 round=1
 while [ $round -le "$ROUNDS" ]; do
 	megabits >>"$WORK/alone"
-	ask 20
+	ask 60
 	sleep 0.5
 	megabits >>"$WORK/beside"
-	kill "$ASKED" 2>/dev/null
-	wait "$ASKED" || :
+	kill "$ASKED" 2>/dev/null || :
+	asked
 	round=$((round + 1))
 done
 if [ "$ROUNDS" -gt 0 ]; then
 	tell "transfer, API idle" Mbit/s "$WORK/alone"
 	tell "transfer, API busy" Mbit/s "$WORK/beside"
+	sed -n 's/.*per_second=\([0-9]*\).*/\1/p' "$WORK/asked" >"$WORK/rates"
+	tell "answered beside it" requests/s "$WORK/rates"
 fi
 
 cut=1

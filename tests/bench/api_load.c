@@ -6,7 +6,9 @@
  *	api_load paced ADDRESS PORT CONNECTIONS SECONDS PATH RATE	so many a second in all
  *	api_load sockets ADDRESS PORT CONNECTIONS	until standard input ends */
 #include <arpa/inet.h>
-#include <pthread.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 
 #define ANSWER_MAX (1 << 20)
 #define SAMPLES_MAX 4000000
+#define TICK_MAX_MS 100
 
 struct load {
 	const char *address, *path;
@@ -32,14 +35,23 @@ struct load {
 
 struct client {
 	const struct load *load;
-	pthread_t thread;
 	int fd;
 	SSL *ssl;
+	bool is_waiting, is_over;
+	double next_s, began_s;
 	unsigned long n, n_failed;
 	size_t n_samples, size;
 	float *samples_ms;
 	char *answer;
 };
+
+static volatile sig_atomic_t is_stopped;
+
+static void on_term(int signal)
+{
+	(void)signal;
+	is_stopped = 1;
+}
 
 static double now_s(void)
 {
@@ -117,43 +129,73 @@ static void open_client(struct client *c)
 		die("TLS");
 }
 
-static void sleep_until(double at_s)
+static void take_answer(struct client *c)
 {
-	double left_s = at_s - now_s();
-
-	if (left_s > 0)
-		(void)nanosleep(
-			&(struct timespec){ (time_t)left_s,
-					    (long)((left_s - (double)(time_t)left_s) * 1e9) },
-			NULL);
+	c->is_waiting = false;
+	if (!read_answer(c)) {
+		c->n_failed++;
+		c->is_over = true;
+		return;
+	}
+	c->n++;
+	if (c->n_samples < c->size)
+		c->samples_ms[c->n_samples++] = (float)((now_s() - c->began_s) * 1000);
 }
 
-static void *run(void *arg)
+/* Sends what is due. Returns how long there is nothing to send, in ms. */
+static int send_due(struct client *c, const char *request, size_t len)
 {
-	struct client *c = arg;
-	bool is_six = strchr(c->load->address, ':') != NULL;
+	double left_s;
+
+	if (c->is_over || c->is_waiting)
+		return TICK_MAX_MS;
+	left_s = c->next_s - now_s();
+	if (left_s > 0)
+		return left_s * 1000 < TICK_MAX_MS ? (int)(left_s * 1000) + 1 : TICK_MAX_MS;
+	c->next_s += c->load->every_s;
+	c->began_s = now_s();
+	if (write_all(c, request, len)) {
+		c->is_waiting = true;
+	} else {
+		c->n_failed++;
+		c->is_over = true;
+	}
+	return TICK_MAX_MS;
+}
+
+/* All connections in one thread: what asks is to take as little as it can of the processors that
+ * what answers runs on. */
+static void run(struct client *clients, unsigned n)
+{
+	const struct load *load = clients[0].load;
+	bool is_six = strchr(load->address, ':') != NULL;
+	struct pollfd *fds = calloc(n, sizeof(*fds));
 	char request[512];
 	int len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s%s%s:%u\r\n\r\n",
-			   c->load->path, is_six ? "[" : "", c->load->address, is_six ? "]" : "",
-			   c->load->port);
-	double next_s = now_s();
+			   load->path, is_six ? "[" : "", load->address, is_six ? "]" : "",
+			   load->port);
 
-	while (now_s() < c->load->end_s) {
-		double began;
+	if (!fds)
+		die("memory");
+	for (unsigned i = 0; i < n; i++)
+		clients[i].next_s = now_s();
+	while (!is_stopped && now_s() < load->end_s) {
+		int wait_ms = TICK_MAX_MS;
 
-		sleep_until(next_s);
-		next_s += c->load->every_s;
-		began = now_s();
+		for (unsigned i = 0; i < n; i++) {
+			int ms = send_due(&clients[i], request, (size_t)len);
 
-		if (!write_all(c, request, (size_t)len) || !read_answer(c)) {
-			c->n_failed++;
-			break;
+			wait_ms = ms < wait_ms ? ms : wait_ms;
+			fds[i] = (struct pollfd){ clients[i].is_waiting ? clients[i].fd : -1,
+						  POLLIN, 0 };
 		}
-		c->n++;
-		if (c->n_samples < c->size)
-			c->samples_ms[c->n_samples++] = (float)((now_s() - began) * 1000);
+		if (poll(fds, n, wait_ms) < 0 && errno != EINTR)
+			die("poll");
+		for (unsigned i = 0; i < n; i++)
+			if (fds[i].revents)
+				take_answer(&clients[i]);
 	}
-	return NULL;
+	free(fds);
 }
 
 static int by_value(const void *a, const void *b)
@@ -199,13 +241,11 @@ static int load_requests(char **args, unsigned n, bool has_tls, double rate)
 			die("memory");
 		open_client(c);
 	}
+	(void)signal(SIGTERM, on_term);
 	began = now_s();
 	load.end_s = began + seconds;
-	for (unsigned i = 0; i < n; i++)
-		if (pthread_create(&clients[i].thread, NULL, run, &clients[i]) != 0)
-			die("thread");
+	run(clients, n);
 	for (unsigned i = 0; i < n; i++) {
-		(void)pthread_join(clients[i].thread, NULL);
 		memcpy(all + n_all, clients[i].samples_ms, clients[i].n_samples * sizeof(*all));
 		n_all += clients[i].n_samples;
 		done += clients[i].n;
