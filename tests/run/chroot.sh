@@ -63,6 +63,11 @@ fi
 # How to reach the network is the host's affair; nothing else is taken over.
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
 apt-config dump Acquire | grep -v '::Changelogs\|::IndexTargets' >"$root/etc/apt/apt.conf.d/99host"
+authorities=
+if [ -r "${NODE_EXTRA_CA_CERTS:-}" ]; then # for npm, which does not ask the system
+	cp "$NODE_EXTRA_CA_CERTS" "$root/etc/host-authorities.pem"
+	authorities=NODE_EXTRA_CA_CERTS=/etc/host-authorities.pem
+fi
 git clone -q "$top" "$root/root/x0" || exit 1
 printf '%s\n' "$(cd "$top" && git log -1 --format='%h %s')" >&2
 
@@ -83,7 +88,7 @@ inside='
 run_inside()
 {
 	unshare --mount --pid --fork --kill-child --propagation private \
-		sh -c "$inside" sh "$root" "$@" </dev/null
+		sh -c "$inside" sh "$root" $authorities "$@" </dev/null
 }
 
 rounds='first second'
