@@ -56,12 +56,16 @@ void api_take_event(struct api_thread *t, const struct api_event_record *e)
 
 static bool topics_of(const char *list, unsigned *ret, struct api_problem *p)
 {
+	size_t len;
+
 	*ret = JOURNAL_ALL_TOPICS;
 	if (!list || journal_topics_parse(list, ret) == 0)
 		return true;
 	*p = (struct api_problem){ .status = 422, .code = "unknown_topic", .field = "topics" };
-	(void)snprintf(p->detail, sizeof(p->detail),
-		       "topics are peers, links, routes, sessions, security, networks, topology");
+	len = (size_t)snprintf(p->detail, sizeof(p->detail), "topics are");
+	for (unsigned t = 0; t < N_TOPICS && len < sizeof(p->detail); t++)
+		len += (size_t)snprintf(p->detail + len, sizeof(p->detail) - len, "%s %s",
+					t > 0 ? "," : "", journal_topic_name(t));
 	return false;
 }
 

@@ -204,6 +204,20 @@ static void who_may_not_read_may_not_follow(void **state)
 	assert_null(next(f, 7));
 }
 
+static void who_asks_for_another_topic_is_told_which_there_are(void **state)
+{
+	struct fixture *f = *state;
+	struct api_problem p = { 0 };
+	json_t *args = json_pack("{s:s}", "topics", "nonsense");
+
+	assert_null(api_events_json(&f->thread, args, &p));
+	json_decref(args);
+	assert_int_equal(p.status, 422);
+	assert_string_equal(p.field, "topics");
+	for (unsigned t = 0; t < N_TOPICS; t++)
+		assert_non_null(strstr(p.detail, journal_topic_name(t)));
+}
+
 static void whom_a_new_policy_does_not_allow_gets_no_further_event(void **state)
 {
 	static const struct policy_rule rule = { POLICY_ALLOW,	      false,	POLICY_API,
@@ -242,6 +256,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(topics_can_be_changed_and_anything_else_is_refused,
 						start, stop),
 		cmocka_unit_test_setup_teardown(who_may_not_read_may_not_follow, start, stop),
+		cmocka_unit_test_setup_teardown(who_asks_for_another_topic_is_told_which_there_are,
+						start, stop),
 		cmocka_unit_test_setup_teardown(
 			whom_a_new_policy_does_not_allow_gets_no_further_event, start, stop),
 	};
