@@ -14,6 +14,7 @@ static const struct {
 	{ "policy", "Who may do what." },
 	{ "kernel", "What runs in the kernel for it." },
 	{ "membership", "Who belongs to the domain." },
+	{ "healing", "What was found wrong, why, and what was or would be done." },
 	{ "events", "What happens." },
 	{ "api", "The API itself." },
 	{ "health", "For what watches over the daemon." },
@@ -113,6 +114,8 @@ static json_t *responses(const struct api_operation *o)
 	json_t *j = json_object();
 
 	(void)json_object_set_new(j, strcmp(o->verb, "socket") == 0 ? "101" : "200", result_of(o));
+	if (strcmp(o->verb, "health.ready") == 0) /* that it is not ready is no failure to answer */
+		(void)json_object_set_new(j, "503", result_of(o));
 	(void)json_object_set_new(j, "4XX",
 				  json_pack("{s:s}", "$ref", "#/components/responses/Problem"));
 	(void)json_object_set_new(j, "5XX",

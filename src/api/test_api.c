@@ -285,6 +285,46 @@ static void the_document_has_every_row(void **state)
 	json_decref(document);
 }
 
+static bool is_described(const json_t *document, const char *tag)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(document, "tags"), i, one)
+	{
+		if (strcmp(json_string_value(json_object_get(one, "name")), tag) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void each_tag_of_a_row_is_described(void **state)
+{
+	json_t *document = api_openapi("1.2.3");
+	const struct api_operation *o;
+
+	(void)state;
+	for (size_t i = 0; (o = api_operation_at(i)); i++)
+		if (o->method && !(o->flags & API_PAGE) && !is_described(document, o->tag))
+			fail_msg("the tag %s of %s is not described", o->tag, o->path);
+	json_decref(document);
+}
+
+/* Its 503 is the answer, and no problem. */
+static void that_a_node_is_not_ready_is_in_the_document(void **state)
+{
+	json_t *document = api_openapi("1.2.3");
+	json_t *content = NULL;
+
+	(void)state;
+	assert_int_equal(json_unpack(document, "{s:{s:{s:{s:{s:{s:o}}}}}}", "paths",
+				     "/health/ready", "get", "responses", "503", "content",
+				     &content),
+			 0);
+	assert_non_null(json_object_get(content, JSON));
+	json_decref(document);
+}
+
 static void a_row_that_changes_something_is_no_get(void **state)
 {
 	const struct api_operation *o;
@@ -316,6 +356,8 @@ int main(void)
 		cmocka_unit_test(a_problem_is_json_whatever_is_in_it),
 		cmocka_unit_test(codes_of_handlers_have_a_status),
 		cmocka_unit_test(the_document_has_every_row),
+		cmocka_unit_test(each_tag_of_a_row_is_described),
+		cmocka_unit_test(that_a_node_is_not_ready_is_in_the_document),
 		cmocka_unit_test(a_row_that_changes_something_is_no_get),
 	};
 
