@@ -122,7 +122,7 @@ struct http_handlers {
 };
 
 struct http_limits {
-	unsigned connections;	    /* of all, 1 to HTTP_CONNECTIONS_MAX; more wait in the kernel */
+	unsigned connections;	    /* of all, 1 to HTTP_CONNECTIONS_MAX; more are closed at once */
 	unsigned per_address;	    /* of one address; more are closed at once */
 	struct rate_limit address;  /* requests of one address */
 	struct rate_limit identity; /* requests of one identity */

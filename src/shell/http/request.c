@@ -433,6 +433,7 @@ int request_refuse(struct connection *c, const struct http_refusal *r)
 		.status = r->status,
 		.content_type = "application/problem+json",
 		.retry_after_s = r->status == 429 || r->status == 503,
+		.asks_for_token = r->status == 401, /* RFC 9110 15.5.2: it has to say of what */
 	};
 
 	response.body = SPAN(body, s->handlers.on_refused(s->handlers.arg, r, body, sizeof(body)));

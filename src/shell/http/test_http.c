@@ -93,6 +93,8 @@ static unsigned on_open(void *arg, uint64_t socket, const struct http_request *q
 
 	assert_true(http_place_of(socket) < PLACES);
 	*ret_detail = "not here";
+	if (strcmp(q->path, "/mine") == 0)
+		return 401;
 	if (strcmp(q->path, "/ws") != 0)
 		return 404;
 	atomic_fetch_add(&s->n_open, 1);
@@ -473,6 +475,11 @@ static void refusals_name_the_header(void **state)
 	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 	    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
 	    "404 Not Found");
+	ask(s,
+	    "GET /mine HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+	    "WWW-Authenticate: Bearer");
 	assert_int_equal(atomic_load(&s->n_requests), before); /* nobody was asked */
 }
 
