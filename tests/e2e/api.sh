@@ -193,7 +193,30 @@ on a curl -s -m 20 -w '%{http_code}\n' -o /dev/null "$BASE/api/v1/incidents/[1-3
 [ "$(sort "$WORK/codes" | uniq -c | tr -s ' ')" = " 300 404" ] ||
 	fail "of 300 incidents that there are not: $(sort "$WORK/codes" | uniq -c)"
 
+# ---- each row that is read has a handler; interop_openapi goes through the others ----
+expect 200 a /api/openapi.json
+on a python3 - "$WORK/body" "$BASE" <<-'END' || fail "rows of the document are not answered"
+	import json, re, sys, urllib.error, urllib.request
+	opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+	names = {"incident": "1", "kind": "link_loss"}
+	wrong, n = [], 0
+	for path, item in json.load(open(sys.argv[1]))["paths"].items():
+	    if "get" not in item or path == "/ws":
+	        continue
+	    n += 1
+	    try:
+	        opener.open(sys.argv[2] + re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], "b"), path), timeout=25).read()
+	    except urllib.error.HTTPError as e:
+	        problem = json.load(e)
+	        if e.code != 404 or problem["code"] != "not_found" or "{" not in path:
+	            wrong.append((path, e.code, problem))
+	print(wrong)
+	sys.exit(bool(wrong) or n < 30)
+END
+
 # ---- broken requests, slow ones, WebSockets ----
+on a timeout 90 python3 "$CLIENT" 26970 slow >"$WORK/slow" 2>&1 & # beside what follows
+slow=$!
 client a framing
 client a frames
 # something happens
@@ -203,7 +226,6 @@ on b ip link set dev to-a up
 on b ip addr add 2001:db8:0:1::2/64 dev to-a nodad 2>/dev/null || :
 within 20 x a ping b -c 1 -W 1 || fail "b does not come back"
 client a events
-[ "${X0_LONG:-0}" = 0 ] || client a slow
 
 # ---- who asks for what takes long does not keep others out ----
 # shellcheck disable=SC2016 # expanded by the inner shell
@@ -216,6 +238,8 @@ expect 503 a '/api/v1/ping/b?count=1'
 has '"code":"busy"'
 wait $!
 [ "$(grep -c '^200$' "$WORK/codes")" = 16 ] || fail "16 long requests at a time: $(sort "$WORK/codes" | uniq -c)"
+
+wait $slow || fail "slow clients: $(cat "$WORK/slow")"
 
 # ---- members, over TLS ----
 x a tls connect "[$ADDRESS_a]:26970" --expect a >"$WORK/tls" || fail "no TLS: $(cat "$WORK/tls")"
@@ -230,6 +254,7 @@ expect 421 b /api/v1/peers $as_beta -H 'Host: localhost.evil'
 # shellcheck disable=SC2086
 expect 422 b /api/v1/exit -X PUT $as_beta -H 'Content-Type: application/json' -d '{"name": 5}'
 client b member "$ADDRESS_a" "$WORK/beta.pem" "$WORK/node.key"
+client b crowd "$ADDRESS_a" "$WORK/beta.pem" "$WORK/node.key"
 for wrong in expired stranger other-domain two-uris; do
 	! on b curl -g -s -m 10 -k --cert "$WORK/$wrong.pem" --key "$WORK/node.key" "$BASE/health" \
 		>"$WORK/body" 2>&1 || fail "a certificate that is $wrong is let in"
@@ -296,3 +321,14 @@ restart_with 'api: {loopback_read: false}'
 expect 401 a /api/v1/status
 expect 200 a /health
 expect 200 a /api/v1/status -H "Authorization: Bearer $(cat "$token_file")"
+expect 401 a /ws -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
+	-H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' -D "$WORK/head"
+grep -qi '^WWW-Authenticate: Bearer' "$WORK/head" || fail "a WebSocket is not told what it lacks: $(cat "$WORK/head")"
+
+# ---- all places taken: one more is closed, and when they are gone others are answered ----
+restart_with 'api: {connections: 64}'
+within 5 on a curl -s -m 5 "$BASE/health" || fail "no API"
+client a many 80
+places=$(head -n 1 "$WORK/client")
+{ [ "$places" -ge 60 ] && [ "$places" -le 64 ]; } || fail "$places places instead of 64"
+within 5 on a curl -s -f -m 5 "$BASE/health" || fail "the places do not come back"
