@@ -132,6 +132,7 @@ def framing():
         ("a NUL in the path", get("/api/v1/status%00"), [[400]]),
         ("out of the tree", get("/api/../../etc/passwd"), [[400]]),
         ("out of the tree, encoded", get("/api/%2e%2e/%2e%2e/etc/passwd"), [[400]]),
+        ("a slash, encoded", get("/api%2fv1%2Fstatus"), [[400]]),
         ("broken UTF-8", get("/api/v1/names/%ff%fe"), [[400]]),
         ("a space before the colon", get(headers="Content-Length : 5\r\n") + b"hello" + hidden, [[400]]),
         ("a folded line", get(headers="X-A: b\r\n Content-Length: 5\r\n") + hidden, [[400]]),

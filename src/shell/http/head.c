@@ -298,7 +298,7 @@ int head_decode(struct span text, bool is_argument, char *ret, size_t size)
 			if (high < 0 || low < 0)
 				return -EBADMSG;
 			c = (uint8_t)(high << 4 | low);
-			if (c == '=' && is_name)
+			if (is_argument ? c == '=' && is_name : c == '/')
 				return -EBADMSG;
 			i += 2;
 		} else if (c == '=') {

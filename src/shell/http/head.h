@@ -61,8 +61,8 @@ struct head_target {
 void head_target(const struct head *h, const char *scheme, struct head_target *ret);
 
 /* Percent-decodes a path or, with '+' for a space, an argument of a query. -EMSGSIZE; -EBADMSG for
- * a
- * '%' without two digits, for what is no plain text then, and for an encoded '=' in a name. */
+ * a '%' without two digits, for what is no plain text then, for an encoded '=' in a name, and for
+ * an encoded '/' in a path: that is no separator (RFC 3986 2.2), and would be one to who routes. */
 int head_decode(struct span text, bool is_argument, char *ret, size_t size);
 /* Whether a decoded path has "." or ".." between its slashes. */
 bool head_path_climbs(const char *path);

@@ -78,7 +78,8 @@ static int read_path(struct texts *t, struct span path, struct http_refusal *ret
 		return refuse(ret, 414, "", "the path is too long: at most 512 bytes");
 	if (r < 0 || t->path[0] != '/' || head_path_climbs(t->path))
 		return refuse(ret, 400, "",
-			      "the path has to begin with /, be plain text, and go up nowhere");
+			      "the path has to begin with /, be plain text, encode no / and go up "
+			      "nowhere");
 	return 0;
 }
 

@@ -229,7 +229,8 @@ static int decode(const char *text, bool is_argument, char *ret, size_t size)
 
 static void a_target_is_decoded_once_and_climbs_nowhere(void **state)
 {
-	static const char *const wrong[] = { "/%", "/%4", "/%4g", "/%00", "/%0a", "/%7f", "/%ff" };
+	static const char *const wrong[] = { "/%",   "/%4",  "/%4g",   "/%00",	"/%0a",
+					     "/%7f", "/%ff", "/a%2fb", "/a%2Fb" };
 	char text[16];
 
 	(void)state;
@@ -237,6 +238,8 @@ static void a_target_is_decoded_once_and_climbs_nowhere(void **state)
 	assert_string_equal(text, "/a b%25+");
 	assert_int_equal(decode("a=b+%3d%C3%A4", true, text, sizeof(text)), 0);
 	assert_string_equal(text, "a=b =\xc3\xa4");
+	assert_int_equal(decode("a=b%2fc", true, text, sizeof(text)), 0);
+	assert_string_equal(text, "a=b/c");
 	assert_int_equal(decode("a%3db=c", true, text, sizeof(text)), -EBADMSG);
 	assert_int_equal(decode("/23456789abcdef", false, text, sizeof(text)), 0);
 	assert_int_equal(decode("/23456789abcdefg", false, text, sizeof(text)), -EMSGSIZE);
