@@ -269,6 +269,17 @@ on b curl -s -m 20 -g $as_beta -o /dev/null -w '%{http_code}\n' $many >"$WORK/co
 grep -q '^429$' "$WORK/codes" || fail "120 requests at once are not limited: $(sort "$WORK/codes" | uniq -c)"
 expect_plain=$(on a curl -s -m 10 -o /dev/null -w '%{http_code}' http://127.0.0.1:26970/health)
 [ "$expect_plain" = 200 ] || fail "this machine is limited with it: $expect_plain"
+# handshakes of one address
+refused() {
+	on a curl -s -m 10 http://127.0.0.1:26970/metrics | sed -n 's/^http_connections_refused_total //p'
+}
+before=$(refused)
+began=$(date +%s)
+client b hasty "$ADDRESS_a" "$WORK/beta.pem" "$WORK/node.key"
+begun=$((400 - $(refused) + before))
+[ $begun -le $((128 + 50 * ($(date +%s) - began + 2))) ] || fail "$begun handshakes of 400 were begun"
+# shellcheck disable=SC2086
+within 5 on b curl -g -s -f -m 5 $as_beta "$BASE/health" || fail "who was hasty is not let in again"
 # the policy decides by name: without its rule beta is refused
 configure a 'peers: [{endpoint: "[2001:db8:0:1::2]:26969"}]' "policy: [$members]" 'api: {rate: 20}'
 x a config reload >/dev/null 2>&1 || fail "reload"

@@ -2,7 +2,7 @@
 """A client of the API that does what curl does not: broken requests, slow ones, WebSockets.
 
 api_client.py PORT framing|slow|events|frames|many [PLACES [SECONDS]]
-api_client.py PORT member|crowd ADDRESS CERTIFICATE KEY
+api_client.py PORT member|crowd|hasty ADDRESS CERTIFICATE KEY
 Prints what went wrong and ends with 1, or prints "ok".
 """
 
@@ -16,7 +16,7 @@ import sys
 import time
 
 PORT = int(sys.argv[1])
-IS_MEMBER = sys.argv[2] in ("member", "crowd")
+IS_MEMBER = sys.argv[2] in ("member", "crowd", "hasty")
 ADDRESS = sys.argv[3] if IS_MEMBER else "127.0.0.1"
 HOST = f"[{ADDRESS}]:{PORT}" if IS_MEMBER else f"127.0.0.1:{PORT}"
 wrong = []
@@ -442,6 +442,17 @@ def member():
     expect(s.closed_with() == 1000, "a WebSocket over TLS does not end")
 
 
+def hasty():
+    """Connections one after the other, more than handshakes are begun: the rest is closed at once."""
+    for _ in range(400):
+        with socket.create_connection((ADDRESS, PORT), timeout=15) as s:
+            try:
+                s.shutdown(socket.SHUT_WR)
+                s.recv(1)
+            except OSError:
+                pass
+
+
 def many():
     """As many as there are places, and one that comes when some go."""
     held = []
@@ -459,7 +470,7 @@ def many():
 
 if __name__ == "__main__":
     {"framing": framing, "slow": slow, "frames": frames, "events": events, "many": many,
-     "member": member, "crowd": crowd}[sys.argv[2]]()
+     "member": member, "crowd": crowd, "hasty": hasty}[sys.argv[2]]()
     for what in wrong:
         print(f"WRONG: {what}")
     if wrong:

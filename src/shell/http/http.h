@@ -32,6 +32,8 @@
 #define HTTP_IDLE_S 60	      /* a kept connection without a request */
 #define HTTP_PING_S 30	      /* a WebSocket that says nothing is asked after this */
 #define HTTP_HANDSHAKE_S 5    /* TLS */
+#define HTTP_HANDSHAKES 50    /* of one address, a second: each costs more than many requests */
+#define HTTP_HANDSHAKES_BURST 128
 #define HTTP_MESSAGE_MAX 4096 /* of a WebSocket, to us; more closes it with 1009 */
 #define HTTP_SEND_MAX 16384   /* of a WebSocket, from us */
 #define HTTP_ACCEPT_MAX 512   /* of an Accept header; a longer one is as none */
@@ -170,7 +172,7 @@ int http_respond(struct http_server *s, uint64_t request, const struct http_resp
 void http_wake_sockets(struct http_server *s);
 
 struct http_counters {
-	uint64_t accepted, refused_connections; /* beyond per_address */
+	uint64_t accepted, refused_connections; /* beyond per_address, or HTTP_HANDSHAKES */
 	uint64_t refused[6];			/* by the first digit of the status */
 	uint64_t limited;			/* 429 */
 	uint64_t sockets_dropped;		/* WebSockets closed by us with a reason */

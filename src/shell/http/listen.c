@@ -95,6 +95,15 @@ void http_local(int fd, struct endpoint *ret)
 	to_endpoint(&at, ret);
 }
 
+/* Requests are limited when they are read, which is after a handshake. */
+static bool may_begin(const struct listener *l, const struct endpoint *from)
+{
+	uint64_t wait_us = 0;
+
+	return !l->is_tls || (l->server->tls && rate_take(l->server->handshakes, SPAN(from->ip, 16),
+							  loop_now_us(), &wait_us));
+}
+
 static void take(struct listener *l, int fd, const struct endpoint *from)
 {
 	struct http_server *s = l->server;
@@ -103,7 +112,7 @@ static void take(struct listener *l, int fd, const struct endpoint *from)
 	int one = 1;
 
 	s->counters.accepted++;
-	if (!l->is_tls || s->tls)
+	if (may_begin(l, from))
 		c = connection_new(s, from, l->number);
 	if (!c) {
 		s->counters.refused_connections++;
