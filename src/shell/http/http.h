@@ -106,8 +106,9 @@ struct http_handlers {
 	void (*on_request)(void *arg, uint64_t request, const struct http_request *q);
 	/* Its client went away before the answer. */
 	void (*on_gone)(void *arg, uint64_t request);
-	/* For each answer, refusals included; path is "" where none was read. request is the number
-	 * of on_request(), or one that was never given. */
+	/* For each answer, refusals included, whether or not its client has read it to its end;
+	 * path is "" where none was read. request is the number of on_request(), or one that was
+	 * never given. */
 	void (*on_answered)(void *arg, uint64_t request, enum http_method m, const char *path,
 			    unsigned status, uint64_t took_us);
 	/* Writes the body of a refusal (application/problem+json); returns its length. */

@@ -112,6 +112,8 @@ void connection_free(struct connection *c)
 
 	if (c->state == CONNECTION_WAITING)
 		s->handlers.on_gone(s->handlers.arg, c->number);
+	if (c->state == CONNECTION_ANSWERING) /* not all of it was read: it is one all the same */
+		request_answered(c, c->status);
 	if (c->state == CONNECTION_SOCKET)
 		socket_closed(c);
 	request_forget(c);

@@ -32,7 +32,7 @@ struct server {
 	uint16_t port;
 	struct loop_timer *later;
 	uint64_t waiting; /* a request */
-	atomic_int n_requests, n_gone, n_ready, n_closed, n_open;
+	atomic_int n_requests, n_answered, n_gone, n_ready, n_closed, n_open;
 };
 
 /* ---- the server's side ---- */
@@ -73,11 +73,11 @@ static void on_answered(void *arg, uint64_t request, enum http_method m, const c
 			unsigned status, uint64_t took_us)
 {
 	(void)request;
-	(void)arg;
 	(void)m;
 	(void)path;
 	(void)status;
 	(void)took_us;
+	atomic_fetch_add(&((struct server *)arg)->n_answered, 1);
 }
 
 static size_t on_refused(void *arg, const struct http_refusal *r, char *ret, size_t size)
@@ -494,6 +494,23 @@ static void who_goes_before_the_answer_is_told(void **state)
 	assert_true(becomes(&s->n_gone, 1));
 }
 
+static void an_answer_that_is_not_read_to_its_end_is_counted_once(void **state)
+{
+	struct server *s = *state;
+	const struct timespec nap = { .tv_nsec = 200000000 };
+	int fd = client(s);
+
+	for (int i = 0; i < N_LARGE; i++)
+		say(fd, "GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+	assert_true(begins(&s->n_requests));
+	(void)nanosleep(&nap, NULL);
+	/* the last of those that were begun waits to be read */
+	assert_true(becomes(&s->n_answered, atomic_load(&s->n_requests) - 1));
+	(void)close(fd);
+	assert_true(becomes(&s->n_answered, atomic_load(&s->n_requests)));
+	assert_int_equal(atomic_load(&s->n_gone), 0);
+}
+
 static void when_all_places_are_taken_others_are_closed(void **state)
 {
 	struct server *s = *state;
@@ -555,6 +572,8 @@ int main(void)
 						stop),
 		cmocka_unit_test_setup_teardown(refusals_name_the_header, start, stop),
 		cmocka_unit_test_setup_teardown(who_goes_before_the_answer_is_told, start, stop),
+		cmocka_unit_test_setup_teardown(
+			an_answer_that_is_not_read_to_its_end_is_counted_once, start, stop),
 		cmocka_unit_test_setup_teardown(when_all_places_are_taken_others_are_closed, start,
 						stop),
 		cmocka_unit_test_setup_teardown(a_websocket_that_is_not_read_is_not_sent_more,
