@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/siphash.h"
-#include "core/node/node_internal.h"
+#include "core/node/networks_internal.h"
 
 #define SETTLE_US MS(20)	/* changes of routes are looked at together */
 #define SETTLE_EACH_US 10	/* and this much later for each destination */
@@ -22,40 +22,6 @@
 #define UNHEARD_WAIT_US SECONDS(8) /* to the next question: the fourth */
 #define REVIEW_AGAIN_US SECONDS(1) /* while there are more than there is room for */
 #define KEEP_FACTOR 2		   /* the node in use stays until another is this much nearer */
-
-/* A node that hints that it offers something. */
-struct offerer {
-	uint64_t id;
-	uint64_t hint; /* digest by its routing entry */
-	uint64_t told; /* digest of the list */
-	bool has_told;
-	bool is_seen; /* while routes are walked */
-	char spiffe_id[SPIFFE_ID_SIZE];
-	size_t n;
-	struct prefix list[NODE_OFFERS_MAX];
-	uint64_t ask_us;
-	uint64_t wait_us;
-};
-
-struct networks {
-	struct node_networks config;
-	struct prefix_table *own;      /* what we offer */
-	struct prefix_table *accepted; /* of others */
-	uint64_t exit;
-	struct offerer *offerers[NODE_OFFERERS_MAX];
-	size_t n_offerers;
-	size_t n_unheard;     /* of them, who have not told anything */
-	size_t n_left_out;    /* for want of room, when routes were walked last */
-	size_t turn;	      /* where in the routing table the next walk begins */
-	struct claim *claims; /* of others */
-	size_t n_claims, claims_size;
-	uint64_t stranger;
-	unsigned choice; /* PREFIX_IPV4_CHOICES: all are taken */
-	uint8_t address[16];
-	uint64_t n_changes; /* of routes, as seen last */
-	uint64_t due_us;    /* when to look at them; NEVER_US */
-	uint64_t again_us;  /* or then; NEVER_US */
-};
 
 /* ---- bytes ---- */
 
@@ -107,35 +73,6 @@ static uint64_t digest_of(struct span body)
 }
 
 /* ---- ours ---- */
-
-static bool is_inside(const struct node *n, const uint8_t address[16])
-{
-	const struct networks *w = n->networks;
-
-	return memcmp(address, n->address, OVERLAY_PREFIX_LEN) == 0 ||
-	       (w->config.has_ipv4 && prefix_covers(&w->config.ipv4, address));
-}
-
-static bool is_own(const struct node *n, const uint8_t address[16])
-{
-	const struct networks *w = n->networks;
-
-	if (address_is_ipv4(address))
-		return w->config.has_ipv4 && w->choice < PREFIX_IPV4_CHOICES &&
-		       memcmp(address, w->address, 16) == 0;
-	return memcmp(address, n->address, 16) == 0;
-}
-
-/* What of ours covers the address. An exit is for the internet alone: networks beside it are to
- * be offered by themselves. */
-static const struct prefix_entry *offered(const struct node *n, const uint8_t address[16])
-{
-	const struct prefix_entry *e = prefix_table_find(n->networks->own, address);
-
-	if (!e || is_inside(n, address) || address_is_unroutable(address))
-		return NULL;
-	return prefix_is_default(&e->prefix) && address_is_private(address) ? NULL : e;
-}
 
 static int take_offers(struct networks *w, const struct prefix *offers, size_t n)
 {
@@ -280,7 +217,7 @@ void networks_told(struct node *n, struct peer *p, struct span body)
 	networks_dirty(n);
 }
 
-static bool is_awaited(const struct offerer *o)
+bool networks_is_awaited(const struct offerer *o)
 {
 	return !o->has_told || o->told != o->hint;
 }
@@ -443,9 +380,8 @@ static void walk_routes(struct node *n)
 
 /* ---- what is accepted ---- */
 
-/* NULL: accepted. Else why not; *ret_is_choice where it is only that no exit was chosen. */
-static const char *why_not(const struct node *n, const struct offerer *o, const struct prefix *p,
-			   bool *ret_is_choice, char reason[POLICY_REASON_SIZE])
+const char *networks_why_not(const struct node *n, const struct offerer *o, const struct prefix *p,
+			     bool *ret_is_choice, char reason[POLICY_REASON_SIZE])
 {
 	const struct networks *w = n->networks;
 	struct prefix overlay = { .len = OVERLAY_PREFIX_BITS };
@@ -475,7 +411,7 @@ static const char *why_not(const struct node *n, const struct offerer *o, const 
 	return NULL;
 }
 
-static uint32_t metric_to(const struct node *n, uint64_t id)
+uint32_t networks_metric_to(const struct node *n, uint64_t id)
 {
 	struct route route;
 
@@ -492,7 +428,7 @@ static uint64_t choose_via(const struct node *n, const struct prefix_entry *e, u
 	uint64_t best = 0;
 
 	for (unsigned i = 0; i < e->n_nodes; i++) {
-		uint32_t metric = metric_to(n, e->nodes[i]);
+		uint32_t metric = networks_metric_to(n, e->nodes[i]);
 
 		if (metric < best_metric || (metric == best_metric && best && e->nodes[i] < best)) {
 			best = e->nodes[i];
@@ -500,8 +436,8 @@ static uint64_t choose_via(const struct node *n, const struct prefix_entry *e, u
 		}
 	}
 	if (best && before && prefix_entry_has(e, before) &&
-	    metric_to(n, before) / KEEP_FACTOR <= best_metric &&
-	    metric_to(n, before) < ROUTE_METRIC_INFINITY)
+	    networks_metric_to(n, before) / KEEP_FACTOR <= best_metric &&
+	    networks_metric_to(n, before) < ROUTE_METRIC_INFINITY)
 		return before;
 	return best;
 }
@@ -531,8 +467,8 @@ static bool rebuild(struct node *n)
 		return false;
 	for (size_t i = 0; i < w->n_offerers; i++)
 		for (size_t j = 0; j < w->offerers[i]->n; j++)
-			if (!why_not(n, w->offerers[i], &w->offerers[i]->list[j], &is_choice,
-				     reason))
+			if (!networks_why_not(n, w->offerers[i], &w->offerers[i]->list[j],
+					      &is_choice, reason))
 				(void)prefix_table_add(t, &w->offerers[i]->list[j],
 						       w->offerers[i]->id);
 	prefix_table_sort(t);
@@ -605,7 +541,7 @@ void networks_tick(struct node *n)
 	if (n->now_us >= min_u64(w->due_us, w->again_us))
 		review(n);
 	for (size_t i = 0; i < w->n_offerers; i++)
-		if (is_awaited(w->offerers[i]) && n->now_us >= w->offerers[i]->ask_us)
+		if (networks_is_awaited(w->offerers[i]) && n->now_us >= w->offerers[i]->ask_us)
 			ask(n, w->offerers[i]);
 }
 
@@ -615,92 +551,12 @@ uint64_t networks_deadline_us(const struct node *n)
 	uint64_t at = min_u64(w->due_us, w->again_us);
 
 	for (size_t i = 0; i < w->n_offerers; i++)
-		if (is_awaited(w->offerers[i]))
+		if (networks_is_awaited(w->offerers[i]))
 			at = min_u64(at, w->offerers[i]->ask_us);
 	return at;
 }
 
-/* ---- packets ---- */
-
-bool networks_may_send(const struct node *n, const struct inner *i)
-{
-	return is_own(n, i->source) || offered(n, i->source);
-}
-
-uint64_t networks_destination(const struct node *n, const struct inner *i)
-{
-	const struct networks *w = n->networks;
-	const struct prefix_entry *e;
-	uint64_t id;
-
-	if (memcmp(i->destination, n->address, OVERLAY_PREFIX_LEN) == 0) {
-		id = load_u64(i->destination + OVERLAY_PREFIX_LEN);
-		return id == n->self ? 0 : id;
-	}
-	if (is_inside(n, i->destination))
-		return claims_find(w->claims, w->n_claims, i->destination);
-	if (address_is_unroutable(i->destination))
-		return 0;
-	e = prefix_table_find(w->accepted, i->destination);
-	return e ? e->via : 0;
-}
-
-bool networks_may_come_from(const struct node *n, const struct peer *p, const struct inner *i)
-{
-	const struct networks *w = n->networks;
-	const struct prefix_entry *e, *own;
-
-	if (memcmp(i->source, p->address, 16) == 0)
-		return true;
-	if (is_own(n, i->source))
-		return false; /* whatever others claim of it */
-	if (is_inside(n, i->source))
-		return address_is_ipv4(i->source) &&
-		       claims_find(w->claims, w->n_claims, i->source) == p->id;
-	if (address_is_unroutable(i->source))
-		return false;
-	e = prefix_table_find(w->accepted, i->source);
-	if (!e || !prefix_entry_has(e, p->id))
-		return false;
-	/* What an exit does not pass on to does not answer by it either: it is our own network. */
-	if (prefix_is_default(&e->prefix) && address_is_private(i->source))
-		return false;
-	own = offered(n, i->source);
-	return !own || own->prefix.len < e->prefix.len;
-}
-
-bool networks_covers(const struct node *n, const uint8_t address[16])
-{
-	const struct prefix_entry *e = prefix_table_find(n->networks->accepted, address);
-
-	return is_inside(n, address) || (e && !prefix_is_default(&e->prefix));
-}
-
-bool networks_is_internet(const struct node *n, const uint8_t address[16])
-{
-	const struct prefix_entry *e;
-
-	if (is_inside(n, address))
-		return false;
-	e = prefix_table_find(n->networks->accepted, address);
-	return e && prefix_is_default(&e->prefix);
-}
-
-enum networks_target networks_target(const struct node *n, const struct inner *i,
-				     struct prefix *ret_offer)
-{
-	const struct prefix_entry *e;
-
-	if (is_own(n, i->destination))
-		return TARGET_SELF;
-	e = offered(n, i->destination);
-	if (!e)
-		return TARGET_NONE;
-	*ret_offer = e->prefix;
-	return TARGET_BEHIND;
-}
-
-/* ---- commands and views ---- */
+/* ---- commands ---- */
 
 void node_set_offers(struct node *n, const struct prefix *offers, size_t n_offers, uint64_t now_us)
 {
@@ -719,107 +575,4 @@ void node_set_exit(struct node *n, uint64_t id, uint64_t now_us)
 	n->networks->exit = id;
 	review(n); /* at once: the caller is about to look */
 	node_pump(n);
-}
-
-bool node_ipv4(const struct node *n, uint8_t ret[16])
-{
-	const struct networks *w = n->networks;
-
-	if (!w->config.has_ipv4 || w->choice >= PREFIX_IPV4_CHOICES)
-		return false;
-	memcpy(ret, w->address, 16);
-	return true;
-}
-
-bool node_ipv4_of(const struct node *n, uint64_t id, uint8_t ret[16])
-{
-	const struct networks *w = n->networks;
-
-	if (id == n->self)
-		return node_ipv4(n, ret);
-	for (size_t i = 0; i < w->n_claims; i++) {
-		if (w->claims[i].id != id)
-			continue;
-		memcpy(ret, w->claims[i].address, 16);
-		return true;
-	}
-	return false;
-}
-
-uint64_t node_by_ipv4(const struct node *n, const uint8_t address[16])
-{
-	uint8_t own[16];
-
-	if (node_ipv4(n, own) && memcmp(own, address, sizeof(own)) == 0)
-		return n->self;
-	return claims_find(n->networks->claims, n->networks->n_claims, address);
-}
-
-uint64_t node_ipv4_stranger(const struct node *n)
-{
-	return n->networks->stranger;
-}
-
-bool node_next_network(const struct node *n, size_t *cursor, struct prefix *ret, uint64_t *ret_via)
-{
-	const struct prefix_entry *e = prefix_table_at(n->networks->accepted, *cursor);
-
-	if (!e)
-		return false;
-	(*cursor)++;
-	*ret = e->prefix;
-	*ret_via = e->via;
-	return true;
-}
-
-static void view_offer(const struct node *n, const struct offerer *o, const struct prefix *p,
-		       struct node_offer_view *ret)
-{
-	char domain[DOMAIN_MAX + 1], reason[POLICY_REASON_SIZE];
-	const struct prefix_entry *e;
-	const char *why;
-	bool is_choice;
-
-	*ret = (struct node_offer_view){ .node_id = o->id,
-					 .prefix = *p,
-					 .metric = metric_to(n, o->id) };
-	(void)spiffe_id_parse(o->spiffe_id, domain, ret->name);
-	why = why_not(n, o, p, &is_choice, reason);
-	e = why ? NULL : prefix_table_exactly(n->networks->accepted, p);
-	if (is_choice)
-		ret->state = NODE_OFFER_NOT_CHOSEN;
-	else if (why)
-		ret->state = NODE_OFFER_DENIED;
-	else if (ret->metric >= ROUTE_METRIC_INFINITY)
-		ret->state = NODE_OFFER_UNREACHABLE;
-	else
-		ret->state = e && e->via == o->id ? NODE_OFFER_USED : NODE_OFFER_STANDBY;
-	(void)snprintf(ret->why, sizeof(ret->why), "%s", why ? why : "");
-}
-
-bool node_next_offer(const struct node *n, size_t *cursor, struct node_offer_view *ret)
-{
-	const struct networks *w = n->networks;
-	size_t at = *cursor;
-
-	for (size_t i = 0; i < w->n_offerers; i++) {
-		const struct offerer *o = w->offerers[i];
-
-		if (at < o->n) {
-			view_offer(n, o, &o->list[at], ret);
-			(*cursor)++;
-			return true;
-		}
-		at -= o->n;
-	}
-	return false;
-}
-
-size_t node_offers_awaited(const struct node *n)
-{
-	size_t awaited = 0;
-
-	for (size_t i = 0; i < n->networks->n_offerers; i++)
-		awaited += is_awaited(n->networks->offerers[i]);
-	return awaited;
 }
