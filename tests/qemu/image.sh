@@ -44,6 +44,9 @@ fetch_packages() # directory
 	for _deb in "$1"/debs/*.deb; do
 		dpkg-deb -x "$_deb" "$1/all" || skip "dpkg-deb cannot unpack $_deb"
 	done
+	for _moved in bin lib; do # from Debian 13 on they are in usr alone
+		[ -e "$1/all/$_moved" ] || ln -s "usr/$_moved" "$1/all/$_moved"
+	done
 	keep_of_packages "$1"
 	rm -rf "$1/debs" "$1/all"
 	echo "$GUEST_MODULES" >"$1/complete"
@@ -58,8 +61,12 @@ keep_of_packages() # directory
 		modprobe -d "$1/all" -S "$_version" --show-depends "$_module" 2>/dev/null
 	done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' >"$1/module-paths"
 	while read -r _path; do
-		cp "$_path" "$1/modules/"
-		basename "$_path"
+		_module=$(basename "$_path" .xz)
+		case $_path in
+			*.xz) "$1/all/bin/busybox" xzcat "$_path" >"$1/modules/$_module" ;;
+			*) cp "$_path" "$1/modules/" ;;
+		esac
+		echo "$_module"
 	done <"$1/module-paths" >"$1/modules/order"
 	grep -q '^batman-adv' "$1/modules/order" || skip "$_version has no batman-adv"
 	cp "$1"/all/boot/vmlinuz-* "$1/kernel"
