@@ -54,4 +54,4 @@ bool networks_is_inside(const struct node *n, const uint8_t address[16]);
 bool networks_is_own(const struct node *n, const uint8_t address[16]);
 /* What of ours covers the address. An exit is for the internet alone: networks beside it are to
  * be offered by themselves. */
-const struct prefix_entry *networks_offered(const struct node *n, const uint8_t address[16]);
+const struct prefix_entry *networks_own_offer(const struct node *n, const uint8_t address[16]);

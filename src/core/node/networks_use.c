@@ -25,7 +25,7 @@ bool networks_is_own(const struct node *n, const uint8_t address[16])
 	return memcmp(address, n->address, 16) == 0;
 }
 
-const struct prefix_entry *networks_offered(const struct node *n, const uint8_t address[16])
+const struct prefix_entry *networks_own_offer(const struct node *n, const uint8_t address[16])
 {
 	const struct prefix_entry *e = prefix_table_find(n->networks->own, address);
 
@@ -36,7 +36,7 @@ const struct prefix_entry *networks_offered(const struct node *n, const uint8_t 
 
 bool networks_may_send(const struct node *n, const struct inner *i)
 {
-	return networks_is_own(n, i->source) || networks_offered(n, i->source);
+	return networks_is_own(n, i->source) || networks_own_offer(n, i->source);
 }
 
 uint64_t networks_destination(const struct node *n, const struct inner *i)
@@ -77,7 +77,7 @@ bool networks_may_come_from(const struct node *n, const struct peer *p, const st
 	/* What an exit does not pass on to does not answer by it either: it is our own network. */
 	if (prefix_is_default(&e->prefix) && address_is_private(i->source))
 		return false;
-	own = networks_offered(n, i->source);
+	own = networks_own_offer(n, i->source);
 	return !own || own->prefix.len < e->prefix.len;
 }
 
@@ -105,7 +105,7 @@ enum networks_target networks_target(const struct node *n, const struct inner *i
 
 	if (networks_is_own(n, i->destination))
 		return TARGET_SELF;
-	e = networks_offered(n, i->destination);
+	e = networks_own_offer(n, i->destination);
 	if (!e)
 		return TARGET_NONE;
 	*ret_offer = e->prefix;
