@@ -33,7 +33,7 @@ const STATES: Record<string, [Level, string]> = {
 	ending: ["good", "healed: the repair is about to be taken back"],
 	returning: ["good", "healed: the repair is being taken back"],
 	returned: ["good", "healed: that it was taken back is being recorded"],
-	escalated: ["bad", "told to a person: nothing more is done"],
+	escalated: ["bad", "left to a person"],
 	closed: ["over", "over"],
 	abandoned: ["over", "over: the daemon ended meanwhile"],
 };
@@ -41,6 +41,11 @@ const STATES: Record<string, [Level, string]> = {
 export function stateOf(i: Incident): { level: Level; words: string } {
 	const [level, words] = STATES[i.state] ?? ["warn", i.state];
 	return { level, words };
+}
+
+// The repair in force that keeps traffic off a node, whose way would otherwise seem longer than it need be.
+export function avoiding(incidents: Incident[] | null, name: string): Incident | undefined {
+	return incidents?.find((i) => i.remedy === "avoid" && i.subject === name && i.held_until !== null);
 }
 
 export function causeSentence(c: Cause): string {

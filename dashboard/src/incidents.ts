@@ -3,7 +3,7 @@
 import { type Child, h, s } from "./dom";
 import { clock, count, date, NONE } from "./format";
 import {
-	afterWords, BOX_HEIGHT, BOX_WIDTH, type Box, causeSentence, deviationWords, evidenceSentence, graphSentences, incidentSentence,
+	afterWords, avoiding, BOX_HEIGHT, BOX_WIDTH, type Box, causeSentence, deviationWords, evidenceSentence, graphSentences, incidentSentence,
 	layoutOf, momentsOf, stateOf,
 } from "./healing";
 import { proofKey, type State } from "./state";
@@ -47,6 +47,14 @@ export function recentIncidents(st: State): Child {
 		h("h3", { "data-key": "incidents-title" }, "Incidents"),
 		h("ol", { "data-key": "incidents", class: "stories" }, recent.map(item)),
 	];
+}
+
+// For a node's way: why it is longer than the map lets expect.
+export function avoidedNote(st: State, name: string): Child {
+	const i = st.at === null ? avoiding(st.incidents, name) : undefined;
+	return i && h("p", { "data-key": "avoided", class: "note" },
+		`Where there is another way, this node keeps traffic off ${name} until ${clock(Date.parse(i.held_until!))}: `,
+		h("a", { href: `#/incidents/${encodeURIComponent(i.id)}` }, "why"), ".");
 }
 
 function list(st: State): Child {
@@ -150,7 +158,7 @@ function facts(i: Incident): HTMLElement {
 		["Opened", day(i.opened)],
 		[isDone ? "Done" : "Not done", i.remedy === "none" ? "nothing: a person is told" : `${i.remedy}: ${i.effect}`],
 		...(isDone ? [["Helped", i.is_confirmed ? "yes, by a probe from outside" : "not proved"] as [string, Child]] : []),
-		...(i.held_until ? [["Taken back at", day(i.held_until)] as [string, Child]] : []),
+		...(i.held_until ? [["In force until", day(i.held_until)] as [string, Child]] : []),
 		["Number", h("code", null, i.id)],
 	];
 	return h("dl", { "data-key": "facts", class: "facts" }, rows.map(([name, value]) =>
@@ -174,7 +182,7 @@ function whole(st: State, i: Incident): Child {
 		i.causes.length
 			? h("ol", { "data-key": "causes", class: "ranked" }, i.causes.map((c, n) => h("li", { "data-key": `${n}${c.name}` }, `${n === 0 ? "" : "or "}${causeSentence(c)}`)))
 			: h("p", { "data-key": "no-cause", class: "empty" }, "Not known."),
-		(i.unknown ?? 0) > 0 && h("p", { "data-key": "unknown", class: "quiet" }, `Of ${count(i.unknown!, "thing")} that it depends on nothing is known.`),
+		(i.unknown ?? 0) > 0 && h("p", { "data-key": "unknown", class: "quiet" }, `Nothing is known of ${count(i.unknown!, "thing")} that it depends on.`),
 		h("h3", { "data-key": "graph-title" }, "From the symptom to its causes"),
 		h("div", { "data-key": "graph-part" }, graphPart(i)),
 		h("h3", { "data-key": "moments-title" }, "What happened when"),

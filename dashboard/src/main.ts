@@ -383,7 +383,7 @@ function sample(kind: string): SVGElement {
 function renderLegend(): void {
 	show(byId("legend"),
 		h("ul", { "aria-label": "Legend" },
-			CLASSES.map((c) => h("li", { "data-key": c }, sample(`class-${c}`), c)),
+			CLASSES.map((c) => h("li", { "data-key": c }, sample(`class-${c}`), c === "fair" ? "fair, or little used" : c)),
 			h("li", { "data-key": "suspect" }, sample("state-suspect"), "in doubt"),
 			h("li", { "data-key": "down" }, sample("state-down"), "down"),
 			h("li", { "data-key": "width", class: "quiet" }, "thicker: more traffic")));

@@ -4,7 +4,7 @@ import { token } from "./api";
 import { type Child, h } from "./dom";
 import { bytes, clock, count, date, duration, list, millis, NONE, percent, rate } from "./format";
 import { linkWords, STATE_WORDS } from "./graph";
-import { recentIncidents } from "./incidents";
+import { avoidedNote, recentIncidents } from "./incidents";
 import { likelyWay, type Link, linkName, linksOf, type Mesh, nameOf, type Node as MeshNode, otherEnd } from "./mesh";
 import type { Actions, State } from "./state";
 import { type Episode, episodeSentence, eventSentence, eventWeight, passes } from "./story";
@@ -79,7 +79,7 @@ function cards(st: State, mesh: Mesh): HTMLElement {
 	return h("ul", { class: "cards" },
 		card("Nodes", `${answering} of ${nodes.length}`, "answer", answering < nodes.length ? "bad" : "good"),
 		card("Links", `${up} of ${links.length}`, "up", up < links.length ? "warn" : "good"),
-		card("Post-quantum", `${hybrid} of ${sessions.length}`, "sessions of this node", hybrid < sessions.length ? "bad" : "good"),
+		card("Post-quantum", `${hybrid} of ${sessions.length}`, "own sessions", hybrid < sessions.length ? "bad" : "good"),
 		card("Slowest link", slowest ? millis(slowest.rttMs) : NONE,
 			slowest ? linkName(mesh, slowest) : "none measured yet"),
 		card("Sending", rate(last(series.sent_bps)), "this node"),
@@ -94,7 +94,7 @@ export function overview(st: State, does: Actions): Child {
 	const stories = st.chronicle.told(now).filter((e) => st.at === null || e.from <= st.at).slice(-12).reverse();
 	const off = st.status?.features.filter((f) => !f.is_on) ?? [];
 	return [
-		h("h2", { "data-key": "title" }, st.at === null ? "The mesh now" : `The mesh at ${clock(st.at)}`),
+		h("h2", { "data-key": "title" }, st.at !== null ? `The mesh at ${clock(st.at)}` : st.connection.state === "lost" ? "The mesh, as last heard" : "The mesh now"),
 		h("p", { "data-key": "health", class: `health-line ${health.level}` }, stateDot(health.level), health.sentence),
 		!mesh.isComplete && h("p", { "data-key": "incomplete", class: "note" }, sentence(mesh.why || "Not all nodes have told their links yet")),
 		mesh.nodes.size === 1 && h("p", { "data-key": "alone", class: "note" },
@@ -246,6 +246,7 @@ export function nodePanel(st: State, does: Actions): Child {
 		h("h3", { "data-key": "links-title" }, "Links"),
 		h("div", { "data-key": "links" }, linkRows(mesh, n.id, does)),
 		h("h3", { "data-key": "routes-title" }, n.isSelf ? "Routes" : "The way to it from this node"),
+		!n.isSelf && avoidedNote(st, n.name),
 		n.isSelf ? ownRoutes(st, mesh, does) : h("div", { "data-key": "route" }, routeFacts(st.routes.find((r) => r.node_id === n.id))),
 		h("h3", { "data-key": "sessions-title" }, n.isSelf ? "Sessions" : "Session with this node"),
 		n.isSelf ? sessionTable(st, mesh, does) : h("div", { "data-key": "session" }, sessionFacts(peer, n.isSelf)),

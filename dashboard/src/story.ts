@@ -136,7 +136,7 @@ function subject(e: Episode): string {
 function movedWords(e: Episode): string {
 	const hops = [...new Set(e.moved.values())];
 	if (e.moved.size === 0) return "";
-	return `; traffic to ${list([...e.moved.keys()])} moved to the way by ${list(hops)}`;
+	return `; traffic to ${list([...e.moved.keys()].sort((p, q) => p.localeCompare(q)))} moved to the way by ${list(hops)}`;
 }
 
 export function episodeSentence(e: Episode, now: number): string {

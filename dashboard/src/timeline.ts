@@ -66,7 +66,7 @@ export class Timeline {
 				},
 				t.begins !== null && t.begins > from && s("rect", {
 					"data-key": "unknown", class: "unknown", x: 0, y: 0, width: x(t.begins), height: HEIGHT,
-				}),
+				}, s("title", null, "Before this page was opened: only this node's own events are known.")),
 				ticks.map((e) => s("rect", {
 					"data-key": `e${e.seq}`, class: `tick ${eventWeight(e)}`, x: x(Date.parse(e.time)).toFixed(1), y: 36,
 					width: 2.5, height: 8,

@@ -2,7 +2,7 @@
 import assert from "node:assert";
 import test from "node:test";
 import {
-	afterWords, causeSentence, evidenceSentence, graphSentences, incidentSentence, isIncluded, layoutOf, momentsOf, stateOf,
+	afterWords, avoiding, causeSentence, evidenceSentence, graphSentences, incidentSentence, isIncluded, layoutOf, momentsOf, stateOf,
 } from "../src/healing";
 import type { CauseGraph, Incident, InclusionProof } from "../src/types";
 
@@ -24,6 +24,14 @@ test("an incident is told as a sentence, of whatever kind", () => {
 	assert.equal(incidentSentence(incident({ kind: "of_tomorrow" })), "of tomorrow at n2");
 	assert.equal(stateOf(incident()).level, "good");
 	assert.deepEqual(stateOf(incident({ state: "of tomorrow" })), { level: "warn", words: "of tomorrow" });
+});
+
+test("a node is kept off as long as the repair is in force", () => {
+	const held = incident({ held_until: "2026-11-22T03:10:00.000Z" });
+	assert.equal(avoiding([incident({ remedy: "free_space", held_until: held.held_until }), held], "n2"), held);
+	assert.equal(avoiding([held], "n6"), undefined);
+	assert.equal(avoiding([incident()], "n2"), undefined);
+	assert.equal(avoiding(null, "n2"), undefined);
 });
 
 test("causes and evidence say how sure they are, also where less is known", () => {

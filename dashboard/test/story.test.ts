@@ -25,6 +25,16 @@ test("an outage is told with how long it was and where traffic went", () => {
 	assert.equal(episodeSentence(c.episodes[0]!, 99999), "Link to b was down for 8 s; traffic to d moved to the way by c.");
 });
 
+test("where traffic went is told in the order of the names", () => {
+	const c = new Chronicle();
+	const nodes = (hop: string) => ["a", "b", "c", "f", "e", "d"].map((id) => node(id, /[def]/.test(id) ? { next_hop: hop } : {}));
+	const links = [{ a: "a", b: "b", ab: side(), ba: side() }, { a: "a", b: "c", ab: side(), ba: side() }];
+	c.observe(made(nodes("b"), links, 1000));
+	c.observe(withLinkState(made(nodes("b"), links, 1000), "b", "down", 2000)!);
+	c.observe(withLinkState(made(nodes("c"), links, 2300), "b", "down", 2300)!);
+	assert.equal(episodeSentence(c.open()[0]!, 3000), "Link to b has been down for 1 s; traffic to d, e and f moved to the way by c.");
+});
+
 test("loss that lasts is one episode with its peak", () => {
 	const c = new Chronicle();
 	const lossy = (loss: number, time: number) => made([node("a"), node("b")],

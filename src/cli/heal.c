@@ -182,7 +182,7 @@ static void say_causes(struct cli *c, const json_t *answer)
 				percent(cause, "confidence"));
 	}
 	if (json_integer_value(json_object_get(answer, "unknown")) > 0)
-		cli_say(c, "Of %d thing(s) that it depends on nothing is known.",
+		cli_say(c, "Nothing is known of %d thing(s) that it depends on.",
 			(int)json_integer_value(json_object_get(answer, "unknown")));
 }
 
