@@ -20,10 +20,11 @@ static void say_where_to_look(struct demo *d)
 	report_say(d, "It goes on until Ctrl-C. To look at it from another terminal:");
 	for (unsigned i = 0; i < d->n_nodes; i++)
 		(void)fprintf(d->out, "    %s status --config %s\n", d->exe, d->nodes[i].config);
-	(void)fprintf(d->out,
-		      "  (or peers, routes, ping NODE, trace NODE instead of status; down stops a "
-		      "node, and %d s later it is started again)\n",
-		      RESTART_MS / 1000);
+	(void)fprintf(
+		d->out,
+		"  (or peers, top, routes, heal, ping NODE, trace NODE instead of status; down "
+		"stops a node, and %d s later it is started again)\n",
+		RESTART_MS / 1000);
 	if (d->keys_fd >= 0)
 		(void)fprintf(d->out,
 			      "\n%s and press Enter here: the link in use from %s to %s is cut for "
@@ -96,14 +97,37 @@ static bool is_enter_pressed(const struct demo *d)
 	return is;
 }
 
+/* Another link of the first node that is not used now: one that waits out its hold-down, or whose
+ * node has ended. With one more cut the first node could be alone, and nothing would heal. */
+static const struct demo_node *idle_neighbour(const struct demo *d, const struct demo_link *but)
+{
+	for (unsigned i = 0; i < d->n_links; i++) {
+		const struct demo_link *l = &d->links[i];
+
+		if (l == but || l->is_up)
+			continue;
+		if (l->end[0].node == 0 || l->end[1].node == 0)
+			return &d->nodes[l->end[l->end[0].node == 0].node];
+	}
+	return NULL;
+}
+
 static void cut_now(struct demo *d, struct shown_cut *c)
 {
 	const struct demo_node *hop = nodes_next_hop(d, nodes_far(d));
 	struct demo_link *l = hop ? lab_link(d, 0, (unsigned)(hop - d->nodes)) : NULL;
+	const struct demo_node *idle = l ? idle_neighbour(d, l) : NULL;
 
 	if (!l) {
 		report_say(d, "%s has no way to %s now: nothing is cut", d->nodes[0].name,
 			   d->nodes[d->n_nodes - 1].name);
+		return;
+	}
+	if (idle) {
+		report_say(d,
+			   "the link %s-%s is not in use, so no other is cut: %s could be alone. "
+			   "What falls often has to prove itself for longer, up to a minute",
+			   d->nodes[0].name, idle->name, d->nodes[0].name);
 		return;
 	}
 	*c = (struct shown_cut){ .link = l, .since_us = report_now_us() };
@@ -124,7 +148,7 @@ static void mend(struct demo *d, struct shown_cut *c)
 	if (lab_cut(d, c->link, false))
 		report_say(d,
 			   "the cable of %s-%s is whole again; the link is used once it has proved "
-			   "itself. Enter cuts again",
+			   "itself, then Enter cuts again",
 			   a, b);
 	else
 		report_say(d, "the link %s-%s could not be restored", a, b);
@@ -156,10 +180,10 @@ void demo_stay(struct demo *d)
 			; /* as process 1, of whatever was left behind */
 		for (unsigned i = 0; i < d->n_nodes; i++)
 			revive(d, &d->nodes[i], &ended_us[i]);
-		follow_keys(d, &cut);
 		if (nodes_look(d))
 			report_picture(d);
 		say_way(d, &way);
+		follow_keys(d, &cut);
 		report_nap_ms(LOOK_MS);
 	}
 	report_say(d, "taking everything down");

@@ -123,6 +123,21 @@ links_up 6
 links_up 7
 grep -q 'cutting the link n1-' "$WORK/out" || fail "it does not say what is cut"
 echo "Enter cut a link, and it healed"
+# said TEXT: it is told within 10 s
+said() {
+	tries=0
+	until grep -q "$1" "$WORK/out"; do
+		tries=$((tries + 1))
+		[ $tries -lt 100 ] || fail "not told: $1: $(tail -n 5 "$WORK/out")"
+		sleep 0.1
+	done
+}
+# While another link of n1 is not in use, none is cut: n1 would be alone.
+"$X0" down --config "$(sed -n 's/.*--config \(.*\/n4\/x0.yaml\)$/\1/p' "$WORK/out")" >/dev/null || fail "x0 down of n4"
+said 'n4 has ended'
+: >"$WORK/press"
+said 'n1-n4 is not in use, so no other is cut'
+echo "Enter does not leave n1 alone"
 kill -INT "$DEMO"
 wait "$DEMO" || fail "the demo ends with status $?"
 DEMO=
