@@ -339,7 +339,7 @@ function connectionPill(): HTMLElement {
 }
 
 function renderTop(): void {
-	const health = st.mesh ? healthOf(st.mesh) : null;
+	const health = st.mesh && st.connection.state !== "lost" ? healthOf(st.mesh) : null; // not of what was last heard
 	show(byId("top"),
 		h("div", { "data-key": "brand", class: "brand" },
 			h("img", { src: "/dashboard/icon.svg", alt: "", width: 28, height: 28 }),
@@ -488,10 +488,12 @@ void live.begin();
 each(MESH_EACH_MS, () => {
 	void meshQuestion.ask();
 	void summaryQuestion.ask();
-	if (st.tab === "incidents") void incidentQuestion.ask(); // its evidence grows without an event
+	// Its evidence grows without an event; one that there is not is asked for less often.
+	if (st.tab === "incidents" && !st.oneWhy) void incidentQuestion.ask();
 });
 each(STATUS_EACH_MS, () => {
 	void statusQuestion.ask();
 	void incidentsQuestion.ask();
+	if (st.tab === "incidents" && st.oneWhy) void incidentQuestion.ask();
 });
 setInterval(render, 1000); // times go on
