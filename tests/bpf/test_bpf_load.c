@@ -453,6 +453,16 @@ static void a_process_without_the_capabilities_is_told_so(void **state)
 
 /* ---- what we show is what the kernel shows ---- */
 
+/* bpftool before 7.5 takes the address of what each processor has for a plain move. */
+static bool is_older_listing(const char *text, const char *listed)
+{
+	unsigned to, from, listed_to, listed_from;
+
+	return sscanf(text, "(bf) r%u = &(void __percpu *)(r%u)", &to, &from) == 2 &&
+	       sscanf(listed, "(bf) r%u = r%u", &listed_to, &listed_from) == 2 && to == listed_to &&
+	       from == listed_from;
+}
+
 /* The instructions of bpftool's listing, compared line by line. */
 static size_t compare_listing(const struct ebpf_image *i, FILE *listing)
 {
@@ -470,7 +480,8 @@ static size_t compare_listing(const struct ebpf_image *i, FILE *listing)
 			continue; /* a line of source, or the name of a function */
 		assert_true(at < i->n_insns);
 		ebpf_image_text(i, at, text);
-		assert_string_equal(text, end + 2);
+		if (!is_older_listing(text, end + 2))
+			assert_string_equal(text, end + 2);
 		n++;
 	}
 	return n;

@@ -21,6 +21,8 @@ static const char *const jump_signs[16] = {
 
 static const char *const sizes[4] = { "u32", "u16", "u8", "u64" }; /* by BPF_SIZE() >> 3 */
 
+#define ADDR_PERCPU (-1) /* offset of a move that the kernel put in: to what this processor has */
+
 #define SAY(ret, ...) (void)snprintf(ret, EBPF_INSN_TEXT, __VA_ARGS__)
 
 static unsigned to_of(const struct ebpf_insn *i)
@@ -48,6 +50,8 @@ static void say_alu(const struct ebpf_insn *i, char *ret)
 		    BPF_SRC(i->code) == BPF_TO_BE ? "be" : "le", i->immediate, to_of(i));
 	else if (BPF_OP(i->code) == BPF_NEG)
 		SAY(ret, "(%02x) %c%u = -%c%u", i->code, letter, to_of(i), letter, to_of(i));
+	else if (i->code == (BPF_ALU64 | BPF_MOV | BPF_X) && i->offset == ADDR_PERCPU)
+		SAY(ret, "(%02x) r%u = &(void __percpu *)(r%u)", i->code, to_of(i), from_of(i));
 	else if (BPF_SRC(i->code) == BPF_X)
 		SAY(ret, "(%02x) %c%u %s %c%u", i->code, letter, to_of(i), sign, letter,
 		    from_of(i));
