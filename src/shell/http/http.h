@@ -35,9 +35,11 @@
 #define HTTP_HANDSHAKES 50    /* of one address, a second: each costs more than many requests */
 #define HTTP_HANDSHAKES_BURST 128
 #define HTTP_MESSAGE_MAX 4096 /* of a WebSocket, to us; more closes it with 1009 */
-#define HTTP_SEND_MAX 16384   /* of a WebSocket, from us */
-#define HTTP_ACCEPT_MAX 512   /* of an Accept header; a longer one is as none */
-#define HTTP_CACHE_MAX 256    /* of If-None-Match and Accept-Encoding; the same */
+#define HTTP_MESSAGES 10      /* of a WebSocket a second, to us; more closes it with 1008 */
+#define HTTP_MESSAGES_BURST 40
+#define HTTP_SEND_MAX 16384 /* of a WebSocket, from us */
+#define HTTP_ACCEPT_MAX 512 /* of an Accept header; a longer one is as none */
+#define HTTP_CACHE_MAX 256  /* of If-None-Match and Accept-Encoding; the same */
 #define HTTP_CONNECTIONS_MAX 20000
 #define HTTP_HOSTS_MAX 16
 #define HTTP_LISTENERS_MAX 4

@@ -91,7 +91,7 @@ struct http_server {
 	struct listener listeners[HTTP_LISTENERS_MAX];
 	struct ssl_ctx_st *tls; /* borrowed; NULL: none yet */
 	struct guard_hosts hosts;
-	struct rate_table *by_address, *by_identity, *handshakes;
+	struct rate_table *by_address, *by_identity, *handshakes, *messages;
 	struct map *addresses; /* to struct address */
 	struct gate *gates;    /* all, those without a connection too */
 	struct connection **slots;

@@ -274,15 +274,18 @@ static int make_tables(struct http_server *s)
 	s->by_address = malloc(sizeof(*s->by_address));
 	s->by_identity = malloc(sizeof(*s->by_identity));
 	s->handshakes = malloc(sizeof(*s->handshakes));
+	s->messages = malloc(sizeof(*s->messages));
 	s->message = malloc(sizeof(*s->message));
 	s->frame = malloc(LWS_PRE + HTTP_SEND_MAX);
 	if (!s->slots || !s->free_slots || !s->by_address || !s->by_identity || !s->handshakes ||
-	    !s->message || !s->frame ||
+	    !s->messages || !s->message || !s->frame ||
 	    map_new(16, s->limits.connections, s->limits.secret, &s->addresses) < 0)
 		return -ENOMEM;
 	rate_init(s->by_address, s->limits.address, s->limits.secret);
 	rate_init(s->by_identity, s->limits.identity, s->limits.secret);
 	rate_init(s->handshakes, (struct rate_limit){ HTTP_HANDSHAKES, HTTP_HANDSHAKES_BURST },
+		  s->limits.secret);
+	rate_init(s->messages, (struct rate_limit){ HTTP_MESSAGES, HTTP_MESSAGES_BURST },
 		  s->limits.secret);
 	while (s->n_free < s->limits.connections) {
 		s->free_slots[s->n_free] = (uint16_t)(s->limits.connections - 1 - s->n_free);
@@ -358,6 +361,7 @@ void http_server_free(struct http_server *s)
 	free(s->by_address);
 	free(s->by_identity);
 	free(s->handshakes);
+	free(s->messages);
 	free(s->message);
 	free(s->frame);
 	free(s);

@@ -103,11 +103,31 @@ int socket_writable(struct connection *c)
 	return 0;
 }
 
+/* A member's WebSockets and those of one address share a bucket. This machine's have one each, so
+ * that none of its users closes another's by sending much. */
+static bool may_send(const struct connection *c)
+{
+	struct span key = SPAN(&c->number, sizeof(c->number));
+	uint64_t wait_us;
+
+	if (c->identity[0])
+		key = SPAN(c->identity, strlen(c->identity));
+	else if (!c->is_loopback)
+		key = SPAN(c->from.ip, sizeof(c->from.ip));
+	return rate_take(c->server->messages, key, loop_now_us(), &wait_us);
+}
+
 int socket_receive(struct connection *c, struct span bytes)
 {
 	struct http_server *s = c->server;
 	const char *reason = "this message is not allowed";
+	char text[64];
 
+	if (!may_send(c)) {
+		(void)snprintf(text, sizeof(text), "too many messages: at most %d a second",
+			       HTTP_MESSAGES);
+		return close_with(c, LWS_CLOSE_STATUS_POLICY_VIOLATION, text);
+	}
 	if (s->lws->lws_frame_is_binary(c->wsi))
 		return close_with(c, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "text only");
 	if (!s->lws->lws_is_first_fragment(c->wsi) || !s->lws->lws_is_final_fragment(c->wsi))

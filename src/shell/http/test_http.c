@@ -32,7 +32,9 @@ struct server {
 	uint16_t port;
 	struct loop_timer *later;
 	uint64_t waiting; /* a request */
-	atomic_int n_requests, n_answered, n_gone, n_ready, n_closed, n_open;
+	atomic_int n_requests, n_answered, n_gone, n_ready, n_closed, n_open, n_messages;
+	atomic_int n_dropped; /* WebSockets, as the server counts them */
+	atomic_bool is_quiet; /* WebSockets are told nothing */
 };
 
 /* ---- the server's side ---- */
@@ -95,34 +97,45 @@ static unsigned on_open(void *arg, uint64_t socket, const struct http_request *q
 	*ret_detail = "not here";
 	if (strcmp(q->path, "/mine") == 0)
 		return 401;
-	if (strcmp(q->path, "/ws") != 0)
+	if (strcmp(q->path, "/ws") != 0 && strcmp(q->path, "/quiet") != 0)
 		return 404;
+	atomic_store(&s->is_quiet, strcmp(q->path, "/quiet") == 0);
 	atomic_fetch_add(&s->n_open, 1);
 	return 0;
 }
 
 static void on_closed(void *arg, uint64_t socket)
 {
+	struct server *s = arg;
+	struct http_counters c;
+
 	(void)socket;
-	atomic_fetch_add(&((struct server *)arg)->n_closed, 1);
+	http_counters(s->http, &c);
+	atomic_store(&s->n_dropped, (int)c.sockets_dropped);
+	atomic_fetch_add(&s->n_closed, 1);
 }
 
-/* There is always more. */
+/* There is always more, but for who is quiet. */
 static void on_ready(void *arg, uint64_t socket, struct http_message *ret)
 {
+	struct server *s = arg;
+
 	(void)socket;
-	atomic_fetch_add(&((struct server *)arg)->n_ready, 1);
+	if (atomic_load(&s->is_quiet))
+		return;
+	atomic_fetch_add(&s->n_ready, 1);
 	memset(ret->text, 'm', 4096);
 	ret->len = 4096;
 }
 
 static bool on_message(void *arg, uint64_t socket, struct span text, const char **ret_reason)
 {
-	(void)arg;
+	struct server *s = arg;
+
 	(void)socket;
-	(void)text;
+	atomic_fetch_add(&s->n_messages, 1);
 	*ret_reason = "no";
-	return false;
+	return text.len == 2 && memcmp(text.at, "ok", 2) == 0;
 }
 
 static void on_later(void *arg, uint64_t now_us)
@@ -532,19 +545,67 @@ static void when_all_places_are_taken_others_are_closed(void **state)
 	ask(s, "GET /after HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /after");
 }
 
+static int follow(const struct server *s, const char *path)
+{
+	char request[256];
+	char answer[512];
+	int fd = client(s);
+
+	(void)snprintf(request, sizeof(request),
+		       "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+		       "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		       "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+		       path);
+	say(fd, request);
+	(void)hear(fd, answer, sizeof(answer), "\r\n\r\n");
+	assert_non_null(strstr(answer, "101"));
+	return fd;
+}
+
+/* The mask is zeros. */
+static const char message[] = { (char)0x81, (char)0x82, 0, 0, 0, 0, 'o', 'k' };
+
+/* One sends as fast as it can, another beside it one message. */
+static void a_websocket_that_sends_too_much_is_closed_and_told_why(void **state)
+{
+	struct server *s = *state;
+	char all[4 * HTTP_MESSAGES_BURST * sizeof(message)];
+	unsigned char end[128];
+	int beside = follow(s, "/quiet");
+	int fd = follow(s, "/quiet");
+	size_t n = 0;
+	ssize_t got;
+
+	for (size_t i = 0; i < sizeof(all); i += sizeof(message))
+		memcpy(all + i, message, sizeof(message));
+	assert_int_equal(send(fd, all, sizeof(all), MSG_NOSIGNAL), sizeof(all));
+	for (; n < 2 || n < 2u + (end[1] & 0x7f); n += (size_t)got) {
+		got = recv(fd, end + n, sizeof(end) - n, 0);
+		assert_true(got > 0);
+	}
+	assert_int_equal(end[0], 0x88);
+	assert_int_equal(end[2] << 8 | end[3], 1008);
+	assert_memory_equal(end + 4, "too many messages", 17);
+	(void)close(fd);
+	assert_true(becomes(&s->n_closed, 1));
+	assert_int_equal(atomic_load(&s->n_dropped), 1);
+	/* of what it sent no more than at once, and of the seconds that it took */
+	n = (size_t)atomic_load(&s->n_messages);
+	assert_in_range(n, HTTP_MESSAGES_BURST, 4 * HTTP_MESSAGES_BURST - 1);
+	assert_int_equal(send(beside, message, sizeof(message), MSG_NOSIGNAL), sizeof(message));
+	assert_true(becomes(&s->n_messages, (int)n + 1));
+	(void)close(beside);
+	assert_true(becomes(&s->n_closed, 2));
+	assert_int_equal(atomic_load(&s->n_dropped), 1);
+}
+
 /* 4 KiB a message without end: what is asked for stops when the sockets' buffers are full. */
 static void a_websocket_that_is_not_read_is_not_sent_more(void **state)
 {
 	struct server *s = *state;
-	int fd = client(s);
-	char answer[512];
+	int fd = follow(s, "/ws");
 	int n;
 
-	say(fd, "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-		"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
-	(void)hear(fd, answer, sizeof(answer), "101");
-	assert_non_null(strstr(answer, "101"));
 	assert_true(begins(&s->n_ready));
 	do {
 		n = atomic_load(&s->n_ready);
@@ -578,6 +639,8 @@ int main(void)
 						stop),
 		cmocka_unit_test_setup_teardown(a_websocket_that_is_not_read_is_not_sent_more,
 						start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_websocket_that_sends_too_much_is_closed_and_told_why, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
