@@ -486,6 +486,11 @@ static void put_server(FILE *out, const struct metrics_http *h)
 		{ "http_websockets_dropped_total", "counter",
 		  "WebSockets that were closed with a reason, such as a reader that is too slow.",
 		  h->sockets_dropped },
+		{ "http_answer_bytes", "gauge",
+		  "Answers that were made and are not yet read, in bytes.", h->answer_bytes },
+		{ "http_answers_refused_total", "counter",
+		  "Answers given as 503 because too many bytes of others waited to be read.",
+		  h->answers_refused },
 		{ "events_dropped_total", "counter",
 		  "Events that the API's thread was not told because it had not taken those "
 		  "before.",

@@ -31,8 +31,8 @@ struct metrics_endpoint {
 struct metrics_http {
 	struct metrics_endpoint endpoints[METRICS_ENDPOINTS_MAX];
 	size_t n_endpoints;
-	uint64_t connections, sockets, refused_connections, limited, sockets_dropped,
-		events_dropped;
+	uint64_t connections, sockets, refused_connections, limited, sockets_dropped, answer_bytes,
+		answers_refused, events_dropped;
 };
 
 struct metrics_process {

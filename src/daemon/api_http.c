@@ -232,7 +232,11 @@ static size_t on_refused(void *arg, const struct http_refusal *r, char *ret, siz
 	struct api_problem p;
 
 	(void)arg;
-	deny(&p, r->status, r->status == 429 ? "rate_limited" : "refused", r->field, r->detail);
+	deny(&p, r->status,
+	     r->code[0]		? r->code
+	     : r->status == 429 ? "rate_limited"
+				: "refused",
+	     r->field, r->detail);
 	return api_problem_json(&p, ret, size);
 }
 

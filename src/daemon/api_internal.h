@@ -22,6 +22,7 @@
 #define API_CALL_RING (64 << 10)
 #define API_REPLY_RING (64 << 10)
 #define API_EVENT_RING (256 << 10)
+#define API_ANSWERS_MAX (32 << 20)	   /* bytes of all answers that are not yet read */
 #define PENDING_MAX 1024		   /* HTTP requests that wait for the main loop */
 #define VIEW_FRESH_US MS(100)		   /* an answer is given again for this long */
 #define LONG_CALLS_MAX (API_CALLS_MAX / 2) /* what anybody may ask and takes long, such as ping */

@@ -189,6 +189,8 @@ static char *metrics_of(struct api_thread *t, const json_t *source, size_t *ret_
 	t->metrics.sockets = c.sockets;
 	t->metrics.refused_connections = c.refused_connections;
 	t->metrics.limited = c.limited;
+	t->metrics.answer_bytes = c.answer_bytes;
+	t->metrics.answers_refused = c.answers_refused;
 	t->metrics.sockets_dropped = c.sockets_dropped;
 	t->metrics.events_dropped = atomic_load(&t->shared->events_dropped);
 	add_decisions(t, source);
@@ -521,6 +523,7 @@ static int make_server(struct api_thread *t, char why[HTTP_WHY_SIZE])
 		.connections = (unsigned)c->api_connections,
 		.per_address = PER_ADDRESS_MAX,
 		.address = { (uint32_t)c->api_rate_per_s, (uint32_t)c->api_rate_per_s * 2 },
+		.answer_bytes = API_ANSWERS_MAX,
 		.identity = { (uint32_t)c->api_rate_per_s, (uint32_t)c->api_rate_per_s * 2 },
 	};
 	int r;

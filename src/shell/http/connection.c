@@ -151,7 +151,7 @@ static int begin_body(struct connection *c, size_t len)
 {
 	c->body = malloc(c->body_size);
 	if (!c->body)
-		return refuse(c, &(struct http_refusal){ 503, "", "out of memory" }, len);
+		return refuse(c, &(struct http_refusal){ 503, "", "out of memory", "" }, len);
 	c->state = CONNECTION_BODY;
 	connection_deadline(c, HTTP_BODY_S);
 	return (int)len;
@@ -170,7 +170,7 @@ static int judge(struct connection *c, const struct head *h, bool is_last, struc
 
 	if (r < 0 || !is_upgrade(h))
 		return r;
-	*why = (struct http_refusal){ 400, "Upgrade", "something is behind this request" };
+	*why = (struct http_refusal){ 400, "Upgrade", "something is behind this request", "" };
 	return is_last && c->body_size == 0 ? socket_confirm(c, h, why) : -EPROTO;
 }
 

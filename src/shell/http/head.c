@@ -10,7 +10,7 @@
 
 static int refuse(struct http_refusal *ret, unsigned status, const char *field, const char *detail)
 {
-	*ret = (struct http_refusal){ status, field, detail };
+	*ret = (struct http_refusal){ status, field, detail, "" };
 	return -EPROTO;
 }
 

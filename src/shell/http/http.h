@@ -41,6 +41,7 @@
 #define HTTP_ACCEPT_MAX 512 /* of an Accept header; a longer one is as none */
 #define HTTP_CACHE_MAX 256  /* of If-None-Match and Accept-Encoding; the same */
 #define HTTP_CONNECTIONS_MAX 20000
+#define HTTP_SMALL_ANSWER 4096 /* its body: that much there is for each connection */
 #define HTTP_HOSTS_MAX 16
 #define HTTP_LISTENERS_MAX 4
 
@@ -95,6 +96,7 @@ struct http_refusal {
 	unsigned status;
 	const char *field;  /* the header that is at fault; "" for none */
 	const char *detail; /* a sentence */
+	const char *code;   /* for programs; "" for the usual one of the status */
 };
 
 struct http_message {
@@ -131,6 +133,7 @@ struct http_limits {
 	unsigned per_address;	    /* of one address; more are closed at once */
 	struct rate_limit address;  /* requests of one address */
 	struct rate_limit identity; /* requests of one identity */
+	size_t answer_bytes;	    /* not yet read, of all; then larger answers are 503 */
 	uint8_t secret[16];	    /* random: which addresses share a bucket is nobody's choice */
 };
 
@@ -179,7 +182,9 @@ struct http_counters {
 	uint64_t refused[6];			/* by the first digit of the status */
 	uint64_t limited;			/* 429 */
 	uint64_t sockets_dropped;		/* WebSockets closed by us with a reason */
+	uint64_t answers_refused;		/* beyond answer_bytes */
 	size_t connections, sockets;		/* now */
+	size_t answer_bytes;			/* now */
 };
 
 void http_counters(const struct http_server *s, struct http_counters *ret);

@@ -66,7 +66,7 @@ struct connection {
 	uint8_t *body; /* owned */
 	size_t body_len, body_size;
 	uint8_t *answer; /* owned */
-	size_t answer_len, answer_sent;
+	size_t answer_size, answer_len, answer_sent;
 	unsigned status;
 	char key[25];	    /* Sec-WebSocket-Key */
 	char identity[256]; /* SPIFFE ID; "" for none */

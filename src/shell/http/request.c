@@ -30,18 +30,19 @@ void request_forget(struct connection *c)
 	heap_free_wiped(c->texts);
 	heap_free_wiped(c->body);
 	heap_free_wiped(c->answer);
+	c->server->counters.answer_bytes -= c->answer_size;
 	free(c->path);
 	c->texts = NULL;
 	c->body = c->answer = NULL;
 	c->path = NULL;
-	c->body_len = c->body_size = c->answer_len = c->answer_sent = 0;
+	c->body_len = c->body_size = c->answer_size = c->answer_len = c->answer_sent = 0;
 	c->closes = c->is_head = false;
 	c->request = (struct http_request){ 0 };
 }
 
 static int refuse(struct http_refusal *ret, unsigned status, const char *field, const char *detail)
 {
-	*ret = (struct http_refusal){ status, field, detail };
+	*ret = (struct http_refusal){ status, field, detail, "" };
 	return -EPROTO;
 }
 
@@ -388,10 +389,11 @@ static void count_refused(struct http_server *s, unsigned status)
 		s->counters.refused[status / 100]++;
 }
 
-int request_answer(struct connection *c, const struct http_response *r)
+static int queue_answer(struct connection *c, const struct http_response *r)
 {
 	size_t body_len = c->is_head ? 0 : r->body.len;
-	uint8_t *answer = malloc(ANSWER_HEAD_MAX + body_len);
+	size_t size = ANSWER_HEAD_MAX + body_len;
+	uint8_t *answer = malloc(size);
 	int head;
 
 	if (!answer)
@@ -404,6 +406,8 @@ int request_answer(struct connection *c, const struct http_response *r)
 	if (body_len > 0)
 		memcpy(answer + head, r->body.at, body_len);
 	c->answer = answer;
+	c->answer_size = size;
+	c->server->counters.answer_bytes += size;
 	c->answer_len = (size_t)head + body_len;
 	c->answer_sent = 0;
 	c->status = r->status;
@@ -413,6 +417,45 @@ int request_answer(struct connection *c, const struct http_response *r)
 	if (c->is_handed_on)
 		return 0; /* who hands it on writes it */
 	return loop_fd_set_events(c->watch, LOOP_WRITABLE);
+}
+
+/* A change may have been made by then: who asked for it is told so. */
+static int refuse_full(struct connection *c, const struct http_response *r)
+{
+	struct http_server *s = c->server;
+	const struct http_refusal full = {
+		.status = 503,
+		.field = "",
+		.detail = c->method == HTTP_GET
+				  ? "too many answers wait to be read; again in a second"
+				  : "too many answers wait to be read, so this one is left out; "
+				    "what was asked for may have been done",
+		.code = "busy",
+	};
+	char body[REFUSAL_MAX];
+	const struct http_response response = {
+		.status = full.status,
+		.content_type = "application/problem+json",
+		.body = SPAN(body,
+			     s->handlers.on_refused(s->handlers.arg, &full, body, sizeof(body))),
+		.retry_after_s = 1,
+		.traceresponse = r->traceresponse,
+	};
+
+	s->counters.answers_refused++;
+	return queue_answer(c, &response);
+}
+
+/* Who does not read cannot make us keep more than this of all, and a small answer each. */
+int request_answer(struct connection *c, const struct http_response *r)
+{
+	struct http_server *s = c->server;
+	size_t body_len = c->is_head ? 0 : r->body.len;
+
+	if (body_len > HTTP_SMALL_ANSWER &&
+	    s->counters.answer_bytes + ANSWER_HEAD_MAX + body_len > s->limits.answer_bytes)
+		return refuse_full(c, r);
+	return queue_answer(c, r);
 }
 
 void request_answered(struct connection *c, unsigned status)

@@ -22,19 +22,21 @@ int socket_confirm(struct connection *c, const struct head *h, struct http_refus
 	char version[4];
 	unsigned status;
 
-	*ret = (struct http_refusal){ 426, "Upgrade", "this may be upgraded to websocket alone" };
+	*ret = (struct http_refusal){ 426, "Upgrade", "this may be upgraded to websocket alone",
+				      "" };
 	if (!head_has_member(h, "upgrade", "websocket") || c->method != HTTP_GET || c->is_head ||
 	    h->is_old)
 		return -EPROTO;
-	*ret = (struct http_refusal){ 426, "Sec-WebSocket-Version", "this is version 13" };
+	*ret = (struct http_refusal){ 426, "Sec-WebSocket-Version", "this is version 13", "" };
 	if (head_copy(h, "sec-websocket-version", version, sizeof(version)) < 0 ||
 	    strcmp(version, "13") != 0)
 		return -EPROTO;
-	*ret = (struct http_refusal){ 400, "Sec-WebSocket-Key", "this is no key of a WebSocket" };
+	*ret = (struct http_refusal){ 400, "Sec-WebSocket-Key", "this is no key of a WebSocket",
+				      "" };
 	if (head_copy(h, "sec-websocket-key", c->key, sizeof(c->key)) < 0 || !is_key(c->key))
 		return -EPROTO;
 	status = s->handlers.on_open(s->handlers.arg, c->number, &c->request, &detail);
-	*ret = (struct http_refusal){ status, "", detail };
+	*ret = (struct http_refusal){ status, "", detail, "" };
 	if (status != 0)
 		return -EPROTO;
 	c->state = CONNECTION_UPGRADING;

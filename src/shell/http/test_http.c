@@ -21,8 +21,10 @@
 #include "shell/http/http.h"
 
 #define PLACES 16
-#define LARGE_LEN 65536 /* the most that is written at once */
+#define LARGE_LEN 65536		      /* the most that is written at once */
+#define LARGE_SIZE (LARGE_LEN + 1024) /* with room for its head */
 #define N_LARGE 9
+#define ANSWERS 4 /* large ones that may wait to be read */
 
 struct server {
 	struct loop *loop;
@@ -32,9 +34,10 @@ struct server {
 	uint16_t port;
 	struct loop_timer *later;
 	uint64_t waiting; /* a request */
-	atomic_int n_requests, n_answered, n_gone, n_ready, n_closed, n_open, n_messages;
-	atomic_int n_dropped; /* WebSockets, as the server counts them */
-	atomic_bool is_quiet; /* WebSockets are told nothing */
+	atomic_int n_requests, n_answered, n_gone, n_ready, n_closed, n_open, n_messages, n_full;
+	atomic_size_t answer_bytes; /* at the last request */
+	atomic_int n_dropped;	    /* WebSockets, as the server counts them */
+	atomic_bool is_quiet;	    /* WebSockets are told nothing */
 };
 
 /* ---- the server's side ---- */
@@ -44,8 +47,12 @@ static void on_request(void *arg, uint64_t request, const struct http_request *q
 	struct server *s = arg;
 	char text[256];
 	static char large[LARGE_LEN];
+	struct http_counters c;
 	struct http_response r = { .status = 200, .content_type = "text/plain" };
 
+	http_counters(s->http, &c);
+	atomic_store(&s->answer_bytes, c.answer_bytes);
+	atomic_store(&s->n_full, (int)c.answers_refused);
 	atomic_fetch_add(&s->n_requests, 1);
 	if (strcmp(q->path, "/never") == 0)
 		return;
@@ -85,7 +92,7 @@ static void on_answered(void *arg, uint64_t request, enum http_method m, const c
 static size_t on_refused(void *arg, const struct http_refusal *r, char *ret, size_t size)
 {
 	(void)arg;
-	return (size_t)snprintf(ret, size, "refused: %s", r->field);
+	return (size_t)snprintf(ret, size, "refused: %s%s", r->field, r->code);
 }
 
 static unsigned on_open(void *arg, uint64_t socket, const struct http_request *q,
@@ -169,6 +176,7 @@ static int start(void **state)
 		.per_address = 4,
 		.address = { 10, 10 },
 		.identity = { 10, 10 },
+		.answer_bytes = ANSWERS * LARGE_SIZE,
 	};
 	const struct endpoint at = { .ip = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
 	struct server *s = calloc(1, sizeof(*s));
@@ -599,6 +607,57 @@ static void a_websocket_that_sends_too_much_is_closed_and_told_why(void **state)
 	assert_int_equal(atomic_load(&s->n_dropped), 1);
 }
 
+/* Each request tells the bytes of the answers before it. For a while: the kernel may take more. */
+static bool answers_come_to(struct server *s, size_t bytes)
+{
+	unsigned n_equal = 0;
+
+	for (unsigned i = 0; i < 500; i++) {
+		ask(s, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /small 0 ");
+		n_equal = atomic_load(&s->answer_bytes) == bytes ? n_equal + 1 : 0;
+		if (n_equal == 10)
+			return true;
+		(void)usleep(10000);
+	}
+	return false;
+}
+
+/* More than the kernel takes. */
+static int ask_without_reading(const struct server *s)
+{
+	int fd = client(s);
+
+	for (int i = 0; i < N_LARGE; i++)
+		say(fd, "GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+	return fd;
+}
+
+static void answers_that_are_not_read_take_so_much_memory_and_no_more(void **state)
+{
+	static const char large[] = "GET /large HTTP/1.1\r\nHost: localhost\r\n"
+				    "Connection: close\r\n\r\n";
+	static const char post[] = "POST /large HTTP/1.1\r\nHost: localhost\r\n"
+				   "Content-Length: 0\r\n\r\n";
+	struct server *s = *state;
+	int held[ANSWERS];
+
+	for (unsigned i = 0; i < ANSWERS; i++) {
+		held[i] = ask_without_reading(s);
+		assert_true(answers_come_to(s, (i + 1) * LARGE_SIZE));
+	}
+	ask(s, large, "503 Service Unavailable");
+	ask(s, large, "Retry-After: 1");
+	ask(s, large, "refused: busy");
+	ask(s, post, "refused: busy");
+	ask(s, "HEAD /large HTTP/1.1\r\nHost: localhost\r\n\r\n", "200 OK");
+	assert_true(answers_come_to(s, ANSWERS * LARGE_SIZE));
+	assert_int_equal(atomic_load(&s->n_full), 4);
+	for (unsigned i = 0; i < ANSWERS; i++)
+		(void)close(held[i]);
+	assert_true(answers_come_to(s, 0));
+	ask(s, large, "200 OK");
+}
+
 /* 4 KiB a message without end: what is asked for stops when the sockets' buffers are full. */
 static void a_websocket_that_is_not_read_is_not_sent_more(void **state)
 {
@@ -639,6 +698,8 @@ int main(void)
 						stop),
 		cmocka_unit_test_setup_teardown(a_websocket_that_is_not_read_is_not_sent_more,
 						start, stop),
+		cmocka_unit_test_setup_teardown(
+			answers_that_are_not_read_take_so_much_memory_and_no_more, start, stop),
 		cmocka_unit_test_setup_teardown(
 			a_websocket_that_sends_too_much_is_closed_and_told_why, start, stop),
 	};
