@@ -58,6 +58,7 @@ struct api {
 	uint64_t next_request;
 	char listening[N_LISTENERS][ENDPOINT_TEXT_SIZE];
 	char listening_why[N_LISTENERS][HTTP_WHY_SIZE];
+	char why_no_tls[HTTP_WHY_SIZE]; /* then the overlay's is closed to all */
 	char token_path[CONFIG_TEXT_SIZE + 16];
 	/* what was published, to see that it changed */
 	const struct member *member;
@@ -278,140 +279,37 @@ void api_tell(struct daemon *d, enum journal_topic topic, const char *name, cons
 
 /* ---- how things stand ---- */
 
-void api_published_free(struct api_published *p)
+/* What the overlay has, and why it has nothing: its TLS may come later, and go. */
+static void tell_of_overlay(struct api *a, const char *why_no_tls)
 {
-	if (!p)
-		return;
-	tls_context_free(p->tls);
-	revocation_done(&p->trust.revoked);
-	policy_free(p->policy);
-	free(p->bytes);
-	free(p);
+	(void)snprintf(a->why_no_tls, sizeof(a->why_no_tls), "%s", why_no_tls);
+	if (!why_no_tls[0])
+		why_no_tls = a->listening_why[OVERLAY];
+	daemon_feature(a->daemon, "api.overlay", !why_no_tls[0], why_no_tls);
 }
 
-DEFINE_FREEP(struct api_published, api_published_free)
-
-static int64_t published_unix_s(void *arg)
-{
-	const struct api_published *p = arg;
-	int64_t least_ms = p->floor_ms + (int64_t)((loop_now_us() - p->floor_us) / US_PER_MS);
-	int64_t now_ms = loop_unix_ms();
-
-	return (now_ms > least_ms ? now_ms : least_ms) / 1000;
-}
-
-static bool published_accepts(void *arg, const struct peer_identity *peer)
-{
-	const struct api_published *p = arg;
-
-	return policy_decide(p->policy, peer->spiffe_id, POLICY_SESSION, "", NULL) == POLICY_ALLOW;
-}
-
-/* Roots in memory of their own: those of the member go when it is renewed. */
-static int copy_roots(struct api_published *p, const struct daemon *d)
-{
-	const struct membership *is = &d->member->is;
-	size_t n = 0;
-	uint8_t *at;
-
-	for (size_t i = 0; i < is->n_roots; i++)
-		n += is->roots[i].len;
-	at = p->bytes = malloc(n ? n : 1);
-	if (!p->bytes)
-		return -ENOMEM;
-	for (size_t i = 0; i < is->n_roots && p->trust.n_roots < BUNDLE_ROOTS_MAX; i++) {
-		struct cert c;
-
-		memcpy(at, is->roots[i].at, is->roots[i].len);
-		if (d->ops->cert_read(is->roots[i], &c) < 0)
-			return -EBADMSG;
-		if (c.is_p256)
-			p->trust.roots[p->trust.n_roots++] = SPAN(at, is->roots[i].len);
-		at += is->roots[i].len;
-	}
-	trust_set_bundle(&p->trust);
-	return 0;
-}
-
-static int make_tls(struct api_published *p, const struct daemon *d, char why[HTTP_WHY_SIZE])
-{
-	const struct member *m = d->member;
-	struct span revocations = node_revocations(d->node);
-	struct tls_settings settings = {
-		.is_server = true,
-		.groups = d->options->config->tls_groups == CONFIG_TLS_HYBRID_ONLY
-				  ? TLS_HYBRID_ONLY
-				  : TLS_HYBRID_FIRST,
-		.chain = m->is.chain_p256,
-		.n_chain = m->is.n_chain_p256,
-		.key = m->key_p256,
-		.verifier = &p->verifier,
-		.alpn = "http/1.1",
-	};
-	struct tls_error e = { .text = "" };
-	int r = 0;
-
-	p->trust.ops = d->ops;
-	memcpy(p->trust.domain, m->domain, sizeof(p->trust.domain));
-	p->verifier = (struct tls_verifier){
-		.trust = &p->trust,
-		.unix_s = published_unix_s,
-		.accepts = published_accepts,
-		.arg = p,
-	};
-	r = copy_roots(p, d);
-	if (r == 0 && revocations.len > 0)
-		r = revocation_decode(d->ops, revocations, m->mldsa_roots, m->n_mldsa_roots,
-				      &p->trust.revoked);
-	if (r == 0)
-		r = tls_context_new(&settings, &p->tls, &e);
-	if (r < 0)
-		(void)snprintf(why, HTTP_WHY_SIZE, "%.200s",
-			       e.text[0] ? e.text : "the membership cannot be used for TLS");
-	return r;
-}
-
-static void add_host(struct api_published *p, const char *host)
-{
-	if (host[0] && p->n_hosts < N_ELEMENTS(p->hosts))
-		(void)snprintf(p->hosts[p->n_hosts++], HTTP_HOST_MAX, "%s", host);
-}
-
-static struct api_published *make_published(struct api *a, char why[HTTP_WHY_SIZE])
+/* NULL: out of memory. Without TLS this machine is served all the same. */
+static struct api_published *make_published(struct api *a)
 {
 	struct daemon *d = a->daemon;
-	CLEANUP(api_published_freep) struct api_published *p = calloc(1, sizeof(*p));
-	char text[HTTP_HOST_MAX] = "";
-	json_t *address = address_json(node_overlay_address(d->node));
+	char why_no_tls[HTTP_WHY_SIZE];
+	struct api_published *p = api_published_new(d, why_no_tls);
 
-	(void)snprintf(why, HTTP_WHY_SIZE, "out of memory");
-	if (p && address)
-		(void)snprintf(text, sizeof(text), "[%.60s]", json_string_value(address));
-	json_decref(address);
-	if (!p || policy_new(d->config->rules, d->config->n_rules, &p->policy) < 0)
+	if (!p)
 		return NULL;
-	p->floor_us = loop_now_us();
-	p->floor_ms = daemon_unix_ms(d);
-	add_host(p, text);
-	add_host(p, d->member->name);
-	(void)snprintf(text, sizeof(text), "%s.%.180s", d->member->name,
-		       d->options->config->names_zone);
-	add_host(p, text);
-	if (d->options->config->api_overlay && make_tls(p, d, why) < 0)
-		return NULL;
+	tell_of_overlay(a, why_no_tls);
 	a->member = d->member;
 	a->revocations = node_revocations(d->node).at;
 	a->revocations_len = node_revocations(d->node).len;
-	return TAKE(p);
+	return p;
 }
 
 static void publish(struct api *a)
 {
-	char why[HTTP_WHY_SIZE];
-	struct api_published *p = make_published(a, why);
+	struct api_published *p = make_published(a);
 
 	if (!p) {
-		log_warning(a->daemon->log, "api_not_renewed", log_str("why", why));
+		log_warning(a->daemon->log, "api_not_renewed", log_str("why", "out of memory"));
 		return;
 	}
 	/* One that was not taken yet is replaced. */
@@ -556,9 +454,10 @@ static void take_descriptors(const struct config *c)
 static void on_begin(void *arg, uint64_t now_us)
 {
 	struct api *a = arg;
-	struct api_published *p = make_published(a, a->why);
+	struct api_published *p = make_published(a);
 
 	(void)now_us;
+	(void)snprintf(a->why, sizeof(a->why), "out of memory");
 	if (p)
 		atomic_store(&a->shared.published, p);
 	if (!p || start_thread(a) < 0)
@@ -713,11 +612,14 @@ json_t *api_status(const struct daemon *d)
 	json_t *list = json_array();
 
 	for (size_t i = 0; a && i < N_ELEMENTS(kinds); i++) {
+		bool has_no_tls = i == OVERLAY && a->listening[i][0] && a->why_no_tls[0];
+
 		if (!a->listening[i][0] && !a->listening_why[i][0])
 			continue;
-		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "kind", kinds[i],
-							    "address", a->listening[i], "why",
-							    a->listening_why[i]));
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s}", "kind", kinds[i], "address",
+					has_no_tls ? "" : a->listening[i], "why",
+					has_no_tls ? a->why_no_tls : a->listening_why[i]));
 	}
 	return json_pack("{s:b, s:o, s:s}", "is_on", a != NULL, "listeners", list, "token_file",
 			 a ? a->token_path : "");

@@ -75,6 +75,11 @@ struct api_published {
 	char hosts[4][HTTP_HOST_MAX];
 };
 
+struct daemon;
+
+/* By the main loop; api_publish.c. NULL: out of memory. Where there is a reason in ret_why_no_tls
+ * it has no TLS, and so nothing for members; all else is there. */
+struct api_published *api_published_new(const struct daemon *d, char ret_why_no_tls[HTTP_WHY_SIZE]);
 void api_published_free(struct api_published *p);
 
 struct api_shared {

@@ -316,6 +316,36 @@ within 20 on a python3 -c 'import socket; socket.create_connection(("127.0.0.1",
 restart_with
 has '127.0.0.1:26970 (TCP): another program listens there'
 kill "$SPAWNED" || :
+# a membership without its P-256 certificate: no TLS, so nobody on the overlay, and all else as ever
+cp "$WORK/a/state/membership" "$WORK/membership" || fail "there is no membership"
+python3 - "$WORK/a/state/membership" <<-'END' || fail "the membership is another than thought"
+	import sys
+	data = open(sys.argv[1], "rb").read()
+	at = 1
+	def part():
+	    global at
+	    at += 2 + int.from_bytes(data[at:at + 2], "big")
+	def ders():
+	    global at
+	    n, at = data[at], at + 1
+	    for _ in range(n):
+	        part()
+	    return n
+	part(), part(), ders(), ders()
+	begin = at
+	assert ders() == 1
+	open(sys.argv[1], "wb").write(data[:begin] + b"\0" + data[at:])
+END
+restart_with
+within 5 on a curl -s -f -m 5 "$BASE/health" || fail "without TLS this machine is not served: $(x a status)"
+says 'no ECDSA certificate'
+x a status --json | python3 -c 'import json, sys
+at = {l["kind"]: (l["address"], l["why"]) for l in json.load(sys.stdin)["api"]["listeners"]}
+assert at["overlay"][0] == "" and "no ECDSA" in at["overlay"][1] and at["loopback"] == ("127.0.0.1:26970", ""), at' ||
+	fail "the listeners are others"
+x a doctor >"$WORK/doctor" 2>&1 || :
+grep -q 'api.overlay.*no ECDSA' "$WORK/doctor" || fail "x0 doctor does not say it: $(cat "$WORK/doctor")"
+cp "$WORK/membership" "$WORK/a/state/membership" || fail "the membership cannot be put back"
 library=$(find /usr/lib /lib -name 'libwebsockets.so.1[0-9]' 2>/dev/null | head -n 1)
 part=$(find /usr/lib /lib -name 'libwebsockets-evlib_uv.so' 2>/dev/null | head -n 1)
 if [ -n "$library" ] && [ -n "$part" ]; then
