@@ -26,7 +26,9 @@ struct pipe_end {
 struct gate {
 	struct http_server *server;
 	struct gate *next, **previous;
-	struct connection *connection; /* NULL: no more */
+	struct connection *connection; /* NULL: no more; then this has its place: */
+	struct address *address;
+	uint16_t slot;
 	struct tls_connection *tls;
 	struct loop_timer *deadline;
 	struct loop_fd *outer_watch, *inner_watch;
@@ -42,6 +44,8 @@ void gate_free(struct gate *g)
 		return;
 	if (g->connection)
 		g->connection->gate = NULL;
+	else
+		server_free_place(g->server, g->slot, g->address);
 	*g->previous = g->next;
 	if (g->next)
 		g->next->previous = g->previous;
@@ -61,10 +65,12 @@ void gate_free(struct gate *g)
 	free(g);
 }
 
-void gate_detach(struct gate *g)
+void gate_detach(struct gate *g, uint16_t slot, struct address *a)
 {
 	g->connection->gate = NULL;
 	g->connection = NULL;
+	g->slot = slot;
+	g->address = a;
 	loop_timer_arm(g->deadline, loop_now_us() + SECONDS(DRAIN_S));
 }
 

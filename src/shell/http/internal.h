@@ -111,6 +111,8 @@ void server_look_later(struct http_server *s); /* for descriptors */
 struct connection *connection_new(struct http_server *s, const struct endpoint *from,
 				  unsigned listener);
 void connection_free(struct connection *c);
+/* What a connection, or a gate that is left of it, took. */
+void server_free_place(struct http_server *s, uint16_t slot, struct address *a);
 struct connection *connection_of(struct http_server *s, uint64_t number);
 void connection_renumber(struct connection *c); /* a number for another request */
 /* Gives the socket to the library, which closes it from then on, with the head of the request for
@@ -152,6 +154,7 @@ void listen_again(struct listener *l); /* where there were no descriptors */
 struct gate;
 /* Takes the connection's socket and its TLS; the library's end in ret_fd. */
 int gate_new(struct connection *c, int *ret_fd);
-/* Its connection is no more: what was written goes out yet. */
-void gate_detach(struct gate *g);
+/* Its connection is no more: what was written goes out yet. Until then it takes the place and is
+ * counted, as it has the descriptors and the buffers. */
+void gate_detach(struct gate *g, uint16_t slot, struct address *a);
 void gate_free(struct gate *g);

@@ -105,6 +105,13 @@ struct connection *connection_new(struct http_server *s, const struct endpoint *
 	return ret;
 }
 
+void server_free_place(struct http_server *s, uint16_t slot, struct address *a)
+{
+	s->free_slots[s->n_free++] = slot;
+	s->counters.connections--;
+	address_give_back(s, a);
+}
+
 void connection_free(struct connection *c)
 {
 	struct http_server *s = c->server;
@@ -118,14 +125,13 @@ void connection_free(struct connection *c)
 		socket_closed(c);
 	request_forget(c);
 	connection_close(c);
-	if (c->gate)
-		gate_detach(c->gate);
 	if (s->adopted == c)
 		s->adopted = NULL;
 	s->slots[slot] = NULL;
-	s->free_slots[s->n_free++] = slot;
-	s->counters.connections--;
-	address_give_back(s, c->address);
+	if (c->gate)
+		gate_detach(c->gate, slot, c->address);
+	else
+		server_free_place(s, slot, c->address);
 	free(c);
 }
 

@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -31,11 +34,13 @@ struct server {
 	struct http_server *http;
 	struct loop_wake *stop;
 	pthread_t thread;
-	uint16_t port;
+	uint16_t port, tls_port;
+	SSL_CTX *tls;
 	struct loop_timer *later;
 	uint64_t waiting; /* a request */
 	atomic_int n_requests, n_answered, n_gone, n_ready, n_closed, n_open, n_messages, n_full;
 	atomic_size_t answer_bytes; /* at the last request */
+	atomic_int n_connections;   /* the same */
 	atomic_int n_dropped;	    /* WebSockets, as the server counts them */
 	atomic_bool is_quiet;	    /* WebSockets are told nothing */
 };
@@ -52,6 +57,7 @@ static void on_request(void *arg, uint64_t request, const struct http_request *q
 
 	http_counters(s->http, &c);
 	atomic_store(&s->answer_bytes, c.answer_bytes);
+	atomic_store(&s->n_connections, (int)c.connections);
 	atomic_store(&s->n_full, (int)c.answers_refused);
 	atomic_fetch_add(&s->n_requests, 1);
 	if (strcmp(q->path, "/never") == 0)
@@ -169,6 +175,38 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static void listen_on(const struct endpoint *at, int *ret_fd, uint16_t *ret_port)
+{
+	struct sockaddr_in name = { 0 };
+	socklen_t len = sizeof(name);
+	char why[HTTP_WHY_SIZE];
+
+	assert_int_equal(http_bind(at, false, ret_fd, why), 0);
+	assert_int_equal(getsockname(*ret_fd, (struct sockaddr *)&name, &len), 0);
+	*ret_port = ntohs(name.sin_port);
+}
+
+/* Who it is nobody asks here: api.sh has members and strangers. */
+static SSL_CTX *anybody(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+
+	assert_true(ctx && key && cert);
+	(void)X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+	(void)X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	assert_int_equal(X509_set_pubkey(cert, key), 1);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	assert_int_equal(SSL_CTX_use_certificate(ctx, cert), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(ctx, key), 1);
+	(void)SSL_CTX_set_mode(ctx,
+			       SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	return ctx;
+}
+
 static int start(void **state)
 {
 	const struct http_limits limits = {
@@ -191,8 +229,6 @@ static int start(void **state)
 		.on_message = on_message,
 		.arg = s,
 	};
-	struct sockaddr_in name = { 0 };
-	socklen_t len = sizeof(name);
 	char why[HTTP_WHY_SIZE];
 	int fd;
 
@@ -202,10 +238,12 @@ static int start(void **state)
 		print_message("SKIPPED: the server was NOT tested: %s\n", why);
 		exit(77);
 	}
-	assert_int_equal(http_bind(&at, false, &fd, why), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
-	s->port = ntohs(name.sin_port);
+	listen_on(&at, &fd, &s->port);
 	assert_true(http_listen(s->http, fd) >= 0);
+	listen_on(&at, &fd, &s->tls_port);
+	assert_true(http_listen_tls(s->http, fd) >= 0);
+	s->tls = anybody();
+	http_set_tls(s->http, s->tls);
 	assert_int_equal(loop_timer_new(s->loop, on_later, s, &s->later), 0);
 	assert_int_equal(loop_wake_new(s->loop, on_stop, s, &s->stop), 0);
 	assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
@@ -221,17 +259,19 @@ static int stop(void **state)
 	assert_int_equal(pthread_join(s->thread, NULL), 0);
 	http_server_free(s->http);
 	loop_free(s->loop);
+	SSL_CTX_free(s->tls);
 	free(s);
 	return 0;
 }
 
 /* ---- the client's side ---- */
 
-static int client(const struct server *s)
+/* room: of what it has not read; 0: as the kernel has it, which is more the more comes. */
+static int client_of(uint16_t port, int room)
 {
 	const struct sockaddr_in to = {
 		.sin_family = AF_INET,
-		.sin_port = htons(s->port),
+		.sin_port = htons(port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	const struct timeval patience = { .tv_sec = 5 };
@@ -239,8 +279,15 @@ static int client(const struct server *s)
 
 	assert_true(fd >= 0);
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (room)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
 	return fd;
+}
+
+static int client(const struct server *s)
+{
+	return client_of(s->port, 0);
 }
 
 static void say(int fd, const char *text)
@@ -290,6 +337,10 @@ static bool begins(atomic_int *n)
 		(void)usleep(10000);
 	return atomic_load(n) > 0;
 }
+
+static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+			      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+			      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
 
 /* Of the server's thread. */
 static uint64_t cpu_us(const struct server *s)
@@ -622,10 +673,49 @@ static bool answers_come_to(struct server *s, size_t bytes)
 	return false;
 }
 
+static bool connections_come_to(struct server *s, int n)
+{
+	for (unsigned i = 0; i < 500; i++) {
+		ask(s, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /small 0 ");
+		if (atomic_load(&s->n_connections) == n)
+			return true;
+		(void)usleep(10000);
+	}
+	return false;
+}
+
+/* With TLS, and it reads nothing of what it is sent: the last of it waits for it yet. */
+static void a_websocket_that_has_ended_has_its_place_until_all_is_out(void **state)
+{
+	struct server *s = *state;
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = ctx ? SSL_new(ctx) : NULL;
+	int fd = client_of(s->tls_port, 4096);
+	int n;
+
+	assert_non_null(ssl);
+	assert_int_equal(SSL_set_fd(ssl, fd), 1);
+	assert_int_equal(SSL_connect(ssl), 1);
+	assert_int_equal(SSL_write(ssl, upgrade, sizeof(upgrade) - 1), sizeof(upgrade) - 1);
+	assert_true(begins(&s->n_ready));
+	do {
+		n = atomic_load(&s->n_ready);
+		(void)usleep(200000);
+	} while (atomic_load(&s->n_ready) != n);
+	assert_int_equal(SSL_shutdown(ssl), 0);
+	assert_true(becomes(&s->n_closed, 1));
+	ask(s, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /small 0 ");
+	assert_int_equal(atomic_load(&s->n_connections), 2); /* this one, and what is left of it */
+	(void)close(fd);
+	assert_true(connections_come_to(s, 1));
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+}
+
 /* More than the kernel takes. */
 static int ask_without_reading(const struct server *s)
 {
-	int fd = client(s);
+	int fd = client_of(s->port, 4096);
 
 	for (int i = 0; i < N_LARGE; i++)
 		say(fd, "GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
@@ -700,6 +790,8 @@ int main(void)
 						start, stop),
 		cmocka_unit_test_setup_teardown(
 			answers_that_are_not_read_take_so_much_memory_and_no_more, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_websocket_that_has_ended_has_its_place_until_all_is_out, start, stop),
 		cmocka_unit_test_setup_teardown(
 			a_websocket_that_sends_too_much_is_closed_and_told_why, start, stop),
 	};
