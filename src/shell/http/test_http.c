@@ -42,6 +42,7 @@ struct server {
 	atomic_size_t answer_bytes; /* at the last request */
 	atomic_int n_connections;   /* the same */
 	atomic_int n_dropped;	    /* WebSockets, as the server counts them */
+	atomic_bool is_over;	    /* WebSockets are closed when there is something for them */
 	atomic_bool is_quiet;	    /* WebSockets are told nothing */
 };
 
@@ -134,6 +135,10 @@ static void on_ready(void *arg, uint64_t socket, struct http_message *ret)
 	struct server *s = arg;
 
 	(void)socket;
+	if (atomic_load(&s->is_over)) {
+		ret->close = 1013;
+		ret->len = (size_t)snprintf(ret->text, sizeof(ret->text), "too slow");
+	}
 	if (atomic_load(&s->is_quiet))
 		return;
 	atomic_fetch_add(&s->n_ready, 1);
@@ -607,7 +612,7 @@ static void when_all_places_are_taken_others_are_closed(void **state)
 static int follow(const struct server *s, const char *path)
 {
 	char request[256];
-	char answer[512];
+	char answer[512] = "";
 	int fd = client(s);
 
 	(void)snprintf(request, sizeof(request),
@@ -616,7 +621,11 @@ static int follow(const struct server *s, const char *path)
 		       "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
 		       path);
 	say(fd, request);
-	(void)hear(fd, answer, sizeof(answer), "\r\n\r\n");
+	/* not a byte more: what follows is its first frame */
+	for (size_t n = 0; n < 4 || memcmp(answer + n - 4, "\r\n\r\n", 4) != 0; n++) {
+		assert_true(n + 1 < sizeof(answer));
+		assert_int_equal(recv(fd, answer + n, 1, 0), 1);
+	}
 	assert_non_null(strstr(answer, "101"));
 	return fd;
 }
@@ -624,27 +633,48 @@ static int follow(const struct server *s, const char *path)
 /* The mask is zeros. */
 static const char message[] = { (char)0x81, (char)0x82, 0, 0, 0, 0, 'o', 'k' };
 
+static void hear_end(int fd, unsigned code, const char *why)
+{
+	unsigned char end[128];
+	size_t n = 0;
+
+	while (n < 2 || n < 2u + (end[1] & 0x7f)) {
+		ssize_t got = recv(fd, end + n, sizeof(end) - n, 0);
+
+		assert_true(got > 0);
+		n += (size_t)got;
+	}
+	assert_int_equal(end[0], 0x88);
+	assert_int_equal(end[2] << 8 | end[3], code);
+	assert_memory_equal(end + 4, why, strlen(why));
+}
+
+static void a_websocket_that_is_closed_with_a_reason_is_told_it(void **state)
+{
+	struct server *s = *state;
+	int fd;
+
+	atomic_store(&s->is_over, true);
+	fd = follow(s, "/quiet");
+	hear_end(fd, 1013, "too slow");
+	(void)close(fd);
+	assert_true(becomes(&s->n_closed, 1));
+	assert_int_equal(atomic_load(&s->n_dropped), 1);
+}
+
 /* One sends as fast as it can, another beside it one message. */
 static void a_websocket_that_sends_too_much_is_closed_and_told_why(void **state)
 {
 	struct server *s = *state;
 	char all[4 * HTTP_MESSAGES_BURST * sizeof(message)];
-	unsigned char end[128];
 	int beside = follow(s, "/quiet");
 	int fd = follow(s, "/quiet");
-	size_t n = 0;
-	ssize_t got;
+	size_t n;
 
 	for (size_t i = 0; i < sizeof(all); i += sizeof(message))
 		memcpy(all + i, message, sizeof(message));
 	assert_int_equal(send(fd, all, sizeof(all), MSG_NOSIGNAL), sizeof(all));
-	for (; n < 2 || n < 2u + (end[1] & 0x7f); n += (size_t)got) {
-		got = recv(fd, end + n, sizeof(end) - n, 0);
-		assert_true(got > 0);
-	}
-	assert_int_equal(end[0], 0x88);
-	assert_int_equal(end[2] << 8 | end[3], 1008);
-	assert_memory_equal(end + 4, "too many messages", 17);
+	hear_end(fd, 1008, "too many messages");
 	(void)close(fd);
 	assert_true(becomes(&s->n_closed, 1));
 	assert_int_equal(atomic_load(&s->n_dropped), 1);
@@ -792,6 +822,8 @@ int main(void)
 			answers_that_are_not_read_take_so_much_memory_and_no_more, start, stop),
 		cmocka_unit_test_setup_teardown(
 			a_websocket_that_has_ended_has_its_place_until_all_is_out, start, stop),
+		cmocka_unit_test_setup_teardown(a_websocket_that_is_closed_with_a_reason_is_told_it,
+						start, stop),
 		cmocka_unit_test_setup_teardown(
 			a_websocket_that_sends_too_much_is_closed_and_told_why, start, stop),
 	};
