@@ -47,6 +47,24 @@ static bool admit_member(struct api_thread *t, const struct http_request *q,
 	return false;
 }
 
+const char *api_fault_of(const struct api_thread *t, const struct peer_identity *peer)
+{
+	enum identity_fault fault = peer ? api_published_judge(t->now, peer) : IDENTITY_NO_PATH;
+
+	return fault == IDENTITY_OK ? NULL : identity_fault_text(fault);
+}
+
+/* A connection may outlive the certificate that it was opened with. */
+static bool is_still_member(const struct api_thread *t, const struct http_request *q,
+			    struct api_problem *p)
+{
+	const char *fault = api_fault_of(t, q->peer);
+
+	if (fault)
+		deny(p, 401, "bad_certificate", "", fault);
+	return !fault;
+}
+
 bool api_admit(struct api_thread *t, const struct http_request *q, const struct api_operation *o,
 	       char ret_principal[256], bool *ret_is_owner, struct api_problem *p)
 {
@@ -64,7 +82,8 @@ bool api_admit(struct api_thread *t, const struct http_request *q, const struct 
 		return true;
 	}
 	if (q->identity[0])
-		return o->flags & API_OPEN || admit_member(t, q, o, p);
+		return is_still_member(t, q, p) &&
+		       (o->flags & API_OPEN || admit_member(t, q, o, p));
 	if (!q->is_loopback) {
 		deny(p, 401, "no_identity", "", "a certificate of the mesh is needed");
 		return false;

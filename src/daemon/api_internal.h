@@ -81,6 +81,9 @@ struct daemon;
  * it has no TLS, and so nothing for members; all else is there. */
 struct api_published *api_published_new(const struct daemon *d, char ret_why_no_tls[HTTP_WHY_SIZE]);
 void api_published_free(struct api_published *p);
+/* Whether a certificate that was accepted once still counts: dates, revocation, the roots. */
+enum identity_fault api_published_judge(const struct api_published *p,
+					const struct peer_identity *peer);
 
 struct api_shared {
 	struct ring *calls, *replies, *events;
@@ -134,6 +137,7 @@ struct api_socket {
 	bool is_greeted;
 	uint64_t wanted;    /* with what number it began */
 	char identity[256]; /* whom the policy let in; "" for the token and the loopback */
+	const struct peer_identity *peer; /* the same, of the connection */
 };
 
 struct api_thread_options {
@@ -189,6 +193,9 @@ void api_http_handlers(struct api_thread *t, struct http_handlers *ret);
 /* Who asks, and whether he may. False: the problem says why not. */
 bool api_admit(struct api_thread *t, const struct http_request *q, const struct api_operation *o,
 	       char ret_principal[256], bool *ret_is_owner, struct api_problem *ret_problem);
+
+/* NULL, or why a member's certificate counts no more. */
+const char *api_fault_of(const struct api_thread *t, const struct peer_identity *peer);
 
 /* api_trace.c: all of it does nothing where nothing is traced */
 int api_traces_new(const struct api_shared *shared, struct api_traces **ret);

@@ -26,7 +26,7 @@ DEFINE_FREEP(struct api_published, api_published_free)
 
 static int64_t published_unix_s(void *arg)
 {
-	const struct api_published *p = arg;
+	const struct api_published *p = arg; /* read only */
 	int64_t least_ms = p->floor_ms + (int64_t)((loop_now_us() - p->floor_us) / US_PER_MS);
 	int64_t now_ms = loop_unix_ms();
 
@@ -113,6 +113,12 @@ static int make_tls(struct api_published *p, const struct daemon *d, char why[HT
 	return r;
 }
 
+enum identity_fault api_published_judge(const struct api_published *p,
+					const struct peer_identity *peer)
+{
+	return trust_recheck(&p->trust, peer, published_unix_s((void *)(uintptr_t)p));
+}
+
 static void add_host(struct api_published *p, const char *host)
 {
 	if (host[0] && p->n_hosts < N_ELEMENTS(p->hosts))
@@ -138,7 +144,7 @@ struct api_published *api_published_new(const struct daemon *d, char ret_why_no_
 	(void)snprintf(text, sizeof(text), "%s.%.180s", d->member->name,
 		       d->options->config->names_zone);
 	add_host(p, text);
-	if (d->options->config->api_overlay)
-		(void)make_tls(p, d, ret_why_no_tls);
+	if (d->options->config->api_overlay && make_tls(p, d, ret_why_no_tls) < 0)
+		bytes_wipe(p->trust.bundle, sizeof(p->trust.bundle)); /* nobody is of it */
 	return TAKE(p);
 }

@@ -138,8 +138,10 @@ unsigned api_socket_open(void *arg, uint64_t socket, const struct http_request *
 				  .topics = topics,
 				  .next = journal_next(t->journal),
 				  .wanted = journal_next(t->journal) };
-	if (!is_owner)
+	if (!is_owner) {
 		(void)snprintf(s->identity, sizeof(s->identity), "%s", q->identity);
+		s->peer = q->peer;
+	}
 	if (json_object_get(args, "since"))
 		s->wanted = s->next = (uint64_t)json_integer_value(json_object_get(args, "since"));
 	json_decref(args);
@@ -173,20 +175,35 @@ static void greet(const struct api_thread *t, struct api_socket *s, struct http_
 				    is_lost ? "true" : "false");
 }
 
+/* NULL, or why it may not follow any more. */
+static const char *why_not(struct api_thread *t, const struct api_socket *s)
+{
+	const char *fault;
+
+	if (!s->identity[0])
+		return NULL;
+	fault = api_fault_of(t, s->peer);
+	if (fault)
+		return fault;
+	return policy_decide_timed(t->now->policy, s->identity, POLICY_API, "socket", NULL,
+				   loop_now_ns, &t->decisions) == POLICY_ALLOW
+		       ? NULL
+		       : "the policy does not allow this any more";
+}
+
 void api_socket_ready(void *arg, uint64_t socket, struct http_message *ret)
 {
 	struct api_thread *t = arg;
 	struct api_socket *s = socket_of(t, socket);
+	const char *why;
 	struct span text;
 
 	if (!s)
 		return;
-	if (s->identity[0] &&
-	    policy_decide_timed(t->now->policy, s->identity, POLICY_API, "socket", NULL,
-				loop_now_ns, &t->decisions) != POLICY_ALLOW) {
+	why = why_not(t, s);
+	if (why) {
 		ret->close = CLOSE_POLICY;
-		ret->len = (size_t)snprintf(ret->text, sizeof(ret->text),
-					    "the policy does not allow this any more");
+		ret->len = (size_t)snprintf(ret->text, sizeof(ret->text), "%s", why);
 		return;
 	}
 	if (!s->is_greeted) {

@@ -419,6 +419,7 @@ static void take_published(struct api_thread *t)
 	http_clear_hosts(t->http);
 	for (size_t i = 0; i < p->n_hosts; i++)
 		(void)http_allow_host(t->http, p->hosts[i]);
+	http_wake_sockets(t->http); /* who may not follow any more is closed now */
 	forget_views(t);
 }
 

@@ -18,6 +18,7 @@ struct fixture {
 	struct api_shared shared;
 	struct api_thread thread;
 	struct http_message message;
+	struct peer_identity peer; /* of who has an identity */
 };
 
 /* The thread's, which these tests do not let run. */
@@ -77,6 +78,7 @@ static unsigned open_as(struct fixture *f, uint64_t id, const char *argument, co
 		.authorization = "",
 		.content_type = "",
 		.identity = identity,
+		.peer = identity[0] ? &f->peer : NULL,
 	};
 
 	return api_socket_open(&f->thread, id, &q, &detail);
@@ -218,6 +220,17 @@ static void who_asks_for_another_topic_is_told_which_there_are(void **state)
 		assert_non_null(strstr(p.detail, journal_topic_name(t)));
 }
 
+/* One of "d", whose certificate counts. */
+static void trust_in(struct fixture *f, struct api_published *p)
+{
+	(void)snprintf(p->trust.domain, sizeof(p->trust.domain), "d");
+	memset(p->trust.bundle, 7, sizeof(p->trust.bundle));
+	(void)snprintf(f->peer.spiffe_id, sizeof(f->peer.spiffe_id), "spiffe://d/node/m");
+	memset(f->peer.bundle, 7, sizeof(f->peer.bundle));
+	f->peer.node_id = 12;
+	f->peer.not_after_s = INT64_MAX;
+}
+
 static void whom_a_new_policy_does_not_allow_gets_no_further_event(void **state)
 {
 	static const struct policy_rule rule = { POLICY_ALLOW,	      false,	POLICY_API,
@@ -227,6 +240,8 @@ static void whom_a_new_policy_does_not_allow_gets_no_further_event(void **state)
 
 	assert_int_equal(policy_new(&rule, 1, &allows.policy), 0);
 	assert_int_equal(policy_new(NULL, 0, &denies.policy), 0);
+	trust_in(f, &allows);
+	trust_in(f, &denies);
 	f->thread.now = &denies;
 	assert_int_equal(open_as(f, 8, NULL, rule.from), 403);
 	f->thread.now = &allows;
@@ -242,6 +257,38 @@ static void whom_a_new_policy_does_not_allow_gets_no_further_event(void **state)
 	assert_int_equal(number(f, 9, "seq"), FIRST); /* this machine's viewer */
 	policy_free(allows.policy);
 	policy_free(denies.policy);
+}
+
+static void whose_certificate_counts_no_more_is_closed_and_not_admitted(void **state)
+{
+	static const struct policy_rule rule = { POLICY_ALLOW,	      false,	POLICY_API,
+						 "spiffe://d/node/m", "socket", 1 };
+	struct fixture *f = *state;
+	struct api_published before = { 0 }, revoked = { 0 }, none = { 0 };
+	struct revoked entry = { .node_id = 12 };
+
+	assert_int_equal(policy_new(&rule, 1, &before.policy), 0);
+	revoked.policy = none.policy = before.policy;
+	trust_in(f, &before);
+	trust_in(f, &revoked);
+	assert_int_equal(revocation_add(&revoked.trust.revoked, &entry), 0);
+	f->thread.now = &before;
+	assert_int_equal(open_as(f, 8, NULL, rule.from), 0);
+	assert_false(is_gap(f, 8));
+	f->thread.now = &revoked;
+	assert_null(next(f, 8));
+	assert_int_equal(f->message.close, 1008);
+	assert_non_null(strstr(f->message.text, "revoked"));
+	assert_int_equal(open_as(f, 9, NULL, rule.from), 401);
+	f->thread.now = &none; /* no TLS could be made: nobody can be judged */
+	assert_int_equal(open_as(f, 9, NULL, rule.from), 401);
+	f->thread.now = &before;
+	f->peer.not_after_s = 1; /* past */
+	assert_null(next(f, 8));
+	assert_non_null(strstr(f->message.text, "expired"));
+	assert_int_equal(open_as(f, 9, NULL, rule.from), 401);
+	revocation_done(&revoked.trust.revoked);
+	policy_free(before.policy);
 }
 
 int main(void)
@@ -260,6 +307,8 @@ int main(void)
 						start, stop),
 		cmocka_unit_test_setup_teardown(
 			whom_a_new_policy_does_not_allow_gets_no_further_event, start, stop),
+		cmocka_unit_test_setup_teardown(
+			whose_certificate_counts_no_more_is_closed_and_not_admitted, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,15 @@ two_nodes cable "policy: [$members, {allow: api, from: \"spiffe://test.mesh/node
 
 x a down >/dev/null 2>&1 || fail "down"
 "$TLS_TOOL" make "$WORK/a/state" test.mesh "$WORK" || fail "no certificates for the test"
+# so that it can be revoked
+python3 - "$WORK/a/state/authority-issued.json" <<-'END' || fail "beta cannot be issued"
+	import hashlib, json, sys
+	lists = json.load(open(sys.argv[1]))
+	(entries,) = (v for v in lists.values() if isinstance(v, list))
+	node_id = hashlib.sha256(b"spiffe://test.mesh/node/beta").hexdigest()[:16]
+	entries.append({**entries[0], "name": "beta", "node_id": node_id, "serial": "11" * 20, "revoked": False})
+	json.dump(lists, open(sys.argv[1], "w"))
+END
 x a up >/dev/null 2>&1 || fail "up"
 within 15 x a ping b -c 1 -W 1 || fail "a does not reach b again"
 
@@ -288,6 +297,20 @@ sleep 3
 expect 403 b /api/v1/peers $as_beta
 # shellcheck disable=SC2086
 expect 200 b /health $as_beta
+# and the revocation, of a connection that is open
+configure a 'peers: [{endpoint: "[2001:db8:0:1::2]:26969"}]' \
+	"policy: [$members, {allow: api, from: \"spiffe://test.mesh/node/beta\"}]" 'api: {rate: 20}'
+x a config reload >/dev/null 2>&1 || fail "reload"
+is_beta_back() {
+	# shellcheck disable=SC2086
+	on b curl -g -s -f -m 5 $as_beta "$BASE/api/v1/peers" >/dev/null
+}
+within 5 is_beta_back || fail "beta is not allowed again"
+on b timeout 60 python3 "$CLIENT" 26970 revoked "$ADDRESS_a" "$WORK/beta.pem" "$WORK/node.key" >"$WORK/revoked" 2>&1 &
+revoked=$!
+within 20 grep -q ready "$WORK/revoked" || fail "beta does not follow: $(cat "$WORK/revoked")"
+x a node revoke beta >"$WORK/body" 2>&1 || fail "beta cannot be revoked: $(cat "$WORK/body")"
+wait $revoked || fail "a revoked member: $(cat "$WORK/revoked")"
 BASE=http://127.0.0.1:26970
 
 # ---- off: switched off, port taken, library missing; the reason is told ----

@@ -2,7 +2,7 @@
 """A client of the API that does what curl does not: broken requests, slow ones, WebSockets.
 
 api_client.py PORT framing|slow|events|frames|many [PLACES [SECONDS]]
-api_client.py PORT member|crowd|hasty ADDRESS CERTIFICATE KEY
+api_client.py PORT member|crowd|hasty|revoked ADDRESS CERTIFICATE KEY
 Prints what went wrong and ends with 1, or prints "ok".
 """
 
@@ -16,7 +16,7 @@ import sys
 import time
 
 PORT = int(sys.argv[1])
-IS_MEMBER = sys.argv[2] in ("member", "crowd", "hasty")
+IS_MEMBER = sys.argv[2] in ("member", "crowd", "hasty", "revoked")
 ADDRESS = sys.argv[3] if IS_MEMBER else "127.0.0.1"
 HOST = f"[{ADDRESS}]:{PORT}" if IS_MEMBER else f"127.0.0.1:{PORT}"
 wrong = []
@@ -442,6 +442,27 @@ def member():
     expect(s.closed_with() == 1000, "a WebSocket over TLS does not end")
 
 
+def revoked():
+    """Whose certificate is revoked once this says ready: its open connections end with it."""
+    kept = connect()
+    kept.sendall(get())
+    expect(kept.recv(12) == b"HTTP/1.1 200", "a member is not answered")
+    follower = Socket()
+    expect(follower.status == 101 and follower.message()["type"] == "hello", f"no WebSocket: {follower.status}")
+    print("ready", flush=True)
+    began = time.monotonic()
+    code = follower.closed_with()
+    expect(code == 1008, f"a WebSocket of who was revoked ends with {code} after {time.monotonic() - began:.1f} s")
+    kept.sendall(get("/health", "Connection: close\r\n"))
+    rest = read_all(kept)
+    expect(b"HTTP/1.1 401" in rest and b"bad_certificate" in rest, f"who was revoked is answered {rest[-300:]}")
+    try:
+        got = ask(get("/health", "Connection: close\r\n"))
+    except OSError:
+        got = b""
+    expect(got == b"", f"who was revoked is let in: {got}")
+
+
 def hasty():
     """Connections one after the other, more than handshakes are begun: the rest is closed at once."""
     for _ in range(400):
@@ -470,7 +491,7 @@ def many():
 
 if __name__ == "__main__":
     {"framing": framing, "slow": slow, "frames": frames, "events": events, "many": many,
-     "member": member, "crowd": crowd, "hasty": hasty}[sys.argv[2]]()
+     "member": member, "crowd": crowd, "revoked": revoked, "hasty": hasty}[sys.argv[2]]()
     for what in wrong:
         print(f"WRONG: {what}")
     if wrong:

@@ -346,13 +346,18 @@ static void go_on(struct connection *c, bool is_readable)
 
 /* ---- opening and closing ---- */
 
-static void remember_identity(struct connection *c)
+static int remember_identity(struct connection *c)
 {
-	struct tls_summary summary;
+	const struct peer_identity *peer = tls_peer(tls_connection_ssl(c->tls));
 
-	tls_summarize(tls_connection_ssl(c->tls), &summary);
-	if (summary.has_peer && summary.is_verified)
-		(void)snprintf(c->identity, sizeof(c->identity), "%s", summary.peer);
+	if (!peer)
+		return 0;
+	c->peer = malloc(sizeof(*c->peer));
+	if (!c->peer)
+		return -ENOMEM;
+	*c->peer = *peer;
+	(void)snprintf(c->identity, sizeof(c->identity), "%s", peer->spiffe_id);
+	return 0;
 }
 
 static void shake(struct connection *c)
@@ -364,11 +369,12 @@ static void shake(struct connection *c)
 		(void)loop_fd_set_events(c->watch, wants_write ? LOOP_WRITABLE : LOOP_READABLE);
 		return;
 	}
+	if (r == 0)
+		r = remember_identity(c);
 	if (r < 0) {
 		connection_free(c);
 		return;
 	}
-	remember_identity(c);
 	c->state = CONNECTION_IDLE;
 	connection_deadline(c, HTTP_HEAD_S);
 	go_on(c, true);

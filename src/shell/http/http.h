@@ -18,6 +18,8 @@
 #include "shell/http/rate.h"
 #include "shell/loop/loop.h"
 
+struct peer_identity;
+
 #define HTTP_WHY_SIZE 240
 #define HTTP_PATH_MAX 512     /* of the path, and of each argument of the query; more is 414 */
 #define HTTP_HEADERS_MAX 8192 /* all headers of a request; more is 431 */
@@ -71,6 +73,9 @@ struct http_request {
 	const char *if_none_match; /* "" for none */
 	bool accepts_gzip;
 	const char *identity; /* SPIFFE ID of the client's certificate; "" for none */
+	/* What its certificate proved at the handshake, to be judged again; NULL for none. Lives as
+	 * long as the connection: until on_gone(), on_answered() or on_closed(). */
+	const struct peer_identity *peer;
 	struct endpoint from;
 	struct span body;
 };

@@ -68,8 +68,9 @@ struct connection {
 	uint8_t *answer; /* owned */
 	size_t answer_size, answer_len, answer_sent;
 	unsigned status;
-	char key[25];	    /* Sec-WebSocket-Key */
-	char identity[256]; /* SPIFFE ID; "" for none */
+	char key[25];		    /* Sec-WebSocket-Key */
+	char identity[256];	    /* SPIFFE ID; "" for none */
+	struct peer_identity *peer; /* owned: all that was verified of it; NULL: none */
 };
 
 struct listener {

@@ -255,6 +255,7 @@ int request_begin(struct connection *c, const struct head *h, struct http_refusa
 	c->request.listener = c->listener;
 	c->request.path = t->path;
 	c->request.identity = c->identity;
+	c->request.peer = c->peer;
 	c->request.from = c->from;
 	return 0;
 }

@@ -125,6 +125,7 @@ void connection_free(struct connection *c)
 		socket_closed(c);
 	request_forget(c);
 	connection_close(c);
+	free(c->peer);
 	if (s->adopted == c)
 		s->adopted = NULL;
 	s->slots[slot] = NULL;

@@ -15,6 +15,7 @@ struct tls_context {
 
 /* Hangs on an SSL from the moment its peer showed a certificate. */
 struct tls_verdict {
+	struct peer_identity peer; /* where it is accepted */
 	bool is_accepted;
 	char reason[160]; /* where it is not */
 	struct cert leaf; /* as read; der is not kept */

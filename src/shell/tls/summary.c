@@ -81,6 +81,13 @@ void tls_summarize(const struct ssl_st *ssl, struct tls_summary *ret)
 	*ret = s;
 }
 
+const struct peer_identity *tls_peer(const struct ssl_st *ssl)
+{
+	const struct tls_verdict *v = tls_verdict_of(ssl);
+
+	return v && v->is_accepted ? &v->peer : NULL;
+}
+
 /* The library of 3.0 has no name for the one alert a client without a certificate gets. */
 static const char *alert_text(int alert)
 {

@@ -89,6 +89,8 @@ struct tls_summary {
 
 /* Once the handshake is done. */
 void tls_summarize(const struct ssl_st *ssl, struct tls_summary *ret);
+/* Whom the verifier accepted; NULL: nobody, or there is no verifier. Borrowed from ssl. */
+const struct peer_identity *tls_peer(const struct ssl_st *ssl);
 /* Why a handshake or a read on this connection failed: what the verifier said of the peer, or the
  * alert that came, or what the library says. Empties the thread's error queue. */
 void tls_explain(const struct ssl_st *ssl, struct tls_error *ret);

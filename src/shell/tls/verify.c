@@ -135,6 +135,7 @@ static int judge(const struct tls_verifier *v, const struct chain *chain, struct
 		return X509_V_ERR_CERT_REJECTED;
 	}
 	ret->is_accepted = true;
+	ret->peer = peer;
 	return X509_V_OK;
 }
 
