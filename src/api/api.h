@@ -19,7 +19,8 @@
 #define API_FIELD_MAX 64
 
 enum api_kind {
-	API_TEXT,
+	API_TEXT,  /* of printable ASCII, so that its bytes are its characters */
+	API_WORDS, /* of any characters: each may be four bytes */
 	API_INTEGER,
 	API_BOOLEAN,
 	API_TEXTS, /* a list of texts */
@@ -37,7 +38,7 @@ struct api_field {
 	enum api_kind kind;
 	enum api_place place;
 	bool is_required;
-	int64_t min, max; /* of an integer; of the length of a text; of the number of texts */
+	int64_t min, max; /* of an integer; of the characters of a text; of the number of texts */
 	const char *help;
 };
 

@@ -24,6 +24,10 @@ static json_t *schema_of(const struct api_field *f)
 {
 	switch (f->kind) {
 	case API_TEXT:
+		return json_pack("{s:s, s:I, s:I, s:s}", "type", "string", "minLength",
+				 (json_int_t)f->min, "maxLength", (json_int_t)f->max, "pattern",
+				 "^[ -~]*$");
+	case API_WORDS:
 		return json_pack("{s:s, s:I, s:I}", "type", "string", "minLength",
 				 (json_int_t)f->min, "maxLength", (json_int_t)f->max);
 	case API_INTEGER:

@@ -51,7 +51,7 @@ static const struct api_field revoke_fields[] = {
 	{ "name", API_TEXT, API_IN_PATH, true, 1, NODE_NAME, TARGET_HELP },
 };
 static const struct api_field unlock_fields[] = {
-	{ "passphrase", API_TEXT, API_IN_CONTROL, true, 0, 1024, "Of the authority's keys." },
+	{ "passphrase", API_WORDS, API_IN_CONTROL, true, 0, 1024, "Of the authority's keys." },
 };
 static const struct api_field explain_fields[] = {
 	{ "from", API_TEXT, API_IN_BODY, true, 1, 255, "A node's name, a SPIFFE ID, or uid:N." },
@@ -64,7 +64,7 @@ static const struct api_field exit_fields[] = {
 
 static const struct api_field incidents_fields[] = {
 	{ "since_s", API_INTEGER, API_IN_QUERY, false, 1, 31536000, "Opened in so many of the last seconds; without it all that are remembered." },
-	{ "text", API_TEXT, API_IN_QUERY, false, 1, 256, "Words, each the beginning of one in the incident." },
+	{ "text", API_WORDS, API_IN_QUERY, false, 1, 64, "Words, each the beginning of one in the incident." },
 	{ "kind", API_TEXT, API_IN_QUERY, false, 1, 32, "Of incident, such as delivery." },
 	{ "limit", API_INTEGER, API_IN_QUERY, false, 1, 200, "So many at most; without it 100." },
 };

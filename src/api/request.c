@@ -86,9 +86,8 @@ const struct api_operation *api_match(const char *method, const char *path, char
 /* ---- values ---- */
 
 static const char *const kind_names[] = {
-	[API_TEXT] = "a text",
-	[API_INTEGER] = "a whole number",
-	[API_BOOLEAN] = "true or false",
+	[API_TEXT] = "a text of printable ASCII", [API_WORDS] = "a text",
+	[API_INTEGER] = "a whole number",	  [API_BOOLEAN] = "true or false",
 	[API_TEXTS] = "a list of texts",
 };
 
@@ -107,10 +106,36 @@ static bool are_texts(const json_t *value)
 	return true;
 }
 
+static bool is_ascii(const json_t *value)
+{
+	size_t len = json_string_length(value);
+	const char *text = json_string_value(value);
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	return json_is_string(value);
+}
+
+/* As JSON Schema counts them: code points. The library has checked that it is UTF-8, in which each
+ * has one byte that does not go on with another. */
+static int64_t n_characters(const json_t *value)
+{
+	size_t len = json_string_length(value);
+	const char *text = json_string_value(value);
+	int64_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return n;
+}
+
 static bool is_of_kind(const json_t *value, enum api_kind kind)
 {
 	switch (kind) {
 	case API_TEXT:
+		return is_ascii(value);
+	case API_WORDS:
 		return json_is_string(value);
 	case API_INTEGER:
 		return json_is_integer(value);
@@ -128,7 +153,8 @@ static bool is_in_range(const struct api_field *f, const json_t *value)
 
 	switch (f->kind) {
 	case API_TEXT:
-		n = (int64_t)json_string_length(value);
+	case API_WORDS:
+		n = n_characters(value);
 		if (strlen(json_string_value(value)) != json_string_length(value))
 			return false; /* a NUL inside */
 		break;
@@ -147,10 +173,8 @@ static bool is_in_range(const struct api_field *f, const json_t *value)
 static bool check_value(const struct api_field *f, const json_t *value, struct api_problem *p)
 {
 	static const char *const units[] = {
-		[API_TEXT] = " characters",
-		[API_INTEGER] = "",
-		[API_BOOLEAN] = "",
-		[API_TEXTS] = " texts",
+		[API_TEXT] = " characters", [API_WORDS] = " characters", [API_INTEGER] = "",
+		[API_BOOLEAN] = "",	    [API_TEXTS] = " texts",
 	};
 
 	if (!is_of_kind(value, f->kind)) {
@@ -197,7 +221,7 @@ static json_t *value_of_text(const struct api_field *f, const char *text, size_t
 	char *end;
 	int64_t n;
 
-	if (f->kind == API_TEXT)
+	if (f->kind == API_TEXT || f->kind == API_WORDS)
 		return json_stringn(text, len);
 	if (f->kind == API_BOOLEAN && len == 4 && memcmp(text, "true", 4) == 0)
 		return json_true();

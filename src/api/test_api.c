@@ -136,6 +136,8 @@ static void errors_name_the_field(void **state)
 		{ "{}", "422 missing_field name" },
 		{ "{\"name\":5}", "422 wrong_type name" },
 		{ "{\"name\":null}", "422 wrong_type name" },
+		{ "{\"name\":\"\u00e4\"}", "422 wrong_type name" },
+		{ "{\"name\":\"a\\tb\"}", "422 wrong_type name" },
 		{ "{\"name\":\"\"}", "422 out_of_range name" },
 		{ "{\"name\":\"b\",\"more\":1}", "422 unknown_field more" },
 		{ "{\"name\":\"b\",\"name\":\"c\"}", "400 bad_json " },
@@ -187,6 +189,26 @@ static void errors_name_the_argument(void **state)
 	assert_null(api_arguments(row("GET", "/api/v1/ping/b"), "/api/v1/ping/b", twice, 2, "",
 				  SPAN("", 0), &p));
 	assert_string_equal(p.code, "given_twice");
+}
+
+/* The document says maxLength, which counts characters and not bytes (JSON Schema, 6.3.1). */
+static void the_length_of_a_text_is_in_characters(void **state)
+{
+	char query[5 + 4 * 65 + 1] = "text=";
+	struct api_problem p;
+	const char *list = query;
+	const char *path = "/api/v1/incidents";
+	json_t *args;
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++)
+		(void)strcat(query, "\xf0\x9f\x90\x9d");
+	args = api_arguments(row("GET", path), path, &list, 1, "", SPAN("", 0), &p);
+	assert_int_equal(json_string_length(json_object_get(args, "text")), 256);
+	json_decref(args);
+	(void)snprintf(query, sizeof(query), "text=%065d", 0);
+	assert_null(api_arguments(row("GET", path), path, &list, 1, "", SPAN("", 0), &p));
+	assert_string_equal(p.code, "out_of_range");
 }
 
 static void a_name_that_is_too_long_is_refused(void **state)
@@ -352,6 +374,7 @@ int main(void)
 		cmocka_unit_test(errors_name_the_field),
 		cmocka_unit_test(errors_name_the_argument),
 		cmocka_unit_test(a_name_that_is_too_long_is_refused),
+		cmocka_unit_test(the_length_of_a_text_is_in_characters),
 		cmocka_unit_test(the_control_socket_is_told_of_wrong_types_alone),
 		cmocka_unit_test(a_problem_is_json_whatever_is_in_it),
 		cmocka_unit_test(codes_of_handlers_have_a_status),

@@ -247,7 +247,7 @@ void healing_incidents(struct daemon *d, uint64_t request, const json_t *args)
 			d, request, "usage",
 			"kinds: delivery, link_loss, link_down, cpu, memory, disk, service, "
 			"ledger_split; "
-			"limit: 1 to 200; text: 1 to 256 bytes");
+			"limit: 1 to 200; text: 1 to 64 characters");
 		return;
 	}
 	copy(a.kind, sizeof(a.kind), kind_name);
