@@ -214,8 +214,8 @@ void api_trace_policy(struct api_thread *t, uint64_t request, const char *princi
 		      const char *resource, bool is_allowed, uint64_t took_us);
 
 /* api_socket.c */
-unsigned api_socket_open(void *arg, uint64_t socket, const struct http_request *q,
-			 const char **ret_detail);
+bool api_socket_open(void *arg, uint64_t socket, const struct http_request *q,
+		     struct http_refusal *ret_why);
 void api_socket_closed(void *arg, uint64_t socket);
 void api_socket_ready(void *arg, uint64_t socket, struct http_message *ret);
 bool api_socket_message(void *arg, uint64_t socket, struct span text, const char **ret_reason);

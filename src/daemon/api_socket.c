@@ -107,11 +107,11 @@ static struct api_socket *socket_of(struct api_thread *t, uint64_t id)
 	return s->id == id ? s : NULL;
 }
 
-unsigned api_socket_open(void *arg, uint64_t socket, const struct http_request *q,
-			 const char **ret_detail)
+bool api_socket_open(void *arg, uint64_t socket, const struct http_request *q,
+		     struct http_refusal *ret_why)
 {
 	struct api_thread *t = arg;
-	static struct api_problem p; /* of this thread alone; what ret_detail points to */
+	static struct api_problem p; /* of this thread alone; what ret_why points to */
 	const struct api_operation *o;
 	struct api_socket *s = &t->sockets[http_place_of(socket) % t->n_sockets];
 	char principal[256];
@@ -120,19 +120,23 @@ unsigned api_socket_open(void *arg, uint64_t socket, const struct http_request *
 	json_t *args = NULL;
 	unsigned topics = 0;
 
-	p.status = 404;
+	p = (struct api_problem){ 0 };
 	o = api_match("GET", q->path, allow, &p);
 	if (o && ((int)q->listener == t->metrics_listener || strcmp(o->verb, "socket") != 0)) {
-		p.status = 404;
-		(void)snprintf(p.detail, sizeof(p.detail), "the WebSocket is at /ws");
+		p = (struct api_problem){
+			.status = 404,
+			.code = "not_found",
+			.detail = "the WebSocket is at /ws",
+		};
 		o = NULL;
 	}
 	if (o && api_admit(t, q, o, principal, &is_owner, &p))
 		args = api_arguments(o, q->path, q->args, q->n_args, "", SPAN(NULL, 0), &p);
 	if (!args || !topics_of(json_string_value(json_object_get(args, "topics")), &topics, &p)) {
 		json_decref(args);
-		*ret_detail = p.detail;
-		return p.status;
+		*ret_why =
+			(struct http_refusal){ p.status, p.field, p.detail, p.code ? p.code : "" };
+		return false;
 	}
 	*s = (struct api_socket){ .id = socket,
 				  .topics = topics,
@@ -146,7 +150,7 @@ unsigned api_socket_open(void *arg, uint64_t socket, const struct http_request *
 		s->wanted = s->next = (uint64_t)json_integer_value(json_object_get(args, "since"));
 	json_decref(args);
 	api_tick_later(t);
-	return 0;
+	return true;
 }
 
 void api_socket_closed(void *arg, uint64_t socket)

@@ -18,6 +18,7 @@ struct fixture {
 	struct api_shared shared;
 	struct api_thread thread;
 	struct http_message message;
+	struct http_refusal why;   /* what was opened last, where it was refused */
 	struct peer_identity peer; /* of who has an identity */
 };
 
@@ -68,7 +69,6 @@ static void happen(struct fixture *f, unsigned n)
 
 static unsigned open_as(struct fixture *f, uint64_t id, const char *argument, const char *identity)
 {
-	const char *detail = "";
 	const struct http_request q = {
 		.method = HTTP_GET,
 		.is_loopback = identity[0] == '\0',
@@ -81,7 +81,7 @@ static unsigned open_as(struct fixture *f, uint64_t id, const char *argument, co
 		.peer = identity[0] ? &f->peer : NULL,
 	};
 
-	return api_socket_open(&f->thread, id, &q, &detail);
+	return api_socket_open(&f->thread, id, &q, &f->why) ? 0 : f->why.status;
 }
 
 static unsigned open_with(struct fixture *f, uint64_t id, const char *argument)
@@ -199,9 +199,13 @@ static void who_may_not_read_may_not_follow(void **state)
 
 	f->config.api_loopback_read = 0;
 	assert_int_equal(open_with(f, 7, NULL), 401);
+	assert_string_equal(f->why.code, "needs_token");
+	assert_string_equal(f->why.field, "Authorization");
 	f->config.api_loopback_read = 1;
 	assert_int_equal(open_with(f, 7, "since=-1"), 422);
 	assert_int_equal(open_with(f, 7, "topics=nonsense"), 422);
+	assert_string_equal(f->why.code, "unknown_topic");
+	assert_string_equal(f->why.field, "topics");
 	assert_int_equal(open_with(f, 7, "nonsense=1"), 400);
 	assert_null(next(f, 7));
 }

@@ -387,6 +387,8 @@ expect 200 a /health
 expect 200 a /api/v1/status -H "Authorization: Bearer $(cat "$token_file")"
 expect 401 a /ws -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
 	-H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' -D "$WORK/head"
+has '"code":"needs_token"'
+has '"field":"Authorization"'
 grep -qi '^WWW-Authenticate: Bearer' "$WORK/head" || fail "a WebSocket is not told what it lacks: $(cat "$WORK/head")"
 
 # ---- all places taken: one more is closed, and when they are gone others are answered ----

@@ -122,9 +122,10 @@ struct http_handlers {
 			    unsigned status, uint64_t took_us);
 	/* Writes the body of a refusal (application/problem+json); returns its length. */
 	size_t (*on_refused)(void *arg, const struct http_refusal *r, char *ret, size_t size);
-	/* A WebSocket may be opened: 0, or the status to refuse it with and why. */
-	unsigned (*on_open)(void *arg, uint64_t socket, const struct http_request *q,
-			    const char **ret_detail);
+	/* A WebSocket may be opened: true, or why not. What that points to is there until the next
+	 * call. */
+	bool (*on_open)(void *arg, uint64_t socket, const struct http_request *q,
+			struct http_refusal *ret_why);
 	void (*on_closed)(void *arg, uint64_t socket);
 	/* The next message to it; called until there is none. */
 	void (*on_ready)(void *arg, uint64_t socket, struct http_message *ret);

@@ -18,9 +18,7 @@ static bool is_key(const char *text)
 int socket_confirm(struct connection *c, const struct head *h, struct http_refusal *ret)
 {
 	struct http_server *s = c->server;
-	const char *detail = "";
 	char version[4];
-	unsigned status;
 
 	*ret = (struct http_refusal){ 426, "Upgrade", "this may be upgraded to websocket alone",
 				      "" };
@@ -35,9 +33,7 @@ int socket_confirm(struct connection *c, const struct head *h, struct http_refus
 				      "" };
 	if (head_copy(h, "sec-websocket-key", c->key, sizeof(c->key)) < 0 || !is_key(c->key))
 		return -EPROTO;
-	status = s->handlers.on_open(s->handlers.arg, c->number, &c->request, &detail);
-	*ret = (struct http_refusal){ status, "", detail, "" };
-	if (status != 0)
+	if (!s->handlers.on_open(s->handlers.arg, c->number, &c->request, ret))
 		return -EPROTO;
 	c->state = CONNECTION_UPGRADING;
 	s->counters.sockets++;

@@ -102,20 +102,22 @@ static size_t on_refused(void *arg, const struct http_refusal *r, char *ret, siz
 	return (size_t)snprintf(ret, size, "refused: %s%s", r->field, r->code);
 }
 
-static unsigned on_open(void *arg, uint64_t socket, const struct http_request *q,
-			const char **ret_detail)
+static bool on_open(void *arg, uint64_t socket, const struct http_request *q,
+		    struct http_refusal *ret_why)
 {
 	struct server *s = arg;
 
 	assert_true(http_place_of(socket) < PLACES);
-	*ret_detail = "not here";
-	if (strcmp(q->path, "/mine") == 0)
-		return 401;
+	*ret_why = (struct http_refusal){ 404, "", "not here", "" };
+	if (strcmp(q->path, "/mine") == 0) {
+		*ret_why = (struct http_refusal){ 401, "Mine", "not you", "!" };
+		return false;
+	}
 	if (strcmp(q->path, "/ws") != 0 && strcmp(q->path, "/quiet") != 0)
-		return 404;
+		return false;
 	atomic_store(&s->is_quiet, strcmp(q->path, "/quiet") == 0);
 	atomic_fetch_add(&s->n_open, 1);
-	return 0;
+	return true;
 }
 
 static void on_closed(void *arg, uint64_t socket)
@@ -557,6 +559,11 @@ static void refusals_name_the_header(void **state)
 	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 	    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
 	    "WWW-Authenticate: Bearer");
+	ask(s,
+	    "GET /mine HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+	    "refused: Mine!");
 	assert_int_equal(atomic_load(&s->n_requests), before); /* nobody was asked */
 }
 
