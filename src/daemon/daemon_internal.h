@@ -18,7 +18,7 @@
 #include "trace/trace.h"
 
 #define PINGS_MAX 64
-#define FEATURES_MAX 32
+#define FEATURES_MAX 48
 /* What the tunnel may bring a wake-up, so that it cannot starve the rest. */
 #define TUN_READS 64
 #define TUN_READ_BYTES (256 << 10)
