@@ -18,7 +18,8 @@
 
 struct ebpf_view {
 	struct ebpf_table *table;
-	struct ebpf_rules *rules; /* NULL: enforce is off */
+	struct ebpf_rules *rules; /* NULL: enforce is off. As far as it is mapped: */
+	size_t rules_len;
 	int fds[EBPF_N_DESCRIPTORS];
 	uint8_t *consumer; /* a page: how far we have read */
 	uint8_t *producer; /* a page, and the ring twice in a row */
@@ -35,6 +36,25 @@ static void *map_whole(int fd, size_t size, int protection, off_t at)
 	void *p = mmap(NULL, size, protection, MAP_SHARED, fd, at);
 
 	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Maps the rules up to so many classes. What is mapped is resident, and all of them are a megabyte
+ * where most nodes need one or two. What pointed into them before does so no more. */
+static bool map_rules(struct ebpf_view *v, unsigned n_classes)
+{
+	size_t len = offsetof(struct ebpf_rules, classes) + n_classes * sizeof(struct ebpf_class);
+	void *p;
+
+	if (v->rules && len <= v->rules_len)
+		return true;
+	p = map_whole(v->fds[EBPF_FD_RULES], len, PROT_READ | PROT_WRITE, 0);
+	if (!p)
+		return false;
+	if (v->rules)
+		(void)munmap(v->rules, v->rules_len);
+	v->rules = p;
+	v->rules_len = len;
+	return true;
 }
 
 int ebpf_view_new(int table_fd, int rules_fd, int ring_fd, struct ebpf_view **ret)
@@ -54,11 +74,8 @@ int ebpf_view_new(int table_fd, int rules_fd, int ring_fd, struct ebpf_view **re
 	v->table = map_whole(table_fd, sizeof(*v->table), PROT_READ | PROT_WRITE, 0);
 	if (!v->table)
 		return -errno;
-	if (rules_fd >= 0) {
-		v->rules = map_whole(rules_fd, sizeof(*v->rules), PROT_READ | PROT_WRITE, 0);
-		if (!v->rules)
-			return -errno;
-	}
+	if (rules_fd >= 0 && !map_rules(v, 0))
+		return -errno;
 	if (ring_fd >= 0) {
 		v->consumer = map_whole(ring_fd, v->page, PROT_READ | PROT_WRITE, 0);
 		v->producer = map_whole(ring_fd, v->page + 2 * (size_t)EBPF_RING_SIZE, PROT_READ,
@@ -81,7 +98,7 @@ void ebpf_view_free(struct ebpf_view *v)
 		(void)munmap(v->table, sizeof(*v->table));
 	}
 	if (v->rules)
-		(void)munmap(v->rules, sizeof(*v->rules));
+		(void)munmap(v->rules, v->rules_len);
 	if (v->consumer)
 		(void)munmap(v->consumer, v->page);
 	if (v->producer)
@@ -252,7 +269,7 @@ static uint16_t class_of(struct ebpf_view *v, const struct ebpf_class *may)
 	for (unsigned i = 0; i < v->n_classes; i++)
 		if (memcmp(&v->rules->classes[i], may, sizeof(*may)) == 0)
 			return (uint16_t)i;
-	if (v->n_classes == EBPF_CLASSES_MAX)
+	if (v->n_classes == EBPF_CLASSES_MAX || !map_rules(v, v->n_classes + 1))
 		return EBPF_CLASS_NONE;
 	memcpy(&v->rules->classes[v->n_classes], may, sizeof(*may));
 	return (uint16_t)v->n_classes++;
@@ -261,17 +278,20 @@ static uint16_t class_of(struct ebpf_view *v, const struct ebpf_class *may)
 void ebpf_view_sender_put(struct ebpf_view *v, uint64_t node_id, const struct ebpf_class *may)
 {
 	unsigned at = (unsigned)(node_id % EBPF_SENDER_BUCKETS);
-	struct ebpf_sender *s = &v->rules->senders[at];
+	uint16_t class;
+	struct ebpf_sender *s;
 
 	for (unsigned i = 0; i < EBPF_SENDER_WAYS; i++) {
-		if (s->id[i] != 0)
+		if (v->rules->senders[at].id[i] != 0)
 			continue;
-		s->class[i] = class_of(v, may);
+		class = class_of(v, may); /* which may map anew */
+		s = &v->rules->senders[at];
+		s->class[i] = class;
 		__atomic_store_n(&s->id[i], sender_key(node_id), __ATOMIC_RELEASE);
 		v->sender_is_kept[at][i] = true;
 		return;
 	}
-	s->is_full = 1;
+	v->rules->senders[at].is_full = 1;
 }
 
 void ebpf_view_senders_end(struct ebpf_view *v)
