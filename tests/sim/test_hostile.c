@@ -255,10 +255,10 @@ static void probes_of_one_peer_leave_answers_for_others(void **state)
 	assert_true(liar && other);
 	n->now_us = sim_node_us(s, 2);
 	for (unsigned i = 0; i < 2000; i++)
-		authentic_probed(n, liar, SPAN_OF(body));
+		authentic_probed(n, liar, SPAN_OF(body), 2);
 	before = n->n_probes;
 	assert_in_range(before, 1, 100);
-	authentic_probed(n, other, SPAN_OF(body));
+	authentic_probed(n, other, SPAN_OF(body), 2);
 	assert_int_equal(n->n_probes, before + 1);
 	sim_free(s);
 }

@@ -10,6 +10,9 @@
 #define PROBE_HEAD_LEN 5  /* id 4 | flags 1; then, in a probe, bytes that mean nothing */
 #define PROBE_COUNT_LEN 4 /* in an answer with the flag: packets of the asker's that arrived */
 #define PROBE_FOR_PACKETS 1
+#define PROBE_HOPS_AT (PROBE_HEAD_LEN + PROBE_COUNT_LEN) /* of an answer: links that it came by */
+#define PROBE_LEN_MIN (PROBE_HOPS_AT + 1)
+#define PROBE_HOPS 4   /* of an answer: it says that too, as it may go back by another way */
 #define PROBE_COUNTS 2 /* of an answer; who does not know it sends the probe's flags back */
 #define PROBES_ANSWERED_MAX 4000 /* a second */
 /* Of one peer: four ways, each again and again where they are lost. One that could use up all
@@ -187,7 +190,7 @@ void authentic_serve(struct node *n, struct node_session *s)
 static void send_probe(struct node *n, const struct watch_probe *probe)
 {
 	uint8_t body[WIRE_SERVICE_MAX] = { 0 };
-	size_t len = max_u64(PROBE_HEAD_LEN + PROBE_COUNT_LEN, min_u64(probe->len, sizeof(body)));
+	size_t len = max_u64(PROBE_LEN_MIN, min_u64(probe->len, sizeof(body)));
 	struct peer *p;
 
 	if (neighbour_state(n, probe->neighbour) == LINK_DOWN) {
@@ -235,7 +238,7 @@ static bool may_answer(uint64_t *second_us, unsigned *n, unsigned n_max, uint64_
 
 /* A probe of a peer: what goes back is as long, so that it looks like packets too, and says how
  * many of its packets have come, so that it need not judge all by the few probes. */
-void authentic_probed(struct node *n, struct peer *p, struct span body)
+void authentic_probed(struct node *n, struct peer *p, struct span body, unsigned hops)
 {
 	uint8_t answer[WIRE_SERVICE_MAX];
 	uint64_t back = n->came_by;
@@ -246,10 +249,14 @@ void authentic_probed(struct node *n, struct peer *p, struct span body)
 	    !may_answer(&n->probe_second_us, &n->n_probes, PROBES_ANSWERED_MAX, n->now_us))
 		return;
 	memcpy(answer, body.at, body.len);
-	answer[4] &= (uint8_t)~PROBE_COUNTS;
+	answer[4] &= (uint8_t) ~(PROBE_COUNTS | PROBE_HOPS);
 	if (body.len >= PROBE_HEAD_LEN + PROBE_COUNT_LEN) {
 		answer[4] |= PROBE_COUNTS;
 		store_u32(answer + PROBE_HEAD_LEN, p->n_opened);
+	}
+	if (body.len >= PROBE_LEN_MIN) {
+		answer[4] |= PROBE_HOPS;
+		answer[PROBE_HOPS_AT] = (uint8_t)min_u64(hops, UINT8_MAX);
 	}
 	/* It goes back by whom the probe came by, where it is about that way and not about ours:
 	 * else a way of ours that loses packets makes the other end doubt all of its own. */
@@ -269,6 +276,8 @@ void authentic_answered(struct node *n, struct peer *p, struct span body, unsign
 	if (body.len < PROBE_HEAD_LEN)
 		return;
 	counts = body.at[4] & PROBE_COUNTS && body.len >= PROBE_HEAD_LEN + PROBE_COUNT_LEN;
+	if (body.at[4] & PROBE_HOPS && body.len >= PROBE_LEN_MIN && body.at[PROBE_HOPS_AT] > 0)
+		hops = body.at[PROBE_HOPS_AT];
 	n_opened = counts ? load_u32(body.at + PROBE_HEAD_LEN) : 0;
 	watch_answered(n->watch, p->id, load_u32(body.at), hops, counts ? &n_opened : NULL,
 		       n->now_us);

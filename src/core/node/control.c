@@ -180,7 +180,7 @@ static void service_input(struct node *n, struct peer *p, struct span plaintext,
 	else if (m.service == SERVICE_ECHO_REPLY)
 		echo_reply(n, p, m.body);
 	else if (m.service == SERVICE_PROBE)
-		authentic_probed(n, p, m.body);
+		authentic_probed(n, p, m.body, hops);
 	else if (m.service == SERVICE_PROBE_REPLY)
 		authentic_answered(n, p, m.body, hops);
 	else if (m.service == SERVICE_OFFERS_ASK)

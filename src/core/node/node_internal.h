@@ -475,7 +475,7 @@ int authentic_input(struct node *n, uint64_t neighbour, uint8_t type, struct spa
 void authentic_serve(struct node *n, struct node_session *s);
 void authentic_gone(struct node *n, uint64_t neighbour);
 void authentic_revoked(struct node *n);
-void authentic_probed(struct node *n, struct peer *p, struct span body);
+void authentic_probed(struct node *n, struct peer *p, struct span body, unsigned hops);
 void authentic_answered(struct node *n, struct peer *p, struct span body, unsigned hops);
 void authentic_passed(struct node *n, const struct wire_hop *hop, uint64_t next, size_t len,
 		      enum watch_use use);
