@@ -3,7 +3,9 @@
 # How long a grey failure lasts, seen from outside: a pings d each 10 ms through b, the link from b
 # to d begins to lose a share of what it carries, one way, and the time until all answers come again
 # is measured; so many times. The other way there is slower, so that forwarding keeps to the lossy
-# one until it is avoided. By hand: grey_mttr.sh X0 E2E_TOOL LINKEM [RUNS [LOSS [PING_INTERVAL]]]
+# one until it is avoided. By hand:
+# grey_mttr.sh X0 E2E_TOOL LINKEM [RUNS [LOSS [PING_INTERVAL [PING_BYTES]]]]; more than
+# 256 bytes are bulk, as most packets are.
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 
@@ -11,6 +13,7 @@ command -v ping >/dev/null 2>&1 || skip "the program ping is missing"
 RUNS=${4:-10}
 LOSS=${5:-20}
 INTERVAL=${6:-0.01}
+BYTES=${7:-56}
 GIVE_UP=25 # seconds
 
 peer() { # NUMBER SIDE
@@ -75,7 +78,7 @@ for run in $(seq "$RUNS"); do
 		x a up >/dev/null 2>&1 || fail "up"
 	fi
 	within 30 is_by b || fail "the way to d is not by b: $(x a routes)"
-	spawn a ping -D -i "$INTERVAL" -W 1 "$ADDRESS_d" >"$WORK/ping" 2>&1
+	spawn a ping -D -i "$INTERVAL" -s "$BYTES" -W 1 "$ADDRESS_d" >"$WORK/ping" 2>&1
 	ping=$SPAWNED
 	sleep 4
 	since=$(date +%s.%N)

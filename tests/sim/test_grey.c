@@ -1,53 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ways that lose a share of what they carry: how soon that is sure with whole nodes, and that links
  * which lose a hundredth by chance, as they may, are never taken for one. */
-#include "fixture.h"
+#include "grey.h"
 
-#define N 6
-#define CS4 32 /* interactive: bulk loses its own packets, and says nothing */
 #define LINK_LOSS_PPM 10000
-#define GREY_PPM 200000
 #define CLEAN_US SECONDS(240) /* of each mesh; X0_LONG=1: ten hours */
 #define CLEAN_LONG_US SECONDS(36000)
-
-/* 0 - 1 - 3, and the longer way 0 - 2 - 4 - 3; 5 hangs on 3. */
-static const size_t ends[][2] = { { 0, 1 }, { 1, 3 }, { 0, 2 }, { 2, 4 }, { 4, 3 }, { 3, 5 } };
-enum {
-	LINK_1_3 = 1
-};
-
-static struct sim *mesh(uint64_t seed, uint32_t loss_ppm)
-{
-	struct sim_link_quality q = { .delay_us = 1000, .jitter_us = 300, .loss_ppm = loss_ppm };
-	struct sim_config config = { .seed = seed, .pki = pki, .n_nodes = N, .allow_all = true };
-	struct sim *s;
-
-	assert_int_equal(sim_new(&config, &s), 0);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		(void)sim_link(s, ends[i][0], ends[i][1], &q, true);
-	boot_all(s, N);
-	run(s, SECONDS(3));
-	return s;
-}
-
-/* Of all ways of a node, how many surely lose more than links may. */
-static unsigned n_failing(struct sim *s, size_t node)
-{
-	struct watch_way w;
-	size_t cursor = 0;
-	unsigned n = 0;
-
-	while (node_next_watched(sim_node(s, node), &cursor, &w))
-		n += w.is_failing;
-	return n;
-}
-
-static int order_us(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 static void a_link_that_begins_to_lose_a_fifth_is_sure_within_seconds(void **state)
 {
@@ -85,96 +43,6 @@ static void a_link_that_begins_to_lose_a_fifth_is_sure_within_seconds(void **sta
 		      (unsigned long long)took_us[RUNS - 2] / 1000);
 	assert_true(took_us[RUNS / 2] <= SECONDS(2));
 	assert_true(took_us[RUNS - 2] <= MS(2500));
-}
-
-/* What the healing loop does with a way that fails: its next hop is avoided. */
-static bool avoid_failing(struct sim *s, size_t node)
-{
-	struct watch_way w;
-	size_t cursor = 0;
-
-	while (node_next_watched(sim_node(s, node), &cursor, &w)) {
-		if (!w.is_failing || !w.is_current)
-			continue;
-		(void)node_set_penalty(sim_node(s, node), w.neighbour, NODE_PENALTY_MAX,
-				       sim_node_us(s, node));
-		sim_poke(s, node);
-		return true;
-	}
-	return false;
-}
-
-/* a - b - c - d, where b has a slower way around c, and a one around b. */
-enum {
-	NODE_A,
-	NODE_B,
-	NODE_C,
-	NODE_D,
-	AROUND_C,
-	AROUND_B,
-	AROUND_B_TOO,
-	N_LINE,
-};
-
-/* A link that loses a fifth, towards its second end. */
-static struct {
-	bool is_on;
-	size_t link;
-	struct rng rng;
-} one_way;
-
-static bool lose_one_way(void *arg, size_t link, bool to_b, struct span datagram)
-{
-	(void)arg;
-	(void)datagram;
-	return one_way.is_on && to_b && link == one_way.link &&
-	       rng_below(&one_way.rng, US_PER_S) < GREY_PPM;
-}
-
-static struct sim *line(uint64_t seed)
-{
-	struct sim_link_quality slow = { .delay_us = 100000 };
-	struct sim_config config = {
-		.seed = seed,
-		.pki = pki,
-		.n_nodes = N_LINE,
-		.allow_all = true,
-		.tap = lose_one_way,
-	};
-	struct sim *s;
-
-	rng_seed(&one_way.rng, seed);
-	one_way.is_on = false;
-	assert_int_equal(sim_new(&config, &s), 0);
-	(void)sim_link(s, NODE_A, NODE_B, &lan, true);
-	(void)sim_link(s, NODE_B, NODE_C, &lan, true);
-	one_way.link = sim_link(s, NODE_C, NODE_D, &lan, true);
-	(void)sim_link(s, NODE_B, AROUND_C, &lan, true);
-	(void)sim_link(s, AROUND_C, NODE_D, &slow, true);
-	(void)sim_link(s, NODE_A, AROUND_B, &lan, true);
-	(void)sim_link(s, AROUND_B, AROUND_B_TOO, &slow, true);
-	(void)sim_link(s, AROUND_B_TOO, NODE_D, &lan, true);
-	boot_all(s, N_LINE);
-	run(s, SECONDS(5));
-	return s;
-}
-
-/* Packets go from a to d while c loses a fifth of what it passes on, until somebody avoids its next
- * hop; who it is, and the time that it took. */
-static size_t who_acts_first(struct sim *s, uint64_t *ret_us)
-{
-	uint64_t begin = sim_now_us(s);
-
-	while (sim_now_us(s) - begin < SECONDS(60)) {
-		(void)sim_send_marked(s, NODE_A, NODE_D, 100, CS4);
-		run(s, MS(10));
-		*ret_us = sim_now_us(s) - begin;
-		for (size_t node = NODE_A; node <= NODE_C; node++)
-			if (avoid_failing(s, node))
-				return node;
-	}
-	fail_msg("nobody acts");
-	return N_LINE;
 }
 
 static void all_arrives_and_a_does_nothing(struct sim *s)
@@ -215,7 +83,7 @@ static void who_is_nearest_to_a_loss_avoids_its_next_hop_and_nobody_else(void **
 		}
 		assert_int_equal(sim_walk(s, NODE_A, NODE_D), 3);
 		one_way.is_on = true;
-		who = who_acts_first(s, &took_us[i]);
+		who = who_acts_first(s, CS4, &took_us[i]);
 		assert_true(who == NODE_A || who == NODE_B);
 		n_nearest += who == NODE_B;
 		if (who == NODE_B)

@@ -220,8 +220,8 @@ static void send_probe(struct node *n, const struct watch_probe *probe)
 	store_u32(body, probe->id);
 	body[4] = probe->is_for_packets ? PROBE_FOR_PACKETS : 0;
 	entropy_fill(&n->entropy, body + PROBE_HEAD_LEN, len - PROBE_HEAD_LEN);
-	path_send_service(n, p, (enum wire_class)probe->tag, SERVICE_PROBE, SPAN(body, len),
-			  probe->neighbour, false);
+	path_send_service(n, p, probe->is_second ? CLASS_INTERACTIVE : (enum wire_class)probe->tag,
+			  SERVICE_PROBE, SPAN(body, len), probe->neighbour, false);
 }
 
 static bool may_answer(uint64_t *second_us, unsigned *n, unsigned n_max, uint64_t now_us)

@@ -26,9 +26,10 @@ static double within(double sum, double sure)
 	return fmin(fmax(sum, 0), sure * EVIDENCE_KEPT_MAX);
 }
 
-void evidence_packets(struct evidence *e, unsigned n_hops, uint32_t n_sent, int64_t n_lost)
+void evidence_packets(struct evidence *e, unsigned n_hops, uint32_t n_sent, int64_t n_lost,
+		      bool is_bulk)
 {
-	double lost, more;
+	double lost, more, most = EVIDENCE_PACKETS_SURE * EVIDENCE_KEPT_MAX;
 
 	if (n_sent == 0)
 		return;
@@ -37,7 +38,9 @@ void evidence_packets(struct evidence *e, unsigned n_hops, uint32_t n_sent, int6
 	more = fmin(ratio(usual_of(n_hops, 1), n_sent, lost), EVIDENCE_MOMENT_MAX);
 	if (e->packets <= 0)
 		e->n_sent = e->n_lost = 0;
-	e->packets = within(e->packets + more, EVIDENCE_PACKETS_SURE);
+	if (is_bulk && e->probes < EVIDENCE_SUSPECT)
+		most = fmax(e->packets, EVIDENCE_BULK_ALONE);
+	e->packets = fmin(fmax(e->packets + more, 0), most);
 	e->n_sent += n_sent;
 	lost = fmax((double)e->n_lost + lost, 0);
 	e->n_lost = (uint32_t)fmin(lost, e->n_sent);

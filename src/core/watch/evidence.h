@@ -21,6 +21,9 @@
 /* What a moment adds at most: four different ones are needed, so that a short outage, however much
  * was sent meanwhile, is none. */
 #define EVIDENCE_MOMENT_MAX (EVIDENCE_PACKETS_SURE / 4)
+/* Of bulk, which may lose its own packets in bursts that no probe meets, as much as this is
+ * evidence; for more a probe must have been lost too, lately. */
+#define EVIDENCE_BULK_ALONE (0.9 * EVIDENCE_PACKETS_SURE)
 #define EVIDENCE_KEPT_MAX 2 /* times what is sure: after that much longer it is well again */
 
 /* All zeros is nothing known. */
@@ -32,7 +35,8 @@ struct evidence {
 
 /* Between two answers so many packets went, and so many of them did not arrive: less than 0 where
  * some arrived that were given up before. hops: links to the destination, 0 unknown. */
-void evidence_packets(struct evidence *e, unsigned n_hops, uint32_t n_sent, int64_t n_lost);
+void evidence_packets(struct evidence *e, unsigned n_hops, uint32_t n_sent, int64_t n_lost,
+		      bool is_bulk);
 void evidence_probe(struct evidence *e, unsigned n_hops, bool is_lost);
 
 /* The last one that was lost was answered after all. */

@@ -7,11 +7,33 @@
 #include "core/watch/evidence.h"
 #include "core/watch/watch.h"
 
+#define GIVEN_UP_MAX 8 /* lost probes that an answer may yet come to */
+
 #define DOUBTS_MAX (WATCH_DESTINATIONS_MAX * WATCH_HOPS_MAX + 2 * WATCH_NEIGHBOURS_MAX)
 
 /* How many of our packets went to a destination in all, to it by one neighbour, and arrived. */
 struct tally {
 	uint32_t n_sealed, n_passed, n_opened;
+};
+
+/* Bulk that fills its way loses packets with nobody at fault, and has those that arrive wait: so
+ * what is lost counts only where what arrives is as fast as ever. fill.c */
+struct fill {
+	uint64_t bulk_us;    /* of the last packet of bulk; 0 none */
+	uint32_t least_us;   /* round trip, of all answers by as many hops; 0 unknown */
+	bool is_slow;	     /* the last answer was */
+	uint64_t n_bytes;    /* of anybody, ever */
+	uint64_t then_bytes; /* some time ago; and when */
+	uint64_t then_us;
+	uint64_t rate, carried; /* bytes a second since then, and while answers were fast */
+	uint8_t n_held;		/* lost probes that do not count yet: not of bulk, and of bulk */
+	uint8_t n_held_bulk;
+	bool is_counted_fast; /* the last answer that counted packets was */
+};
+
+struct given_up {
+	uint32_t id; /* 0: none */
+	uint64_t sent_us;
 };
 
 /* One neighbour as the way to one destination. */
@@ -21,21 +43,25 @@ struct hop {
 	uint64_t probe_us; /* when the next one is due, or the one under way is lost */
 	uint64_t sent_us;
 	uint64_t answered_us;
-	uint32_t id;	  /* of the probe under way; 0 none */
-	uint32_t late_id; /* of the last one given up: it may yet be answered */
-	uint64_t late_sent_us;
-	uint64_t noted_us; /* of the last bit of history */
-	uint32_t history;  /* as results, and for longer; without bulk */
+	uint32_t id;				/* of the probe under way; 0 none */
+	struct given_up given_up[GIVEN_UP_MAX]; /* the last first: they may yet be answered */
+	bool is_noted, is_weighed; /* the first of these is in the results; is evidence */
+	uint64_t noted_us;	   /* of the last bit of history */
+	uint32_t history;	   /* as results, and for longer */
 	uint8_t n_history;
 	uint16_t results; /* a bit for each of the last probes: 1 lost */
 	uint8_t n_results;
-	uint8_t n_lost_row; /* in parts of WATCH_BULK_LOST to one */
+	uint8_t n_lost_row;
+	uint8_t n_bulk_row; /* and so many that count as a part of one */
 	bool is_bulk;	    /* the probe under way */
+	bool wants_second;  /* the next one is not bulk, whatever packets are */
 	uint8_t n_answered_row;
 	uint8_t n_needed; /* answers to be believed again */
 	bool has_answered;
 	bool is_doubted;
+	uint8_t n_hurried; /* probes sooner than at leisure since it is */
 	struct evidence evidence;
+	struct fill fill;
 	uint8_t n_hops;		/* by it, as its last two answers tell; 0 unknown */
 	uint8_t last_hops;	/* as the last one does */
 	uint64_t again_us;	/* until then those nearer are let mend it; 0: it was never so */
@@ -62,7 +88,8 @@ struct destination {
 	uint8_t tag;
 	bool is_bulk;
 	uint32_t rtt_us;
-	unsigned n_hops; /* of the last answer; 0 unknown */
+	unsigned n_hops;  /* of the last answer; 0 unknown */
+	uint64_t hurried; /* neighbour that was doubted last: it alone is probed in a hurry */
 	struct hop hops[WATCH_HOPS_MAX];
 };
 
@@ -86,10 +113,26 @@ struct watch {
 	uint64_t due_us;
 	bool is_due_known;
 	uint32_t next_id;
+	uint64_t hurried_us; /* the second in which so many probes of doubted ways hurried */
+	unsigned n_hurried;
 	struct watch_doubt doubts[DOUBTS_MAX]; /* a ring */
 	size_t first_doubt, n_doubts;
 	struct watch_counters counters;
 };
+
+/* ---- fill.c ---- */
+
+void fill_passed(struct fill *f, size_t len, bool is_bulk, uint64_t now_us);
+bool fill_has_bulk(const struct fill *f, uint64_t now_us); /* lately */
+bool fill_is_slow(const struct fill *f, uint64_t now_us);  /* and what arrives is slow */
+/* Whether what was lost by now may have been lost for want of room. */
+bool fill_may_be_full(struct fill *f, uint64_t now_us);
+void fill_hold(struct fill *f, bool is_bulk);
+/* A probe was answered after so long, a late one by definition slowly: then nothing that was held
+ * counts. */
+void fill_answered(struct fill *f, uint64_t rtt_us, bool is_late, uint64_t now_us);
+/* So many that were held count now: of bulk too, or not. */
+unsigned fill_release(struct fill *f, bool with_bulk);
 
 /* ---- doubts.c ---- */
 

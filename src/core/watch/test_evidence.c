@@ -30,7 +30,7 @@ static unsigned moments(struct rng *rng, uint32_t n_each, uint32_t loss_ppm, uns
 	unsigned n = 0;
 
 	while (n < max && !evidence_is_sure(&e)) {
-		evidence_packets(&e, 2, n_each, some_of(rng, n_each, loss_ppm));
+		evidence_packets(&e, 2, n_each, some_of(rng, n_each, loss_ppm), false);
 		n++;
 	}
 	return n;
@@ -69,7 +69,8 @@ static void a_hundredth_on_each_link_is_not_taken_for_a_fault(void **state)
 
 			for (uint32_t n = 0; n < 3000000 / 4; n += each[k]) {
 				evidence_packets(&e, hops, each[k],
-						 some_of(&rng, each[k], LINK_LOSS_PPM * hops));
+						 some_of(&rng, each[k], LINK_LOSS_PPM * hops),
+						 false);
 				highest = e.packets > highest ? e.packets : highest;
 			}
 			assert_true(highest < 0.75 * EVIDENCE_PACKETS_SURE);
@@ -101,10 +102,10 @@ static void a_short_outage_is_no_fault_however_much_was_sent(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 1000; i++)
-		evidence_packets(&e, 2, 1000, i % 10 < 3 ? 1000 : 0);
+		evidence_packets(&e, 2, 1000, i % 10 < 3 ? 1000 : 0, false);
 	assert_false(evidence_is_sure(&e));
 	for (unsigned i = 0; i < 5; i++)
-		evidence_packets(&e, 2, 1000, 1000);
+		evidence_packets(&e, 2, 1000, 1000, false);
 	assert_true(evidence_is_sure(&e));
 }
 
@@ -114,8 +115,8 @@ static void what_is_late_is_given_back(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 1000; i++) { /* half of each moment comes in the next */
-		evidence_packets(&e, 2, 10, 5);
-		evidence_packets(&e, 2, 10, -5);
+		evidence_packets(&e, 2, 10, 5, false);
+		evidence_packets(&e, 2, 10, -5, false);
 		assert_false(evidence_is_sure(&e));
 	}
 	for (unsigned i = 0; i < 100; i++) {
@@ -132,15 +133,29 @@ static void it_is_forgotten_when_all_is_well_again(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 1000; i++)
-		evidence_packets(&e, 2, 100, 100);
+		evidence_packets(&e, 2, 100, 100, false);
 	assert_true(evidence_is_sure(&e));
 	for (unsigned i = 0; i < 5; i++)
-		evidence_packets(&e, 2, 100, 0);
+		evidence_packets(&e, 2, 100, 0, false);
 	assert_false(evidence_is_sure(&e));
 	for (unsigned i = 0; i < 1000; i++)
-		evidence_packets(&e, 2, 100, 0);
+		evidence_packets(&e, 2, 100, 0, false);
 	assert_false(evidence_is_suspect(&e));
 	assert_true(e.packets <= 0);
+}
+
+static void bulk_alone_is_not_enough_and_is_with_a_lost_probe(void **state)
+{
+	struct evidence e = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++)
+		evidence_packets(&e, 2, 100, 50, true);
+	assert_false(evidence_is_sure(&e));
+	assert_true(evidence_is_suspect(&e));
+	evidence_probe(&e, 2, true);
+	evidence_packets(&e, 2, 100, 50, true);
+	assert_true(evidence_is_sure(&e));
 }
 
 /* The count is the other end's word. */
@@ -149,14 +164,14 @@ static void what_cannot_be_is_bounded(void **state)
 	struct evidence e = { 0 };
 
 	(void)state;
-	evidence_packets(&e, 0, 0, 7);
+	evidence_packets(&e, 0, 0, 7, false);
 	assert_int_equal(e.n_sent, 0);
-	evidence_packets(&e, 0, 10, INT64_MAX);
+	evidence_packets(&e, 0, 10, INT64_MAX, false);
 	assert_int_equal(e.n_lost, 10);
 	assert_true(e.packets <= EVIDENCE_MOMENT_MAX);
-	evidence_packets(&e, UINT32_MAX, 10, INT64_MIN);
+	evidence_packets(&e, UINT32_MAX, 10, INT64_MIN, false);
 	assert_true(e.packets <= 0);
-	evidence_packets(&e, 2, UINT32_MAX, UINT32_MAX);
+	evidence_packets(&e, 2, UINT32_MAX, UINT32_MAX, false);
 	assert_true(e.packets <= EVIDENCE_MOMENT_MAX);
 	for (unsigned i = 0; i < 1000; i++)
 		evidence_probe(&e, UINT32_MAX, true);
@@ -172,6 +187,7 @@ int main(void)
 		cmocka_unit_test(a_short_outage_is_no_fault_however_much_was_sent),
 		cmocka_unit_test(what_is_late_is_given_back),
 		cmocka_unit_test(it_is_forgotten_when_all_is_well_again),
+		cmocka_unit_test(bulk_alone_is_not_enough_and_is_with_a_lost_probe),
 		cmocka_unit_test(what_cannot_be_is_bounded),
 	};
 

@@ -23,15 +23,24 @@ struct bed {
 	uint64_t dropper; /* neighbour that drops; 0 nobody */
 	unsigned dropped; /* of ten probes in a row */
 	bool is_bulk;
+	bool spares_seconds;  /* probes that are not bulk it does not drop */
+	uint64_t rtt_us;      /* of those that are not bulk, and */
+	uint64_t bulk_rtt_us; /* of those that are */
+	size_t len;
 	unsigned n_hops; /* that answers tell */
-	unsigned n_probes, n_doubts, n_believed;
+	unsigned n_probes, n_seconds, n_doubts, n_believed;
 	struct watch_doubt last;
 	uint64_t doubted_us;
 };
 
 static void bed_init(struct bed *b)
 {
-	*b = (struct bed){ .now_us = START, .dropped = 10, .n_hops = 2 };
+	*b = (struct bed){ .now_us = START,
+			   .dropped = 10,
+			   .n_hops = 2,
+			   .rtt_us = RTT,
+			   .bulk_rtt_us = RTT,
+			   .len = 700 };
 	assert_int_equal(watch_new(1, START, &b->w), 0);
 }
 
@@ -55,8 +64,11 @@ static void drain(struct bed *b)
 
 	while (watch_next_probe(b->w, b->now_us, &p)) {
 		b->n_probes++;
-		if (p.neighbour != b->dropper || b->n_probes % 10 >= b->dropped)
-			watch_answered(b->w, p.destination, p.id, b->n_hops, NULL, b->now_us + RTT);
+		b->n_seconds += p.is_second;
+		if (p.neighbour != b->dropper || b->n_probes % 10 >= b->dropped ||
+		    (p.is_second && b->spares_seconds))
+			watch_answered(b->w, p.destination, p.id, b->n_hops, NULL,
+				       b->now_us + (p.is_second ? b->rtt_us : b->bulk_rtt_us));
 	}
 	while (watch_next_doubt(b->w, &d)) {
 		b->n_doubts += d.is_doubted;
@@ -74,7 +86,7 @@ static void flow(struct bed *b, uint64_t destination, uint64_t neighbour, enum w
 	uint64_t until_us = b->now_us + for_us;
 
 	for (; b->now_us < until_us; b->now_us += MS(10)) {
-		passed(b, destination, neighbour, 700, use, 1);
+		passed(b, destination, neighbour, b->len, use, 1);
 		drain(b);
 	}
 }
@@ -89,6 +101,7 @@ static void who_loses_what_is_too_much_is_not_doubted_and_who_loses_all_is(void 
 	b.is_bulk = true;
 	b.dropper = X;
 	b.dropped = 6;
+	b.spares_seconds = true;
 	flow(&b, D, X, WATCH_OWN, SECONDS(60));
 	assert_true(b.n_probes > 60);
 	assert_int_equal(b.n_doubts, 0);
@@ -378,18 +391,115 @@ static void who_loses_too_little_to_be_doubted_is_seen_in_the_share_of_the_last_
 	watch_free(b.w);
 }
 
-static void bulk_has_no_share_as_it_loses_its_own(void **state)
+/* A queue that is full has what arrives wait: then what is lost is nobody's fault. */
+static void bulk_that_is_lost_counts_where_what_arrives_is_as_fast_as_ever(void **state)
+{
+	(void)state;
+	for (unsigned is_slow = 0; is_slow < 2; is_slow++) {
+		struct watch_way way;
+		struct bed b;
+
+		bed_init(&b);
+		b.is_bulk = b.spares_seconds = true;
+		flow(&b, D, X, WATCH_OWN, SECONDS(10));
+		b.dropper = X;
+		b.dropped = 3;
+		b.bulk_rtt_us = is_slow ? RTT + MS(50) : RTT + WATCH_SLOW_MIN_US;
+		flow(&b, D, X, WATCH_OWN, SECONDS(30));
+		assert_true(way_of(&b, D, X, &way));
+		assert_int_equal(way.is_failing, !is_slow);
+		assert_int_equal(b.n_doubts, 0);
+		assert_true(b.n_seconds > 0);
+		watch_free(b.w);
+	}
+}
+
+/* It began to send much more than went before: not even the first answer has come since. */
+static void bulk_that_drowns_its_way_is_not_a_neighbours_fault_at_once(void **state)
+{
+	uint64_t took_us[2];
+
+	(void)state;
+	for (unsigned is_more = 0; is_more < 2; is_more++) {
+		struct watch_way way;
+		struct bed b;
+
+		bed_init(&b);
+		b.is_bulk = true;
+		flow(&b, D, X, WATCH_OWN, SECONDS(10));
+		b.len = is_more ? 10 * b.len : b.len;
+		b.dropper = X;
+		took_us[is_more] = b.now_us;
+		while (b.n_doubts == 0)
+			flow(&b, D, X, WATCH_OWN, MS(10));
+		took_us[is_more] = b.now_us - took_us[is_more];
+		assert_true(way_of(&b, D, X, &way));
+		assert_int_equal(way.n_lost > 3, !is_more);
+		watch_free(b.w);
+	}
+	assert_true(took_us[0] <= SECONDS(2));
+	assert_true(took_us[1] >= SECONDS(4));
+}
+
+static void a_way_that_was_doubted_is_soon_sure_to_fail_and_then_probed_at_leisure(void **state)
 {
 	struct watch_way way;
 	struct bed b;
+	unsigned n_before;
 
 	(void)state;
 	bed_init(&b);
-	b.is_bulk = true;
-	flow(&b, D, X, WATCH_OWN, SECONDS(20));
-	assert_true(b.n_probes > 10);
-	assert_false(way_of(&b, D, X, &way));
+	flow(&b, D, X, WATCH_OWN, SECONDS(10));
+	b.dropper = X;
+	while (b.n_doubts == 0)
+		flow(&b, D, X, WATCH_OWN, MS(10));
+	n_before = b.n_probes;
+	flow(&b, D, Y, WATCH_OWN, MS(2500));
+	assert_true(way_of(&b, D, X, &way));
+	assert_true(way.is_doubted && way.is_failing);
+	assert_in_range(b.n_probes - n_before, 5, 25);
+	n_before = b.n_probes;
+	flow(&b, D, Y, WATCH_OWN, SECONDS(10));
+	assert_in_range(b.n_probes - n_before, 40, 62); /* some 40 of them by Y */
 	watch_free(b.w);
+}
+
+/* So many flows, by X until all of that is doubted and then by Y: the most probes by X in a second
+ * from then on. */
+static unsigned most_a_second(unsigned n_destinations)
+{
+	unsigned n_most = 0, n_now = 0;
+	struct watch_probe p;
+	struct watch_doubt d;
+	struct bed b;
+
+	bed_init(&b);
+	for (unsigned i = 0; i < 1500; i++) {
+		for (uint64_t id = D; id < D + n_destinations; id++)
+			passed(&b, id, b.n_doubts == n_destinations ? Y : X, 700, WATCH_OWN, 1);
+		while (watch_next_probe(b.w, b.now_us, &p)) {
+			n_now += p.neighbour == X && b.n_doubts == n_destinations;
+			if (p.neighbour == Y || i < 300)
+				watch_answered(b.w, p.destination, p.id, 2, NULL, b.now_us + RTT);
+		}
+		while (watch_next_doubt(b.w, &d))
+			b.n_doubts += d.is_news && d.destination;
+		b.now_us += MS(10);
+		if (i % 100 != 99)
+			continue;
+		n_most = n_now > n_most ? n_now : n_most;
+		n_now = 0;
+	}
+	watch_free(b.w);
+	return n_most;
+}
+
+static void of_many_doubted_ways_not_all_hurry(void **state)
+{
+	(void)state;
+	assert_in_range(most_a_second(1), 2, 5);
+	assert_in_range(most_a_second(WATCH_DESTINATIONS_MAX), WATCH_HURRIED_PER_S,
+			WATCH_HURRIED_PER_S + WATCH_DESTINATIONS_MAX * 5 / 4);
 }
 
 /* 100 packets a second by X, of which the destination gets some: it says how many. */
@@ -628,7 +738,11 @@ int main(void)
 		cmocka_unit_test(a_neighbour_that_is_gone_is_forgotten),
 		cmocka_unit_test(
 			who_loses_too_little_to_be_doubted_is_seen_in_the_share_of_the_last_probes),
-		cmocka_unit_test(bulk_has_no_share_as_it_loses_its_own),
+		cmocka_unit_test(bulk_that_is_lost_counts_where_what_arrives_is_as_fast_as_ever),
+		cmocka_unit_test(bulk_that_drowns_its_way_is_not_a_neighbours_fault_at_once),
+		cmocka_unit_test(
+			a_way_that_was_doubted_is_soon_sure_to_fail_and_then_probed_at_leisure),
+		cmocka_unit_test(of_many_doubted_ways_not_all_hurry),
 		cmocka_unit_test(what_the_destination_counts_tells_a_fault_within_two_seconds),
 		cmocka_unit_test(counts_say_nothing_of_a_way_that_only_some_went_nor_of_bulk),
 		cmocka_unit_test(counts_of_another_life_of_the_other_end_harm_nobody),

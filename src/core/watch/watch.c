@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/rng.h"
 #include "base/units.h"
@@ -136,7 +137,8 @@ static void count_passed(struct watch *w, struct hop *h, const struct watch_pack
 		h->has_bulk |= packet->is_bulk;
 	}
 	h->n_since_probe++;
-	if (h->id || packet->is_bulk || h->is_doubted || h->probe_us == NEVER_US ||
+	fill_passed(&h->fill, packet->len, packet->is_bulk, now_us);
+	if (h->id || h->is_doubted || fill_is_slow(&h->fill, now_us) || h->probe_us == NEVER_US ||
 	    h->n_since_probe < WATCH_BUSY_PACKETS ||
 	    h->probe_us <= max_u64(now_us, h->sent_us + WATCH_BUSY_US))
 		return;
@@ -216,8 +218,6 @@ static void note(struct hop *h, bool is_lost)
 
 static void note_history(struct hop *h, bool is_lost, uint64_t now_us)
 {
-	if (h->is_bulk)
-		return;
 	if (now_us - h->noted_us > WATCH_HISTORY_US) {
 		h->n_history = 0;
 		h->evidence = (struct evidence){ 0 };
@@ -252,23 +252,56 @@ static void let_nearer(struct hop *h, uint64_t now_us)
 	if (h->n_hops > WATCH_NEAREST_HOPS)
 		n_further = (unsigned)min_u64(h->n_hops - WATCH_NEAREST_HOPS, WATCH_FURTHER_MAX);
 	h->again_us = now_us + n_further * (uint64_t)WATCH_NEARER_US;
+	h->n_hurried = 0; /* it is to be sure again soon after that */
 	h->evidence = (struct evidence){ 0 };
 }
 
 static void weigh_probe(const struct destination *d, struct hop *h, bool is_lost, uint64_t now_us)
 {
-	if (h->is_bulk || is_letting_nearer(h, now_us))
+	note_history(h, is_lost, now_us);
+	if (is_letting_nearer(h, now_us))
 		return;
 	evidence_probe(&h->evidence, d->n_hops, is_lost);
 	let_nearer(h, now_us);
 }
 
-static uint64_t next_probe_us(struct watch *w, const struct hop *h, uint64_t now_us)
+/* Lost ones that were held. */
+static void weigh_held(const struct destination *d, struct hop *h, bool with_bulk, uint64_t now_us)
 {
-	uint64_t mean_us = evidence_is_suspect(&h->evidence) && !h->is_doubted ? WATCH_HURRY_US
-									       : WATCH_INTERVAL_US;
+	for (unsigned n = fill_release(&h->fill, with_bulk); n > 0; n--)
+		weigh_probe(d, h, true, now_us);
+}
 
-	return now_us + rng_jitter(&w->rng, mean_us, 25);
+/* Of a way that was just doubted it shall soon be sure whether it loses all; not of many at once,
+ * so that whoever answers, and those between, are not kept busy with it. */
+static bool may_hurry(struct watch *w, const struct destination *d, struct hop *h, uint64_t now_us)
+{
+	if (d->hurried != h->neighbour || h->n_hurried >= WATCH_HURRIED_MAX ||
+	    is_letting_nearer(h, now_us) || evidence_is_sure(&h->evidence))
+		return false;
+	if (now_us - w->hurried_us >= SECONDS(1)) {
+		w->hurried_us = now_us;
+		w->n_hurried = 0;
+	}
+	if (w->n_hurried >= WATCH_HURRIED_PER_S)
+		return false;
+	w->n_hurried++;
+	h->n_hurried++;
+	return true;
+}
+
+static uint64_t until_next_us(struct watch *w, const struct destination *d, struct hop *h,
+			      uint64_t now_us)
+{
+	uint64_t mean_us = WATCH_INTERVAL_US;
+
+	if (h->is_doubted)
+		mean_us = may_hurry(w, d, h, now_us) ? WATCH_DOUBTED_US : WATCH_INTERVAL_US;
+	else if (fill_is_slow(&h->fill, now_us))
+		mean_us = WATCH_INTERVAL_US;
+	else if (evidence_is_suspect(&h->evidence) || h->fill.n_held_bulk > 0)
+		mean_us = WATCH_HURRY_US;
+	return rng_jitter(&w->rng, mean_us, 25);
 }
 
 /* Whoever is nearer to where they are lost finds out first, and mends it before others doubt those
@@ -283,31 +316,68 @@ static unsigned lost_max(const struct destination *d)
 /* One more where probes are frequent: chance has as many more tries. */
 static bool is_to_be_doubted(const struct destination *d, const struct hop *h)
 {
-	return h->n_lost_row >= WATCH_BULK_LOST * (lost_max(d) + h->is_busy) ||
+	unsigned n_row = h->n_lost_row * (unsigned)WATCH_BULK_LOST + h->n_bulk_row;
+
+	return n_row >= WATCH_BULK_LOST * (lost_max(d) + h->is_busy) ||
 	       (h->n_results == WATCH_WINDOW && watch_count_lost(h) >= WATCH_WINDOW_LOST_MAX);
 }
 
-/* The next one goes at once, to be sure soon; through a doubted one at leisure. */
+static void count_up(uint8_t *n)
+{
+	*n = (uint8_t)(*n + (*n < UINT8_MAX));
+}
+
+/* One that was bulk counts for little, and all count for that while the way may be full. */
+static void count_lost(const struct destination *d, struct hop *h, uint64_t now_us)
+{
+	bool may_be_full = fill_may_be_full(&h->fill, now_us);
+
+	h->is_noted = !h->is_bulk && !may_be_full;
+	h->is_weighed = false;
+	count_up(h->is_noted ? &h->n_lost_row : &h->n_bulk_row);
+	if (h->is_noted)
+		note(h, true);
+	if (may_be_full)
+		return;
+	if (fill_has_bulk(&h->fill, now_us) || h->is_bulk) {
+		fill_hold(&h->fill, h->is_bulk);
+		return;
+	}
+	h->is_weighed = true;
+	weigh_probe(d, h, true, now_us);
+}
+
+static void give_up(struct hop *h)
+{
+	memmove(h->given_up + 1, h->given_up, sizeof(h->given_up) - sizeof(h->given_up[0]));
+	h->given_up[0] = (struct given_up){ .id = h->id, .sent_us = h->sent_us };
+	h->id = 0;
+}
+
+/* The next one goes at once, to be sure soon; through a doubted one as soon as may be. */
 static void lost(struct watch *w, struct destination *d, struct hop *h, uint64_t now_us)
 {
-	h->late_id = h->id;
-	h->late_sent_us = h->sent_us;
-	h->id = 0;
+	bool was_doubted = h->is_doubted;
+
+	give_up(h);
 	w->counters.lost++;
-	if (!h->is_bulk)
-		note(h, true);
-	note_history(h, true, now_us);
-	weigh_probe(d, h, true, now_us);
-	h->n_lost_row =
-		(uint8_t)min_u64(h->n_lost_row + (h->is_bulk ? 1U : WATCH_BULK_LOST), UINT8_MAX);
+	count_lost(d, h, now_us);
 	h->n_answered_row = 0;
-	h->probe_us = now_us;
-	if (h->is_doubted)
-		h->probe_us = next_probe_us(w, h, now_us);
 	if (h->is_doubted || is_to_be_doubted(d, h))
 		watch_doubt_hop(w, d, h, true); /* said again: it may have been taken back */
-	if (h->is_doubted)
+	if (h->is_doubted && !was_doubted) {
+		d->hurried = h->neighbour;
+		h->n_hurried = 0;
+	}
+	/* Through a doubted one no bulk of ours goes that could fill it. */
+	h->wants_second = (h->wants_second || h->is_bulk) && !h->is_doubted;
+	if (h->is_doubted) {
+		weigh_held(d, h, true, now_us);
 		watch_judge(w, h->neighbour, now_us);
+	}
+	h->probe_us = now_us;
+	if (was_doubted)
+		h->probe_us = max_u64(now_us, h->sent_us + until_next_us(w, d, h, now_us));
 }
 
 static void believe(struct watch *w, struct destination *d, struct hop *h)
@@ -324,12 +394,20 @@ static void note_round_trip(struct destination *d, uint64_t rtt_us)
 	d->rtt_us = (uint32_t)(d->rtt_us ? (7 * (uint64_t)d->rtt_us + rtt_us) / 8 : rtt_us);
 }
 
+static struct given_up *find_given_up(struct hop *h, uint32_t id)
+{
+	for (size_t i = 0; i < GIVEN_UP_MAX; i++)
+		if (h->given_up[i].id == id)
+			return &h->given_up[i];
+	return NULL;
+}
+
 static struct hop *find_probe(struct destination *d, uint32_t id)
 {
 	for (size_t i = 0; id && i < WATCH_HOPS_MAX; i++) {
 		struct hop *h = &d->hops[i];
 
-		if (h->neighbour && (h->id == id || h->late_id == id))
+		if (h->neighbour && (h->id == id || find_given_up(h, id)))
 			return h;
 	}
 	return NULL;
@@ -339,21 +417,29 @@ static struct hop *find_probe(struct destination *d, uint32_t id)
 static void note_hops(struct hop *h, unsigned n_hops)
 {
 	uint8_t n = (uint8_t)min_u64(n_hops, UINT8_MAX);
+	uint8_t before = h->n_hops;
 
 	h->n_hops = h->last_hops && h->last_hops < n ? h->last_hops : n;
 	h->last_hops = n;
+	if (h->n_hops != before)
+		h->fill.least_us = 0; /* another way behind the neighbour */
 }
 
 /* It was not lost: the way is longer than was thought. */
-static void answered_late(struct destination *d, struct hop *h, uint64_t now_us)
+static void answered_late(struct destination *d, struct hop *h, uint32_t id, uint64_t now_us)
 {
-	h->late_id = 0;
-	if (!h->is_bulk) {
+	struct given_up *late = find_given_up(h, id);
+
+	if (late == h->given_up && h->is_noted)
 		h->results &= (uint16_t)~1U;
+	if (late == h->given_up && h->is_weighed) {
 		h->history &= ~UINT32_C(1);
 		evidence_late(&h->evidence, d->n_hops);
 	}
-	d->rtt_us = (uint32_t)max_u64(d->rtt_us, now_us - h->late_sent_us);
+	d->rtt_us = (uint32_t)max_u64(d->rtt_us, min_u64(now_us - late->sent_us, UINT32_MAX));
+	fill_answered(&h->fill, now_us - late->sent_us, true, now_us);
+	late->id = 0;
+	h->n_bulk_row = 0;
 }
 
 void watch_mark(struct watch *w, uint32_t id, uint32_t n_sealed)
@@ -376,7 +462,12 @@ static void weigh_packets(const struct destination *d, struct hop *h, const uint
 			  uint64_t now_us)
 {
 	struct tally now = h->marked, before = h->counted;
-	bool is_comparable = h->is_counted && !h->has_bulk;
+	bool was_fast = h->fill.is_counted_fast;
+	bool is_fast = !h->fill.is_slow;
+	bool is_bulk = h->has_bulk;
+	/* Who is farther would be sure long before those nearer, who have but their probes. */
+	bool may_weigh_bulk = was_fast && is_fast && h->n_hops == WATCH_NEAREST_HOPS;
+	bool is_comparable = h->is_counted && (!is_bulk || may_weigh_bulk);
 	uint32_t n_sealed = now.n_sealed - before.n_sealed;
 	int32_t n_opened_since;
 
@@ -384,14 +475,42 @@ static void weigh_packets(const struct destination *d, struct hop *h, const uint
 	h->is_counted = h->is_marked && n_opened;
 	if (!h->is_counted)
 		return;
+	h->fill.is_counted_fast = is_fast;
 	now.n_opened = *n_opened;
 	h->counted = now;
 	n_opened_since = (int32_t)(now.n_opened - before.n_opened);
 	if (!is_comparable || n_opened_since < 0 || n_sealed != now.n_passed - before.n_passed ||
 	    is_letting_nearer(h, now_us))
 		return;
-	evidence_packets(&h->evidence, d->n_hops, n_sealed, (int64_t)n_sealed - n_opened_since);
+	evidence_packets(&h->evidence, d->n_hops, n_sealed, (int64_t)n_sealed - n_opened_since,
+			 is_bulk);
 	let_nearer(h, now_us);
+}
+
+/* In time. */
+static void answered(struct watch *w, struct destination *d, struct hop *h,
+		     const uint32_t *n_opened, uint64_t now_us)
+{
+	uint64_t rtt_us = now_us - h->sent_us;
+	bool is_second = h->wants_second && !h->is_bulk;
+
+	h->id = 0;
+	note(h, false);
+	fill_answered(&h->fill, rtt_us, false, now_us);
+	if (!fill_is_slow(&h->fill, now_us)) {
+		weigh_held(d, h, !is_second, now_us);
+		/* That a second one comes says nothing for those that were lost before it. */
+		if (!is_second)
+			weigh_probe(d, h, false, now_us);
+	}
+	weigh_packets(d, h, n_opened, now_us);
+	note_round_trip(d, rtt_us);
+	h->wants_second = false;
+	h->probe_us = now_us;
+	if (is_second)
+		return;
+	h->probe_us += until_next_us(w, d, h, now_us);
+	h->n_bulk_row = 0;
 }
 
 void watch_answered(struct watch *w, uint64_t destination, uint32_t id, unsigned n_hops,
@@ -405,17 +524,10 @@ void watch_answered(struct watch *w, uint64_t destination, uint32_t id, unsigned
 	w->is_due_known = false;
 	w->counters.answered++;
 	note_hops(h, n_hops);
-	if (h->id == id) {
-		h->id = 0;
-		note(h, false);
-		note_history(h, false, now_us);
-		weigh_probe(d, h, false, now_us);
-		weigh_packets(d, h, n_opened, now_us);
-		note_round_trip(d, now_us - h->sent_us);
-		h->probe_us = next_probe_us(w, h, now_us);
-	} else {
-		answered_late(d, h, now_us);
-	}
+	if (h->id == id)
+		answered(w, d, h, n_opened, now_us);
+	else
+		answered_late(d, h, id, now_us);
 	d->n_hops = n_hops;
 	h->has_answered = true;
 	h->answered_us = now_us;
@@ -439,7 +551,8 @@ void watch_excuse(struct watch *w, uint32_t id)
 			continue;
 		h->id = 0;
 		w->counters.sent--;
-		h->results = h->n_results = h->n_lost_row = 0;
+		h->results = h->n_results = h->n_lost_row = h->n_bulk_row = 0;
+		(void)fill_release(&h->fill, true);
 		h->probe_us = h->sent_us + WATCH_INTERVAL_US;
 		if (h->is_doubted)
 			watch_doubt_hop(w, &w->destinations[i], h, false);
@@ -477,11 +590,12 @@ static bool probe(struct watch *w, struct destination *d, uint64_t now_us, struc
 			lost(w, d, h, now_us);
 		if (now_us >= d->used_us + WATCH_ACTIVE_US) {
 			h->probe_us = NEVER_US; /* until it is used again */
+			(void)fill_release(&h->fill, true);
 			h->is_busy = false;
 		}
 		if (now_us < h->probe_us)
 			continue;
-		h->is_bulk = d->is_bulk;
+		h->is_bulk = d->is_bulk && !h->wants_second;
 		h->is_marked = false;
 		h->marked = (struct tally){ .n_passed = h->n_passed };
 		h->n_since_probe = 0;
@@ -496,6 +610,7 @@ static bool probe(struct watch *w, struct destination *d, uint64_t now_us, struc
 			.id = h->id,
 			.len = d->len,
 			.tag = d->tag,
+			.is_second = d->is_bulk && h->wants_second,
 			.is_for_packets = d->packet_us && now_us - d->packet_us < WATCH_ACTIVE_US,
 		};
 		return true;
@@ -551,56 +666,4 @@ uint64_t watch_deadline_us(struct watch *w)
 		w->due_us = earliest_us(w);
 	w->is_due_known = true;
 	return w->due_us;
-}
-
-/* ---- asked ---- */
-
-static void tell_evidence(const struct evidence *e, struct watch_way *ret)
-{
-	ret->is_suspect = evidence_is_suspect(e);
-	ret->is_failing = evidence_is_sure(e);
-	ret->sureness = evidence_sureness(e);
-	ret->is_of_packets = e->packets / EVIDENCE_PACKETS_SURE > e->probes / EVIDENCE_PROBES_SURE;
-	ret->n_seen = ret->is_of_packets ? e->n_sent : e->n_probes;
-	ret->n_missing = ret->is_of_packets ? e->n_lost : e->n_unanswered;
-}
-
-bool watch_next_way(const struct watch *w, size_t *cursor, struct watch_way *ret)
-{
-	while (*cursor < (size_t)WATCH_DESTINATIONS_MAX * WATCH_HOPS_MAX) {
-		const struct destination *d = &w->destinations[*cursor / WATCH_HOPS_MAX];
-		const struct hop *h = &d->hops[*cursor % WATCH_HOPS_MAX];
-		uint32_t kept;
-
-		(*cursor)++;
-		if (!d->id || !h->neighbour || h->n_history == 0)
-			continue;
-		kept = h->n_history == 32 ? UINT32_MAX : (UINT32_C(1) << h->n_history) - 1;
-		*ret = (struct watch_way){
-			.destination = d->id,
-			.neighbour = h->neighbour,
-			.is_current = h->neighbour == d->current,
-			.is_doubted = h->is_doubted,
-			.n_hops = h->n_hops,
-			.n_sent = h->n_history,
-			.n_lost = (unsigned)__builtin_popcount(h->history & kept),
-			.noted_us = h->noted_us,
-		};
-		tell_evidence(&h->evidence, ret);
-		return true;
-	}
-	return false;
-}
-
-void watch_counters(const struct watch *w, struct watch_counters *ret)
-{
-	*ret = w->counters;
-}
-
-bool watch_is_doubted(const struct watch *w, uint64_t neighbour)
-{
-	for (size_t i = 0; i < WATCH_NEIGHBOURS_MAX; i++)
-		if (neighbour && w->neighbours[i].id == neighbour)
-			return w->neighbours[i].is_doubted;
-	return false;
 }

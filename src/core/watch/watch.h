@@ -21,6 +21,9 @@
 #define WATCH_INTERVAL_US 1000000   /* between probes, +- 25 % */
 #define WATCH_LOST_MIN 3	    /* in a row, and one more for each two hops to there: doubted */
 #define WATCH_BULK_LOST 4	    /* so many of bulk count as one: it loses its own packets */
+#define WATCH_SLOW_MIN_US 8000	    /* longer than ever, by an eighth or so much: may be full */
+#define WATCH_SLOW_PART 8	    /* of the least round trip */
+#define WATCH_MORE_BYTES 8192	    /* a second, and twice of what was carried before: it too */
 #define WATCH_WINDOW 16		    /* or of so many */
 #define WATCH_WINDOW_LOST_MAX 10    /* this many */
 #define WATCH_HISTORY 32	    /* probes that a share of losses is said of */
@@ -28,6 +31,9 @@
 #define WATCH_HURRY_US 100000	    /* between probes while more seems lost than usual */
 #define WATCH_BUSY_US 250000	    /* between probes of a way that many packets go */
 #define WATCH_BUSY_PACKETS 8	    /* so many for each of these */
+#define WATCH_DOUBTED_US 250000	    /* between probes of the way doubted last, until it is sure, */
+#define WATCH_HURRIED_MAX 16	    /* for so many of them, */
+#define WATCH_HURRIED_PER_S 40	    /* and so many a second of all such ways; else at leisure */
 #define WATCH_ANSWERS_MIN 4	    /* in a row: believed again; doubles each time, to 64 */
 #define WATCH_CONVICTED_MIN 2	    /* destinations that others reach, and it is doubted for all */
 #define WATCH_FAILING_MIN 3	    /* or so many, and none that it reaches */
@@ -77,6 +83,9 @@ struct watch_probe {
 	uint32_t id;
 	size_t len;
 	uint8_t tag; /* of the last packet, as it was given */
+	/* To be sent not as bulk: one that was bulk was lost, and it is asked whether for want of
+	 * room. */
+	bool is_second;
 	/* Packets go there, and not just answers: whoever answers this one watches us in turn. */
 	bool is_for_packets;
 };
@@ -112,8 +121,8 @@ bool watch_next_doubt(struct watch *w, struct watch_doubt *ret);
 #define WATCH_LIES_US 60000000
 void watch_lied(struct watch *w, uint64_t neighbour, uint64_t now_us);
 
-/* What probes through one neighbour to one destination say: bulk, which loses its own packets, is
- * left out. */
+/* What probes through one neighbour to one destination say: where bulk goes, those that were lost
+ * while the way may have been full are left out. */
 struct watch_way {
 	uint64_t destination;
 	uint64_t neighbour;
