@@ -391,6 +391,37 @@ static void who_loses_too_little_to_be_doubted_is_seen_in_the_share_of_the_last_
 	watch_free(b.w);
 }
 
+/* Held back and let go at once: that they came so late is why it is doubted. */
+static void answers_to_probes_that_were_given_up_are_none_in_a_row(void **state)
+{
+	struct watch_probe p, held[64];
+	struct watch_doubt d;
+	unsigned n_held = 0;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	flow(&b, D, X, WATCH_OWN, SECONDS(10));
+	while (b.n_doubts == 0 || n_held < 8) {
+		passed(&b, D, X, 700, WATCH_OWN, 1);
+		while (watch_next_probe(b.w, b.now_us, &p)) {
+			assert_true(n_held < 64);
+			held[n_held++] = p;
+		}
+		while (watch_next_doubt(b.w, &d))
+			b.n_doubts += d.is_doubted;
+		b.now_us += MS(10);
+	}
+	for (unsigned i = 0; i + 1 < n_held; i++)
+		watch_answered(b.w, D, held[i].id, 2, NULL, b.now_us);
+	while (watch_next_doubt(b.w, &d))
+		assert_true(d.is_doubted);
+	/* these were in time */
+	flow(&b, D, X, WATCH_OWN, SECONDS(30));
+	assert_int_equal(b.n_believed, 1);
+	watch_free(b.w);
+}
+
 /* A queue that is full has what arrives wait: then what is lost is nobody's fault. */
 static void bulk_that_is_lost_counts_where_what_arrives_is_as_fast_as_ever(void **state)
 {
@@ -738,6 +769,7 @@ int main(void)
 		cmocka_unit_test(a_neighbour_that_is_gone_is_forgotten),
 		cmocka_unit_test(
 			who_loses_too_little_to_be_doubted_is_seen_in_the_share_of_the_last_probes),
+		cmocka_unit_test(answers_to_probes_that_were_given_up_are_none_in_a_row),
 		cmocka_unit_test(bulk_that_is_lost_counts_where_what_arrives_is_as_fast_as_ever),
 		cmocka_unit_test(bulk_that_drowns_its_way_is_not_a_neighbours_fault_at_once),
 		cmocka_unit_test(

@@ -436,7 +436,8 @@ static void answered_late(struct destination *d, struct hop *h, uint32_t id, uin
 		h->history &= ~UINT32_C(1);
 		evidence_late(&h->evidence, d->n_hops);
 	}
-	d->rtt_us = (uint32_t)max_u64(d->rtt_us, min_u64(now_us - late->sent_us, UINT32_MAX));
+	/* no longer than a probe is waited for: who holds answers back shall not blind us longer */
+	d->rtt_us = (uint32_t)max_u64(d->rtt_us, min_u64(now_us - late->sent_us, TIMEOUT_MAX_US));
 	fill_answered(&h->fill, now_us - late->sent_us, true, now_us);
 	late->id = 0;
 	h->n_bulk_row = 0;
@@ -505,6 +506,7 @@ static void answered(struct watch *w, struct destination *d, struct hop *h,
 	}
 	weigh_packets(d, h, n_opened, now_us);
 	note_round_trip(d, rtt_us);
+	count_up(&h->n_answered_row);
 	h->wants_second = false;
 	h->probe_us = now_us;
 	if (is_second)
@@ -532,8 +534,6 @@ void watch_answered(struct watch *w, uint64_t destination, uint32_t id, unsigned
 	h->has_answered = true;
 	h->answered_us = now_us;
 	h->n_lost_row = 0;
-	if (h->n_answered_row < UINT8_MAX)
-		h->n_answered_row++;
 	if (h->is_doubted && h->n_answered_row >= h->n_needed)
 		believe(w, d, h);
 	for (size_t i = 0; i < WATCH_HOPS_MAX; i++)
