@@ -52,15 +52,19 @@ void fill_hold(struct fill *f, bool is_bulk)
 	*n = (uint8_t)(*n + (*n < HELD_MAX));
 }
 
-void fill_answered(struct fill *f, uint64_t rtt_us, bool is_late, uint64_t now_us)
+void fill_answered(struct fill *f, uint64_t rtt_us, enum fill_answer kind, uint64_t now_us)
 {
 	uint32_t rtt = (uint32_t)min_u64(max_u64(rtt_us, 1), UINT32_MAX);
+	bool is_slow;
 
 	measure(f, now_us);
-	if (!is_late && (f->least_us == 0 || rtt < f->least_us))
+	if (kind != FILL_LATE && (f->least_us == 0 || rtt < f->least_us))
 		f->least_us = rtt;
-	f->is_slow = is_late ||
-		     rtt - f->least_us > max_u64(WATCH_SLOW_MIN_US, f->least_us / WATCH_SLOW_PART);
+	is_slow = kind == FILL_LATE ||
+		  rtt - f->least_us > max_u64(WATCH_SLOW_MIN_US, f->least_us / WATCH_SLOW_PART);
+	if (kind == FILL_SECOND && !is_slow)
+		return;
+	f->is_slow = is_slow;
 	if (f->is_slow)
 		f->n_held = f->n_held_bulk = 0;
 	else

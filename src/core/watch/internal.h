@@ -128,9 +128,15 @@ bool fill_is_slow(const struct fill *f, uint64_t now_us);  /* and what arrives i
 /* Whether what was lost by now may have been lost for want of room. */
 bool fill_may_be_full(struct fill *f, uint64_t now_us);
 void fill_hold(struct fill *f, bool is_bulk);
+enum fill_answer {
+	FILL_IN_TIME,
+	FILL_SECOND, /* in time, of one that was not bulk where packets are */
+	FILL_LATE,
+};
+
 /* A probe was answered after so long, a late one by definition slowly: then nothing that was held
- * counts. */
-void fill_answered(struct fill *f, uint64_t rtt_us, bool is_late, uint64_t now_us);
+ * counts. That a second one was fast says nothing of room for bulk, where all else goes first. */
+void fill_answered(struct fill *f, uint64_t rtt_us, enum fill_answer kind, uint64_t now_us);
 /* So many that were held count now: of bulk too, or not. */
 unsigned fill_release(struct fill *f, bool with_bulk);
 

@@ -18,7 +18,7 @@ static uint64_t carry(struct fill *f, size_t bytes, bool is_bulk, uint64_t rtt_u
 	for (unsigned i = 0; i < 10; i++) {
 		now_us += MS(100);
 		fill_passed(f, bytes / 10, is_bulk, now_us);
-		fill_answered(f, rtt_us, false, now_us);
+		fill_answered(f, rtt_us, FILL_IN_TIME, now_us);
 	}
 	return now_us;
 }
@@ -42,7 +42,7 @@ static void a_way_is_slow_where_answers_take_longer_than_ever_and_bulk_goes(void
 		struct fill f = { 0 };
 		uint64_t now_us = carry(&f, 10000, cases[i].is_bulk, cases[i].least_us, START);
 
-		fill_answered(&f, cases[i].rtt_us, false, now_us);
+		fill_answered(&f, cases[i].rtt_us, FILL_IN_TIME, now_us);
 		assert_int_equal(fill_is_slow(&f, now_us), cases[i].is_slow);
 		assert_int_equal(fill_may_be_full(&f, now_us), cases[i].is_slow);
 		now_us += WATCH_ACTIVE_US; /* no bulk goes any more */
@@ -60,7 +60,8 @@ static void what_was_held_counts_after_a_fast_answer_and_not_after_a_slow_or_lat
 		fill_hold(&f, false);
 		fill_hold(&f, true);
 		fill_hold(&f, true);
-		fill_answered(&f, i == 1 ? RTT + MS(50) : RTT, i == 2, now_us);
+		fill_answered(&f, i == 1 ? RTT + MS(50) : RTT, i == 2 ? FILL_LATE : FILL_IN_TIME,
+			      now_us);
 		assert_int_equal(fill_release(&f, false), i == 0 ? 1 : 0);
 		assert_int_equal(fill_release(&f, true), i == 0 ? 2 : 0);
 		assert_int_equal(fill_release(&f, true), 0);
@@ -90,6 +91,30 @@ static void more_than_twice_of_what_was_carried_may_be_too_much(void **state)
 	}
 }
 
+/* Where all else goes before bulk it is fast though the way is full; if even it is slow, it is. */
+static void a_second_probe_that_is_fast_says_nothing_of_room(void **state)
+{
+	(void)state;
+	for (unsigned is_flood = 0; is_flood < 2; is_flood++) {
+		struct fill f = { 0 };
+		uint64_t now_us = carry(&f, 100000, true, RTT, START);
+
+		if (!is_flood)
+			fill_answered(&f, RTT + MS(50), FILL_IN_TIME, now_us);
+		now_us += SECONDS(1);
+		fill_passed(&f, (is_flood ? 4 : 1) * (size_t)100000, true, now_us);
+		assert_true(fill_may_be_full(&f, now_us));
+		fill_answered(&f, RTT, FILL_SECOND, now_us);
+		assert_true(fill_may_be_full(&f, now_us));
+		fill_answered(&f, RTT, FILL_IN_TIME, now_us);
+		assert_false(fill_may_be_full(&f, now_us));
+		fill_hold(&f, true);
+		fill_answered(&f, RTT + MS(50), FILL_SECOND, now_us);
+		assert_true(fill_is_slow(&f, now_us));
+		assert_int_equal(fill_release(&f, true), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +122,7 @@ int main(void)
 		cmocka_unit_test(
 			what_was_held_counts_after_a_fast_answer_and_not_after_a_slow_or_late_one),
 		cmocka_unit_test(no_more_are_held_than_a_bound),
+		cmocka_unit_test(a_second_probe_that_is_fast_says_nothing_of_room),
 		cmocka_unit_test(more_than_twice_of_what_was_carried_may_be_too_much),
 	};
 

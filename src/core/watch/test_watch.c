@@ -472,6 +472,30 @@ static void bulk_that_drowns_its_way_is_not_a_neighbours_fault_at_once(void **st
 	assert_true(took_us[1] >= SECONDS(4));
 }
 
+/* As above, where what is not bulk is let pass first: its answers say nothing of room for bulk. */
+static void bulk_that_drowns_its_way_is_nobodys_fault_where_all_else_goes_first(void **state)
+{
+	struct watch_way way;
+	struct bed b;
+
+	(void)state;
+	bed_init(&b);
+	b.is_bulk = b.spares_seconds = true;
+	flow(&b, D, X, WATCH_OWN, SECONDS(10));
+	b.len *= 10;
+	b.dropper = X;
+	flow(&b, D, X, WATCH_OWN, SECONDS(3));
+	b.len /= 10;
+	b.dropper = 0;
+	flow(&b, D, X, WATCH_OWN, SECONDS(3));
+	assert_int_equal(b.n_doubts, 0);
+	assert_true(b.n_seconds > 0);
+	assert_true(way_of(&b, D, X, &way));
+	assert_int_equal(way.n_lost, 0);
+	assert_false(way.is_failing);
+	watch_free(b.w);
+}
+
 static void a_way_that_was_doubted_is_soon_sure_to_fail_and_then_probed_at_leisure(void **state)
 {
 	struct watch_way way;
@@ -772,6 +796,8 @@ int main(void)
 		cmocka_unit_test(answers_to_probes_that_were_given_up_are_none_in_a_row),
 		cmocka_unit_test(bulk_that_is_lost_counts_where_what_arrives_is_as_fast_as_ever),
 		cmocka_unit_test(bulk_that_drowns_its_way_is_not_a_neighbours_fault_at_once),
+		cmocka_unit_test(
+			bulk_that_drowns_its_way_is_nobodys_fault_where_all_else_goes_first),
 		cmocka_unit_test(
 			a_way_that_was_doubted_is_soon_sure_to_fail_and_then_probed_at_leisure),
 		cmocka_unit_test(of_many_doubted_ways_not_all_hurry),

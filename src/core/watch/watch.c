@@ -438,7 +438,7 @@ static void answered_late(struct destination *d, struct hop *h, uint32_t id, uin
 	}
 	/* no longer than a probe is waited for: who holds answers back shall not blind us longer */
 	d->rtt_us = (uint32_t)max_u64(d->rtt_us, min_u64(now_us - late->sent_us, TIMEOUT_MAX_US));
-	fill_answered(&h->fill, now_us - late->sent_us, true, now_us);
+	fill_answered(&h->fill, now_us - late->sent_us, FILL_LATE, now_us);
 	late->id = 0;
 	h->n_bulk_row = 0;
 }
@@ -497,14 +497,16 @@ static void answered(struct watch *w, struct destination *d, struct hop *h,
 
 	h->id = 0;
 	note(h, false);
-	fill_answered(&h->fill, rtt_us, false, now_us);
+	fill_answered(&h->fill, rtt_us, is_second ? FILL_SECOND : FILL_IN_TIME, now_us);
 	if (!fill_is_slow(&h->fill, now_us)) {
 		weigh_held(d, h, !is_second, now_us);
 		/* That a second one comes says nothing for those that were lost before it. */
 		if (!is_second)
 			weigh_probe(d, h, false, now_us);
 	}
-	weigh_packets(d, h, n_opened, now_us);
+	/* nor how much room there is for bulk, where all else goes first */
+	if (!is_second)
+		weigh_packets(d, h, n_opened, now_us);
 	note_round_trip(d, rtt_us);
 	count_up(&h->n_answered_row);
 	h->wants_second = false;
