@@ -263,6 +263,92 @@ static void probes_of_one_peer_leave_answers_for_others(void **state)
 	sim_free(s);
 }
 
+static unsigned hops_by(struct sim *s, size_t node, size_t destination, size_t neighbour)
+{
+	struct watch_way way;
+	size_t cursor = 0;
+
+	while (node_next_watched(sim_node(s, node), &cursor, &way))
+		if (way.destination == sim_id(s, destination) &&
+		    way.neighbour == sim_id(s, neighbour))
+			return way.n_hops;
+	return 0;
+}
+
+static void hand_over(struct sim *s, size_t to, size_t by)
+{
+	struct watch_packet packet = { .destination = sim_id(s, to),
+				       .neighbour = sim_id(s, by),
+				       .len = 100,
+				       .use = WATCH_OWN };
+
+	watch_passed(sim_node(s, 0)->watch, &packet, sim_node_us(s, 0));
+	sim_poke(s, 0);
+}
+
+/* By 1 it is three links to 3, and its answers come back by two. */
+static void an_answer_says_by_how_many_links_the_probe_came(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(4, true);
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	(void)sim_link(s, 2, 3, &lan, true);
+	(void)sim_link(s, 0, 2, &lan, true);
+	boot_all(s, 4);
+	run(s, SECONDS(3));
+	for (unsigned i = 0; i < 20; i++) {
+		(void)sim_send(s, 0, 3, 100);
+		run(s, MS(100));
+	}
+	assert_int_equal(hops_by(s, 0, 3, 2), 2);
+	for (unsigned i = 0; i < 40; i++) {
+		hand_over(s, 3, 1);
+		run(s, MS(100));
+	}
+	assert_int_equal(hops_by(s, 0, 3, 1), 3);
+	sim_free(s);
+}
+
+/* Of who does not know it, or says what cannot be, the links of the answer count. */
+static void what_an_answer_says_of_links_is_read_with_care(void **state)
+{
+	static const struct {
+		uint8_t flags, said;
+		size_t len;
+		unsigned read;
+	} cases[] = {
+		{ 0, 3, 16, 5 }, { 2, 3, 16, 5 },     { 4, 3, 16, 3 }, { 4, 3, 10, 3 },
+		{ 4, 0, 16, 5 }, { 6, 255, 16, 255 }, { 4, 3, 9, 5 },  { 255, 3, 5, 5 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sim *s = make_sim(3, true);
+		uint8_t body[16] = { 0 };
+		struct watch_probe probe;
+		struct node *n;
+
+		(void)sim_link(s, 0, 1, &lan, true);
+		(void)sim_link(s, 1, 2, &lan, true);
+		boot_all(s, 3);
+		run(s, SECONDS(3));
+		n = sim_node(s, 0);
+		n->now_us = sim_node_us(s, 0);
+		assert_non_null(peer_make(n, sim_id(s, 2)));
+		hand_over(s, 2, 1);
+		n->now_us += SECONDS(1);
+		assert_true(watch_next_probe(n->watch, n->now_us, &probe));
+		store_u32(body, probe.id);
+		body[4] = cases[i].flags;
+		body[9] = cases[i].said;
+		authentic_answered(n, peer_get(n, sim_id(s, 2)), SPAN(body, cases[i].len), 5);
+		assert_int_equal(hops_by(s, 0, 2, 1), cases[i].read);
+		sim_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +361,8 @@ int main(void)
 		cmocka_unit_test(the_roots_are_the_nodes_own),
 		cmocka_unit_test(an_announced_boot_does_not_end_a_link_that_is_alive),
 		cmocka_unit_test(probes_of_one_peer_leave_answers_for_others),
+		cmocka_unit_test(an_answer_says_by_how_many_links_the_probe_came),
+		cmocka_unit_test(what_an_answer_says_of_links_is_read_with_care),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);
