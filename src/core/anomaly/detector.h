@@ -43,6 +43,7 @@ bool rule_fires(const struct rule *r, double value, bool was_firing);
 /* All zeros takes each detector's own defaults, named beside it. */
 struct detector_settings {
 	const struct rule *rules; /* n_features of them; only the rule detector wants them */
+	double scale_min;	  /* robust z: no feature's scale is less; 0: only its own floor */
 	size_t n_trees;		  /* isolation forest: FOREST_TREES */
 	size_t sample_size;	  /* rows a tree is grown from: FOREST_SAMPLE */
 };

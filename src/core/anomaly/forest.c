@@ -94,8 +94,8 @@ struct grower {
 	const struct rows *train;
 	struct rng *rng;
 	uint32_t *sample;
-	struct growth growths[NODES_MAX];
-	struct node nodes[NODES_MAX];
+	struct growth *growths; /* 2 * sample_size - 1 of both */
+	struct node *nodes;
 	uint32_t n_nodes;
 	unsigned depth_max;
 };
@@ -226,15 +226,23 @@ static int forest_fit(const struct rows *train, const struct detector_settings *
 
 	CLEANUP(forest_freep)
 	struct forest *f = forest_new(train->n_features, sample_size, n_trees);
-	CLEANUP_FREE struct grower *g = calloc(1, sizeof(*g));
 	CLEANUP_FREE uint32_t *shuffle = calloc(train->n_rows, sizeof(*shuffle));
-	if (!f || !g || !shuffle)
+	CLEANUP_FREE struct growth *growths = calloc(2 * sample_size - 1, sizeof(*growths));
+	CLEANUP_FREE struct node *nodes = calloc(2 * sample_size - 1, sizeof(*nodes));
+	if (!f || !shuffle || !growths || !nodes)
 		return -ENOMEM;
-	*g = (struct grower){ .train = train, .rng = rng, .depth_max = depth_for(sample_size) };
+
+	struct grower g = {
+		.train = train,
+		.rng = rng,
+		.growths = growths,
+		.nodes = nodes,
+		.depth_max = depth_for(sample_size),
+	};
 	for (uint32_t i = 0; i < train->n_rows; i++)
 		shuffle[i] = i;
 	for (size_t i = 0; i < n_trees; i++)
-		if (grow(g, shuffle, sample_size, &f->trees[i]) < 0)
+		if (grow(&g, shuffle, sample_size, &f->trees[i]) < 0)
 			return -ENOMEM;
 	*ret = TAKE(f);
 	return 0;

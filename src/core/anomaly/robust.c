@@ -40,7 +40,7 @@ static size_t robust_n_features(const void *model)
 	return ((const struct robust *)model)->n_features;
 }
 
-static void learn_feature(struct robust *m, size_t j, double *values, size_t n)
+static void learn_feature(struct robust *m, size_t j, double *values, size_t n, double scale_min)
 {
 	double median, mad, mean = 0;
 
@@ -53,15 +53,15 @@ static void learn_feature(struct robust *m, size_t j, double *values, size_t n)
 		mad = mean * MEAN_TO_SIGMA / MAD_TO_SIGMA; /* more than half are the same value */
 	m->numbers[j] = median;
 	m->numbers[m->n_features + j] =
-		fmax(mad * MAD_TO_SIGMA, SCALE_FLOOR * (median == 0 ? 1 : fabs(median)));
+		fmax(fmax(mad * MAD_TO_SIGMA, scale_min),
+		     SCALE_FLOOR * (median == 0 ? 1 : fabs(median)));
 }
 
 static int robust_fit(const struct rows *train, const struct detector_settings *s, struct rng *rng,
 		      void **ret)
 {
-	(void)s;
 	(void)rng;
-	if (train->n_features == 0 || train->n_features > DETECTOR_FEATURES_MAX ||
+	if (!(s->scale_min >= 0) || !isfinite(s->scale_min) || train->n_features == 0 || train->n_features > DETECTOR_FEATURES_MAX ||
 	    train->n_rows > DETECTOR_TRAIN_ROWS_MAX)
 		return -EINVAL;
 	if (train->n_rows < TRAIN_ROWS_MIN)
@@ -77,7 +77,7 @@ static int robust_fit(const struct rows *train, const struct detector_settings *
 		for (size_t i = 0; i < train->n_rows; i++)
 			if (!isnan(rows_at(train, i)[j]))
 				values[n++] = numbers_clip(rows_at(train, i)[j], VALUE_MAX);
-		learn_feature(m, j, values, n);
+		learn_feature(m, j, values, n, s->scale_min);
 	}
 	*ret = TAKE(m);
 	return 0;

@@ -12,6 +12,7 @@
 #include "base/units.h"
 
 #define KEY_KEPT_US SECONDS(3600) /* its past incidents and last action are remembered so long */
+#define CONFIRMS_WITHIN_US SECONDS(60)
 #define QUIET_US SECONDS(60)
 #define STEPS_FIRST 8 /* of an incident that are kept whatever follows: one repair has seven */
 #define Z95 1.959964
@@ -86,6 +87,7 @@ bool incident_is_busy(const struct incident *i)
 	case HEALING_EXPLAINING:
 	case HEALING_WAITING:
 	case HEALING_HEALED:
+	case HEALING_NOTED:
 	case HEALING_ESCALATED:
 	case HEALING_CLOSED:
 	case HEALING_N_STATES:
@@ -103,6 +105,11 @@ static struct incident *open_one(struct healing *h, enum healing_kind kind, uint
 			return x;
 	}
 	return NULL;
+}
+
+static bool is_a_hint(const struct incident *i)
+{
+	return i->is.severity == HEALING_HINT;
 }
 
 /* A free place, or that of the oldest that is over. */
@@ -148,16 +155,48 @@ static void add_evidence(struct incident *i, const struct healing_reading *r)
 	i->is.evidence[HEALING_EVIDENCE_MAX - 1] = *r;
 }
 
+/* Hints have a budget and a number of their own, so that none stands in the way of an incident. */
+static bool may_open(struct healing *h, bool is_hint, uint64_t now_us)
+{
+	struct budget *b = is_hint ? &h->hinting : &h->opening;
+	unsigned n_hints = 0;
+
+	for (size_t n = 0; is_hint && n < HEALING_INCIDENTS_MAX; n++)
+		n_hints += incident_is_open(&h->incidents[n]) && is_a_hint(&h->incidents[n]);
+	if (n_hints >= HEALING_HINTS_MAX ||
+	    !budget_has(b, is_hint ? HEALING_HINTS_PER_MINUTE : HEALING_OPENED_PER_MINUTE, now_us))
+		return false;
+	budget_take(b);
+	return true;
+}
+
+/* A rule has found what was hinted at, while the hint was open or soon after. */
+static void confirm_hints(struct healing *h, uint64_t subject, uint64_t now_us)
+{
+	for (size_t n = 0; n < HEALING_INCIDENTS_MAX; n++) {
+		struct incident *i = &h->incidents[n];
+
+		if (!i->is_used || !is_a_hint(i) || i->is.subject != subject ||
+		    i->is_confirmed_hint ||
+		    (i->is.closed_us && now_us > i->is.closed_us + CONFIRMS_WITHIN_US))
+			continue;
+		i->is_confirmed_hint = true;
+		h->counters.hints_confirmed++;
+	}
+}
+
 static void open_incident(struct healing *h, struct key *k, uint64_t now_us)
 {
+	bool is_hint = healing_rules[k->kind].severity == HEALING_HINT;
 	struct incident *i = place(h);
 
-	if (!i || !budget_has(&h->opening, HEALING_OPENED_PER_MINUTE, now_us)) {
-		h->counters.left_out++;
+	if (!i || !may_open(h, is_hint, now_us)) {
+		*(is_hint ? &h->counters.hints_left_out : &h->counters.left_out) += 1;
 		k->n_bad = 0; /* it may try again with as many readings */
 		return;
 	}
-	budget_take(&h->opening);
+	if (!is_hint)
+		confirm_hints(h, k->subject, now_us);
 	*i = (struct incident){ .is_used = true };
 	i->is = (struct healing_incident){
 		.id = h->next_id++,
@@ -173,7 +212,7 @@ static void open_incident(struct healing *h, struct key *k, uint64_t now_us)
 	add_evidence(i, &k->first);
 	if (k->last.at_us != k->first.at_us)
 		add_evidence(i, &k->last);
-	h->counters.opened++;
+	*(is_hint ? &h->counters.hints : &h->counters.opened) += 1;
 	repair_begin(h, i, now_us);
 }
 
@@ -291,7 +330,7 @@ int healing_input(struct healing *h, const struct healing_reading *r, uint64_t n
 	if (k->last_us && r->at_us <= k->last_us)
 		return -EALREADY;
 	count_reading(k, r);
-	if (k->n_bad > 0)
+	if (k->n_bad > 0 && healing_rules[r->kind].severity != HEALING_HINT)
 		h->quiet_since_us = now_us;
 	i = open_one(h, r->kind, r->subject);
 	if (!i && k->n_bad >= healing_rules[r->kind].opens_after)
@@ -317,7 +356,7 @@ void healing_tick(struct healing *h, uint64_t now_us, int64_t unix_s)
 		if (!incident_is_open(i))
 			continue;
 		repair_tick(h, i, now_us);
-		if (i->is.state == HEALING_ESCALATED && k &&
+		if ((i->is.state == HEALING_ESCALATED || i->is.state == HEALING_NOTED) && k &&
 		    now_us > k->last_us + HEALING_UNSEEN_US)
 			incident_close(h, i, "nothing has been heard of it for five minutes",
 				       now_us);
@@ -333,7 +372,7 @@ enum healing_mode healing_mode(const struct healing *h, uint64_t now_us)
 	for (size_t n = 0; n < HEALING_INCIDENTS_MAX; n++) {
 		const struct incident *i = &h->incidents[n];
 
-		if (!incident_is_open(i) || i->is.state == HEALING_HEALED)
+		if (!incident_is_open(i) || i->is.state == HEALING_HEALED || is_a_hint(i))
 			continue;
 		if (incident_is_busy(i) || i->is.state == HEALING_EXPLAINING)
 			return HEALING_CRITICAL;
@@ -345,7 +384,8 @@ enum healing_mode healing_mode(const struct healing *h, uint64_t now_us)
 	if (n_open > 0)
 		return HEALING_DEGRADED;
 	for (size_t n = 0; n < HEALING_KEYS_MAX; n++)
-		if (h->keys[n].is_used && h->keys[n].n_bad > 0)
+		if (h->keys[n].is_used && h->keys[n].n_bad > 0 &&
+		    healing_rules[h->keys[n].kind].severity != HEALING_HINT)
 			return HEALING_DEGRADED;
 	return h->quiet_since_us && now_us < h->quiet_since_us + QUIET_US ? HEALING_NORMAL
 									  : HEALING_OPTIMAL;

@@ -19,6 +19,8 @@
 #define HEALING_KEYS_MAX 512 /* (kind, subject) that readings were heard of in the last minutes */
 #define HEALING_INCIDENTS_MAX 128    /* open and over; of those over the oldest goes first */
 #define HEALING_OPENED_PER_MINUTE 20 /* more than that are counted and left out */
+#define HEALING_HINTS_PER_MINUTE 4	     /* beside those */
+#define HEALING_HINTS_MAX 16		     /* open */
 #define HEALING_EVIDENCE_MAX 4
 #define HEALING_STEPS_MAX \
 	24 /* of an incident; when there are more, those after the first eight go */
@@ -43,12 +45,14 @@ enum healing_kind {
 	HEALING_DISK,	      /* share of the disk of the state directory in use */
 	HEALING_SERVICE,      /* 1: a service that the user names does not answer, 0: it does */
 	HEALING_LEDGER_SPLIT, /* 1: a node's ledger has signed what contradicts itself */
+	HEALING_UNUSUAL,      /* bits by which its own past did not foresee it: a hint, no more */
 	HEALING_N_KINDS,
 };
 
 enum healing_severity {
 	HEALING_WARNING,
 	HEALING_SERIOUS,
+	HEALING_HINT, /* shown; nobody is told and nothing is done */
 };
 
 /* One value, of this host (subject 0), of a neighbour, or of a service. */
@@ -59,6 +63,7 @@ struct healing_reading {
 	double value;	  /* NaN: it is not known */
 	uint64_t at_us;	  /* when it was measured */
 	uint32_t n_samples;
+	float surprise; /* bits by which the learned detectors did not foresee it; NaN: no verdict */
 	const char *source; /* static text */
 };
 
@@ -77,6 +82,7 @@ enum healing_state {
 	HEALING_ENDING,	 /* the intent to take the repair back is being recorded */
 	HEALING_RETURNING,
 	HEALING_RETURNED,  /* its result is being recorded */
+	HEALING_NOTED,	   /* a hint: nothing is done and nobody is told */
 	HEALING_ESCALATED, /* told to a person: nothing more is done */
 	HEALING_CLOSED,
 	HEALING_N_STATES,
@@ -214,6 +220,8 @@ const char *healing_mode_name(enum healing_mode m);
 struct healing_counters {
 	uint64_t readings, missing, refused, opened, left_out, healed, unconfirmed, escalated,
 		intents, results, actions, undone, late_answers, denied, breaker_open;
+	/* of opened not a part; confirmed: a rule found the same subject ill, meanwhile or soon */
+	uint64_t hints, hints_left_out, hints_confirmed;
 	struct {
 		uint64_t n, sum_us; /* from the first bad reading to the confirmation */
 	} healed_by[MANDATE_N_REMEDIES];

@@ -72,6 +72,7 @@ struct incident {
 	unsigned n_tries; /* of the order under way */
 	unsigned next;	  /* candidate to be looked at next */
 	bool is_stuck;	  /* what was done could not be taken back */
+	bool is_confirmed_hint;
 	bool is_relapsed; /* it was repaired and as bad again, and a person knows */
 	struct healing_facts facts;
 	const char *result; /* of the action, to be recorded */
@@ -85,7 +86,7 @@ struct healing {
 	uint64_t next_id, next_ticket;
 	int64_t unix_s;
 	uint64_t quiet_since_us; /* the last bad reading */
-	struct budget opening, telling, acting;
+	struct budget opening, hinting, telling, acting;
 	struct breaker breakers[MANDATE_N_REMEDIES];
 	struct taken taken[MANDATE_N_REMEDIES];
 	struct key keys[HEALING_KEYS_MAX];

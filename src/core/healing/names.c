@@ -27,6 +27,8 @@ const struct rule healing_rules[HEALING_N_KINDS] = {
 	/* Signed by the log itself: once is enough, and only a person can say what it means. */
 	[HEALING_LEDGER_SPLIT] = { "ledger_split", "contradictions", 1, 0, 1, 1, 1, 1,
 				   HEALING_SERIOUS, { NONE } },
+	/* A quarter of a minute of what happens once in 65,536 rows, or is rarer. */
+	[HEALING_UNUSUAL] = { "unusual", "bits", 16, 8, 32, 15, 15, 1, HEALING_HINT, { NONE } },
 };
 /* clang-format on */
 
@@ -69,8 +71,8 @@ const char *healing_state_name(enum healing_state s)
 		[HEALING_PROBING] = "probing",	     [HEALING_UNDOING] = "undoing",
 		[HEALING_RESULT] = "result",	     [HEALING_HEALED] = "healed",
 		[HEALING_ENDING] = "ending",	     [HEALING_RETURNING] = "returning",
-		[HEALING_RETURNED] = "returned",     [HEALING_ESCALATED] = "escalated",
-		[HEALING_CLOSED] = "closed",
+		[HEALING_RETURNED] = "returned",     [HEALING_NOTED] = "noted",
+		[HEALING_ESCALATED] = "escalated",  [HEALING_CLOSED] = "closed",
 	};
 
 	return s < HEALING_N_STATES ? names[s] : "unknown";
@@ -78,6 +80,8 @@ const char *healing_state_name(enum healing_state s)
 
 const char *healing_severity_name(enum healing_severity s)
 {
+	if (s == HEALING_HINT)
+		return "hint";
 	return s == HEALING_SERIOUS ? "serious" : "warning";
 }
 

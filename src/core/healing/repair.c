@@ -14,7 +14,7 @@
 
 /* What may follow what; anything but CLOSED may follow itself, as a retry. */
 static const unsigned followers[HEALING_N_STATES] = {
-	[HEALING_EXPLAINING] = 1u << HEALING_WAITING | 1u << HEALING_ESCALATED,
+	[HEALING_EXPLAINING] = 1u << HEALING_WAITING | 1u << HEALING_NOTED | 1u << HEALING_ESCALATED,
 	[HEALING_WAITING] = 1u << HEALING_INTENT | 1u << HEALING_ESCALATED,
 	[HEALING_INTENT] = 1u << HEALING_ACTING | 1u << HEALING_ESCALATED,
 	[HEALING_ACTING] = 1u << HEALING_PROBING | 1u << HEALING_UNDOING,
@@ -25,14 +25,15 @@ static const unsigned followers[HEALING_N_STATES] = {
 	[HEALING_ENDING] = 1u << HEALING_RETURNING | 1u << HEALING_HEALED,
 	[HEALING_RETURNING] = 1u << HEALING_RETURNED,
 	[HEALING_RETURNED] = 1u << HEALING_ESCALATED, /* or closed, by incident_close() */
+	[HEALING_NOTED] = 0,
 	[HEALING_ESCALATED] = 0,
 	[HEALING_CLOSED] = 0,
 };
 
 static bool is_order(enum healing_state s)
 {
-	return s != HEALING_WAITING && s != HEALING_HEALED && s != HEALING_ESCALATED &&
-	       s != HEALING_CLOSED;
+	return s != HEALING_WAITING && s != HEALING_HEALED && s != HEALING_NOTED &&
+	       s != HEALING_ESCALATED && s != HEALING_CLOSED;
 }
 
 /* The order of the state is given out again, with a ticket of its own: the answer to the one before
@@ -76,6 +77,11 @@ void repair_escalate(struct healing *h, struct incident *i, const char *why, uin
 void repair_begin(struct healing *h, struct incident *i, uint64_t now_us)
 {
 	incident_step(i, HEALING_EXPLAINING, now_us);
+	if (i->is.severity == HEALING_HINT) { /* whatever a mandate says: no order ever follows */
+		say(i, "a learned detector hints at it: nothing is done, and nobody is told");
+		enter(h, i, HEALING_NOTED, now_us);
+		return;
+	}
 	order(h, i, now_us);
 }
 
@@ -313,6 +319,7 @@ static void step_well(struct healing *h, struct incident *i, uint64_t now_us)
 	case HEALING_EXPLAINING:
 	case HEALING_WAITING:
 	case HEALING_HEALED:
+	case HEALING_NOTED:
 	case HEALING_ESCALATED:
 	case HEALING_CLOSED:
 	case HEALING_N_STATES:
@@ -399,6 +406,7 @@ static void step_failed(struct healing *h, struct incident *i, int r, uint64_t n
 		break;
 	case HEALING_WAITING:
 	case HEALING_HEALED:
+	case HEALING_NOTED:
 	case HEALING_ESCALATED:
 	case HEALING_CLOSED:
 	case HEALING_N_STATES:
@@ -424,6 +432,7 @@ static enum healing_order_type order_of(enum healing_state s)
 	case HEALING_EXPLAINING:
 	case HEALING_WAITING:
 	case HEALING_HEALED:
+	case HEALING_NOTED:
 	case HEALING_ESCALATED:
 	case HEALING_CLOSED:
 	case HEALING_N_STATES:
