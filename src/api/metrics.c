@@ -368,13 +368,18 @@ static void put_summary(FILE *out, const char *name, const char *labels, uint64_
 
 static void put_healing(FILE *out, const json_t *h)
 {
-	static const struct {
+	static const struct outcome {
 		const char *outcome, *counter;
 	} rows[] = {
 		{ "healed", "healed" },
 		{ "unconfirmed", "unconfirmed" },
 		{ "escalated", "escalated" },
 	};
+	static const struct outcome hints[] = {
+		{ "opened", "hints" },
+		{ "confirmed", "hints_confirmed" },
+	};
+	static const char *const modes[] = { "rules", "robust_z", "ensemble" };
 
 	if (!json_is_object(h))
 		return;
@@ -387,6 +392,15 @@ static void put_healing(FILE *out, const json_t *h)
 	for (size_t i = 0; i < N_ELEMENTS(rows); i++)
 		(void)fprintf(out, "self_healing_events_total{outcome=\"%s\"} %" PRIu64 "\n",
 			      rows[i].outcome, number(h, rows[i].counter));
+	family(out, "self_healing_hints_total", "counter",
+	       "What learned detectors hinted at; and of that, what rules have confirmed.");
+	for (size_t i = 0; i < N_ELEMENTS(hints); i++)
+		(void)fprintf(out, "self_healing_hints_total{state=\"%s\"} %" PRIu64 "\n",
+			      hints[i].outcome, number(h, hints[i].counter));
+	family(out, "self_healing_detector_mode", "gauge", "1 for the detectors in force.");
+	for (size_t i = 0; i < N_ELEMENTS(modes); i++)
+		(void)fprintf(out, "self_healing_detector_mode{mode=\"%s\"} %d\n", modes[i],
+			      strcmp(modes[i], text(h, "detectors")) == 0);
 	family(out, "self_healing_mttr_seconds", "summary",
 	       "From the first bad reading to the probe that confirmed a repair.");
 	put_summary(out, "self_healing_mttr_seconds", "recovery_type=\"avoid\"",

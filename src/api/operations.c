@@ -113,6 +113,7 @@ static const struct api_operation operations[] = {
 	{ "incident", "GET", "/api/v1/incidents/{incident}", "healing", "One incident with its evidence and the graph of causes", "object", 0, FIELDS(incident_fields) },
 	{ "incident.ledger", "GET", "/api/v1/incidents/{incident}/ledger", "healing", "What the ledger has of an incident, each entry with the proof that it is there", "object", 0, FIELDS(incident_fields) },
 	{ "heal.rates", "GET", "/api/v1/rates", "healing", "How often each remedy has helped against each kind of cause", "array", 0, NULL, 0 },
+	{ "heal.detectors", "GET", "/api/v1/detectors", "healing", "What the learned detectors know of this host and its links, and how unusual these are", "object", 0, NULL, 0 },
 	{ "mandates", "GET", "/api/v1/mandates", "healing", "What may be done unasked", "object", API_VIEW, NULL, 0 },
 	{ "heal.simulate", "GET", "/api/v1/plans/{kind}/{subject}", "healing", "What would be done about such an incident now; nothing is", "object", 0, FIELDS(simulate_fields) },
 	{ "events", "GET", "/api/v1/events", "events", "What happened last", "object", API_OWN, FIELDS(events_fields) },

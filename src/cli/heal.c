@@ -193,17 +193,24 @@ static void say_evidence(struct cli *c, const json_t *answer)
 
 	json_array_foreach(json_object_get(answer, "evidence"), i, e)
 	{
-		bool is_share = strcmp(json_text(e, "unit"), "ratio") == 0;
+		const char *unit = json_text(e, "unit");
+		bool is_share = strcmp(unit, "ratio") == 0;
 		const json_t *samples = json_object_get(e, "samples");
-		char n[40] = "";
+		char n[40] = "", surprise[40] = "";
 
 		if (json_is_integer(samples))
 			(void)snprintf(n, sizeof(n), ", %" JSON_INTEGER_FORMAT " sample(s)",
 				       json_integer_value(samples));
-		cli_say(c, "Seen at %s: %.1f%s by %s%s; it opens at %.0f%s",
-			json_text(e, "measured"), real(e, "value") * (is_share ? 100 : 1),
-			is_share ? " %" : " s", json_text(e, "source"), n,
-			real(e, "opens_at") * (is_share ? 100 : 1), is_share ? " %" : " s");
+		/* of a hint it is the value itself */
+		if (json_is_number(json_object_get(e, "surprise_bits")) &&
+		    strcmp(unit, "bits") != 0)
+			(void)snprintf(surprise, sizeof(surprise), "; %.1f bits unusual",
+				       real(e, "surprise_bits"));
+		unit = is_share ? "%" : strcmp(unit, "seconds") == 0 ? "s" : unit;
+		cli_say(c, "Seen at %s: %.1f %s by %s%s; it opens at %.0f %s%s",
+			json_text(e, "measured"), real(e, "value") * (is_share ? 100 : 1), unit,
+			json_text(e, "source"), n, real(e, "opens_at") * (is_share ? 100 : 1), unit,
+			surprise);
 	}
 }
 
@@ -369,6 +376,72 @@ static int mandates(struct cli *c)
 	return 0;
 }
 
+/* ---- learned detectors ---- */
+
+static int number(const json_t *object, const char *key)
+{
+	return (int)json_integer_value(json_object_get(object, key));
+}
+
+static void detectors_table(struct cli *c, const json_t *list)
+{
+	static const struct table_column columns[] = {
+		{ "OF", false, 0 },	   { "SUBJECT", false, 0 },  { "DETECTOR", false, 0 },
+		{ "SAMPLES", true, 0 },	   { "FEATURES", false, 0 }, { "BITS", true, 0 },
+		{ "MOSTLY BY", false, 1 },
+	};
+	CLEANUP(table_freep) struct table *t = NULL;
+	const json_t *at;
+	char text[48];
+	size_t i;
+
+	if (json_array_size(list) == 0 || table_new(columns, N_ELEMENTS(columns), &t) < 0)
+		return;
+	json_array_foreach(list, i, at)
+	{
+		bool is_judged = json_is_number(json_object_get(at, "bits"));
+
+		(void)table_cell(t, json_text(at, "group"), CLI_PLAIN);
+		(void)table_cell(t, json_text(at, "subject"), CLI_PLAIN);
+		(void)table_cell(t, json_text(at, "mode"), CLI_PLAIN);
+		(void)snprintf(text, sizeof(text), "%d", number(at, "samples"));
+		(void)table_cell(t, text, CLI_PLAIN);
+		(void)snprintf(text, sizeof(text), "%d of %d", number(at, "learned"),
+			       number(at, "features"));
+		(void)table_cell(t, text, CLI_PLAIN);
+		(void)snprintf(text, sizeof(text), "%.1f", real(at, "bits"));
+		(void)table_cell(t, is_judged ? text : "-", CLI_PLAIN);
+		(void)table_cell(t, json_text(at, "mostly"), CLI_PLAIN);
+	}
+	table_print(t, c);
+}
+
+static void detectors_text(struct cli *c, const json_t *answer)
+{
+	bool is_learning = json_text(answer, "why")[0];
+
+	cli_say(c, "In force: %s%s%s. They observe: from %.0f bits on they hint, and never act.",
+		json_text(answer, "mode"), is_learning ? ", for " : "", json_text(answer, "why"),
+		real(answer, "hint_at_bits"));
+	cli_say(c, "Hints: %d, of which rules have confirmed %d. Rows: %d, odd ones %d.",
+		number(answer, "hints"), number(answer, "hints_confirmed"), number(answer, "rows"),
+		number(answer, "odd"));
+	detectors_table(c, json_object_get(answer, "subjects"));
+}
+
+static int detectors(struct cli *c)
+{
+	json_t *answer = NULL;
+	int r = cli_call(c, "heal.detectors", NULL, &answer);
+
+	if (r != 0)
+		return r;
+	if (!c->is_json)
+		detectors_text(c, answer);
+	cli_json(c, answer);
+	return 0;
+}
+
 static int simulate(struct cli *c)
 {
 	json_t *answer = NULL;
@@ -403,11 +476,14 @@ int verb_heal(struct cli *c)
 		return cli_usage(c, "%s takes no argument", action);
 	if (strcmp(action, "mandates") == 0)
 		return mandates(c);
+	if (strcmp(action, "detectors") == 0)
+		return detectors(c);
 	if (strcmp(action, "incidents") == 0)
 		return incidents(c);
 	if (strcmp(action, "rates") == 0)
 		return rates(c);
 	return cli_usage(c,
-			 "heal knows incidents, explain, rates, mandates and simulate, not \"%s\"",
+			 "heal knows incidents, explain, rates, detectors, mandates and simulate, "
+			 "not \"%s\"",
 			 action);
 }

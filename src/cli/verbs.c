@@ -296,15 +296,18 @@ const struct cli_verb cli_verbs[] = {
 		.name = "heal",
 		.run = verb_heal,
 		.line = "incidents, their causes, and what may be done about them",
-		.arguments = "[incidents | explain ID | rates | mandates | simulate KIND SUBJECT]",
+		.arguments = "[incidents | explain ID | rates | detectors | mandates | simulate KIND "
+			     "SUBJECT]",
 		.args_max = 3,
-		.actions = "incidents explain rates mandates simulate",
+		.actions = "incidents explain rates detectors mandates simulate",
 		.options = heal_options,
 		.text = "incidents: what this node has found wrong that forwarding does not repair "
 			"by itself, the newest first, those from before a restart as well. "
 			"explain: one of them, with its evidence, its causes in order, and what "
 			"was done. rates: how often each remedy has helped against each kind of "
-			"cause. mandates: what may be done unasked, from the file mandates "
+			"cause. detectors: how unusual this host and its links are by their own "
+			"past, and how much of that is known; they hint and never act. "
+			"mandates: what may be done unasked, from the file mandates "
 			"beside the configuration (x0 config reload reads it again). simulate: "
 			"what would be done now about an incident of that kind (delivery, "
 			"link_loss, link_down, cpu, memory, disk, service) at that neighbour, or "

@@ -381,6 +381,7 @@ void healing_rates(struct daemon *d, uint64_t request);
 int healing_parse_id(const char *text, uint64_t *ret); /* -EINVAL */
 /* healing_views.c */
 void healing_mandates(struct daemon *d, uint64_t request);
+void healing_detectors(struct daemon *d, uint64_t request); /* healing_unusual.c */
 void healing_simulate_verb(struct daemon *d, uint64_t request, const json_t *args);
 json_t *healing_status(const struct daemon *d); /* null where it is off */
 

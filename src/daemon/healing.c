@@ -417,6 +417,7 @@ void healing_start(struct daemon *d)
 	find_mandates(l);
 	read_mandates(l);
 	healing_host_begin(l);
+	healing_unusual_begin(l, seed);
 	daemon_feature(d, "healing", true, "");
 	loop_timer_arm(l->timer, loop_now_us() + SECONDS(1));
 	d->healing = TAKE(l);
@@ -436,6 +437,7 @@ void healing_end(struct daemon *d)
 		return;
 	healing_past_end(l);
 	healing_free(l->core);
+	healing_unusual_end(l);
 	healing_host_end(l);
 	free(l);
 	d->healing = NULL;

@@ -10,6 +10,7 @@
 #define HEALING_WATCHED_MAX 64 /* neighbours that are looked at */
 
 struct host;
+struct unusual;
 struct host_service;
 struct host_services;
 
@@ -44,6 +45,8 @@ struct healing_loop {
 	struct host_services *services; /* NULL: none, or they cannot be asked */
 	double cpu;			/* NAN: not known */
 	uint64_t host_us;
+	struct unusual *unusual; /* NULL: out of memory */
+	uint64_t unusual_us;
 	struct healing_past *past; /* NULL: nothing is kept */
 };
 
@@ -56,6 +59,17 @@ bool healing_disk_has_room(const struct healing_loop *l);
 void healing_say(struct healing_loop *l, struct healing_reading r, uint64_t now_us);
 /* The service of an incident; false where i is of another kind. */
 bool healing_service(const struct healing_loop *l, uint64_t subject, struct host_service *ret);
+
+/* healing_unusual.c: the learned detectors; at most they hint, see docs/healing.md */
+void healing_unusual_begin(struct healing_loop *l, uint64_t seed);
+void healing_unusual_end(struct healing_loop *l);
+void healing_unusual_read(struct healing_loop *l, uint64_t now_us);
+/* Bits by which they did not foresee what the reading is about; NAN: they say nothing of it. */
+double healing_surprise(const struct healing_loop *l, const struct healing_reading *r,
+			uint64_t now_us);
+/* That in force; the best of any subject. */
+const char *healing_detectors_mode(const struct healing_loop *l);
+json_t *healing_detectors_json(const struct healing_loop *l);
 
 /* notices.c: a person is told of an incident that is escalated or healed */
 void notices_incident(struct healing_loop *l, const struct healing_incident *i);

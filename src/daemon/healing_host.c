@@ -12,6 +12,7 @@
 
 void healing_say(struct healing_loop *l, struct healing_reading r, uint64_t now_us)
 {
+	r.surprise = (float)healing_surprise(l, &r, now_us);
 	(void)healing_input(l->core, &r, now_us); /* what is refused is counted there */
 }
 

@@ -246,7 +246,7 @@ void healing_incidents(struct daemon *d, uint64_t request, const json_t *args)
 		(void)answer_error(
 			d, request, "usage",
 			"kinds: delivery, link_loss, link_down, cpu, memory, disk, service, "
-			"ledger_split; "
+			"ledger_split, unusual; "
 			"limit: 1 to 200; text: 1 to 64 characters");
 		return;
 	}

@@ -136,6 +136,7 @@ void healing_read(struct healing_loop *l, uint64_t now_us)
 {
 	healing_read_host(l, now_us);
 	read_links(l, now_us);
+	healing_unusual_read(l, now_us);
 }
 
 /* ---- causes ---- */
@@ -410,6 +411,7 @@ void healing_facts(struct healing_loop *l, const struct healing_incident *i, uin
 	case HEALING_MEMORY:
 	case HEALING_SERVICE:
 	case HEALING_LEDGER_SPLIT:
+	case HEALING_UNUSUAL:
 	case HEALING_N_KINDS:
 		break; /* the host is its own cause, as far as is known here */
 	}

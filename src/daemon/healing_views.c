@@ -159,6 +159,7 @@ static json_t *evidence_json(const struct healing_loop *l, const struct healing_
 		set(j, "unit", json_string(healing_kind_unit(r->kind)));
 		set(j, "opens_at", real_json(healing_opens_at(r->kind)));
 		set(j, "samples", json_integer(r->n_samples));
+		set(j, "surprise_bits", real_json(r->surprise));
 		set(j, "source", json_string(r->source));
 		set(j, "measured", time_json(l->daemon, r->at_us));
 		set(j, "age_ms", json_integer((json_int_t)((now_us - r->at_us) / US_PER_MS)));
@@ -294,6 +295,7 @@ static void suppose(struct daemon *d, enum healing_kind kind, uint64_t subject,
 		.value = healing_opens_at(kind),
 		.at_us = ret->began_us,
 		.source = "supposed",
+		.surprise = NAN,
 	};
 	while (kind == HEALING_DELIVERY && node_next_watched(d->node, &cursor, &w))
 		if (w.neighbour == subject && (w.is_current || !ret->about))
@@ -349,7 +351,8 @@ json_t *healing_status(const struct daemon *d)
 	if (!l)
 		return json_null();
 	healing_counters(l->core, &c);
-	j = json_pack("{s:s}", "mode", healing_mode_name(healing_mode(l->core, loop_now_us())));
+	j = json_pack("{s:s, s:s}", "mode", healing_mode_name(healing_mode(l->core, loop_now_us())),
+		      "detectors", healing_detectors_mode(l));
 	const struct {
 		const char *name;
 		uint64_t value;
@@ -376,6 +379,8 @@ json_t *healing_status(const struct daemon *d)
 		{ "undone", c.undone },
 		{ "denied", c.denied },
 		{ "late_answers", c.late_answers },
+		{ "hints", c.hints },
+		{ "hints_confirmed", c.hints_confirmed },
 	};
 
 	for (size_t n = 0; n < N_ELEMENTS(rows); n++)

@@ -144,6 +144,14 @@ static void mandates_verb(struct daemon *d, uint64_t request, const json_t *args
 	healing_mandates(d, request);
 }
 
+static void detectors_verb(struct daemon *d, uint64_t request, const json_t *args,
+			   const struct asker *who)
+{
+	(void)args;
+	(void)who;
+	healing_detectors(d, request);
+}
+
 static void simulate_verb(struct daemon *d, uint64_t request, const json_t *args,
 			  const struct asker *who)
 {
@@ -165,6 +173,7 @@ static const struct {
 	{ "incident", incident_verb },
 	{ "incident.ledger", incident_ledger_verb },
 	{ "mandates", mandates_verb },
+	{ "heal.detectors", detectors_verb },
 	{ "heal.simulate", simulate_verb },
 	{ "heal.rates", rates_verb },
 	{ "invite", commands_invite },

@@ -52,17 +52,16 @@ static void learn_feature(struct robust *m, size_t j, double *values, size_t n, 
 	if (mad == 0)
 		mad = mean * MEAN_TO_SIGMA / MAD_TO_SIGMA; /* more than half are the same value */
 	m->numbers[j] = median;
-	m->numbers[m->n_features + j] =
-		fmax(fmax(mad * MAD_TO_SIGMA, scale_min),
-		     SCALE_FLOOR * (median == 0 ? 1 : fabs(median)));
+	m->numbers[m->n_features + j] = fmax(fmax(mad * MAD_TO_SIGMA, scale_min),
+					     SCALE_FLOOR * (median == 0 ? 1 : fabs(median)));
 }
 
 static int robust_fit(const struct rows *train, const struct detector_settings *s, struct rng *rng,
 		      void **ret)
 {
 	(void)rng;
-	if (!(s->scale_min >= 0) || !isfinite(s->scale_min) || train->n_features == 0 || train->n_features > DETECTOR_FEATURES_MAX ||
-	    train->n_rows > DETECTOR_TRAIN_ROWS_MAX)
+	if (!(s->scale_min >= 0) || !isfinite(s->scale_min) || train->n_features == 0 ||
+	    train->n_features > DETECTOR_FEATURES_MAX || train->n_rows > DETECTOR_TRAIN_ROWS_MAX)
 		return -EINVAL;
 	if (train->n_rows < TRAIN_ROWS_MIN)
 		return -ENODATA;

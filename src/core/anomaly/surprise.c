@@ -7,8 +7,8 @@
 
 #include "core/anomaly/numbers.h"
 
-#define TAIL 0.75	/* where it begins; fewer rows than this leaves say little of its shape */
-#define TAIL_BITS 2.0	/* of surprise there: a quarter is above */
+#define TAIL 0.75     /* where it begins; fewer rows than this leaves say little of its shape */
+#define TAIL_BITS 2.0 /* of surprise there: a quarter is above */
 #define SCORES_MIN 4
 
 int surprise_learn(double *scores, size_t n, double excess_min, struct surprise *ret)

@@ -19,8 +19,8 @@
 #define HEALING_KEYS_MAX 512 /* (kind, subject) that readings were heard of in the last minutes */
 #define HEALING_INCIDENTS_MAX 128    /* open and over; of those over the oldest goes first */
 #define HEALING_OPENED_PER_MINUTE 20 /* more than that are counted and left out */
-#define HEALING_HINTS_PER_MINUTE 4	     /* beside those */
-#define HEALING_HINTS_MAX 16		     /* open */
+#define HEALING_HINTS_PER_MINUTE 4   /* beside those */
+#define HEALING_HINTS_MAX 16	     /* open */
 #define HEALING_EVIDENCE_MAX 4
 #define HEALING_STEPS_MAX \
 	24 /* of an incident; when there are more, those after the first eight go */
@@ -63,7 +63,8 @@ struct healing_reading {
 	double value;	  /* NaN: it is not known */
 	uint64_t at_us;	  /* when it was measured */
 	uint32_t n_samples;
-	float surprise; /* bits by which the learned detectors did not foresee it; NaN: no verdict */
+	float surprise; /* bits by which the learned detectors did not foresee it; NaN: no verdict
+			 */
 	const char *source; /* static text */
 };
 

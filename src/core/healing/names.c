@@ -72,7 +72,7 @@ const char *healing_state_name(enum healing_state s)
 		[HEALING_RESULT] = "result",	     [HEALING_HEALED] = "healed",
 		[HEALING_ENDING] = "ending",	     [HEALING_RETURNING] = "returning",
 		[HEALING_RETURNED] = "returned",     [HEALING_NOTED] = "noted",
-		[HEALING_ESCALATED] = "escalated",  [HEALING_CLOSED] = "closed",
+		[HEALING_ESCALATED] = "escalated",   [HEALING_CLOSED] = "closed",
 	};
 
 	return s < HEALING_N_STATES ? names[s] : "unknown";

@@ -42,8 +42,8 @@ struct past {
 	uint64_t row_us, fitted_us, n_seen; /* n_seen: rows, since it began, or began to hurry */
 	bool is_due;			    /* to be fitted, whenever that was last done */
 	size_t n;			    /* samples */
-	unsigned learned;		    /* features of which enough is known, when last fitted */
-	void *models[N_JUDGES];		    /* NULL: not yet */
+	unsigned learned;	/* features of which enough is known, when last fitted */
+	void *models[N_JUDGES]; /* NULL: not yet */
 	struct surprise surprises[N_JUDGES];
 	struct unusual_verdict verdict;
 	struct {

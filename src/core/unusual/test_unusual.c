@@ -129,8 +129,8 @@ static void a_longer_way_is_odd_though_no_rule_speaks_of_it(void **state)
 	assert_string_equal(w.verdict.mostly, "the round trip");
 	assert_true(unusual_bits(w.u, UNUSUAL_LINK, 5, w.now_us) == w.verdict.bits);
 	assert_true(isnan(unusual_bits(w.u, UNUSUAL_LINK, 6, w.now_us)));
-	assert_true(isnan(
-		unusual_bits(w.u, UNUSUAL_LINK, 5, w.now_us + UNUSUAL_FRESH_US))); /* old */
+	assert_true(
+		isnan(unusual_bits(w.u, UNUSUAL_LINK, 5, w.now_us + UNUSUAL_FRESH_US))); /* old */
 	unusual_free(w.u);
 }
 

@@ -11,11 +11,11 @@
 #include "core/anomaly/drift.h"
 #include "core/unusual/internal.h"
 
-#define FIT_EVERY_US SECONDS(30)       /* while the sample changes much */
-#define FIT_SELDOM_US SECONDS(300)     /* and once it speaks for UNUSUAL_PAST_S */
-#define STANDS_OUT 0.25	       /* of a row's deviation */
-#define GAP_US SECONDS(30)     /* for which what is odd may look usual, and is the same still */
-#define DRIFT_EVERY 10	       /* rows: neighbouring ones say the same */
+#define FIT_EVERY_US SECONDS(30)   /* while the sample changes much */
+#define FIT_SELDOM_US SECONDS(300) /* and once it speaks for UNUSUAL_PAST_S */
+#define STANDS_OUT 0.25		   /* of a row's deviation */
+#define GAP_US SECONDS(30)	   /* for which what is odd may look usual, and is the same still */
+#define DRIFT_EVERY 10		   /* rows: neighbouring ones say the same */
 
 static const struct feature host_features[UNUSUAL_N_HOST] = {
 	[UNUSUAL_CPU] = { "the processors", 0.02, false },
@@ -192,8 +192,7 @@ static void fit_if_due(struct unusual *u, struct past *p, uint64_t now_us)
 			now_us >= p->fitted_us + SECONDS(1);
 	int r;
 
-	if (u->fitted_us == now_us ||
-	    !(is_first || p->is_due || now_us >= p->fitted_us + every_us))
+	if (u->fitted_us == now_us || !(is_first || p->is_due || now_us >= p->fitted_us + every_us))
 		return;
 	u->fitted_us = now_us;
 	r = past_fit(p, u->learn_s, now_us);

@@ -3,7 +3,8 @@
  *
  * Once a second a row of each subject comes in; out comes by how many bits it surprises the
  * detectors that were fitted to a sample of the last hour. Nothing here opens an incident or acts.
- * No clock, no file: time is a parameter, and what was learned ends with the process. One thread. */
+ * No clock, no file: time is a parameter, and what was learned ends with the process. One thread.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -12,15 +13,16 @@
 
 #define UNUSUAL_SUBJECTS_MAX 65 /* this host, and as many links as healing looks at */
 #define UNUSUAL_FEATURES_MAX 8
-#define UNUSUAL_SAMPLES 256	   /* rows of a subject: the forest's own sample, section 5 */
-#define UNUSUAL_PAST_S 3600	   /* that they speak for, in the mean */
-#define UNUSUAL_LEARN_S 60	   /* values of a feature before it is judged, by default */
-#define UNUSUAL_LEARN_S_MIN 10	   /* which may be set from here */
-#define UNUSUAL_FOREST_ROWS 128	   /* before a forest is grown */
-#define UNUSUAL_EVERY_US UINT64_C(900000)     /* a row sooner than this after the last is not taken */
-#define UNUSUAL_FRESH_US UINT64_C(5000000)    /* an older verdict says nothing of now */
+#define UNUSUAL_SAMPLES 256	/* rows of a subject: the forest's own sample, section 5 */
+#define UNUSUAL_PAST_S 3600	/* that they speak for, in the mean */
+#define UNUSUAL_LEARN_S 60	/* values of a feature before it is judged, by default */
+#define UNUSUAL_LEARN_S_MIN 10	/* which may be set from here */
+#define UNUSUAL_FOREST_ROWS 128 /* before a forest is grown */
+#define UNUSUAL_EVERY_US UINT64_C(900000)  /* a row sooner than this after the last is not taken */
+#define UNUSUAL_FRESH_US UINT64_C(5000000) /* an older verdict says nothing of now */
 #define UNUSUAL_LASTS_US UINT64_C(900000000)  /* what has been odd for so long is usual from now */
-#define UNUSUAL_UNSEEN_US UINT64_C(600000000) /* a subject without a row for so long is forgotten */
+#define UNUSUAL_UNSEEN_US UINT64_C(600000000) /* a subject without a row for so long is forgotten \
+					       */
 #define UNUSUAL_BITS 16.0 /* a row in 65,536: what stands out in it is not learned */
 
 enum unusual_group {
@@ -31,10 +33,10 @@ enum unusual_group {
 
 /* Of the host; bits of a mask, in this order. */
 enum {
-	UNUSUAL_CPU,		 /* share in use */
-	UNUSUAL_MEMORY,		 /* share in use */
-	UNUSUAL_DISK,		 /* share in use */
-	UNUSUAL_PRESSURE_CPU,	 /* shares of the last 10 s in which some task waited */
+	UNUSUAL_CPU,	      /* share in use */
+	UNUSUAL_MEMORY,	      /* share in use */
+	UNUSUAL_DISK,	      /* share in use */
+	UNUSUAL_PRESSURE_CPU, /* shares of the last 10 s in which some task waited */
 	UNUSUAL_PRESSURE_MEMORY,
 	UNUSUAL_PRESSURE_IO,
 	UNUSUAL_LOOP_LATE, /* milliseconds by which the daemon's loop ran late */
@@ -58,15 +60,16 @@ struct unusual_row {
 };
 
 struct unusual_verdict {
-	double bits;	  /* of all features; NaN: nothing judges yet */
-	double hint_bits; /* without the masked ones; NaN */
+	double bits;	    /* of all features; NaN: nothing judges yet */
+	double hint_bits;   /* without the masked ones; NaN */
 	const char *mostly; /* static text: the feature that stands out most; "" */
 };
 
 enum unusual_mode {
 	UNUSUAL_RULES,	  /* too little is known: rules alone judge */
 	UNUSUAL_ROBUST,	  /* robust_z */
-	UNUSUAL_ENSEMBLE, /* robust_z and forest: the more surprised, less one bit for two chances */
+	UNUSUAL_ENSEMBLE, /* robust_z and forest: the more surprised, less one bit for two chances
+			   */
 	UNUSUAL_N_MODES,
 };
 
@@ -90,7 +93,7 @@ struct unusual_view {
 	enum unusual_group group;
 	uint64_t subject;
 	enum unusual_mode mode;
-	const char *why; /* static text: why not more; "" */
+	const char *why;			 /* static text: why not more; "" */
 	size_t n_samples, n_features, n_learned; /* features: there are, and are judged */
 	double bits;
 	const char *mostly;

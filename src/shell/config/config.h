@@ -124,6 +124,7 @@ struct config {
 	char notify_telegram_chat[CONFIG_TEXT_SIZE], notify_telegram_token_file[CONFIG_TEXT_SIZE];
 	char notify_telegram_api[CONFIG_TEXT_SIZE];
 	uint64_t notify_per_hour;
+	uint64_t healing_learn_s;
 	char services[CONFIG_TEXT_SIZE]; /* URLs, commas between */
 };
 

@@ -256,6 +256,10 @@ static const struct config_key keys[] = {
 	  "Share of traces that begin here and are recorded; what comes with a traceparent is "
 	  "recorded if that says so.",
 	  "100", AT(tracing_sample_percent) },
+	{ "healing.learn", CONFIG_INTEGER, "s", "60", NULL, 10, 256, "", false,
+	  "Of its own past a node knows so much before its learned detectors judge; until then rules "
+	  "alone do.",
+	  "120", AT(healing_learn_s) },
 	{ "services", CONFIG_STRING, "", "\"\"", NULL, 0, 250, "", false,
 	  "Services of this machine to watch, with commas between: tcp://HOST:PORT, http://..., "
 	  "https://...; at most 16.",

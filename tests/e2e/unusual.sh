@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# A link that loses nothing takes another way round and becomes five times as long: no rule speaks of
+# that, and the detectors that a has learned from its own past hint at it. Nobody is told, nothing is
+# done, and after a restart nothing is left of what was learned, which is said.
+# shellcheck source=tests/support/netns.sh
+. "$(dirname "$0")/../support/netns.sh"
+
+LEARN_S=10
+
+# detector GROUP KEY: of the first subject of this group
+detector() {
+	x a heal detectors --json | tr -d '\n' | sed 's/{"subject"\|{ *"subject"/\n&/g' |
+		grep "\"group\": *\"$1\"" | head -n 1 | json_value "$2"
+}
+
+is_mode() { # GROUP MODE
+	[ "$(detector "$1" mode)" = "$2" ]
+}
+
+# incident KEY: of the latest hint about the link
+incident() {
+	x a heal incidents --kind unusual --json | tr -d '\n' | sed 's/{"id"\|{ *"id"/\n&/g' |
+		grep '"subject": *"b"' | head -n 1 | json_value "$1"
+}
+
+is_state() {
+	[ "$(incident state)" = "$1" ]
+}
+
+host a
+host b
+emulated a b 1
+configure a "healing: {learn: $LEARN_S}"
+configure b
+x a init --domain test.mesh --name a >/dev/null 2>&1 || fail "init"
+x b join "$(invitation a --name b --endpoint "[2001:db8:0:1::1]:26969")" >/dev/null 2>&1 ||
+	fail "join"
+emulate a b set both delay=20ms >/dev/null
+within 20 x a ping b -c 1 -W 1 || fail "a does not reach b"
+
+# 1. at first nothing is known of the link, and that is said
+is_mode link robust_z && fail "it judges before it knows anything: $(x a heal detectors)"
+x a heal detectors | grep -q '^In force: rules, for too little' ||
+	fail "it does not say what is in force: $(x a heal detectors)"
+within 90 is_mode link robust_z || fail "it learns nothing: $(x a heal detectors)"
+[ -z "$(incident id)" ] || fail "a hint at a well link: $(x a heal incidents)"
+
+# 2. longer, without loss
+emulate a b set both delay=100ms >/dev/null
+begin=$(date +%s%N)
+within 60 is_state noted || fail "no hint: $(x a heal detectors); $(x a heal incidents)"
+echo "hinted after $((($(date +%s%N) - begin) / 1000000)) ms"
+x a heal explain "$(incident id)" >"$WORK/explained"
+cat "$WORK/explained"
+grep -q 'bits by the round trip' "$WORK/explained" || fail "the hint does not say at what"
+[ "$(incident severity)" = hint ] || fail "more than a hint: $(cat "$WORK/explained")"
+[ "$(x a status --json | json_value actions)" = 0 ] || fail "something was done"
+[ -z "$(x a heal incidents --kind link_loss --json | json_value id)" ] || fail "a rule spoke of it"
+grep -q "incident_escalated.*kind=unusual" "$WORK/a/state/x0.log" && fail "a person was told of a hint"
+x a heal detectors
+if command -v curl >/dev/null 2>&1; then
+	on a curl -s -m 5 http://127.0.0.1:26970/api/v1/detectors | grep -q '"group": *"host"' ||
+		fail "the API does not show the detectors"
+	on a curl -s -m 5 http://127.0.0.1:9090/metrics >"$WORK/metrics"
+	grep -q '^self_healing_hints_total{state="opened"} [1-9]' "$WORK/metrics" ||
+		fail "the hint is not counted: $(grep self_healing "$WORK/metrics")"
+fi
+
+# 3. what was learned ends with the daemon
+x a down >/dev/null 2>&1
+x a up >/dev/null 2>&1 || fail "up"
+x a heal detectors | grep -q '^In force: rules, for too little' ||
+	fail "it knows of a past that is gone: $(x a heal detectors)"
