@@ -16,6 +16,7 @@ export function incidentSentence(i: Incident): string {
 	case "memory": return `The memory of ${i.subject} is nearly full`;
 	case "disk": return `The disk of ${i.subject} is nearly full`;
 	case "service": return `The service ${i.subject} does not answer`;
+	case "unusual": return `${i.subject} is unusual by its own past`;
 	case "ledger_split": return `The ledger of ${i.about ?? i.subject} tells two stories`;
 	}
 	return `${i.kind.replace(/_/g, " ")} at ${i.subject}`;
@@ -33,6 +34,7 @@ const STATES: Record<string, [Level, string]> = {
 	ending: ["good", "healed: the repair is about to be taken back"],
 	returning: ["good", "healed: the repair is being taken back"],
 	returned: ["good", "healed: that it was taken back is being recorded"],
+	noted: ["warn", "a hint: nothing is done and nobody is told"],
 	escalated: ["bad", "left to a person"],
 	closed: ["over", "over"],
 	abandoned: ["over", "over: the daemon ended meanwhile"],
@@ -89,6 +91,7 @@ function stepWords(i: Incident, state: string, isFirst: boolean): [Level, string
 	case "ending": return ["warn", "Its time is over; the intent to take it back goes to the ledger"];
 	case "returning": return ["warn", "The repair is being taken back"];
 	case "returned": return ["warn", "Taken back; that goes to the ledger"];
+	case "noted": return ["warn", "Noted as a hint: nothing is done and nobody is told"];
 	case "escalated": return ["bad", "A person was told; nothing more is done"];
 	case "closed": return ["good", "Over"];
 	}

@@ -49,7 +49,7 @@ struct past {
 	struct {
 		uint64_t since_us, last_us; /* 0: it is not */
 	} odd[UNUSUAL_FEATURES_MAX];
-	int16_t samples[][UNUSUAL_FEATURES_MAX]; /* UNUSUAL_SAMPLES */
+	int16_t samples[]; /* UNUSUAL_SAMPLES rows of as many features as the group has */
 };
 
 /* ---- past.c ---- */

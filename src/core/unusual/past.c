@@ -23,7 +23,8 @@ static const double excess_min[N_JUDGES] = {
 
 int past_new(enum unusual_group g, uint64_t subject, uint64_t seed, struct past **ret)
 {
-	struct past *p = calloc(1, sizeof(*p) + UNUSUAL_SAMPLES * sizeof(p->samples[0]));
+	size_t n_values = UNUSUAL_SAMPLES * unusual_groups[g].n_features;
+	struct past *p = calloc(1, sizeof(*p) + n_values * sizeof(p->samples[0]));
 
 	if (!p)
 		return -ENOMEM;
@@ -50,6 +51,11 @@ void past_free(struct past *p)
 
 /* ---- the sample ---- */
 
+static int16_t *sample(struct past *p, size_t i)
+{
+	return p->samples + i * unusual_groups[p->group].n_features;
+}
+
 /* Where the next row goes: of the first hour each is in the sample with the same chance (Vitter's
  * algorithm R), then old ones fade, in an hour in the mean. UNUSUAL_SAMPLES: nowhere. */
 static size_t place(struct past *p)
@@ -62,8 +68,8 @@ static size_t place(struct past *p)
 		at = (size_t)rng_below(&p->rng, p->n_seen);
 		return at < UNUSUAL_SAMPLES ? at : UNUSUAL_SAMPLES;
 	}
-	for (size_t k = 0; k < UNUSUAL_FEATURES_MAX; k++)
-		p->samples[p->n][k] = STEP_MISSING;
+	for (size_t k = 0; k < unusual_groups[p->group].n_features; k++)
+		sample(p, p->n)[k] = STEP_MISSING;
 	return p->n++;
 }
 
@@ -78,7 +84,7 @@ void past_learn(struct past *p, const int16_t *row, unsigned without)
 	at = place(p);
 	for (size_t k = 0; at < UNUSUAL_SAMPLES && k < n; k++)
 		if (row[k] != STEP_MISSING && !(without & 1U << k))
-			p->samples[at][k] = row[k]; /* else what was known of it stays */
+			sample(p, at)[k] = row[k]; /* else what was known of it stays */
 }
 
 void past_hurry(struct past *p)
@@ -89,7 +95,7 @@ void past_hurry(struct past *p)
 void past_forget(struct past *p, size_t feature)
 {
 	for (size_t i = 0; i < p->n; i++)
-		p->samples[i][feature] = STEP_MISSING;
+		sample(p, i)[feature] = STEP_MISSING;
 	p->is_due = true;
 	past_hurry(p);
 }
@@ -102,7 +108,7 @@ static void to_values(const int16_t *row, unsigned of, size_t n, double *ret)
 		ret[k] = row[k] == STEP_MISSING || !(of & 1U << k) ? (double)NAN : row[k];
 }
 
-static unsigned known_features(const struct past *p, size_t n_features, unsigned learn_s)
+static unsigned known_features(struct past *p, size_t n_features, unsigned learn_s)
 {
 	unsigned ret = 0;
 
@@ -110,7 +116,7 @@ static unsigned known_features(const struct past *p, size_t n_features, unsigned
 		unsigned n = 0;
 
 		for (size_t i = 0; i < p->n; i++)
-			n += p->samples[i][k] != STEP_MISSING;
+			n += sample(p, i)[k] != STEP_MISSING;
 		if (n >= learn_s)
 			ret |= 1U << k;
 	}
@@ -160,7 +166,7 @@ int past_fit(struct past *p, unsigned learn_s, uint64_t now_us)
 	if (!values)
 		return -ENOMEM;
 	for (size_t i = 0; i < p->n; i++)
-		to_values(p->samples[i], p->learned, g->n_features, values + i * g->n_features);
+		to_values(sample(p, i), p->learned, g->n_features, values + i * g->n_features);
 	rows.values = values;
 	r = fit_judge(p, JUDGE_ROBUST, &rows);
 	if (r == 0 && g->has_forest && p->n >= UNUSUAL_FOREST_ROWS)

@@ -20,10 +20,11 @@
 #define UNUSUAL_FOREST_ROWS 128 /* before a forest is grown */
 #define UNUSUAL_EVERY_US UINT64_C(900000)  /* a row sooner than this after the last is not taken */
 #define UNUSUAL_FRESH_US UINT64_C(5000000) /* an older verdict says nothing of now */
-#define UNUSUAL_LASTS_US UINT64_C(900000000)  /* what has been odd for so long is usual from now */
-#define UNUSUAL_UNSEEN_US UINT64_C(600000000) /* a subject without a row for so long is forgotten \
-					       */
-#define UNUSUAL_BITS 16.0 /* a row in 65,536: what stands out in it is not learned */
+#define UNUSUAL_LASTS_US UINT64_C(900000000) /* what has been odd for so long is usual from now */
+#define UNUSUAL_UNSEEN_US                                                       \
+	UINT64_C(600000000) /* a subject without a row for so long is forgotten \
+			     */
+#define UNUSUAL_BITS 16.0   /* a row in 65,536: what stands out in it is not learned */
 
 enum unusual_group {
 	UNUSUAL_HOST, /* subject 0 */
