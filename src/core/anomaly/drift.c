@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/powers.h"
 #include "core/anomaly/numbers.h"
 
 #define KS_TERMS 100
@@ -33,7 +34,7 @@ double drift_psi(const double *sorted_reference, size_t n_reference, const doubl
 		double x = fmax(p[k], 0.5) / (double)n_reference;
 		double y = fmax(q[k], 0.5) / (double)n_recent;
 
-		sum += (y - x) * log(y / x);
+		sum += (y - x) * powers_log2(y / x) * M_LN2;
 	}
 	return sum;
 }
@@ -55,7 +56,7 @@ double drift_ks(const double *a, size_t n_a, const double *b, size_t n_b, double
 
 	double x = largest * sqrt((double)n_a * (double)n_b / (double)(n_a + n_b));
 	for (int k = 1; k <= KS_TERMS; k++)
-		p += (k % 2 ? 2 : -2) * exp(-2.0 * k * k * x * x);
+		p += (k % 2 ? 2 : -2) * powers_exp2(-2.0 * k * k * x * x / M_LN2);
 	*ret_p = x < 0.2 ? 1 : fmin(fmax(p, 0), 1); /* the series does not converge at 0 */
 	return largest;
 }

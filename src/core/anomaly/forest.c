@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/powers.h"
 #include "core/anomaly/numbers.h"
 
 #define FOREST_TREES 100  /* section 5 of the paper: path lengths have converged by then */
@@ -79,7 +80,7 @@ static double path_among(double n)
 		return 0;
 	if (n <= 2)
 		return 1;
-	return 2 * (log(n - 1) + EULER) - 2 * (n - 1) / n;
+	return 2 * (powers_log2(n - 1) * M_LN2 + EULER) - 2 * (n - 1) / n;
 }
 
 /* ---- growing ---- */
@@ -114,8 +115,8 @@ static bool range_of(const struct grower *g, struct growth w, size_t feature, do
 	for (size_t i = w.from; i < w.to; i++) {
 		double v = value_of(g, i, feature);
 
-		low = fmin(low, v); /* fmin and fmax pass over NaN */
-		high = fmax(high, v);
+		low = v < low ? v : low; /* NaN is neither */
+		high = v > high ? v : high;
 	}
 	*ret_low = low;
 	*ret_high = high;
@@ -273,7 +274,7 @@ static double score_row(const struct forest *f, const double *row)
 
 	for (size_t i = 0; i < f->n_trees; i++)
 		sum += path_from(&f->trees[i], 0, row, 0);
-	return exp2(-sum / (double)f->n_trees / path_among((double)f->sample_size));
+	return powers_exp2(-sum / (double)f->n_trees / path_among((double)f->sample_size));
 }
 
 static bool is_empty(const double *row, size_t n)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/powers.h"
 #include "core/anomaly/numbers.h"
 
 #define CLIP 10.0	     /* robust standard deviations */
@@ -52,8 +53,9 @@ static void learn_feature(struct robust *m, size_t j, double *values, size_t n, 
 	if (mad == 0)
 		mad = mean * MEAN_TO_SIGMA / MAD_TO_SIGMA; /* more than half are the same value */
 	m->numbers[j] = median;
-	m->numbers[m->n_features + j] = fmax(fmax(mad * MAD_TO_SIGMA, scale_min),
-					     SCALE_FLOOR * (median == 0 ? 1 : fabs(median)));
+	m->numbers[m->n_features + j] =
+		powers_larger(powers_larger(mad * MAD_TO_SIGMA, scale_min),
+			      SCALE_FLOOR * (median == 0 ? 1 : fabs(median)));
 }
 
 static int robust_fit(const struct rows *train, const struct detector_settings *s, struct rng *rng,

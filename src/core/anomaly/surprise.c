@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "base/powers.h"
 #include "core/anomaly/numbers.h"
 
 #define TAIL 0.75     /* where it begins; fewer rows than this leaves say little of its shape */
@@ -31,7 +32,7 @@ int surprise_learn(double *scores, size_t n, double excess_min, struct surprise 
 	}
 	*ret = (struct surprise){
 		.at = at,
-		.excess = fmax(n_above ? sum / (double)n_above : 0, excess_min),
+		.excess = powers_larger(n_above ? sum / (double)n_above : 0, excess_min),
 	};
 	return 0;
 }
@@ -40,5 +41,5 @@ double surprise_bits(const struct surprise *s, double score)
 {
 	if (isnan(score) || score <= s->at)
 		return isnan(score) ? (double)NAN : 0;
-	return fmin(TAIL_BITS + (score - s->at) / s->excess / M_LN2, SURPRISE_BITS_MAX);
+	return powers_smaller(TAIL_BITS + (score - s->at) / s->excess / M_LN2, SURPRISE_BITS_MAX);
 }

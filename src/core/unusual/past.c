@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/powers.h"
 #include "core/unusual/internal.h"
 
 #define TREES 25 /* of 64 rows: 80 kB at most, where the paper's 100 of 256 would be 1.2 MB */
 #define TREE_ROWS 64
+#define SECOND_BITS 1.0 /* for having asked a second one */
 
 static const struct detector_ops *const judges[N_JUDGES] = {
 	[JUDGE_ROBUST] = &detector_robust_z,
@@ -190,10 +192,10 @@ double past_bits(const struct past *p, const int16_t *row, unsigned without)
 		if (!p->models[j] || judges[j]->score(p->models[j], &rows, &score) < 0 ||
 		    isnan(score))
 			continue;
-		most = fmax(most, surprise_bits(&p->surprises[j], score));
+		most = powers_larger(most, surprise_bits(&p->surprises[j], score));
 		n++;
 	}
-	return n ? fmax(0, most - log2(n)) : (double)NAN;
+	return n ? powers_larger(0, most - (n - 1) * SECOND_BITS) : (double)NAN;
 }
 
 bool past_shares(const struct past *p, const int16_t *row, unsigned without,

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/powers.h"
 #include "base/units.h"
 #include "core/anomaly/drift.h"
 #include "core/unusual/internal.h"
 
+#define VALUE_MAX 1e100		   /* of any feature: with more it is as odd */
 #define FIT_EVERY_US SECONDS(30)   /* while the sample changes much */
 #define FIT_SELDOM_US SECONDS(300) /* and once it speaks for UNUSUAL_PAST_S */
 #define STANDS_OUT 0.25		   /* of a row's deviation */
@@ -125,8 +127,9 @@ static int16_t to_steps(struct unusual *u, const struct feature *f, double v)
 		u->counters.refused++;
 		return STEP_MISSING;
 	}
-	v = round((f->is_log ? log1p(v) : v) / f->step);
-	return (int16_t)fmin(v, INT16_MAX);
+	v = powers_smaller(v, VALUE_MAX);
+	v = (f->is_log ? powers_log2(1 + v) * M_LN2 : v) / f->step;
+	return (int16_t)(powers_smaller(v, INT16_MAX - 1) + 0.5);
 }
 
 /* Which features make the row odd; 0 where it is not. */
