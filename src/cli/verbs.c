@@ -296,8 +296,9 @@ const struct cli_verb cli_verbs[] = {
 		.name = "heal",
 		.run = verb_heal,
 		.line = "incidents, their causes, and what may be done about them",
-		.arguments = "[incidents | explain ID | rates | detectors | mandates | simulate KIND "
-			     "SUBJECT]",
+		.arguments =
+			"[incidents | explain ID | rates | detectors | mandates | simulate KIND "
+			"SUBJECT]",
 		.args_max = 3,
 		.actions = "incidents explain rates detectors mandates simulate",
 		.options = heal_options,

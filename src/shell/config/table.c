@@ -257,7 +257,8 @@ static const struct config_key keys[] = {
 	  "recorded if that says so.",
 	  "100", AT(tracing_sample_percent) },
 	{ "healing.learn", CONFIG_INTEGER, "s", "60", NULL, 10, 256, "", false,
-	  "Of its own past a node knows so much before its learned detectors judge; until then rules "
+	  "Of its own past a node knows so much before its learned detectors judge; until then "
+	  "rules "
 	  "alone do.",
 	  "120", AT(healing_learn_s) },
 	{ "services", CONFIG_STRING, "", "\"\"", NULL, 0, 250, "", false,
