@@ -276,6 +276,26 @@ static void subjects_are_bounded_and_forgotten(void **state)
 	unusual_free(NULL);
 }
 
+static void with_all_subjects_each_is_fitted_in_its_turn(void **state)
+{
+	size_t cursor = 0, n = 0;
+	struct unusual_view v;
+	struct world w;
+
+	(void)state;
+	begin(&w);
+	for (unsigned s = 0; s < 200; s++) {
+		w.now_us += SECONDS(1);
+		for (uint64_t id = 1; id < UNUSUAL_SUBJECTS_MAX; id++)
+			assert_int_equal(judge(&w, link_row(&w, id)), 0);
+		assert_int_equal(judge(&w, host_row(&w)), 0); /* the last to be asked */
+	}
+	for (; unusual_next(w.u, &cursor, &v); n++)
+		assert_int_not_equal(v.mode, UNUSUAL_RULES);
+	assert_int_equal(n, UNUSUAL_SUBJECTS_MAX);
+	unusual_free(w.u);
+}
+
 static void the_same_seed_gives_the_same_verdicts(void **state)
 {
 	struct world a, b;
@@ -342,6 +362,7 @@ int main(void)
 		cmocka_unit_test(an_incident_masks_its_own_features_alone),
 		cmocka_unit_test(what_lasts_becomes_usual),
 		cmocka_unit_test(subjects_are_bounded_and_forgotten),
+		cmocka_unit_test(with_all_subjects_each_is_fitted_in_its_turn),
 		cmocka_unit_test(the_same_seed_gives_the_same_verdicts),
 		cmocka_unit_test(a_healthy_day_has_no_hint),
 	};

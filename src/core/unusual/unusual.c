@@ -187,15 +187,17 @@ static void watch_drift(struct unusual *u, struct past *p)
 	past_hurry(p);
 }
 
-/* One subject a turn, so that no turn takes long. */
+/* One subject a turn, so that no turn takes long; and with many, each less often than there are
+ * turns for all, so that none waits for ever. */
 static void fit_if_due(struct unusual *u, struct past *p, uint64_t now_us)
 {
-	uint64_t every_us = p->n_seen < UNUSUAL_PAST_S ? FIT_EVERY_US : FIT_SELDOM_US;
-	bool is_first = !p->models[JUDGE_ROBUST] && p->n >= u->learn_s &&
-			now_us >= p->fitted_us + SECONDS(1);
+	uint64_t every_us = max_u64(p->n_seen < UNUSUAL_PAST_S ? FIT_EVERY_US : FIT_SELDOM_US,
+				    u->n * SECONDS(2));
+	bool is_time =
+		p->n >= u->learn_s && (p->fitted_us == 0 || now_us >= p->fitted_us + every_us);
 	int r;
 
-	if (u->fitted_us == now_us || !(is_first || p->is_due || now_us >= p->fitted_us + every_us))
+	if (u->fitted_us == now_us || !(p->is_due || is_time))
 		return;
 	u->fitted_us = now_us;
 	r = past_fit(p, u->learn_s, now_us);
