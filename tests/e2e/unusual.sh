@@ -31,12 +31,12 @@ is_state() {
 host a
 host b
 emulated a b 1
+emulate a b set both delay=20ms >/dev/null # from the first packet on: it is to be usual
 configure a "healing: {learn: $LEARN_S}"
 configure b
 x a init --domain test.mesh --name a >/dev/null 2>&1 || fail "init"
 x b join "$(invitation a --name b --endpoint "[2001:db8:0:1::1]:26969")" >/dev/null 2>&1 ||
 	fail "join"
-emulate a b set both delay=20ms >/dev/null
 within 20 x a ping b -c 1 -W 1 || fail "a does not reach b"
 
 # 1. at first nothing is known of the link, and that is said

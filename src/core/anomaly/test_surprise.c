@@ -28,7 +28,7 @@ static void an_exponential_tail_is_told_as_it_is(void **state)
 	for (size_t i = 0; i < N; i++)
 		scores[i] = -log(1 - rng_unit(&rng));
 	assert_int_equal(surprise_learn(scores, N, 1e-9, &s), 0);
-	for (double bits = 3; bits < 24; bits++)
+	for (unsigned bits = 3; bits < 24; bits++)
 		assert_true(fabs(surprise_bits(&s, bits * M_LN2) - bits) < 0.1 * bits);
 }
 
