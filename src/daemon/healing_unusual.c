@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/units.h"
+#include "core/unusual/spoken.h"
 #include "core/unusual/unusual.h"
 #include "daemon/healing.h"
 #include "shell/host/host.h"
@@ -13,8 +14,6 @@
 #define LOSS_WINDOW_US SECONDS(30) /* what an outage cost is in its loss for so long */
 #define PPM 1e6
 #define FRESH_US SECONDS(4)
-
-#define BIT(feature) (1U << (feature))
 
 void healing_unusual_begin(struct healing_loop *l, uint64_t seed)
 {
@@ -33,43 +32,9 @@ void healing_unusual_end(struct healing_loop *l)
 /* ---- what open incidents speak of ---- */
 
 struct spoken {
-	enum unusual_group group;
+	struct unusual_spoken of;
 	uint64_t subject;
-	unsigned features;
 };
-
-/* Only of its own features: a long incident must not stop the learning of all else. */
-static struct spoken speaks_of(const struct healing_incident *i)
-{
-	struct spoken ret = { .group = UNUSUAL_HOST, .subject = i->subject };
-
-	switch (i->kind) {
-	case HEALING_CPU:
-		ret.features = BIT(UNUSUAL_CPU) | BIT(UNUSUAL_PRESSURE_CPU);
-		break;
-	case HEALING_MEMORY:
-		ret.features = BIT(UNUSUAL_MEMORY) | BIT(UNUSUAL_PRESSURE_MEMORY);
-		break;
-	case HEALING_DISK:
-		ret.features = BIT(UNUSUAL_DISK);
-		break;
-	case HEALING_LINK_LOSS:
-		ret.group = UNUSUAL_LINK;
-		ret.features = BIT(UNUSUAL_LOSS);
-		break;
-	case HEALING_LINK_DOWN:
-		ret.group = UNUSUAL_LINK;
-		ret.features = BIT(UNUSUAL_RTT) | BIT(UNUSUAL_JITTER) | BIT(UNUSUAL_LOSS);
-		break;
-	case HEALING_DELIVERY: /* what is lost behind a link shows in no figure of it */
-	case HEALING_SERVICE:
-	case HEALING_LEDGER_SPLIT:
-	case HEALING_UNUSUAL: /* what stands out in a row is not learned anyway */
-	case HEALING_N_KINDS:
-		break;
-	}
-	return ret;
-}
 
 static size_t find_spoken(const struct healing_loop *l, struct spoken ret[HEALING_INCIDENTS_MAX])
 {
@@ -79,7 +44,7 @@ static size_t find_spoken(const struct healing_loop *l, struct spoken ret[HEALIN
 
 	while (n < HEALING_INCIDENTS_MAX && (i = healing_next(l->core, &cursor)))
 		if (i->state != HEALING_CLOSED && i->state != HEALING_HEALED)
-			ret[n++] = speaks_of(i);
+			ret[n++] = (struct spoken){ unusual_spoken_of(i->kind), i->subject };
 	return n;
 }
 
@@ -89,8 +54,8 @@ static unsigned masked(const struct spoken *spoken, size_t n, enum unusual_group
 	unsigned ret = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (spoken[i].group == g && spoken[i].subject == subject)
-			ret |= spoken[i].features;
+		if (spoken[i].of.group == g && spoken[i].subject == subject)
+			ret |= spoken[i].of.features;
 	return ret;
 }
 

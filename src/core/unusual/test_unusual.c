@@ -15,6 +15,8 @@
 #include "base/cleanup.h"
 #include "base/rng.h"
 #include "base/units.h"
+#include "core/anomaly/drift.h"
+#include "core/unusual/spoken.h"
 #include "core/unusual/unusual.h"
 
 #define SEED 11
@@ -312,6 +314,52 @@ static void the_same_seed_gives_the_same_verdicts(void **state)
 	unusual_free(b.u);
 }
 
+static void the_host_drifts_and_its_past_is_renewed(void **state)
+{
+	const unsigned window_s = 10 * DRIFT_WINDOW; /* a score each 10 s */
+	struct unusual_counters c;
+	struct world w;
+
+	(void)state;
+	begin(&w);
+	live(&w, 3 * window_s, UNUSUAL_HOST);
+	unusual_counters(w.u, &c);
+	assert_int_equal(c.drifts, 0);
+	for (unsigned s = 0; s < 2 * window_s; s++) { /* more work each day: never odd, only more */
+		struct unusual_row r = host_row(&w);
+
+		r.values[UNUSUAL_CPU] += 0.3 * s / window_s;
+		r.values[UNUSUAL_LINK_RTT] *= 1 + 1.5 * s / window_s;
+		r.values[UNUSUAL_PRESSURE_IO] += 0.15 * s / window_s;
+		w.now_us += SECONDS(1);
+		assert_int_equal(judge(&w, r), 0);
+	}
+	unusual_counters(w.u, &c);
+	assert_in_range(c.drifts, 1, 2);
+	unusual_free(w.u);
+}
+
+static void each_kind_of_incident_speaks_of_its_own_features(void **state)
+{
+	static const struct unusual_spoken of[HEALING_N_KINDS] = {
+		[HEALING_CPU] = { UNUSUAL_HOST, 1U << UNUSUAL_CPU | 1U << UNUSUAL_PRESSURE_CPU },
+		[HEALING_MEMORY] = { UNUSUAL_HOST,
+				     1U << UNUSUAL_MEMORY | 1U << UNUSUAL_PRESSURE_MEMORY },
+		[HEALING_DISK] = { UNUSUAL_HOST, 1U << UNUSUAL_DISK },
+		[HEALING_LINK_LOSS] = { UNUSUAL_LINK, 1U << UNUSUAL_LOSS },
+		[HEALING_LINK_DOWN] = { UNUSUAL_LINK, (1U << UNUSUAL_N_LINK) - 1 },
+	};
+
+	(void)state;
+	for (unsigned kind = 0; kind < HEALING_N_KINDS; kind++) {
+		struct unusual_spoken s = unusual_spoken_of(kind);
+
+		assert_int_equal(s.features, of[kind].features);
+		if (s.features)
+			assert_int_equal(s.group, of[kind].group);
+	}
+}
+
 /* Hours of a healthy node with two links: how often fifteen rows in a row are odd, by which a hint
  * opens. A day by default, ten with X0_LONG=1, or X0_HOURS=n. */
 static void a_healthy_day_has_no_hint(void **state)
@@ -364,6 +412,8 @@ int main(void)
 		cmocka_unit_test(subjects_are_bounded_and_forgotten),
 		cmocka_unit_test(with_all_subjects_each_is_fitted_in_its_turn),
 		cmocka_unit_test(the_same_seed_gives_the_same_verdicts),
+		cmocka_unit_test(the_host_drifts_and_its_past_is_renewed),
+		cmocka_unit_test(each_kind_of_incident_speaks_of_its_own_features),
 		cmocka_unit_test(a_healthy_day_has_no_hint),
 	};
 
