@@ -127,10 +127,12 @@ static int take_split(struct data *d, size_t split)
 	if (split >= d->splits.n_columns)
 		return -EINVAL;
 	for (size_t i = 0; i < d->splits.n_rows; i++) {
-		double part = d->splits.values[i * d->splits.n_columns + split];
+		double value = d->splits.values[i * d->splits.n_columns + split];
+		int part = value >= 0 && value <= UINT8_MAX ? (int)value : -1;
 
-		if (part != SAGE_LEARN && part != SAGE_CHOOSE && part != SAGE_UNSEEN)
-			return -EBADMSG;
+		if ((part != SAGE_LEARN && part != SAGE_CHOOSE && part != SAGE_UNSEEN) ||
+		    value > part)
+			return -EBADMSG; /* of no part, or a fraction */
 		d->parts[i] = (uint8_t)part;
 	}
 	return 0;

@@ -64,9 +64,9 @@ fi
 cp /etc/resolv.conf /etc/hosts "$root/etc/"
 apt-config dump Acquire | grep -v '::Changelogs\|::IndexTargets' >"$root/etc/apt/apt.conf.d/99host"
 authorities=
-if [ -r "${NODE_EXTRA_CA_CERTS:-}" ]; then # for npm, which does not ask the system
+if [ -r "${NODE_EXTRA_CA_CERTS:-}" ]; then # for npm, which does not ask the system, and Python
 	cp "$NODE_EXTRA_CA_CERTS" "$root/etc/host-authorities.pem"
-	authorities=NODE_EXTRA_CA_CERTS=/etc/host-authorities.pem
+	authorities="NODE_EXTRA_CA_CERTS=/etc/host-authorities.pem SSL_CERT_FILE=/etc/host-authorities.pem"
 fi
 git clone -q "$top" "$root/root/x0" || exit 1
 printf '%s\n' "$(cd "$top" && git log -1 --format='%h %s')" >&2
@@ -87,6 +87,7 @@ inside='
 
 run_inside()
 {
+	# shellcheck disable=SC2086 # a list of words
 	unshare --mount --pid --fork --kill-child --propagation private \
 		sh -c "$inside" sh "$root" $authorities "$@" </dev/null
 }
