@@ -40,6 +40,8 @@
 #include "e2e_tool.h"
 
 #define PATTERN "<x0tta6bl4: this must not be seen on a wire>"
+#define CONNECT_TRIES 100
+#define CONNECT_AGAIN_US 50000
 #define LINE_LEN 64	  /* so short that every segment holds whole lines */
 #define INTERFACES_MAX 64 /* a demo of 16 nodes has 44 */
 #define FRAME_MAX 70000	  /* of a segment that the sender's kernel has not cut yet */
@@ -114,13 +116,30 @@ static int serve(const char *ip, const char *port, const char *path)
 	return 0;
 }
 
+/* Who serves may have been started a moment ago, on a machine with much to do. */
+static int connect_soon(const struct sockaddr_in6 *to)
+{
+	for (int tries = 0; tries < CONNECT_TRIES; tries++) {
+		int fd = socket(AF_INET6, SOCK_STREAM, 0);
+		bool is_refused;
+
+		if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof(*to)) == 0)
+			return fd;
+		is_refused = errno == ECONNREFUSED;
+		(void)close(fd);
+		if (!is_refused)
+			return -1;
+		(void)usleep(CONNECT_AGAIN_US);
+	}
+	return -1;
+}
+
 static int fetch(const char *ip, const char *port)
 {
 	struct sockaddr_in6 to;
-	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	int fd = parse_address(ip, port, &to) ? connect_soon(&to) : -1;
 
-	if (!parse_address(ip, port, &to) ||
-	    connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0 || !copy(fd, STDOUT_FILENO))
+	if (fd < 0 || !copy(fd, STDOUT_FILENO))
 		return fail("fetch");
 	return 0;
 }

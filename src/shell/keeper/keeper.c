@@ -282,8 +282,8 @@ static void apply_guard(struct keeper *k, const struct request *request)
 
 #define STAT_AFTER_STATE 11 /* words of proc(5)'s stat from the state to utime */
 
-/* Of the child's main thread (proc(5), stat): whether it runs or could, were there a processor for
- * it, and how long it ever did. False where the kernel does not say. */
+/* Of the child's main thread (proc(5), stat): whether it runs or could, were there a processor or a
+ * disk for it, and how long it ever did. False where the kernel does not say. */
 static bool child_ran_ms(const struct keeper *k, int64_t *ret_ms)
 {
 	char path[64], line[512];
@@ -310,7 +310,7 @@ static bool child_ran_ms(const struct keeper *k, int64_t *ret_ms)
 	ticks = strtoul(at, &at, 10); /* in user mode, then in the kernel */
 	ticks += strtoul(at, &at, 10);
 	*ret_ms = (int64_t)ticks * 1000 / sysconf(_SC_CLK_TCK);
-	return *state == 'R';
+	return *state == 'R' || *state == 'D';
 }
 
 static void beat(struct keeper *k)

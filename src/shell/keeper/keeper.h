@@ -20,9 +20,10 @@
 #define KEEPER_SETTLED_BEATS 4		/* then the start is over: see shell/memory */
 #define KEEPER_HEARTBEAT_MS 500		/* how often the child should beat */
 #define KEEPER_HEARTBEAT_MISSED_MS 2000 /* silence after which the child is killed */
-#define KEEPER_STARVED_MS 20000		/* if it could run and got less than half of a processor */
-#define KEEPER_START_MS 15000		/* until its first beat it may take this long */
-#define KEEPER_STOP_MS 5000		/* from SIGTERM to SIGKILL */
+#define KEEPER_STARVED_MS \
+	20000 /* if it waits for a disk, or for a processor of which it got less than half */
+#define KEEPER_START_MS 15000 /* until its first beat it may take this long */
+#define KEEPER_STOP_MS 5000   /* from SIGTERM to SIGKILL */
 #define KEEPER_BACKOFF_MIN_MS 100
 #define KEEPER_BACKOFF_MAX_MS 30000
 #define KEEPER_BACKOFF_RESET_MS 60000 /* up this long: the next restart is quick again */
