@@ -46,6 +46,7 @@ fi
 
 set -eu
 WORK=$X0_E2E_WORK
+PATIENCE=3 # times what is waited for at most: of this machine others may take the greater part
 mount --make-rprivate / 2>/dev/null || :
 mount -t proc proc /proc 2>/dev/null || skip "no /proc of its own can be mounted in this container"
 
@@ -140,9 +141,9 @@ invitation() {
 	x "$authority" invite --json "$@" | json_value invitation
 }
 
-# within SECONDS COMMAND...: tries until it succeeds.
+# within SECONDS COMMAND...: tries until it succeeds, for PATIENCE times as long.
 within() {
-	end=$(($(date +%s) + $1))
+	end=$(($(date +%s) + $1 * PATIENCE))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$(date +%s)" -lt $end ] || return 1
