@@ -15,8 +15,24 @@ skip() {
 	exit 77
 }
 
+# stolen_percent: of this machine's processors its host gave to others since the test began; 0 where it
+# is no virtual one.
+stolen_percent() {
+	now=$(stolen_ticks)
+	echo $(((now - STOLEN_BEFORE) * 100 / (($(date +%s) - BEGAN_S + 1) * $(getconf CLK_TCK) * $(nproc))))
+}
+
+stolen_ticks() {
+	awk '$1 == "cpu" { print $9 }' /proc/stat
+}
+
+BEGAN_S=$(date +%s)
+STOLEN_BEFORE=$(stolen_ticks)
+
 fail() {
 	echo "FAILED: $TEST: $*"
+	stolen=$(stolen_percent)
+	[ "$stolen" -lt 5 ] || echo "(meanwhile the host of this machine kept $stolen % of its processors)"
 	for log in "$WORK"/*/state/x0.log; do
 		[ -f "$log" ] && echo "--- $log" && tail -n 15 "$log"
 	done
