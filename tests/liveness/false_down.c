@@ -38,6 +38,7 @@
 #define HEADER_LEN 4	      /* from 1, which of its links 1, sequence 2 */
 #define MESSAGE_MAX (HEADER_LEN + LINK_PROBE_LEN)
 #define DAY_S 86400.0
+#define STEAL_COLUMN 8
 #define STOLEN_MAX \
 	0.01 /* of all processors: then a processor may have stood for longer than a link bears */
 
@@ -230,11 +231,16 @@ static double stolen_s(void)
 {
 	unsigned long long ticks = 0;
 	FILE *f = fopen("/proc/stat", "re");
+	char line[256] = "", *at = line;
 
-	if (!f || fscanf(f, "cpu %*u %*u %*u %*u %*u %*u %*u %llu", &ticks) != 1)
-		ticks = 0;
-	if (f)
-		(void)fclose(f);
+	if (!f)
+		return 0;
+	if (fgets(line, sizeof(line), f) && strncmp(line, "cpu ", 4) == 0) {
+		at += 4;
+		for (int i = 0; i < STEAL_COLUMN; i++)
+			ticks = strtoull(at, &at, 10);
+	}
+	(void)fclose(f);
 	return (double)ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
