@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -762,6 +763,28 @@ static void a_child_that_the_machine_does_not_let_run_is_not_killed(void **state
 	assert_int_equal(atomic_load(&shared->n_starts), 1);
 }
 
+/* As in a wait for a disk: it cannot run until another process lets it (state D in proc(5)). */
+static int child_waits_uninterruptibly(void *arg, struct keeper_client *k)
+{
+	(void)arg;
+	if (begin() > 0)
+		return KEEPER_EXIT_DONE; /* it was killed */
+	CHECK(keeper_heartbeat(k) == 0);
+	sleep_ms(50);
+	if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, NULL, NULL, NULL, 0) == 0) {
+		sleep_ms(2 * KEEPER_HEARTBEAT_MISSED_MS);
+		_exit(0);
+	}
+	return KEEPER_EXIT_DONE;
+}
+
+static void a_child_that_waits_for_a_disk_is_not_killed(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(start(child_waits_uninterruptibly)), KEEPER_EXIT_DONE);
+	assert_int_equal(atomic_load(&shared->n_starts), 1);
+}
+
 static void a_child_that_hangs_is_killed_and_started_again(void **state)
 {
 	(void)state;
@@ -936,6 +959,7 @@ int main(void)
 		cmocka_unit_test(a_fatal_mistake_is_not_tried_again),
 		cmocka_unit_test(a_child_that_hangs_is_killed_and_started_again),
 		cmocka_unit_test(a_child_that_the_machine_does_not_let_run_is_not_killed),
+		cmocka_unit_test(a_child_that_waits_for_a_disk_is_not_killed),
 		cmocka_unit_test(a_child_that_talks_nonsense_is_killed),
 		cmocka_unit_test(signals_are_passed_on),
 		cmocka_unit_test(without_the_keeper_the_child_does_not_go_on),
