@@ -17,7 +17,6 @@ export X0_PACKAGES
 coverage_min_percent=75
 tidy_max_s=150
 quick_to_compile='-Doptimization=1 -Dc_args=-g1' # lines in reports; half the time where checks are compiled in
-waiting_tests=$(($(nproc) + 2)) # end-to-end tests at a time: they wait more than they work
 formatter_version=14 # another clang-format formats otherwise, another clang-tidy knows other checks
 
 usage()
@@ -65,11 +64,21 @@ tests_quick()
 	run_tests gcc --suite unit --suite fuzz
 }
 
+# End-to-end tests at a time: they wait more than they work, where there is a machine to work.
+waiting_tests()
+{
+	if is_starved; then
+		nproc
+	else
+		echo $(($(nproc) + 2))
+	fi
+}
+
 tests_all()
 {
 	must_build gcc "${CC:-cc}" -- -Dwerror=true || return
 	run_tests gcc --no-suite e2e
-	run_tests gcc --suite e2e --num-processes "$waiting_tests"
+	run_tests gcc --suite e2e --num-processes "$(waiting_tests)"
 }
 
 tests_with_clang()
@@ -213,7 +222,7 @@ coverage()
 	# shellcheck disable=SC2046,SC2086
 	run_tests coverage $(tests_of names $_others -e2e)
 	# shellcheck disable=SC2046
-	run_tests coverage $(tests_of names e2e -interop -load) --num-processes "$waiting_tests"
+	run_tests coverage $(tests_of names e2e -interop -load) --num-processes "$(waiting_tests)"
 	for _build in coverage-cores coverage; do
 		cp -R "$GCOV_PREFIX$tests_dir/$_build/." "$tests_dir/$_build/"
 	done

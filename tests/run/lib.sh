@@ -10,6 +10,8 @@ failures=$tests_dir/failures
 unsteady=$tests_dir/unsteady
 times=$tests_dir/times
 second_tries_max=4 # programs of one stage; where more fail it is not for want of time
+second_tries_starved_max=16 # where it may be: the host of this machine keeps its processors
+starved_percent=10
 
 passed() # how many
 {
@@ -27,6 +29,24 @@ skipped() # what, why
 	printf 'SKIPPED: %s: %s\n' "$1" "$2" | tee -a "$skips"
 }
 
+# Of a virtual machine's processors its host may give a part to others (steal, proc(5)): which part,
+# in percent, since the stage began.
+stolen_percent()
+{
+	awk -v began="$_began_stolen" -v processors="$(nproc)" -v hz="$(getconf CLK_TCK)" '
+		NR == 1 { up = $1 }
+		$1 == "cpu" {
+			split(began, was)
+			printf "%d\n", 100 * ($9 - was[2]) / hz / processors / (up - was[1] + 0.01)
+			exit
+		}' /proc/uptime /proc/stat
+}
+
+is_starved()
+{
+	[ "$(stolen_percent)" -ge "$starved_percent" ]
+}
+
 # One heading, one function, and how long it took.
 stage() # heading function...
 {
@@ -34,8 +54,11 @@ stage() # heading function...
 	shift
 	printf '\n== %s\n' "$_heading"
 	_began=$(date +%s)
+	_began_stolen=$(awk 'NR == 1 { up = $1 } $1 == "cpu" { print up, $9; exit }' /proc/uptime /proc/stat)
 	"$@"
 	_took=$(($(date +%s) - _began))
+	! is_starved ||
+		printf 'The host of this machine kept %d %% of its processors meanwhile.\n' "$(stolen_percent)"
 	printf '== %s: %d s; so far %d passed, %d failed\n' "$_heading" "$_took" "$n_passed" "$n_failed"
 	printf '%6d s  %s\n' "$_took" "$_heading" >>"$times"
 }
@@ -124,12 +147,14 @@ meson_test() # name of the log, argument...
 
 # What failed is tried once more, alone: many tests measure time, and the machine may have been busy
 # with others. One that passes then counts as passed and is listed as unsteady at the end, so that it
-# gets mended; what a sanitizer found is not tried again, nor where many fail.
+# gets mended; what a sanitizer found is not tried again, nor where many fail that had their time.
 try_again()
 {
 	_again=$(awk -f "$top/tests/run/count.awk" "$_log.json" | sed -n 's/^again //p')
 	[ -n "$_again" ] || return
-	[ "$(printf '%s\n' "$_again" | wc -l)" -le $second_tries_max ] || return
+	_tries_max=$second_tries_max
+	! is_starved || _tries_max=$second_tries_starved_max
+	[ "$(printf '%s\n' "$_again" | wc -l)" -le "$_tries_max" ] || return
 	printf 'x0: a second try, alone: %s\n' "$(printf '%s' "$_again" | tr '\n' ' ')"
 	# shellcheck disable=SC2086 # a list of words
 	meson_test x0-tests-again --num-processes 1 $_again && _status=0
