@@ -328,6 +328,17 @@ class Socket:
             payload = bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
         self.s.sendall(head + (mask if masked else b"") + payload)
 
+    def pong(self, payload):
+        """Asks and waits for the answer; answers what it is asked itself, or the server gives it up."""
+        self.send(payload, opcode=9)
+        while True:
+            opcode, got = self.frame()
+            if opcode == 9:
+                self.send(got, opcode=10)
+            if opcode == 10:
+                expect(got == payload, f"a pong holds {got!r} and not {payload!r}")
+                return
+
     def closed_with(self):
         """The close code, 0 for none; messages before it are read over."""
         try:
@@ -379,20 +390,12 @@ def frames():
         code = s.closed_with()
         expect(code in codes, f"{what}: closed with {code} instead of {codes}")
         s.s.close()
-        with_key.send(b"beside", opcode=9)
+        with_key.pong(b"beside")
     ping = Socket()
     ping.message()
-    ping.send(b"are you there", opcode=9)
-    while True:
-        opcode, payload = ping.frame()
-        if opcode == 10:
-            break
-    expect(payload == b"are you there", f"a pong holds {payload!r}")
-    with_key.message()
+    ping.pong(b"are you there")
     with_key.send(b'{"topics":["links"]}')
-    with_key.send(b"still here?", opcode=9)
-    while with_key.frame() != (10, b"still here?"):
-        pass
+    with_key.pong(b"still here?")
 
 
 def events():
