@@ -15,19 +15,26 @@ skip() {
 	exit 77
 }
 
-# stolen_percent: of this machine's processors its host gave to others since the test began; 0 where it
-# is no virtual one.
+# elapsed_ms: a clock to judge by, of the time that this machine really had. While the host of a virtual
+# one gives half of its processors to others (steal, proc(5)) it goes half as fast.
+elapsed_ms() {
+	awk -v processors="$(nproc)" -v hz="$(getconf CLK_TCK)" '
+		NR == 1 { up = $1 }
+		$1 == "cpu" { printf "%d\n", 1000 * (up - $9 / hz / processors); exit }' /proc/uptime /proc/stat
+}
+
+uptime_ms() {
+	awk '{ printf "%d\n", 1000 * $1 }' /proc/uptime
+}
+
+BEGAN_MS=$(uptime_ms)
+BEGAN_ELAPSED_MS=$(elapsed_ms)
+
+# stolen_percent: of this machine's processors, since the test began
 stolen_percent() {
-	now=$(stolen_ticks)
-	echo $(((now - STOLEN_BEFORE) * 100 / (($(date +%s) - BEGAN_S + 1) * $(getconf CLK_TCK) * $(nproc))))
+	took=$(($(uptime_ms) - BEGAN_MS + 1))
+	echo $((100 - ($(elapsed_ms) - BEGAN_ELAPSED_MS + 1) * 100 / took))
 }
-
-stolen_ticks() {
-	awk '$1 == "cpu" { print $9 }' /proc/stat
-}
-
-BEGAN_S=$(date +%s)
-STOLEN_BEFORE=$(stolen_ticks)
 
 fail() {
 	echo "FAILED: $TEST: $*"
@@ -62,7 +69,6 @@ fi
 
 set -eu
 WORK=$X0_E2E_WORK
-PATIENCE=3 # times what is waited for at most: of this machine others may take the greater part
 mount --make-rprivate / 2>/dev/null || :
 mount -t proc proc /proc 2>/dev/null || skip "no /proc of its own can be mounted in this container"
 
@@ -157,12 +163,12 @@ invitation() {
 	x "$authority" invite --json "$@" | json_value invitation
 }
 
-# within SECONDS COMMAND...: tries until it succeeds, for PATIENCE times as long.
+# within SECONDS COMMAND...: tries until it succeeds; the seconds are those of elapsed_ms.
 within() {
-	end=$(($(date +%s) + $1 * PATIENCE))
+	end=$(($(elapsed_ms) + $1 * 1000))
 	shift
 	until "$@" >/dev/null 2>&1; do
-		[ "$(date +%s)" -lt $end ] || return 1
+		[ "$(elapsed_ms)" -lt $end ] || return 1
 		sleep 0.05
 	done
 }
