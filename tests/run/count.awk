@@ -59,13 +59,16 @@ function last_line(output,    lines, n)
 	return lines[n]
 }
 
-# What a failed program said last, or the names of the tests in it that failed.
+# The names of the tests in it that failed, the line in which a script says why (tests/support/netns.sh),
+# or what a program said last.
 function last_words(    text, n, lines, i)
 {
 	n = split(field("stdout"), lines, /\\n/)
 	for (i = 1; i <= n; i++)
 		if (lines[i] ~ /^not ok [0-9]/)
 			text = text (text == "" ? "" : ", ") substr(lines[i], index(lines[i], "- ") + 2)
+		else if (lines[i] ~ /^FAILED: /)
+			text = substr(lines[i], 9)
 	if (text == "")
 		text = last_line(field("stderr"))
 	if (text == "")

@@ -15,6 +15,7 @@ cat_log()
 {"name": "x:unit / plain", "stdout": "whatever\n", "result": "OK"}
 {"name": "x:unit / crashed", "stdout": "ok 1 - one\n", "result": "FAIL"}
 {"name": "x:e2e / late", "stderr": "trying\nfailed: too late\n", "result": "FAIL"}
+{"name": "x:e2e / script", "stdout": "FAILED: script: a does not reach b\n--- a's log\n", "stderr": "a note\n", "result": "FAIL"}
 {"name": "x:unit / race", "stderr": "WARNING: ThreadSanitizer: data race\n", "result": "FAIL"}
 END
 }
@@ -37,9 +38,11 @@ fail crashed: FAIL: ok 1 - one
 again crashed
 fail late: FAIL: failed: too late
 again late
+fail script: FAIL: script: a does not reach b
+again script
 fail race: FAIL: WARNING: ThreadSanitizer: data race
 passed 3
-failed 4'
+failed 5'
 second='unsteady late: FAIL: failed: too late
 skip a, three: no tun
 fail a: FAIL: two
@@ -49,9 +52,11 @@ skip said_on_stderr: no "node" here
 skip mute: no reason given
 fail crashed: FAIL: ok 1 - one
 again crashed
+fail script: FAIL: script: a does not reach b
+again script
 fail race: FAIL: WARNING: ThreadSanitizer: data race
 passed 4
-failed 3'
+failed 4'
 
 compare() # expected seen
 {

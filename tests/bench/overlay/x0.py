@@ -56,9 +56,10 @@ def rss(host):
 class X0Mesh(Adapter):
     caps = {"direct", "relay", "failover", "scale"}
 
-    def __init__(self, name="x0", lines=(), program=X0):
+    def __init__(self, name="x0", lines=(), program=X0, environment=()):
         self.name, self.lines, self.program = name, list(lines), program
-        self.config = "; ".join(["defaults, MTU 1344"] + self.lines)
+        self.environment = list(environment)
+        self.config = "; ".join(["defaults, MTU 1344"] + self.lines + self.environment)
 
     def version(self):
         return sh([self.program, "version"], check=False).split("\n")[0]
@@ -128,7 +129,7 @@ class X0Mesh(Adapter):
         return host.x0_address
 
     def up(self, host):
-        host.start([self.program, "up", "--foreground", "--config", host.dir + "/x0.yaml"])
+        host.start(["env"] + self.environment + [self.program, "up", "--foreground", "--config", host.dir + "/x0.yaml"])
 
 
 OFF = "offload: {tun: false, udp_gso: false, udp_gro: false, batch: false, urgent: false}"
@@ -138,5 +139,6 @@ ADAPTERS = {
     "x0-nooffload": lambda: X0Mesh("x0-nooffload", [OFF]),
     "x0-threads": lambda: X0Mesh("x0-threads", ["threads: 2"]),
     "x0-noebpf": lambda: X0Mesh("x0-noebpf", ["ebpf: {guard: off, meter: off, flow: off, enforce: off}"]),
+    "x0-evp": lambda: X0Mesh("x0-evp", environment=["X0_AES_GCM=library"]),
     "x0-chacha": lambda: X0Mesh("x0-chacha", ["aead: chacha20-poly1305"]),
 }
