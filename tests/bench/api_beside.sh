@@ -102,20 +102,43 @@ up
 "$TOOL" pattern "${X0_BYTES:-536870912}" >"$WORK/sent"
 echo "load average $(cut -d ' ' -f 1-3 /proc/loadavg), $REQUESTS requests a second, cables of $X0_RATE Mbit/s (0: no limit)"
 
-megabits >/dev/null # the first one is for paths to be learned
-round=1
-while [ $round -le "$ROUNDS" ]; do
+alone() {
 	megabits >>"$WORK/alone"
+}
+
+beside() {
 	ask 60
 	sleep 0.5
 	megabits >>"$WORK/beside"
 	kill "$ASKED" 2>/dev/null || :
 	asked
+}
+
+# tell_change: of the transfers of each round, with the interval in which the median is by the sign test
+tell_change() {
+	paste "$WORK/alone" "$WORK/beside" | awk '{ printf "%.2f\n", ($2 / $1 - 1) * 100 }' | sort -n |
+		awk '{ v[NR] = $1 } END {
+			k = int((NR - 1.96 * sqrt(NR)) / 2); if (k < 1) k = 1
+			printf "transfer, busy to idle in a round: median %+.1f %%, with 95 %% certainty %+.1f to %+.1f %%\n",
+				v[int((NR + 1) / 2)], v[k], v[NR + 1 - k] }'
+}
+
+megabits >/dev/null # the first one is for paths to be learned
+round=1
+while [ $round -le "$ROUNDS" ]; do
+	if [ $((round % 2)) = 1 ]; then # what the machine gives changes by itself
+		alone
+		beside
+	else
+		beside
+		alone
+	fi
 	round=$((round + 1))
 done
 if [ "$ROUNDS" -gt 0 ]; then
 	tell "transfer, API idle" Mbit/s "$WORK/alone"
 	tell "transfer, API busy" Mbit/s "$WORK/beside"
+	tell_change
 	sed -n 's/.*per_second=\([0-9]*\).*/\1/p' "$WORK/asked" >"$WORK/rates"
 	tell "answered beside it" requests/s "$WORK/rates"
 fi
