@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "cli/cli.h"
 #include "daemon/daemon.h"
+#include "shell/log/file.h"
 #include "shell/loop/loop.h"
 
 /* One that does not start ends and is told of at once: this is for those that are slow, as under
@@ -26,7 +27,6 @@
 #define ANSWER_MS 5000 /* of one that accepts connections, but is still starting */
 #define LOG_TAIL_LINES 8
 #define LOG_TAIL_SIZE 2048
-#define LOG_NAME "x0.log"
 #define SERVICE "x0.service"
 
 DEFINE_FREEP(struct config, config_free)
@@ -133,7 +133,7 @@ static int open_log(struct cli *c, const struct config *config, char path[CLI_PA
 {
 	int fd;
 
-	(void)snprintf(path, CLI_PATH_SIZE, "%s/%s", config->state_dir, LOG_NAME);
+	(void)snprintf(path, CLI_PATH_SIZE, "%s/%s", config->state_dir, LOG_FILE_NAME);
 	fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -cli_fail(c, errno == EACCES || errno == EPERM ? CLI_DENIED : CLI_FAILED,

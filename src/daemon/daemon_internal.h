@@ -153,7 +153,7 @@ struct daemon {
 	uint64_t batch_us;			/* when the batch under way came */
 	unsigned n_batch;			/* packets of the tunnel since the last pause */
 	bool owes_epoch;			/* the boot epoch is not on the disk yet */
-	bool is_saving_clock;
+	bool is_saving_clock, is_log_stuck;
 	bool owes_membership; /* the last change could not be written: once a minute again */
 	bool is_stopping;
 	unsigned n_beats; /* until the memory of the start is given back */

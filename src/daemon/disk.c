@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is written to the disk beside the loop, which does not wait for it: the boot epoch at the
- * start and the clock floor each minute. */
+ * start, and each minute the clock floor and a log file that has become long. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "daemon/daemon_internal.h"
+#include "shell/log/file.h"
 
 struct writing {
 	struct daemon *daemon;
@@ -14,6 +17,8 @@ struct writing {
 	int64_t now_s;
 	struct store_error error;
 	int result;
+	char log_path[CONFIG_TEXT_SIZE + sizeof("/" LOG_FILE_NAME)];
+	bool is_log_cut;
 };
 
 static int begin(struct daemon *d, void (*work)(void *arg), void (*done)(void *arg),
@@ -67,26 +72,36 @@ int disk_begin_epoch(struct daemon *d, uint64_t epoch)
 	return begin(d, save_epoch, epoch_saved, &w);
 }
 
-/* ---- the clock floor ---- */
+/* ---- the clock floor, and the log ---- */
 
 static void save_clock(void *arg)
 {
 	struct writing *w = arg;
 
 	(void)store_save_clock(w->store, w->now_s, &w->error); /* again in a minute */
+	w->result = log_file_turn(STDERR_FILENO, w->log_path, &w->is_log_cut);
 }
 
 static void clock_saved(void *arg)
 {
 	CLEANUP_FREE struct writing *w = arg;
+	struct daemon *d = w->daemon;
 
-	w->daemon->is_saving_clock = false;
+	d->is_saving_clock = false;
+	if (w->result > 0)
+		log_info(d->log, "log_turned", log_str("kept", LOG_FILE_NAME LOG_FILE_OLD_SUFFIX));
+	else if (w->result < 0 && (w->is_log_cut || !d->is_log_stuck))
+		log_warning(d->log, w->is_log_cut ? "log_cut" : "log_not_turned",
+			    log_errno("why", w->result));
+	d->is_log_stuck = w->result < 0;
 }
 
 void disk_save_clock(struct daemon *d, int64_t now_s)
 {
 	struct writing w = { .now_s = now_s };
 
+	(void)snprintf(w.log_path, sizeof(w.log_path), "%s/" LOG_FILE_NAME,
+		       d->options->config->state_dir);
 	if (!d->is_saving_clock)
 		d->is_saving_clock = begin(d, save_clock, clock_saved, &w) == 0;
 }
