@@ -20,7 +20,7 @@ REQUESTS=${X0_REQUESTS:-2000}
 ROUNDS=${X0_ROUNDS:-10}
 CUTS=${X0_CUTS:-30}
 PPS=500
-ROUNDS_A_START=3 # of two cuts each, so some three of each link
+ROUNDS_A_START=3 # of two cuts each, so some three of each link; odd, so that either is the first
 SETTLED_S=8      # after a start: what loads late is there, and memory is given back
 UP_S=90
 
@@ -90,17 +90,20 @@ outage() {
 	echo $(($(word_of longest_gap "$WORK/load-cut") * 1000 / PPS)) >>"$1"
 }
 
+outage_beside() {
+	within $UP_S both_up || fail "both ways do not come up: $(x d peers)"
+	ask 4
+	sleep 0.5
+	outage "$WORK/outages-beside"
+	asked
+}
+
 # tell NAME UNIT FILE: median, 95th percentile and most
 tell() {
 	sort -n "$3" | awk -v name="$1" -v unit="$2" '{ v[NR] = $1 } END {
 		p = int(NR * 0.95 + 0.999)
 		printf "%s: n %d, least %s, median %s, p95 %s, most %s %s\n", name, NR, v[1], v[int((NR + 1) / 2)], v[p], v[NR], unit }'
 }
-
-diamond
-up
-"$TOOL" pattern "${X0_BYTES:-536870912}" >"$WORK/sent"
-echo "load average $(cut -d ' ' -f 1-3 /proc/loadavg), $REQUESTS requests a second, cables of $X0_RATE Mbit/s (0: no limit)"
 
 alone() {
 	megabits >>"$WORK/alone"
@@ -119,9 +122,16 @@ tell_change() {
 	paste "$WORK/alone" "$WORK/beside" | awk '{ printf "%.2f\n", ($2 / $1 - 1) * 100 }' | sort -n |
 		awk '{ v[NR] = $1 } END {
 			k = int((NR - 1.96 * sqrt(NR)) / 2); if (k < 1) k = 1
-			printf "transfer, busy to idle in a round: median %+.1f %%, with 95 %% certainty %+.1f to %+.1f %%\n",
-				v[int((NR + 1) / 2)], v[k], v[NR + 1 - k] }'
+			printf "transfer, busy to idle in a round: median %+.1f %%", v[int((NR + 1) / 2)]
+			if (NR >= 6) # fewer cannot tell
+				printf ", with 95 %% certainty %+.1f to %+.1f %%", v[k], v[NR + 1 - k]
+			print "" }'
 }
+
+diamond
+up
+"$TOOL" pattern "${X0_BYTES:-536870912}" >"$WORK/sent"
+echo "load average $(cut -d ' ' -f 1-3 /proc/loadavg), $REQUESTS requests a second, cables of $X0_RATE Mbit/s (0: no limit)"
 
 megabits >/dev/null # the first one is for paths to be learned
 round=1
@@ -149,12 +159,13 @@ while [ $cut -le "$CUTS" ]; do
 		up
 		sleep $SETTLED_S
 	fi
-	outage "$WORK/outages-alone"
-	within $UP_S both_up || fail "both ways do not come up: $(x d peers)"
-	ask 4
-	sleep 0.5
-	outage "$WORK/outages-beside"
-	asked
+	if [ $((cut % 2)) = 1 ]; then
+		outage "$WORK/outages-alone"
+		outage_beside
+	else
+		outage_beside
+		outage "$WORK/outages-alone"
+	fi
 	cut=$((cut + 1))
 done
 if [ "$CUTS" -gt 0 ]; then

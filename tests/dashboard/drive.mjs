@@ -58,7 +58,7 @@ async function open(options = {}) {
 	page.on("websocket", (w) => {
 		if (!w.url().startsWith("ws://127.0.0.1:26970/ws")) wrong.push(`a WebSocket to ${w.url()}`);
 	});
-	page.setDefaultTimeout(30000);
+	page.setDefaultTimeout(30000); // until it counts as hung; what has a bound is measured
 	return page;
 }
 

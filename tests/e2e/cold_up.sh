@@ -16,7 +16,7 @@ for run in $(seq "${X0_RUNS:-5}"); do
 	start=$(ms)
 	x b up >/dev/null &
 	x a up >/dev/null
-	within 10 x a ping b -c 1 -W 1 || fail "no answer in run $run"
+	x a ping b -c 1 -W 1 >/dev/null 2>&1 || within 10 x a ping b -c 1 -W 1 || fail "no answer in run $run"
 	echo "run $run: $(($(ms) - start)) ms" | tee -a "$WORK/times"
 	wait $! 2>/dev/null || :
 done

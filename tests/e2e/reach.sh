@@ -84,6 +84,7 @@ looks_for "n$LAST" || {
 	LOOKED_FOR=n7
 	! knows n0 n7 && looks_for n7
 } || fail "n0 looked for nobody"
+echo "n0 looked for $LOOKED_FOR"
 on n0 ping -6 -n -c 3 -i 0.2 -W 2 "$ADDRESS_last" >/dev/null || fail "n0 does not reach $ADDRESS_last"
 on "n$LAST" ping -6 -n -c 1 -W 2 "$(x n0 status --json | json_value address)" >/dev/null ||
 	fail "n$LAST does not reach n0"

@@ -59,16 +59,18 @@ function last_line(output,    lines, n)
 	return lines[n]
 }
 
-# The names of the tests in it that failed, the line in which a script says why (tests/support/netns.sh),
-# or what a program said last.
-function last_words(    text, n, lines, i)
+# The names of the tests in it that failed; else the first line in which a script says why
+# (tests/support/netns.sh); else what a program said last.
+function last_words(    text, why, n, lines, i)
 {
 	n = split(field("stdout"), lines, /\\n/)
 	for (i = 1; i <= n; i++)
 		if (lines[i] ~ /^not ok [0-9]/)
 			text = text (text == "" ? "" : ", ") substr(lines[i], index(lines[i], "- ") + 2)
-		else if (lines[i] ~ /^FAILED: /)
-			text = substr(lines[i], 9)
+		else if (why == "" && lines[i] ~ /^FAILED: /)
+			why = substr(lines[i], 9)
+	if (text == "")
+		text = why
 	if (text == "")
 		text = last_line(field("stderr"))
 	if (text == "")

@@ -15,7 +15,8 @@ cat_log()
 {"name": "x:unit / plain", "stdout": "whatever\n", "result": "OK"}
 {"name": "x:unit / crashed", "stdout": "ok 1 - one\n", "result": "FAIL"}
 {"name": "x:e2e / late", "stderr": "trying\nfailed: too late\n", "result": "FAIL"}
-{"name": "x:e2e / script", "stdout": "FAILED: script: a does not reach b\n--- a's log\n", "stderr": "a note\n", "result": "FAIL"}
+{"name": "x:e2e / script", "stdout": "FAILED: script: a does not reach b\n--- a's log\nFAILED: of another\n", "stderr": "a note\n", "result": "FAIL"}
+{"name": "x:unit / mixed", "stdout": "not ok 1 - one\nFAILED: x\nnot ok 2 - two\n", "result": "FAIL"}
 {"name": "x:unit / race", "stderr": "WARNING: ThreadSanitizer: data race\n", "result": "FAIL"}
 END
 }
@@ -40,9 +41,11 @@ fail late: FAIL: failed: too late
 again late
 fail script: FAIL: script: a does not reach b
 again script
+fail mixed: FAIL: one, two
+again mixed
 fail race: FAIL: WARNING: ThreadSanitizer: data race
 passed 3
-failed 5'
+failed 7'
 second='unsteady late: FAIL: failed: too late
 skip a, three: no tun
 fail a: FAIL: two
@@ -54,9 +57,11 @@ fail crashed: FAIL: ok 1 - one
 again crashed
 fail script: FAIL: script: a does not reach b
 again script
+fail mixed: FAIL: one, two
+again mixed
 fail race: FAIL: WARNING: ThreadSanitizer: data race
 passed 4
-failed 4'
+failed 6'
 
 compare() # expected seen
 {

@@ -333,6 +333,8 @@ class Socket:
         self.send(payload, opcode=9)
         while True:
             opcode, got = self.frame()
+            if opcode == 8:
+                raise EOFError(f"closed with {got!r} instead of a pong")
             if opcode == 9:
                 self.send(got, opcode=10)
             if opcode == 10:
@@ -354,6 +356,7 @@ def frames():
     """What breaks RFC 6455 closes the one connection, and nothing else."""
     with_key = Socket()
     expect(with_key.status == 101, f"a WebSocket is answered {with_key.status}")
+    expect(with_key.message().get("type") == "hello", "no hello")
     for what, path, headers, allowed in [
         ("a foreign Origin", "/ws", "Origin: http://evil.example\r\n", [403]),
         ("an Origin of null", "/ws", "Origin: null\r\n", [403]),

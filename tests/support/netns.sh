@@ -16,24 +16,24 @@ skip() {
 }
 
 # elapsed_ms: a clock to judge by, of the time that this machine really had. While the host of a virtual
-# one gives half of its processors to others (steal, proc(5)) it goes half as fast.
+# one gives half of its processors to others (steal, proc(5); the mean of all) it goes half as fast.
+HZ=$(getconf CLK_TCK)
 elapsed_ms() {
-	awk -v processors="$(nproc)" -v hz="$(getconf CLK_TCK)" '
-		NR == 1 { up = $1 }
-		$1 == "cpu" { printf "%d\n", 1000 * (up - $9 / hz / processors); exit }' /proc/uptime /proc/stat
+	awk -v hz="$HZ" '
+		FILENAME == "/proc/uptime" { up = $1 }
+		$1 == "cpu" { stolen = $9 }
+		/^cpu[0-9]/ { n++ }
+		END { printf "%.0f\n", 1000 * (up - stolen / hz / n) }' /proc/uptime /proc/stat
 }
 
 uptime_ms() {
-	awk '{ printf "%d\n", 1000 * $1 }' /proc/uptime
+	awk '{ printf "%.0f\n", 1000 * $1 }' /proc/uptime
 }
-
-BEGAN_MS=$(uptime_ms)
-BEGAN_ELAPSED_MS=$(elapsed_ms)
 
 # stolen_percent: of this machine's processors, since the test began
 stolen_percent() {
-	took=$(($(uptime_ms) - BEGAN_MS + 1))
-	echo $((100 - ($(elapsed_ms) - BEGAN_ELAPSED_MS + 1) * 100 / took))
+	took=$(($(uptime_ms) - BEGAN_MS + 1000))
+	echo $((100 - ($(elapsed_ms) - BEGAN_ELAPSED_MS + 1000) * 100 / took))
 }
 
 fail() {
@@ -71,6 +71,8 @@ set -eu
 WORK=$X0_E2E_WORK
 mount --make-rprivate / 2>/dev/null || :
 mount -t proc proc /proc 2>/dev/null || skip "no /proc of its own can be mounted in this container"
+BEGAN_MS=$(uptime_ms)
+BEGAN_ELAPSED_MS=$(elapsed_ms)
 
 # host NAME: makes one. Its /var/lib, /run and /etc/x0 (where there is one) are its own.
 host() {

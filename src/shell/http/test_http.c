@@ -5,20 +5,34 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
 
+#define N_LARGE 9
+
+/* Processor time of the server's thread. */
+static uint64_t cpu_us(const struct server *s)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	assert_int_equal(pthread_getcpuclockid(s->thread, &clock), 0);
+	assert_int_equal(clock_gettime(clock, &t), 0);
+	return SECONDS(t.tv_sec) + (uint64_t)t.tv_nsec / 1000;
+}
+
 static void requests_are_answered(void **state)
 {
 	struct server *s = *state;
 
-	ask(s, "GET /a?x=1&y=2 HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /a 2 ");
-	ask(s, "DELETE /b HTTP/1.1\r\nHost: localhost\r\n\r\n", "DELETE /b 0 ");
-	ask(s, "PUT /c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
-	    "PUT /c 0 hello");
-	ask(s, "HEAD /d HTTP/1.1\r\nHost: localhost\r\n\r\n", "nosniff\r\n\r\n");
+	client_ask(s, "GET /a?x=1&y=2 HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /a 2 ");
+	client_ask(s, "DELETE /b HTTP/1.1\r\nHost: localhost\r\n\r\n", "DELETE /b 0 ");
+	client_ask(s, "PUT /c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
+		   "PUT /c 0 hello");
+	client_ask(s, "HEAD /d HTTP/1.1\r\nHost: localhost\r\n\r\n", "nosniff\r\n\r\n");
 }
 
 /* As a proxy is asked (RFC 9112 3.2.2). */
@@ -26,18 +40,20 @@ static void a_whole_url_names_the_host_itself(void **state)
 {
 	struct server *s = *state;
 
-	ask(s, "GET http://localhost:1/e?x=1 HTTP/1.1\r\nHost: evil.example\r\n\r\n", "GET /e 1 ");
-	ask(s, "GET HTTP://127.0.0.1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "GET / 0 ");
-	ask(s, "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", " 421 ");
-	ask(s, "GET http://localhost@evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", " 421 ");
-	ask(s, "GET http://localhost:1@evil/ HTTP/1.1\r\nHost: localhost\r\n\r\n", " 421 ");
-	ask(s, "GET http://localhost/ HTTP/1.1\r\n\r\n", " 400 ");
-	ask(s, "GET http:///e HTTP/1.1\r\nHost: localhost\r\n\r\n", " 400 ");
-	ask(s, "GET https://localhost/e HTTP/1.1\r\nHost: localhost\r\n\r\n", " 400 ");
-	ask(s,
-	    "GET http://localhost/e HTTP/1.1\r\nHost: evil.example\r\n"
-	    "Origin: http://evil.example\r\n\r\n",
-	    " 403 ");
+	client_ask(s, "GET http://localhost:1/e?x=1 HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+		   "GET /e 1 ");
+	client_ask(s, "GET HTTP://127.0.0.1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "GET / 0 ");
+	client_ask(s, "GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", " 421 ");
+	client_ask(s, "GET http://localhost@evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		   " 421 ");
+	client_ask(s, "GET http://localhost:1@evil/ HTTP/1.1\r\nHost: localhost\r\n\r\n", " 421 ");
+	client_ask(s, "GET http://localhost/ HTTP/1.1\r\n\r\n", " 400 ");
+	client_ask(s, "GET http:///e HTTP/1.1\r\nHost: localhost\r\n\r\n", " 400 ");
+	client_ask(s, "GET https://localhost/e HTTP/1.1\r\nHost: localhost\r\n\r\n", " 400 ");
+	client_ask(s,
+		   "GET http://localhost/e HTTP/1.1\r\nHost: evil.example\r\n"
+		   "Origin: http://evil.example\r\n\r\n",
+		   " 403 ");
 	assert_int_equal(atomic_load(&s->n_requests), 2);
 }
 
@@ -47,16 +63,16 @@ static void answers_that_are_not_read_wait_and_come_whole_in_order(void **state)
 	struct server *s = *state;
 	static char answer[4096];
 	const struct timespec nap = { .tv_nsec = 200000000 };
-	int fd = client(s);
+	int fd = client_open(s);
 
 	for (int i = 0; i < N_LARGE; i++) {
 		char text[64];
 
 		(void)snprintf(text, sizeof(text),
 			       "GET /large%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", i);
-		say(fd, text);
+		client_say(fd, text);
 	}
-	assert_true(begins(&s->n_requests));
+	assert_true(count_begins(&s->n_requests));
 	(void)nanosleep(&nap, NULL);
 	assert_in_range(atomic_load(&s->n_requests), 1, N_LARGE - 1);
 	for (int i = 0; i < N_LARGE; i++) {
@@ -88,7 +104,7 @@ static void converse(const struct server *s, const char *requests, size_t piece,
 	const size_t len = strlen(requests);
 	static char answers[65536];
 	const char *at = answers;
-	int fd = client(s);
+	int fd = client_open(s);
 
 	for (size_t sent = 0; sent < len; sent += piece) {
 		size_t left = len - sent;
@@ -97,7 +113,7 @@ static void converse(const struct server *s, const char *requests, size_t piece,
 		assert_int_equal(send(fd, requests + sent, now, MSG_NOSIGNAL), now);
 		(void)nanosleep(&nap, NULL);
 	}
-	(void)hear(fd, answers, sizeof(answers), "nothing of it: until it ends");
+	(void)client_hear(fd, answers, sizeof(answers), "nothing of it: until it ends");
 	for (size_t i = 0; i < n; i++) {
 		const char *found = strstr(at, expected[i]);
 
@@ -145,11 +161,11 @@ static void behind_an_unanswered_request_not_all_is_read(void **state)
 	struct server *s = *state;
 	static const char more[] = "GET /more HTTP/1.1\r\nHost: localhost\r\n\r\n";
 	size_t sent = 0;
-	int fd = client(s);
+	int fd = client_open(s);
 	ssize_t n;
 
-	say(fd, "GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
-	assert_true(becomes(&s->n_requests, 1));
+	client_say(fd, "GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	assert_true(count_becomes(&s->n_requests, 1));
 	for (unsigned naps = 0; naps < 10 && sent < 64 << 20;) {
 		n = send(fd, more, sizeof(more) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0)
@@ -160,7 +176,7 @@ static void behind_an_unanswered_request_not_all_is_read(void **state)
 	assert_in_range(sent, 1, (64 << 20) - 1);
 	assert_int_equal(atomic_load(&s->n_requests), 1);
 	(void)close(fd);
-	ask(s, "GET /beside HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /beside");
+	client_ask(s, "GET /beside HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /beside");
 }
 
 /* As many as one turn takes, the last of which ends the connection, and something behind it. */
@@ -172,15 +188,15 @@ static void a_connection_that_is_closing_only_waits(void **state)
 	char answers[32768];
 	uint64_t before_us;
 	size_t len = 0;
-	int fd = client(s);
+	int fd = client_open(s);
 
 	for (unsigned i = 0; i < 31; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", one);
 	(void)snprintf(text + len, sizeof(text) - len,
 		       "GET /z HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n%s", one);
-	say(fd, text);
-	(void)hear(fd, answers, sizeof(answers), "GET /z");
-	assert_true(becomes(&s->n_requests, 32));
+	client_say(fd, text);
+	(void)client_hear(fd, answers, sizeof(answers), "GET /z");
+	assert_true(count_becomes(&s->n_requests, 32));
 	before_us = cpu_us(s);
 	(void)usleep(500000);
 	assert_in_range(cpu_us(s) - before_us, 0, MS(100));
@@ -192,54 +208,54 @@ static void refusals_name_the_header(void **state)
 	struct server *s = *state;
 	int before = atomic_load(&s->n_requests);
 
-	ask(s, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", "refused: Host");
-	ask(s, "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n",
-	    "refused: Origin");
-	ask(s, "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
-	    "refused: Transfer-Encoding");
-	ask(s,
-	    "GET /no HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-	    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-	    "404 Not Found");
-	ask(s,
-	    "GET /mine HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-	    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-	    "WWW-Authenticate: Bearer");
-	ask(s,
-	    "GET /mine HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-	    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-	    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-	    "refused: Mine!");
+	client_ask(s, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", "refused: Host");
+	client_ask(s, "GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n",
+		   "refused: Origin");
+	client_ask(s, "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+		   "refused: Transfer-Encoding");
+	client_ask(s,
+		   "GET /no HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+		   "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		   "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+		   "404 Not Found");
+	client_ask(s,
+		   "GET /mine HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+		   "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		   "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+		   "WWW-Authenticate: Bearer");
+	client_ask(s,
+		   "GET /mine HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+		   "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		   "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+		   "refused: Mine!");
 	assert_int_equal(atomic_load(&s->n_requests), before); /* nobody was asked */
 }
 
 static void who_goes_before_the_answer_is_told(void **state)
 {
 	struct server *s = *state;
-	int fd = client(s);
+	int fd = client_open(s);
 
-	say(fd, "GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
-	assert_true(becomes(&s->n_requests, 1));
+	client_say(fd, "GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	assert_true(count_becomes(&s->n_requests, 1));
 	(void)close(fd);
-	assert_true(becomes(&s->n_gone, 1));
+	assert_true(count_becomes(&s->n_gone, 1));
 }
 
 static void an_answer_that_is_not_read_to_its_end_is_counted_once(void **state)
 {
 	struct server *s = *state;
 	const struct timespec nap = { .tv_nsec = 200000000 };
-	int fd = client(s);
+	int fd = client_open(s);
 
 	for (int i = 0; i < N_LARGE; i++)
-		say(fd, "GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-	assert_true(begins(&s->n_requests));
+		client_say(fd, "GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+	assert_true(count_begins(&s->n_requests));
 	(void)nanosleep(&nap, NULL);
 	/* the last of those that were begun waits to be read */
-	assert_true(becomes(&s->n_answered, atomic_load(&s->n_requests) - 1));
+	assert_true(count_becomes(&s->n_answered, atomic_load(&s->n_requests) - 1));
 	(void)close(fd);
-	assert_true(becomes(&s->n_answered, atomic_load(&s->n_requests)));
+	assert_true(count_becomes(&s->n_answered, atomic_load(&s->n_requests)));
 	assert_int_equal(atomic_load(&s->n_gone), 0);
 }
 
@@ -251,17 +267,17 @@ static void when_all_places_are_taken_others_are_closed(void **state)
 	int fd;
 
 	for (unsigned i = 0; i < PLACES; i++) {
-		held[i] = client(s);
-		say(held[i], "GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
+		held[i] = client_open(s);
+		client_say(held[i], "GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
 	}
-	assert_true(becomes(&s->n_requests, PLACES));
-	fd = client(s);
-	assert_int_equal(hear(fd, answer, sizeof(answer), "x"), 0);
+	assert_true(count_becomes(&s->n_requests, PLACES));
+	fd = client_open(s);
+	assert_int_equal(client_hear(fd, answer, sizeof(answer), "x"), 0);
 	(void)close(fd);
 	for (unsigned i = 0; i < PLACES; i++)
 		(void)close(held[i]);
-	assert_true(becomes(&s->n_gone, PLACES));
-	ask(s, "GET /after HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /after");
+	assert_true(count_becomes(&s->n_gone, PLACES));
+	client_ask(s, "GET /after HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /after");
 }
 
 /* Each request tells the bytes of the answers before it. For a while: the kernel may take more. */
@@ -270,7 +286,7 @@ static bool answers_come_to(struct server *s, size_t bytes)
 	unsigned n_equal = 0;
 
 	for (unsigned i = 0; i < 500; i++) {
-		ask(s, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /small 0 ");
+		client_ask(s, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /small 0 ");
 		n_equal = atomic_load(&s->answer_bytes) == bytes ? n_equal + 1 : 0;
 		if (n_equal == 10)
 			return true;
@@ -282,10 +298,10 @@ static bool answers_come_to(struct server *s, size_t bytes)
 /* More than the kernel takes. */
 static int ask_without_reading(const struct server *s)
 {
-	int fd = client_of(s->port, 4096);
+	int fd = client_open_at(s->port, 4096);
 
 	for (int i = 0; i < N_LARGE; i++)
-		say(fd, "GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+		client_say(fd, "GET /large HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
 	return fd;
 }
 
@@ -302,17 +318,17 @@ static void answers_that_are_not_read_take_so_much_memory_and_no_more(void **sta
 		held[i] = ask_without_reading(s);
 		assert_true(answers_come_to(s, (i + 1) * LARGE_SIZE));
 	}
-	ask(s, large, "503 Service Unavailable");
-	ask(s, large, "Retry-After: 1");
-	ask(s, large, "refused: busy");
-	ask(s, post, "refused: busy");
-	ask(s, "HEAD /large HTTP/1.1\r\nHost: localhost\r\n\r\n", "200 OK");
+	client_ask(s, large, "503 Service Unavailable");
+	client_ask(s, large, "Retry-After: 1");
+	client_ask(s, large, "refused: busy");
+	client_ask(s, post, "refused: busy");
+	client_ask(s, "HEAD /large HTTP/1.1\r\nHost: localhost\r\n\r\n", "200 OK");
 	assert_true(answers_come_to(s, ANSWERS * LARGE_SIZE));
 	assert_int_equal(atomic_load(&s->n_full), 4);
 	for (unsigned i = 0; i < ANSWERS; i++)
 		(void)close(held[i]);
 	assert_true(answers_come_to(s, 0));
-	ask(s, large, "200 OK");
+	client_ask(s, large, "200 OK");
 }
 
 int main(void)

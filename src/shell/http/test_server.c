@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -242,7 +241,7 @@ int server_stop(void **state)
 
 /* ---- the client's side ---- */
 
-int client_of(uint16_t port, int room)
+int client_open_at(uint16_t port, int room)
 {
 	const struct sockaddr_in to = {
 		.sin_family = AF_INET,
@@ -260,17 +259,17 @@ int client_of(uint16_t port, int room)
 	return fd;
 }
 
-int client(const struct server *s)
+int client_open(const struct server *s)
 {
-	return client_of(s->port, 0);
+	return client_open_at(s->port, 0);
 }
 
-void say(int fd, const char *text)
+void client_say(int fd, const char *text)
 {
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-size_t hear(int fd, char *ret, size_t size, const char *until)
+size_t client_hear(int fd, char *ret, size_t size, const char *until)
 {
 	size_t n = 0;
 
@@ -286,38 +285,28 @@ size_t hear(int fd, char *ret, size_t size, const char *until)
 	return n;
 }
 
-void ask(const struct server *s, const char *request, const char *expected)
+void client_ask(const struct server *s, const char *request, const char *expected)
 {
-	int fd = client(s);
+	int fd = client_open(s);
 	char answer[4096];
 
-	say(fd, request);
-	(void)hear(fd, answer, sizeof(answer), expected);
+	client_say(fd, request);
+	(void)client_hear(fd, answer, sizeof(answer), expected);
 	if (!strstr(answer, expected))
 		fail_msg("\"%s\" is not in: %s", expected, answer);
 	(void)close(fd);
 }
 
-bool becomes(atomic_int *n, int value)
+bool count_becomes(atomic_int *n, int value)
 {
 	for (unsigned i = 0; i < 500 && atomic_load(n) != value; i++)
 		(void)usleep(10000);
 	return atomic_load(n) == value;
 }
 
-bool begins(atomic_int *n)
+bool count_begins(atomic_int *n)
 {
 	for (unsigned i = 0; i < 500 && atomic_load(n) == 0; i++)
 		(void)usleep(10000);
 	return atomic_load(n) > 0;
-}
-
-uint64_t cpu_us(const struct server *s)
-{
-	struct timespec t;
-	clockid_t clock;
-
-	assert_int_equal(pthread_getcpuclockid(s->thread, &clock), 0);
-	assert_int_equal(clock_gettime(clock, &t), 0);
-	return SECONDS(t.tv_sec) + (uint64_t)t.tv_nsec / 1000;
 }

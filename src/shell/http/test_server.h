@@ -19,8 +19,7 @@
 #define PLACES 16
 #define LARGE_LEN 65536		      /* the most that is written at once */
 #define LARGE_SIZE (LARGE_LEN + 1024) /* with room for its head */
-#define N_LARGE 9
-#define ANSWERS 4 /* large ones that may wait to be read */
+#define ANSWERS 4		      /* large ones that may wait to be read */
 
 struct server {
 	struct loop *loop;
@@ -46,19 +45,16 @@ int server_stop(void **state);
 
 /* A connected socket. room: of what it has not read; 0: as the kernel has it, which is more the
  * more comes. */
-int client_of(uint16_t port, int room);
-int client(const struct server *s);
-void say(int fd, const char *text);
+int client_open_at(uint16_t port, int room);
+int client_open(const struct server *s);
+void client_say(int fd, const char *text);
 
 /* What comes, until this much is there or nothing more comes. Returns the length. */
-size_t hear(int fd, char *ret, size_t size, const char *until);
+size_t client_hear(int fd, char *ret, size_t size, const char *until);
 
 /* Asks and fails where the answer does not hold what is expected. */
-void ask(const struct server *s, const char *request, const char *expected);
+void client_ask(const struct server *s, const char *request, const char *expected);
 
 /* Whether a count gets there within 5 s: a value, or anything but 0. */
-bool becomes(atomic_int *n, int value);
-bool begins(atomic_int *n);
-
-/* Processor time of the server's thread. */
-uint64_t cpu_us(const struct server *s);
+bool count_becomes(atomic_int *n, int value);
+bool count_begins(atomic_int *n);

@@ -7,22 +7,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+/* What is behind the path. */
+static const char upgrade[] = " HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
 			      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 			      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
 
 static int follow(const struct server *s, const char *path)
 {
-	char request[256];
 	char answer[512] = "";
-	int fd = client(s);
+	int fd = client_open(s);
 
-	(void)snprintf(request, sizeof(request),
-		       "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-		       "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-		       "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
-		       path);
-	say(fd, request);
+	client_say(fd, "GET ");
+	client_say(fd, path);
+	client_say(fd, upgrade);
 	/* not a byte more: what follows is its first frame */
 	for (size_t n = 0; n < 4 || memcmp(answer + n - 4, "\r\n\r\n", 4) != 0; n++) {
 		assert_true(n + 1 < sizeof(answer));
@@ -60,7 +57,7 @@ static void a_websocket_that_is_closed_with_a_reason_is_told_it(void **state)
 	fd = follow(s, "/quiet");
 	hear_end(fd, 1013, "too slow");
 	(void)close(fd);
-	assert_true(becomes(&s->n_closed, 1));
+	assert_true(count_becomes(&s->n_closed, 1));
 	assert_int_equal(atomic_load(&s->n_dropped), 1);
 }
 
@@ -78,22 +75,22 @@ static void a_websocket_that_sends_too_much_is_closed_and_told_why(void **state)
 	assert_int_equal(send(fd, all, sizeof(all), MSG_NOSIGNAL), sizeof(all));
 	hear_end(fd, 1008, "too many messages");
 	(void)close(fd);
-	assert_true(becomes(&s->n_closed, 1));
+	assert_true(count_becomes(&s->n_closed, 1));
 	assert_int_equal(atomic_load(&s->n_dropped), 1);
 	/* of what it sent no more than at once, and of the seconds that it took */
 	n = (size_t)atomic_load(&s->n_messages);
 	assert_in_range(n, HTTP_MESSAGES_BURST, 4 * HTTP_MESSAGES_BURST - 1);
 	assert_int_equal(send(beside, message, sizeof(message), MSG_NOSIGNAL), sizeof(message));
-	assert_true(becomes(&s->n_messages, (int)n + 1));
+	assert_true(count_becomes(&s->n_messages, (int)n + 1));
 	(void)close(beside);
-	assert_true(becomes(&s->n_closed, 2));
+	assert_true(count_becomes(&s->n_closed, 2));
 	assert_int_equal(atomic_load(&s->n_dropped), 1);
 }
 
 static bool connections_come_to(struct server *s, int n)
 {
 	for (unsigned i = 0; i < 500; i++) {
-		ask(s, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /small 0 ");
+		client_ask(s, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /small 0 ");
 		if (atomic_load(&s->n_connections) == n)
 			return true;
 		(void)usleep(10000);
@@ -107,21 +104,22 @@ static void a_websocket_that_has_ended_has_its_place_until_all_is_out(void **sta
 	struct server *s = *state;
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = ctx ? SSL_new(ctx) : NULL;
-	int fd = client_of(s->tls_port, 4096);
+	int fd = client_open_at(s->tls_port, 4096);
 	int n;
 
 	assert_non_null(ssl);
 	assert_int_equal(SSL_set_fd(ssl, fd), 1);
 	assert_int_equal(SSL_connect(ssl), 1);
+	assert_int_equal(SSL_write(ssl, "GET /ws", 7), 7);
 	assert_int_equal(SSL_write(ssl, upgrade, sizeof(upgrade) - 1), sizeof(upgrade) - 1);
-	assert_true(begins(&s->n_ready));
+	assert_true(count_begins(&s->n_ready));
 	do {
 		n = atomic_load(&s->n_ready);
 		(void)usleep(200000);
 	} while (atomic_load(&s->n_ready) != n);
 	assert_int_equal(SSL_shutdown(ssl), 0);
-	assert_true(becomes(&s->n_closed, 1));
-	ask(s, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /small 0 ");
+	assert_true(count_becomes(&s->n_closed, 1));
+	client_ask(s, "GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /small 0 ");
 	assert_int_equal(atomic_load(&s->n_connections), 2); /* this one, and what is left of it */
 	(void)close(fd);
 	assert_true(connections_come_to(s, 1));
@@ -136,15 +134,15 @@ static void a_websocket_that_is_not_read_is_not_sent_more(void **state)
 	int fd = follow(s, "/ws");
 	int n;
 
-	assert_true(begins(&s->n_ready));
+	assert_true(count_begins(&s->n_ready));
 	do {
 		n = atomic_load(&s->n_ready);
 		(void)usleep(200000);
 	} while (atomic_load(&s->n_ready) != n && n < 100000);
 	assert_true(n > 0 && n < 100000);
-	ask(s, "GET /beside HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /beside");
+	client_ask(s, "GET /beside HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /beside");
 	(void)close(fd);
-	assert_true(becomes(&s->n_closed, 1));
+	assert_true(count_becomes(&s->n_closed, 1));
 	assert_int_equal(atomic_load(&s->n_open), 1);
 }
 

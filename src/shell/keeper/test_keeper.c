@@ -766,15 +766,21 @@ static void a_child_that_the_machine_does_not_let_run_is_not_killed(void **state
 /* As in a wait for a disk: it cannot run until another process lets it (state D in proc(5)). */
 static int child_waits_uninterruptibly(void *arg, struct keeper_client *k)
 {
+	int64_t began_ms;
+	long pid;
+
 	(void)arg;
 	if (begin() > 0)
 		return KEEPER_EXIT_DONE; /* it was killed */
 	CHECK(keeper_heartbeat(k) == 0);
 	sleep_ms(50);
-	if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, NULL, NULL, NULL, 0) == 0) {
+	began_ms = now_ms();
+	pid = syscall(SYS_clone, CLONE_VFORK | SIGCHLD, NULL, NULL, NULL, 0);
+	if (pid == 0) {
 		sleep_ms(2 * KEEPER_HEARTBEAT_MISSED_MS);
 		_exit(0);
 	}
+	CHECK(pid > 0 && now_ms() >= began_ms + 2 * KEEPER_HEARTBEAT_MISSED_MS);
 	return KEEPER_EXIT_DONE;
 }
 

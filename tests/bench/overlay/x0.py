@@ -129,7 +129,7 @@ class X0Mesh(Adapter):
         return host.x0_address
 
     def up(self, host):
-        host.start(["env"] + self.environment + [self.program, "up", "--foreground", "--config", host.dir + "/x0.yaml"])
+        host.start((["env"] + self.environment if self.environment else []) + [self.program, "up", "--foreground", "--config", host.dir + "/x0.yaml"])
 
 
 OFF = "offload: {tun: false, udp_gso: false, udp_gro: false, batch: false, urgent: false}"
@@ -139,6 +139,6 @@ ADAPTERS = {
     "x0-nooffload": lambda: X0Mesh("x0-nooffload", [OFF]),
     "x0-threads": lambda: X0Mesh("x0-threads", ["threads: 2"]),
     "x0-noebpf": lambda: X0Mesh("x0-noebpf", ["ebpf: {guard: off, meter: off, flow: off, enforce: off}"]),
-    "x0-evp": lambda: X0Mesh("x0-evp", environment=["X0_AES_GCM=library"]),
+    "x0-library": lambda: X0Mesh("x0-library", environment=["X0_AES_GCM=library"]),
     "x0-chacha": lambda: X0Mesh("x0-chacha", ["aead: chacha20-poly1305"]),
 }
