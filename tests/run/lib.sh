@@ -39,7 +39,7 @@ stolen_percent()
 		/^cpu[0-9]/ { n++ }
 		END {
 			split(began, was)
-			printf "%d\n", 100 * (stolen - was[2]) / hz / n / (up - was[1] + 1)
+			printf "%d\n", 100 * (stolen - was[2]) / hz / (n ? n : 1) / (up - was[1] + 1)
 		}' /proc/uptime /proc/stat
 }
 

@@ -23,7 +23,7 @@ elapsed_ms() {
 		FILENAME == "/proc/uptime" { up = $1 }
 		$1 == "cpu" { stolen = $9 }
 		/^cpu[0-9]/ { n++ }
-		END { printf "%.0f\n", 1000 * (up - stolen / hz / n) }' /proc/uptime /proc/stat
+		END { printf "%.0f\n", 1000 * (up - stolen / hz / (n ? n : 1)) }' /proc/uptime /proc/stat
 }
 
 uptime_ms() {

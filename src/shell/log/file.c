@@ -4,13 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-#define CHUNK 32768
-#define COPIED_MAX (2 * LOG_FILE_FULL) /* who logs faster than that for ever? */
-#define FRESH_SUFFIX ".new"	       /* of the copy, until it is whole */
+#define FRESH_SUFFIX ".new" /* of the copy, until it is whole */
 
 /* A standard error that somebody led elsewhere is theirs. */
 static bool leads_to(int fd, const char *path, off_t *ret_len)
@@ -23,40 +24,27 @@ static bool leads_to(int fd, const char *path, off_t *ret_len)
 	return ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
+/* Others need what is left of the disk more than old lines. */
+static bool has_room(int fd, off_t len)
 {
-	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
+	struct statvfs v;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
+	return fstatvfs(fd, &v) == 0 && v.f_bavail / 2 >= (uint64_t)len / v.f_frsize;
 }
 
-/* To its end, which moves while others log. */
-static int copy(int from, int to)
+/* To its end, which moves while others log: not for ever where they are as fast. */
+static int copy(int from, int to, off_t len)
 {
-	char bytes[CHUNK];
 	off_t at = 0;
 	ssize_t n;
 
-	while (at < COPIED_MAX && (n = pread(from, bytes, sizeof(bytes), at)) != 0) {
-		int r = n > 0 ? write_all(to, bytes, (size_t)n) : -errno;
-
-		if (r < 0 && r != -EINTR)
-			return r;
-		if (n > 0)
-			at += n;
-	}
+	while (at < len + LOG_FILE_MAX && (n = sendfile(to, from, &at, LOG_FILE_MAX)) != 0)
+		if (n < 0 && errno != EINTR)
+			return -errno;
 	return 0;
 }
 
-static int keep(int fd, const char *path)
+static int keep(int fd, const char *path, off_t len)
 {
 	char old[PATH_MAX], fresh[PATH_MAX];
 	int copied, r;
@@ -64,10 +52,14 @@ static int keep(int fd, const char *path)
 	if (snprintf(old, sizeof(old), "%s" LOG_FILE_OLD_SUFFIX, path) >= (int)sizeof(old) ||
 	    snprintf(fresh, sizeof(fresh), "%s" FRESH_SUFFIX, old) >= (int)sizeof(fresh))
 		return -ENAMETOOLONG;
+	if (!has_room(fd, len))
+		return -ENOSPC;
 	copied = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (copied < 0)
 		return -errno;
-	r = copy(fd, copied);
+	r = copy(fd, copied, len);
+	if (r == 0 && fdatasync(copied) < 0) /* before the first of the two is cut */
+		r = -errno;
 	(void)close(copied);
 	if (r == 0 && rename(fresh, old) < 0)
 		r = -errno;
@@ -84,7 +76,7 @@ int log_file_turn(int fd, const char *path, bool *ret_is_cut)
 	*ret_is_cut = false;
 	if (!leads_to(fd, path, &len) || len <= LOG_FILE_MAX)
 		return 0;
-	r = keep(fd, path);
+	r = keep(fd, path, len);
 	if (r < 0 && len <= LOG_FILE_FULL)
 		return r;
 	if (ftruncate(fd, 0) < 0)

@@ -19,5 +19,6 @@
  * than LOG_FILE_MAX. A line that somebody writes in the moment between the last look at its length
  * and the cut is lost. May be called on any thread, on one at a time. Returns 1 where it was cut, 0
  * where nothing was to be done; -errno where it could not be copied, and *ret_is_cut, whether it
- * was cut all the same. */
+ * was cut all the same; -ENOSPC where the copy would take more than half of the room on the disk.
+ */
 int log_file_turn(int fd, const char *path, bool *ret_is_cut);

@@ -101,6 +101,38 @@ static void a_long_one_is_kept_once_and_all_writers_begin_anew(void **state)
 	(void)close(other);
 }
 
+/* As one of a version that did not turn it. */
+static void of_one_that_is_very_long_the_end_is_kept_too(void **state)
+{
+	int fd = (int)(intptr_t)*state;
+	char last[8] = "";
+	bool is_cut;
+	int kept;
+
+	lengthen(fd, "first\n", 4 * LOG_FILE_FULL);
+	assert_int_equal(write(fd, "last\n", 5), 5);
+	assert_int_equal(log_file_turn(fd, path, &is_cut), 1);
+	begins_with(old, "first\n");
+	kept = open(old, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(kept, last, sizeof(last), 4 * LOG_FILE_FULL), 5);
+	assert_memory_equal(last, "last\n", 5);
+	(void)close(kept);
+}
+
+/* 4 TiB of nothing: no byte of it is copied, or this would not end. */
+static void one_that_would_fill_the_disk_is_not_copied(void **state)
+{
+	int fd = (int)(intptr_t)*state;
+	bool is_cut;
+
+	if (ftruncate(fd, (off_t)1 << 42) < 0)
+		skip(); /* this file system has no files of that length */
+	assert_int_equal(log_file_turn(fd, path, &is_cut), -ENOSPC);
+	assert_true(is_cut);
+	assert_int_equal(length(path), 0);
+	assert_int_equal(length(old), -1);
+}
+
 /* Somebody led standard error elsewhere, or has moved the file away. */
 static void what_is_not_ours_is_left_alone(void **state)
 {
@@ -143,6 +175,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_short_one_stays, make, end),
 		cmocka_unit_test_setup_teardown(a_long_one_is_kept_once_and_all_writers_begin_anew,
 						make, end),
+		cmocka_unit_test_setup_teardown(of_one_that_is_very_long_the_end_is_kept_too, make,
+						end),
+		cmocka_unit_test_setup_teardown(one_that_would_fill_the_disk_is_not_copied, make,
+						end),
 		cmocka_unit_test_setup_teardown(what_is_not_ours_is_left_alone, make, end),
 		cmocka_unit_test_setup_teardown(
 			one_that_cannot_be_kept_is_cut_when_it_is_four_times_as_long, make, end),
