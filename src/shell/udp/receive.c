@@ -200,6 +200,15 @@ static int take_batch(struct udp *u, struct batch *b, int n_messages, struct rec
 	return (int)n;
 }
 
+int udp_receive_urgent(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg)
+{
+	struct receiver r = { .handler = handler, .pause = pause, .arg = arg };
+	int n = receive_urgent(u, &r);
+
+	pause_after(&r, 0, true);
+	return n;
+}
+
 int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg)
 {
 	struct receiver r = { .handler = handler, .pause = pause, .arg = arg };

@@ -390,6 +390,11 @@ static void flush_class(struct udp *u, enum udp_class class)
 
 	if (q->n == 0)
 		return;
+	if (q->n == 1) { /* as interactive traffic comes: without all of the above */
+		send_or_hold(u, class, &q->of[0]);
+		q->n = 0;
+		return;
+	}
 	if (!is_waiting) {
 		done = send_queue(&f, u, class, false);
 		is_waiting = done < f.n_messages;

@@ -517,6 +517,17 @@ static void what_is_urgent_comes_by_the_second_socket(void **state)
 	assert_int_equal(receive(b, &in), 5);
 	assert_memory_equal(in.last, handshake, sizeof(handshake)); /* though it came before */
 	assert_int_equal(in.n, 5);
+
+	assert_int_equal(udp_send(a, &to, SPAN_OF(bulk)), 0);
+	assert_int_equal(udp_send(a, &to, SPAN_OF(probe)), 0);
+	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(udp_receive_urgent(b, on_datagram, NULL, &in), 1);
+	assert_memory_equal(in.last, probe, sizeof(probe));
+	assert_int_equal(udp_receive_urgent(b, on_datagram, NULL, &in), 0);
+	assert_int_equal(receive(b, &in), 1);
+	assert_memory_equal(in.last, bulk, sizeof(bulk));
+	assert_int_equal(udp_receive_urgent(a, on_datagram, NULL, &in),
+			 0); /* it has no such socket */
 	udp_free(a);
 	udp_free(b);
 }

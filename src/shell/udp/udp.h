@@ -107,6 +107,8 @@ typedef void udp_pause(void *arg);
  * many; 0 when nothing was there; a negative errno if the socket is broken. pause may be NULL; it
  * is not called where no datagram was there. */
 int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg);
+/* The same of what is urgent alone, one batch of it: for when udp_urgent_fd() is readable. */
+int udp_receive_urgent(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg);
 
 /* What the network, or the kernel's neighbour discovery, says of datagrams sent there: not
  * authenticated. To be called when a descriptor has an error, which lasts until then; at most some
