@@ -137,6 +137,7 @@ ADAPTERS = {
     "x0": X0Mesh,
     "x0-realtime": lambda: X0Mesh("x0-realtime", ["qos: {scheduling: realtime}"]),
     "x0-nooffload": lambda: X0Mesh("x0-nooffload", [OFF]),
+    "x0-nogso": lambda: X0Mesh("x0-nogso", ["offload: {tun: false, udp_gso: false, udp_gro: false}"]),
     "x0-threads": lambda: X0Mesh("x0-threads", ["threads: 2"]),
     "x0-noebpf": lambda: X0Mesh("x0-noebpf", ["ebpf: {guard: off, meter: off, flow: off, enforce: off}"]),
     "x0-library": lambda: X0Mesh("x0-library", environment=["X0_AES_GCM=library"]),
