@@ -349,6 +349,72 @@ static void what_an_answer_says_of_links_is_read_with_care(void **state)
 	}
 }
 
+/* As a member may seal it that wants its neighbour to pass it on: header and payload are its own.
+ */
+static size_t forge_relayed(struct sim *s, size_t at, size_t peer, struct wire_hop *hop,
+			    struct span payload, uint8_t *ret)
+{
+	struct session *keys = session_between(s, at, peer)->keys;
+	uint64_t now_us = sim_node_us(s, at);
+	struct wire_transport t = { .type = WIRE_TRANSPORT };
+	struct session_ticket ticket;
+	size_t len = wire_hop_encode(hop, ret + WIRE_HEADER_LEN);
+
+	assert_int_equal(session_reserve(keys, SESSION_LINK, 0, 100, now_us, &ticket), 0);
+	t.seal_len = (uint16_t)len;
+	t.receiver_index = ticket.remote_index;
+	t.lane = ticket.lane;
+	t.sequence = ticket.sequence;
+	wire_transport_encode(&t, ret);
+	assert_int_equal(session_seal(keys, &ticket, SPAN(ret, WIRE_HEADER_LEN),
+				      SPAN(ret + WIRE_HEADER_LEN, len), ret + WIRE_HEADER_LEN),
+			 0);
+	len += WIRE_HEADER_LEN + AEAD_TAG_LEN;
+	if (payload.len > 0)
+		memcpy(ret + len, payload.at, payload.len);
+	return len + payload.len;
+}
+
+/* Passed on without a payload its header would be the relay's own message to the next one, in the
+ * words of who made it: the id of the destination, which may be chosen, comes first. */
+static void a_relay_passes_on_nothing_empty(void **state)
+{
+	static const uint8_t junk[AEAD_TAG_LEN] = { 0 };
+	static const struct {
+		enum wire_kind kind;
+		size_t len;
+		bool is_relayed;
+	} cases[] = {
+		{ KIND_DATA, 0, false },	   { KIND_HANDSHAKE, 0, false },
+		{ KIND_CONTROL, 0, false },	   { KIND_DATA, AEAD_TAG_LEN - 1, false },
+		{ KIND_DATA, AEAD_TAG_LEN, true }, { KIND_HANDSHAKE, 1, true },
+	};
+	struct sim *s = make_sim(3, true);
+
+	(void)state;
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct wire_hop hop = { .ttl = 9,
+					.kind = cases[i].kind,
+					.destination = sim_id(s, 2),
+					.source = sim_id(s, 0) };
+		struct node_counters before, after;
+		uint8_t datagram[200];
+		size_t len = forge_relayed(s, 0, 1, &hop, SPAN(junk, cases[i].len), datagram);
+
+		node_counters(sim_node(s, 1), &before);
+		sim_inject(s, 0, true, SPAN(datagram, len), 1000);
+		run(s, MS(20));
+		node_counters(sim_node(s, 1), &after);
+		assert_int_equal(after.relayed - before.relayed, cases[i].is_relayed);
+		assert_int_equal(after.malformed - before.malformed, !cases[i].is_relayed);
+	}
+	sim_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +429,7 @@ int main(void)
 		cmocka_unit_test(probes_of_one_peer_leave_answers_for_others),
 		cmocka_unit_test(an_answer_says_by_how_many_links_the_probe_came),
 		cmocka_unit_test(what_an_answer_says_of_links_is_read_with_care),
+		cmocka_unit_test(a_relay_passes_on_nothing_empty),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);

@@ -25,19 +25,22 @@ enum link_state neighbour_state(void *node, uint64_t id)
 }
 
 /* Clear header, then part_len bytes that lie behind its place already and are sealed there under
- * the link key, then what follows unsealed. Returns the datagram's length, 0 where the session
+ * the link key, then the payload that is relayed; NULL: the short form, "ends here". The form is
+ * never told from the payload's length: a relayed header taken for the short form would be a
+ * message of ours, written by somebody else. Returns the datagram's length, 0 where the session
  * cannot send. */
 static size_t seal_link(struct node *n, struct node_session *s, uint8_t type, unsigned lane,
-			size_t part_len, struct span rest, uint8_t *ret)
+			size_t part_len, const struct span *relayed, uint8_t *ret)
 {
 	struct span part = SPAN(ret + WIRE_HEADER_LEN, part_len);
+	struct span rest = relayed ? *relayed : (struct span){ 0 };
 	size_t len = WIRE_HEADER_LEN + part.len + AEAD_TAG_LEN + rest.len;
 	struct wire_transport t = { .type = type };
 	struct session_ticket ticket;
 
 	if (session_reserve(s->keys, SESSION_LINK, lane, len, n->now_us, &ticket) < 0)
 		return 0;
-	t.seal_len = rest.len ? (uint16_t)part.len : 0;
+	t.seal_len = relayed ? (uint16_t)part.len : 0;
 	t.receiver_index = ticket.remote_index;
 	t.lane = ticket.lane;
 	t.sequence = ticket.sequence;
@@ -102,7 +105,7 @@ static bool send_short(struct node *n, struct node_session *s, uint8_t type, uns
 	hop.link_sequence = next_link_sequence(s, lane);
 	wire_hop_encode_short(&hop, part);
 	memcpy(part + HOP_SHORT_LEN, plaintext.at, plaintext.len);
-	len = seal_link(n, s, type, lane, HOP_SHORT_LEN + plaintext.len, (struct span){ 0 }, room);
+	len = seal_link(n, s, type, lane, HOP_SHORT_LEN + plaintext.len, NULL, room);
 	if (len == 0)
 		return false;
 	send_room(n, s, to, treatment, len,
@@ -130,8 +133,8 @@ void path_send_unheard(struct node *n, struct peer *p, struct span plaintext, bo
 		return;
 	wire_hop_encode_short(&hop, room + WIRE_HEADER_LEN);
 	memcpy(room + WIRE_HEADER_LEN + HOP_SHORT_LEN, plaintext.at, plaintext.len);
-	len = seal_link(n, p->direct, WIRE_PROBE, LANE_PROBES, HOP_SHORT_LEN + plaintext.len,
-			(struct span){ 0 }, room);
+	len = seal_link(n, p->direct, WIRE_PROBE, LANE_PROBES, HOP_SHORT_LEN + plaintext.len, NULL,
+			room);
 	if (len == 0)
 		return;
 	p->sent_bytes += len;
@@ -152,8 +155,7 @@ void path_send_punch(struct node *n, struct peer *p, const struct endpoint *to, 
 		return;
 	wire_hop_encode_short(&hop, room + WIRE_HEADER_LEN);
 	memcpy(room + WIRE_HEADER_LEN + HOP_SHORT_LEN, body.at, body.len);
-	len = seal_link(n, p->e2e, WIRE_PROBE, LANE_PROBES, HOP_SHORT_LEN + body.len,
-			(struct span){ 0 }, room);
+	len = seal_link(n, p->e2e, WIRE_PROBE, LANE_PROBES, HOP_SHORT_LEN + body.len, NULL, room);
 	if (len > 0)
 		(void)node_send_room(n, to, node_control(n), len);
 }
@@ -176,8 +178,7 @@ size_t path_seal_probe(struct node *n, struct peer *p, uint8_t byte, uint8_t *re
 
 	wire_hop_encode_short(&hop, ret + WIRE_HEADER_LEN);
 	ret[WIRE_HEADER_LEN + HOP_SHORT_LEN] = byte;
-	return seal_link(n, p->direct, WIRE_PROBE, LANE_PROBES, HOP_SHORT_LEN + 1,
-			 (struct span){ 0 }, ret);
+	return seal_link(n, p->direct, WIRE_PROBE, LANE_PROBES, HOP_SHORT_LEN + 1, NULL, ret);
 }
 
 /* Where a payload that is relayed lies in the datagram lent, with the header that came before it:
@@ -224,7 +225,7 @@ static bool send_hop(struct node *n, uint64_t neighbour, struct wire_hop *hop,
 		return false;
 	hop->link_sequence = next_link_sequence(p->direct, lane);
 	len = wire_hop_encode(hop, room + WIRE_HEADER_LEN);
-	len = seal_link(n, p->direct, WIRE_TRANSPORT, lane, len, payload, room);
+	len = seal_link(n, p->direct, WIRE_TRANSPORT, lane, len, &payload, room);
 	if (len == 0)
 		return false;
 	treatment.class = hop->class;

@@ -247,8 +247,10 @@ static void relayed_input(struct node *n, struct peer *from, struct span sealed_
 {
 	struct wire_hop hop;
 
-	/* To its source comes back only what finds no other way. */
+	/* To its source comes back only what finds no other way. Nobody sends an empty payload, and
+	 * what is sealed has a tag. */
 	if (wire_hop_decode(sealed_part, &hop) < 0 || visited_check(&hop) < 0 ||
+	    payload.len < (hop.kind == KIND_DATA ? AEAD_TAG_LEN : 1) ||
 	    (hop.source == n->self &&
 	     (!hop.has_options || hop.is_labelled || hop.destination == n->self)) ||
 	    hop.destination == 0 || hop.source == 0) {
