@@ -25,10 +25,12 @@ static bool is_on(const struct udp *u, enum udp_offload o)
 	return !u->why_off[o];
 }
 
-static unsigned batch_prepare(struct batch *b, const struct udp *u, struct inlet *in)
+/* Of max messages at most, which goes into the number of buffers. */
+static unsigned batch_prepare(struct batch *b, const struct udp *u, struct inlet *in, unsigned max)
 {
 	unsigned n_buffers = is_on(u, UDP_OFFLOAD_GRO) ? UDP_GRO_BATCH : UDP_BATCH;
-	unsigned n = is_on(u, UDP_OFFLOAD_BATCH) ? n_buffers : 1;
+	unsigned at_once = max < n_buffers ? max : n_buffers;
+	unsigned n = is_on(u, UDP_OFFLOAD_BATCH) ? at_once : 1;
 	uint8_t *first = in->buffers + in->next * u->buffer_size;
 
 	in->next = (in->next + n) % n_buffers;
@@ -156,7 +158,8 @@ static void pause_when_used_up(struct receiver *r, const struct inlet *in)
 		pause_after(r, 0, true);
 }
 
-/* One batch of what is urgent: so much of it may go before UDP_PAUSE_AFTER of bulk. */
+/* One batch of what is urgent: so much of it may go before UDP_PAUSE_AFTER of bulk, so that a flood
+ * of it leaves a share to all else, handshakes among it. */
 static int receive_urgent(struct udp *u, struct receiver *r)
 {
 	struct batch b;
@@ -166,7 +169,8 @@ static int receive_urgent(struct udp *u, struct receiver *r)
 	r->since_urgent = 0;
 	if (u->urgent.fd < 0)
 		return 0;
-	room = batch_prepare(&b, u, &u->urgent);
+	room = batch_prepare(&b, u, &u->urgent,
+			     is_on(u, UDP_OFFLOAD_GRO) ? UDP_URGENT_GRO_BATCH : UDP_BATCH);
 	got = receive_batch(&u->urgent, &b, room);
 	if (got < 0 && errno != EAGAIN)
 		return -errno;
@@ -212,11 +216,13 @@ int udp_receive_urgent(struct udp *u, udp_handler *handler, udp_pause *pause, vo
 int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg)
 {
 	struct receiver r = { .handler = handler, .pause = pause, .arg = arg };
-	int n = receive_urgent(u, &r);
+	int urgent = receive_urgent(u, &r), n = 0;
 	struct batch b;
 
+	if (urgent < 0)
+		return urgent;
 	while (n >= 0 && n < UDP_RECEIVE_MAX) {
-		unsigned room = batch_prepare(&b, u, &u->main);
+		unsigned room = batch_prepare(&b, u, &u->main, UDP_BATCH);
 		int got = receive_batch(&u->main, &b, room);
 
 		if (got < 0 && errno == EAGAIN)
@@ -230,5 +236,5 @@ int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg
 			break;
 	}
 	pause_after(&r, 0, true);
-	return n;
+	return n < 0 ? n : n + urgent;
 }

@@ -532,6 +532,46 @@ static void what_is_urgent_comes_by_the_second_socket(void **state)
 	udp_free(b);
 }
 
+#define FLOOD_RUNS 16
+#define FLOOD_DATAGRAMS ((unsigned)(FLOOD_RUNS * UDP_SEGMENTS_MAX))
+
+/* Runs of 64: with 8 of them in one batch there would be no turn for any other. */
+static void a_flood_of_what_is_urgent_leaves_others_their_turn(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
+	static const uint8_t handshake[40] = { 1 };
+	static uint8_t urgent[UDP_SEGMENTS_MAX][40];
+	struct endpoint to;
+	struct inbox in = { 0 };
+	unsigned n_calls = 0;
+
+	udp_offload(a, ALL_OFFLOADS);
+	udp_offload(b, ALL_OFFLOADS | 1U << UDP_OFFLOAD_URGENT);
+	if (udp_offload_why_off(b, UDP_OFFLOAD_URGENT)) {
+		print_message("%s\n", udp_offload_why_off(b, UDP_OFFLOAD_URGENT));
+		skip();
+	}
+	udp_local(b, &to);
+	for (unsigned i = 0; i < UDP_SEGMENTS_MAX; i++) {
+		urgent[i][0] = 16; /* a transport datagram, in lane 2 */
+		urgent[i][8] = 2;
+	}
+	for (unsigned run = 0; run < FLOOD_RUNS; run++) {
+		for (unsigned i = 0; i < UDP_SEGMENTS_MAX; i++)
+			udp_queue(a, &to, UDP_INTERACTIVE, 0, SPAN_OF(urgent[i]));
+		udp_flush(a);
+	}
+	assert_int_equal(udp_send(a, &to, SPAN_OF(handshake)), 0);
+	assert_true(receive(b, &in) < (int)FLOOD_DATAGRAMS);
+	assert_memory_equal(in.last, handshake, sizeof(handshake)); /* in the first call */
+	while (in.n < FLOOD_DATAGRAMS + 1 && n_calls++ < FLOOD_DATAGRAMS)
+		(void)receive(b, &in);
+	assert_int_equal(in.n, FLOOD_DATAGRAMS + 1); /* and nothing of the flood is lost */
+	udp_free(a);
+	udp_free(b);
+}
+
 /* By whichever of its sockets. */
 static int receive_soon(struct udp *u, struct inbox *in)
 {
@@ -724,6 +764,7 @@ int main(void)
 		cmocka_unit_test(a_run_that_cannot_be_sent_is_counted_by_the_datagram),
 		cmocka_unit_test(marks_go_with_their_datagrams_in_both_families),
 		cmocka_unit_test(what_is_urgent_comes_by_the_second_socket),
+		cmocka_unit_test(a_flood_of_what_is_urgent_leaves_others_their_turn),
 		cmocka_unit_test(what_threads_sent_comes_by_the_sockets_of_threads),
 		cmocka_unit_test(what_the_socket_has_no_room_for_waits_in_its_class),
 		cmocka_unit_test(a_full_backlog_drops_its_own_class_only),

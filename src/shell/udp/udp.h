@@ -13,14 +13,16 @@
 #include "base/bytes.h"
 #include "base/endpoint.h"
 
-#define UDP_DATAGRAM_MAX 9216 /* the greatest of the mesh is 8,952; longer are counted */
-#define UDP_BATCH 32	      /* datagrams a system call */
-#define UDP_GRO_BATCH 8	      /* each may be a run of them, of up to 64 KB: 0.3 ms of work */
-#define UDP_QUEUE_MAX 128     /* datagrams that wait for udp_flush(); the next one flushes */
-#define UDP_BACKLOG_MAX 256   /* datagrams of a class that wait for room in the socket */
-#define UDP_SEGMENTS_MAX 64   /* datagrams in one send (UDP_MAX_SEGMENTS before Linux 6.9) */
-#define UDP_PAUSE_AFTER 32    /* datagrams handed over before the handler's pause, at least */
-#define UDP_RECEIVE_MAX 256   /* a call, so that one socket cannot starve the loop */
+#define UDP_DATAGRAM_MAX 9216  /* the greatest of the mesh is 8,952; longer are counted */
+#define UDP_BATCH 32	       /* datagrams a system call */
+#define UDP_GRO_BATCH 8	       /* each may be a run of them, of up to 64 KB: 0.3 ms of work */
+#define UDP_URGENT_GRO_BATCH 2 /* of those that are urgent, before there is a look at the others \
+				*/
+#define UDP_QUEUE_MAX 128      /* datagrams that wait for udp_flush(); the next one flushes */
+#define UDP_BACKLOG_MAX 256    /* datagrams of a class that wait for room in the socket */
+#define UDP_SEGMENTS_MAX 64    /* datagrams in one send (UDP_MAX_SEGMENTS before Linux 6.9) */
+#define UDP_PAUSE_AFTER 32     /* datagrams handed over before the handler's pause, at least */
+#define UDP_RECEIVE_MAX 256    /* a call, so that one socket cannot starve the loop */
 /* Asked of the kernel, which may give less. A pause of 4 ms at 4 Gbit/s fits on the way in; more
  * would be latency and no more throughput. On the way out it is what the network device is behind
  * us, in which classes no longer overtake each other: 2 ms at 1 Gbit/s. */
@@ -103,9 +105,9 @@ typedef void udp_handler(void *arg, const struct endpoint *from, uint8_t traffic
 typedef void udp_pause(void *arg);
 
 /* Hands what has arrived to the handler: at most UDP_RECEIVE_MAX datagrams and the rest of the
- * last batch; what is urgent before what is not, looked for again after each message. Tells how
- * many; 0 when nothing was there; a negative errno if the socket is broken. pause may be NULL; it
- * is not called where no datagram was there. */
+ * last batch; a batch of what is urgent before what is not, and again after UDP_PAUSE_AFTER of
+ * that. Tells how many; 0 when nothing was there; a negative errno if the socket is broken. pause
+ * may be NULL; it is not called where no datagram was there. */
 int udp_receive(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg);
 /* The same of what is urgent alone, one batch of it: for when udp_urgent_fd() is readable. */
 int udp_receive_urgent(struct udp *u, udp_handler *handler, udp_pause *pause, void *arg);
