@@ -681,6 +681,47 @@ static void a_certificate_is_renewed_over_a_relay(void **state)
 	sim_free(s);
 }
 
+#define HELD 100
+
+/* What one of them leads to may be queued between two, by a pump that was put off. */
+static void bytes_of_actions_stay_until_there_are_none_left(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(1, true);
+	struct endpoint to = { .port = 1 };
+	struct span held[HELD];
+	uint8_t bytes[1000];
+	struct node_action a;
+	struct node *n;
+
+	assert_int_equal(sim_boot(s, 0, 0, 0), 0);
+	n = sim_node(s, 0);
+	while (node_next_action(n, &a))
+		;
+	for (unsigned turn = 0; turn < 3; turn++) {
+		memset(bytes, 0, sizeof(bytes));
+		node_send_datagram(n, &to, SPAN_OF(bytes));
+		for (unsigned i = 0; i < HELD; i++) {
+			assert_true(node_next_action(n, &a));
+			assert_int_equal(a.type, NODE_SEND);
+			held[i] = a.data;
+			memset(bytes, (int)i + 1, sizeof(bytes));
+			for (unsigned k = 0; k < 1 + (i < 40); k++)
+				node_send_datagram(n, &to, SPAN_OF(bytes));
+		}
+		for (unsigned i = 1; i < HELD; i++)
+			for (size_t k = 0; k < sizeof(bytes); k++)
+				assert_int_equal(held[i].at[k], held[i].at[0]);
+		assert_int_equal(held[0].at[0], 0);
+		assert_int_equal(held[1].at[0], 1);
+		assert_int_equal(held[2].at[0], 1);
+		assert_int_equal(held[HELD - 1].at[0], HELD - 41);
+		while (node_next_action(n, &a))
+			;
+	}
+	sim_free(s);
+}
+
 /* ---- somebody on the line ---- */
 
 #define CAPTURED_MAX 64
@@ -901,6 +942,7 @@ int main(void)
 		cmocka_unit_test(a_certificate_is_renewed_over_a_relay),
 		cmocka_unit_test(a_node_whose_address_changes_is_followed),
 		cmocka_unit_test(a_node_restored_from_a_backup_is_met_and_reported),
+		cmocka_unit_test(bytes_of_actions_stay_until_there_are_none_left),
 		cmocka_unit_test(payloads_swapped_between_hop_headers_are_dropped),
 		cmocka_unit_test(a_packet_that_comes_twice_is_delivered_once),
 		cmocka_unit_test(nothing_that_should_be_sealed_is_in_clear),

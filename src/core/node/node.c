@@ -13,6 +13,7 @@
 #include "core/forward/mss.h"
 
 #define SLOTS_MIN 64 /* and then doubled: always a power of two */
+_Static_assert(NODE_ACTIONS_MAX <= SLOTS_MIN << SLOTS_GROWTHS_MAX, "a ring grows so often at most");
 
 /* ---- actions ---- */
 
@@ -21,23 +22,38 @@ static uint8_t *bytes_of(const struct node *n, size_t slot)
 	return n->slot_bytes + slot * n->datagram_max;
 }
 
+static void free_bytes(struct node *n, uint8_t *bytes, size_t n_slots)
+{
+	if (bytes)
+		bytes_wipe(bytes, n_slots * n->datagram_max);
+	free(bytes);
+}
+
 static void free_slots(struct node *n)
 {
 	if (n->slots)
 		bytes_wipe(n->slots, n->n_slots * sizeof(*n->slots));
-	if (n->slot_bytes)
-		bytes_wipe(n->slot_bytes, n->n_slots * n->datagram_max);
 	free(n->slots);
-	free(n->slot_bytes);
 }
 
+/* What was handed out is read no more. */
+static void end_lending(struct node *n)
+{
+	n->lent_slots = 0;
+	while (n->n_outgrown > 0) {
+		n->n_outgrown--;
+		free_bytes(n, n->outgrown[n->n_outgrown].bytes, n->outgrown[n->n_outgrown].n_slots);
+	}
+}
+
+/* Those handed out lie before the first one. */
 static bool grow_slots(struct node *n)
 {
 	size_t n_slots = n->n_slots ? 2 * n->n_slots : SLOTS_MIN;
 	struct action_slot *slots;
 	uint8_t *bytes;
 
-	if (n->used_slots < n->n_slots)
+	if (n->used_slots + n->lent_slots < n->n_slots)
 		return true;
 	if (n_slots > NODE_ACTIONS_MAX)
 		return false;
@@ -56,11 +72,18 @@ static bool grow_slots(struct node *n)
 		if (!slots[i].at)
 			memcpy(bytes + i * n->datagram_max, bytes_of(n, from), slots[i].len);
 	}
+	if (n->lent_slots == 0) {
+		free_bytes(n, n->slot_bytes, n->n_slots);
+	} else {
+		n->outgrown[n->n_outgrown].bytes = n->slot_bytes;
+		n->outgrown[n->n_outgrown++].n_slots = n->n_slots;
+	}
 	free_slots(n);
 	n->slots = slots;
 	n->slot_bytes = bytes;
 	n->n_slots = n_slots;
 	n->first_slot = 0;
+	n->lent_slots = 0;
 	return true;
 }
 
@@ -140,11 +163,14 @@ bool node_next_action(struct node *n, struct node_action *ret)
 	if (n->is_pump_due)
 		node_pump(n);
 	do {
-		if (n->used_slots == 0)
+		if (n->used_slots == 0) {
+			end_lending(n);
 			return false;
+		}
 		slot = &n->slots[n->first_slot];
 		n->first_slot = (n->first_slot + 1) & (n->n_slots - 1);
 		n->used_slots--;
+		n->lent_slots++;
 	} while (slot->action.type == NODE_ISSUE && !admit_fill(n, &slot->action.issue));
 	if (slot->action.type == NODE_SEND || slot->action.type == NODE_DELIVER) {
 		ret->type = slot->action.type;
@@ -394,6 +420,8 @@ void node_free(struct node *n)
 	free(n->revocations);
 	blob_done(&n->renewed);
 	cosign_end(n);
+	end_lending(n);
+	free_bytes(n, n->slot_bytes, n->n_slots);
 	free_slots(n);
 	secret_free(n->keys);
 	bytes_wipe(n->flow_key, sizeof(n->flow_key));

@@ -198,7 +198,7 @@ struct node_issue {
 struct node_action {
 	enum node_action_type type;
 	struct endpoint endpoint;
-	struct span data; /* borrowed until a call on the node other than node_next_action() */
+	struct span data; /* borrowed until node_next_action() has said that there is nothing */
 	/* NODE_SEND: what is not bulk goes first, and what is of the mesh itself before all. */
 	enum wire_class class;
 	bool is_control;

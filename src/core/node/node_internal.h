@@ -206,6 +206,7 @@ struct treatment {
 	uint8_t traffic_class; /* of its IP header */
 };
 
+#define SLOTS_GROWTHS_MAX 7
 struct action_slot {
 	struct node_action action;
 	const uint8_t *at; /* NULL: the bytes of this slot */
@@ -290,6 +291,12 @@ struct node {
 	struct action_slot *slots; /* a ring */
 	uint8_t *slot_bytes;	   /* datagram_max of each */
 	size_t n_slots, first_slot, used_slots;
+	size_t lent_slots; /* handed out since there was nothing to hand out: still read */
+	struct {
+		uint8_t *bytes;
+		size_t n_slots;
+	} outgrown[SLOTS_GROWTHS_MAX]; /* the ring grew meanwhile: read too */
+	unsigned n_outgrown;
 	uint64_t deadline_us;
 	bool deadline_is_known;
 	bool is_data;	  /* the datagram under way was a packet, relayed or delivered */
