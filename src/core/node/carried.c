@@ -160,13 +160,13 @@ void node_input_opened(struct node *n, const struct endpoint *from, uint8_t traf
 		return;
 	}
 	n->arrived = traffic_class;
-	n->is_data = false;
+	n->may_wait = true;
 	n->loan = inner;
 	n->loan_len = len;
 	path_opened(n, s, from, SPAN(inner, len),
 		    is_newest && session_index_is_current(s->keys, index));
 	n->loan = NULL;
-	if (n->is_data)
+	if (n->may_wait)
 		node_pump_later(n);
 	else
 		node_pump(n);

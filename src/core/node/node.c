@@ -586,9 +586,9 @@ static void input(struct node *n, const struct endpoint *from, uint8_t traffic_c
 	n->arrived = traffic_class;
 	n->counters.datagrams_in++;
 	n->counters.bytes_in += datagram.len;
-	n->is_data = false;
+	n->may_wait = true;
 	path_input(n, from, datagram);
-	if (n->is_data)
+	if (n->may_wait)
 		node_pump_later(n);
 	else
 		node_pump(n);

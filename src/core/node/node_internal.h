@@ -299,7 +299,10 @@ struct node {
 	unsigned n_outgrown;
 	uint64_t deadline_us;
 	bool deadline_is_known;
-	bool is_data;	  /* the datagram under way was a packet, relayed or delivered */
+	/* Whether what the datagram under way led to may be pumped with what others lead to, as of
+	 * packets and of all that was refused; of handshakes and of control the next datagram may
+	 * need what they led to. */
+	bool may_wait;
 	uint64_t came_by; /* the neighbour that handed on the packet under way; 0 nobody */
 	bool is_pump_due; /* with the next action, and so once for many packets */
 	uint64_t now_us;  /* of the call under way */

@@ -136,7 +136,6 @@ void path_deliver(struct node *n, struct peer *p, struct span packet)
 	mark = congestion_mark(n, packet);
 	if (mark < 0)
 		return;
-	n->is_data = true;
 	place = lent(n, packet.at);
 	room = place ? place : node_room(n);
 	if (!room)
@@ -166,10 +165,12 @@ static void plaintext_input(struct node *n, struct node_session *s, const struct
 		n->counters.malformed++; /* a join session carries nothing else */
 		return;
 	}
-	if (is_packet)
+	if (is_packet) {
 		path_deliver(n, s->peer, plaintext);
-	else
-		control_input(n, s, from, plaintext, hops);
+		return;
+	}
+	n->may_wait = false;
+	control_input(n, s, from, plaintext, hops);
 }
 
 static void count_verdict(struct node *n, enum session_verdict v)
@@ -235,7 +236,6 @@ static void relay(struct node *n, struct peer *from, struct wire_hop *hop, struc
 	/* As a router within the tunnel: congestion met so far goes on with it. */
 	r = path_send_routed(n, hop, treatment_of(n, hop->class, n->arrived), from->id,
 			     WATCH_RELAYED, payload);
-	n->is_data = hop->kind == KIND_DATA && r == 0;
 	if (r == 0)
 		n->counters.relayed++;
 	else
@@ -270,10 +270,12 @@ static void relayed_input(struct node *n, struct peer *from, struct span sealed_
 	case KIND_HANDSHAKE: {
 		struct hs_path path = { .is_mesh = true, .node_id = hop.source, .via = from->id };
 
+		n->may_wait = false;
 		handshakes_input(n->handshakes, &path, payload, n->now_us);
 		break;
 	}
 	case KIND_CONTROL:
+		n->may_wait = false;
 		control_unsealed(n, &hop, payload);
 		break;
 	}
@@ -437,6 +439,7 @@ void path_input(struct node *n, const struct endpoint *from, struct span datagra
 	if (datagram.at[0] >= WIRE_M1 && datagram.at[0] <= WIRE_COOKIE) {
 		struct hs_path path = { .remote = *from };
 
+		n->may_wait = false;
 		handshakes_input(n->handshakes, &path, datagram, n->now_us);
 		return;
 	}

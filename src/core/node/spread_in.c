@@ -118,8 +118,6 @@ void spread_order(struct node *n, struct peer *p, const struct wire_hop *hop, st
 	hand_on(n, sp);
 	if (resequence_input(sp->order, hop->e2e_sequence, packet, tag_of(n), n->now_us))
 		path_deliver(n, p, packet);
-	else
-		n->is_data = true;
 	resequence_lost_below(sp->order, inlet_floor(&sp->inlet, n->now_us));
 	hand_on(n, sp);
 	count(n, sp);
