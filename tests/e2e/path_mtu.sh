@@ -9,6 +9,8 @@
 . "$(dirname "$0")/../support/netns.sh"
 
 command -v ping >/dev/null || skip "the program ping is missing"
+command -v python3 >/dev/null || skip "python3 is missing"
+FORGER=$(realpath "$(dirname "$0")/../support/packet_too_big.py")
 BYTES=2097152
 # One datagram a message: a run of them passes the router as one that seems to be long.
 PLAIN='offload: {udp_gso: false}'
@@ -89,6 +91,13 @@ IPV4_b=$(x b status --json | json_value ipv4)
 within 10 found 1498 || fail "1500: path_mtu is $(path_mtu a) and $(path_mtu b)"
 passes 1344 "1500"
 transfer "a path of 1500"
+
+# somebody says that it is narrower: the kernel does not begin to cut what is longer
+on r python3 "$FORGER" 2001:db8:0:1::1 2001:db8:0:2::2 26969 1280 ||
+	fail "no Packet Too Big can be forged"
+sleep 0.2
+on a ip -6 route get 2001:db8:0:2::2 | grep -q "mtu 1280" && fail "the kernel believed who forged it"
+passes 1344 "forged"
 
 # it becomes narrow while a file is on its way
 "$TOOL" pattern $((200 * 1048576)) >"$WORK/long"

@@ -14,7 +14,7 @@
 #define UDP_UNSEGMENTED_TRY 65536 /* datagrams until such a one is tried again */
 
 #define UDP_DISCOVER_IPV4 IP_PMTUDISC_OMIT   /* but for probes; see set_options() */
-#define UDP_DISCOVER_IPV6 IPV6_PMTUDISC_WANT /* the kernel's default */
+#define UDP_DISCOVER_IPV6 IPV6_PMTUDISC_OMIT /* the same */
 
 /* Overflow, size of a run, traffic class. */
 #define UDP_CONTROL_SIZE (CMSG_SPACE(sizeof(uint32_t)) + 2 * CMSG_SPACE(sizeof(int)))

@@ -65,15 +65,16 @@ static void ask_for_buffers(int fd)
 
 int udp_set_options(int fd)
 {
-	int off = 0, on = 1, omit = UDP_DISCOVER_IPV4;
+	int off = 0, on = 1, ipv4 = UDP_DISCOVER_IPV4, ipv6 = UDP_DISCOVER_IPV6;
 
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on)) < 0)
 		return -errno;
-	/* IPv4 without DF and without heeding (forgeable) ICMP: routers may cut our datagrams.
-	 * IPv6 routers cannot, so there the kernel's default stays, which heeds Packet Too Big. */
-	if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &omit, sizeof(omit)) < 0)
+	/* Without DF and without heeding ICMP, which whoever knows two addresses can forge: the kernel
+	 * would cut all our datagrams, or refuse runs of them, for ten minutes. */
+	if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &ipv4, sizeof(ipv4)) < 0 ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &ipv6, sizeof(ipv6)) < 0)
 		return -errno;
 	/* DSCP and ECN of what comes, of both families. */
 	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof(on)) < 0 ||
