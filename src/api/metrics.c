@@ -44,6 +44,7 @@ static const struct {
 	{ "mesh_dropped_total", "reason", "tunnel", "tun_dropped", NULL },
 	{ "mesh_dropped_total", "reason", "udp_overflow", "udp_overflow", NULL },
 	{ "mesh_dropped_total", "reason", "udp_unsent", "udp_unsent", NULL },
+	{ "mesh_dropped_total", "reason", "udp_too_long", "udp_too_long", NULL },
 	{ "mesh_queue_dropped_total", "class", "control", "queue_dropped_control",
 	  "Datagrams dropped from queues to the kernel, by class." },
 	{ "mesh_queue_dropped_total", "class", "critical", "queue_dropped_critical", NULL },

@@ -152,6 +152,7 @@ static json_t *counters(const struct daemon *d)
 		udp.held += u->held;
 		for (unsigned k = 0; k < UDP_N_CLASSES; k++)
 			udp.dropped[k] += u->dropped[k];
+		udp.too_long += u->too_long;
 		udp.failed += u->no_buffers + u->unreachable + u->refused + u->failed;
 	}
 	threads_counters(d->threads, &c, &tun, &udp);
@@ -220,6 +221,7 @@ static json_t *counters(const struct daemon *d)
 		{ "udp_messages_out", udp.sends },
 		{ "udp_overflow", udp.kernel_dropped },
 		{ "udp_unsent", udp.failed },
+		{ "udp_too_long", udp.too_long },
 		{ "queue_waited", udp.held },
 		{ "queue_dropped_control", udp.dropped[UDP_CONTROL] },
 		{ "queue_dropped_critical", udp.dropped[UDP_CRITICAL] },

@@ -52,6 +52,7 @@ enum told {
 	TOLD_UDP_HELD,
 	TOLD_UDP_OVERFLOW,
 	TOLD_UDP_UNSENT,
+	TOLD_UDP_TOO_LONG,
 	TOLD_UDP_DROPPED,
 	N_TOLD,
 };
@@ -100,13 +101,17 @@ struct threads {
 
 /* ---- a thread: to the loop ---- */
 
-/* What nobody has opened may be anybody's: a flood of it shall not keep the tunnel's packets, nor
- * what peers sent, from the loop. */
+/* What nobody has opened may be anybody's: a flood of it shall not keep what peers sent from the
+ * loop, nor one of theirs the packets of this machine. In quarters of the ring. */
 static void leave(struct worker *w, const struct left *what, struct span bytes)
 {
+	static const unsigned quarters[] = {
+		[LEFT_DATAGRAM] = 2,
+		[LEFT_OPENED] = 3,
+		[LEFT_PACKET] = 4,
+	};
 	size_t len = sizeof(*what) + bytes.len;
-	struct left *room = what->kind == LEFT_DATAGRAM ? ring_room_in_half(w->left, len)
-							: ring_room(w->left, len);
+	struct left *room = ring_room_within(w->left, len, quarters[what->kind]);
 
 	if (!room) {
 		atomic_fetch_add_explicit(&w->n_dropped, 1, memory_order_relaxed);
@@ -135,6 +140,7 @@ static void tell(struct worker *w, enum told what, uint64_t value)
 static void tell_counters(struct worker *w)
 {
 	uint64_t sends = 0, receives = 0, held = 0, overflow = 0, unsent = 0, dropped = 0;
+	uint64_t too_long = 0;
 	struct tun_counters t;
 
 	tun_counters(w->tun, &t);
@@ -149,6 +155,7 @@ static void tell_counters(struct worker *w)
 		receives += u->receives;
 		held += u->held;
 		overflow += u->kernel_dropped;
+		too_long += u->too_long;
 		unsent += u->no_buffers + u->unreachable + u->refused + u->failed;
 		dropped += u->dropped[UDP_BULK];
 	}
@@ -157,6 +164,7 @@ static void tell_counters(struct worker *w)
 	tell(w, TOLD_UDP_HELD, held);
 	tell(w, TOLD_UDP_OVERFLOW, overflow);
 	tell(w, TOLD_UDP_UNSENT, unsent);
+	tell(w, TOLD_UDP_TOO_LONG, too_long);
 	tell(w, TOLD_UDP_DROPPED, dropped);
 }
 
@@ -735,6 +743,7 @@ void threads_counters(const struct threads *t, struct node_counters *node, struc
 		udp->receives += read_counter(&w->told[TOLD_UDP_RECEIVES]);
 		udp->held += read_counter(&w->told[TOLD_UDP_HELD]);
 		udp->kernel_dropped += read_counter(&w->told[TOLD_UDP_OVERFLOW]);
+		udp->too_long += read_counter(&w->told[TOLD_UDP_TOO_LONG]);
 		udp->failed += read_counter(&w->told[TOLD_UDP_UNSENT]);
 		udp->dropped[UDP_BULK] += read_counter(&w->told[TOLD_UDP_DROPPED]);
 	}

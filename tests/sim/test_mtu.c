@@ -191,6 +191,47 @@ static void a_relay_tells_the_source_which_tells_its_programs(void **state)
 	sim_free(s);
 }
 
+/* From the tunnel, of so many bytes; what is delivered in answer, 0 nothing, else the type. */
+static unsigned answer_to(struct sim *s, size_t to, size_t len, unsigned *ret_mtu)
+{
+	static uint8_t packet[FORWARD_MTU_DEFAULT + 100] = { 0x60, [6] = 59, [7] = 64 };
+	struct node_action a;
+	unsigned type = 0;
+
+	store_u16(packet + 4, (uint16_t)(len - 40));
+	memcpy(packet + 8, node_overlay_address(sim_node(s, 0)), 16);
+	memcpy(packet + 24, node_overlay_address(sim_node(s, to)), 16);
+	node_input_packet(sim_node(s, 0), SPAN(packet, len), sim_now_us(s));
+	while (node_next_action(sim_node(s, 0), &a)) {
+		if (a.type != NODE_DELIVER)
+			continue;
+		type = a.data.at[40];
+		*ret_mtu = load_u32(a.data.at + 44);
+	}
+	return type;
+}
+
+/* Whoever sets the device's MTU higher; and while others use up what may be told of their own. */
+static void a_packet_longer_than_the_tunnel_is_answered(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(2, true);
+	unsigned mtu = 0;
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	boot_all(s, 2);
+	run(s, SECONDS(2));
+	assert_int_equal(answer_to(s, 1, FORWARD_MTU_DEFAULT, &mtu), 0);
+	for (unsigned i = 0; i < 2 * ICMP_BURST; i++) {
+		(void)icmp_may_tell(&sim_node(s, 0)->icmp_to_machine, sim_now_us(s));
+		(void)icmp_may_tell(&sim_node(s, 0)->icmp_to_peers, sim_now_us(s));
+	}
+	assert_int_equal(answer_to(s, 1, FORWARD_MTU_DEFAULT + 1, &mtu), 2);
+	assert_int_equal(mtu, FORWARD_MTU_DEFAULT);
+	assert_int_equal(counters_of(s, 0).too_big, 1);
+	sim_free(s);
+}
+
 static void a_limit_told_by_who_did_not_see_the_packet_is_refused(void **state)
 {
 	(void)state;
@@ -378,6 +419,7 @@ int main(void)
 		cmocka_unit_test(links_of_1280_bytes_and_less_carry_packets_of_1280_in_two),
 		cmocka_unit_test(a_link_that_shrinks_below_all_standards_still_carries),
 		cmocka_unit_test(a_relay_tells_the_source_which_tells_its_programs),
+		cmocka_unit_test(a_packet_longer_than_the_tunnel_is_answered),
 		cmocka_unit_test(a_limit_told_by_who_did_not_see_the_packet_is_refused),
 		cmocka_unit_test(a_black_hole_is_noticed_and_got_around),
 		cmocka_unit_test(jumbo_links_carry_jumbo_packets),

@@ -15,13 +15,15 @@
  * source: Linux takes nothing from a device that claims to be from an address of its own. */
 void errors_tell(struct node *n, enum icmp_reason reason, unsigned mtu, struct span packet)
 {
+	struct icmp_budget *budget =
+		reason == ICMP_TOO_BIG ? &n->icmp_too_big : &n->icmp_to_machine;
 	uint8_t error[ICMP_ERROR_MAX];
 	size_t len;
 
 	if (packet.len == 0 || packet.at[0] >> 4 < 4) /* a message of our own */
 		return;
 	len = icmp_error(reason, n->address, mtu, packet, error);
-	if (len == 0 || !icmp_may_tell(&n->icmp_budget, n->now_us))
+	if (len == 0 || !icmp_may_tell(budget, n->now_us))
 		return;
 	if (node_act(n, NODE_DELIVER, SPAN(error, len)))
 		n->counters.icmp_told++;
@@ -46,7 +48,7 @@ void errors_denied(struct node *n, struct peer *p, struct span packet)
 	if (!n->tells_denied)
 		return;
 	len = make(n, ICMP_PROHIBITED, packet, error);
-	if (len == 0 || !icmp_may_tell(&n->icmp_budget, n->now_us))
+	if (len == 0 || !icmp_may_tell(&n->icmp_to_peers, n->now_us))
 		return;
 	if (path_send(n, p, CLASS_INTERACTIVE, SPAN(error, len)) == 0)
 		n->counters.icmp_told++;

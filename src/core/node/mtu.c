@@ -281,7 +281,7 @@ static void tell_source(struct node *n, const struct peer *next, const struct wi
 {
 	uint8_t told[TOO_BIG_LEN] = { CONTROL_TOO_BIG };
 
-	if (!icmp_may_tell(&n->icmp_budget, n->now_us))
+	if (!icmp_may_tell(&n->icmp_to_peers, n->now_us))
 		return;
 	store_u16(told + 1, (uint16_t)inner_limit(n, next->neighbour));
 	store_u64(told + 3, hop->destination);

@@ -668,12 +668,13 @@ void node_input_packet(struct node *n, struct span packet, uint64_t now_us)
 
 	n->now_us = now_us;
 	n->counters.packets_from_tun++;
-	if (packet.len > n->mtu_bytes) {
-		n->counters.too_big++;
-		return;
-	}
 	if (inner_parse(packet, &i) < 0) {
 		n->counters.malformed++;
+		return;
+	}
+	if (packet.len > n->mtu_bytes) { /* somebody changed the device's MTU */
+		n->counters.too_big++;
+		errors_tell(n, ICMP_TOO_BIG, n->mtu_bytes, packet);
 		return;
 	}
 	if (i.hop_limit == 0) { /* it should have ended where it was */

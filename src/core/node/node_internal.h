@@ -225,7 +225,9 @@ struct node {
 	unsigned datagram_max; /* longer ones are refused */
 	uint64_t mtu_confirm_us, mtu_raise_us;
 	bool tells_denied;
-	struct icmp_budget icmp_budget;
+	/* Nobody's errors use up another's: of a program that sends to nowhere, of neighbours, and those
+	 * without which TCP stands still. */
+	struct icmp_budget icmp_to_machine, icmp_too_big, icmp_to_peers;
 	struct session_limits limits;
 	struct hs_identity identity;
 	struct trust trust; /* its roots are ours */

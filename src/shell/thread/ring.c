@@ -64,7 +64,7 @@ static bool has_room(struct ring *r, size_t end, size_t size)
 	return end - r->seen_released <= size;
 }
 
-static void *room_within(struct ring *r, size_t len, size_t size)
+static void *room_of(struct ring *r, size_t len, size_t size)
 {
 	size_t at = atomic_load_explicit(&r->written, memory_order_relaxed);
 	size_t left = r->size - (at & (r->size - 1)); /* before the end; 8 at least */
@@ -82,12 +82,12 @@ static void *room_within(struct ring *r, size_t len, size_t size)
 
 void *ring_room(struct ring *r, size_t len)
 {
-	return room_within(r, len, r->size);
+	return room_of(r, len, r->size);
 }
 
-void *ring_room_in_half(struct ring *r, size_t len)
+void *ring_room_within(struct ring *r, size_t len, unsigned quarters)
 {
-	return room_within(r, len, r->size / 2);
+	return room_of(r, len, r->size / 4 * quarters);
 }
 
 void ring_commit(struct ring *r)

@@ -20,9 +20,9 @@ void ring_free(struct ring *r);
 /* Room for a record of len bytes; NULL: there is none now. It is seen by the reader from
  * ring_commit() on. */
 void *ring_room(struct ring *r, size_t len);
-/* As ring_room(), for what may take no more than a half of the ring, so that the rest is kept for
- * records that matter more. */
-void *ring_room_in_half(struct ring *r, size_t len);
+/* As ring_room(), for what may fill no more than so many quarters of the ring, so that the rest is
+ * kept for records that matter more. */
+void *ring_room_within(struct ring *r, size_t len, unsigned quarters);
 void ring_commit(struct ring *r);
 
 /* ---- the reader ---- */

@@ -47,7 +47,7 @@ static void a_full_ring_takes_no_more_until_it_is_read(void **state)
 	ring_free(r);
 }
 
-static void what_may_take_a_half_leaves_the_rest_to_others(void **state)
+static void what_may_take_a_part_leaves_the_rest_to_others(void **state)
 {
 	(void)state;
 	struct ring *r;
@@ -56,12 +56,12 @@ static void what_may_take_a_half_leaves_the_rest_to_others(void **state)
 
 	assert_int_equal(ring_new(1024, &r), 0);
 	for (unsigned round = 0; round < 5; round++) {
-		for (n = 0; ring_room_in_half(r, 56); n++)
-			ring_commit(r);
-		assert_int_equal(n, 8);
-		for (n = 0; ring_room(r, 56); n++)
-			ring_commit(r);
-		assert_int_equal(n, 8);
+		for (unsigned quarters = 2; quarters <= 4; quarters++) {
+			for (n = 0; ring_room_within(r, 56, quarters); n++)
+				ring_commit(r);
+			assert_int_equal(n, quarters == 2 ? 8 : 4);
+		}
+		assert_null(ring_room(r, 56));
 		for (n = 0; ring_next(r, &len); n++)
 			assert_int_equal(len, 56);
 		assert_int_equal(n, 16);
@@ -227,7 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_ring_takes_no_more_until_it_is_read),
-		cmocka_unit_test(what_may_take_a_half_leaves_the_rest_to_others),
+		cmocka_unit_test(what_may_take_a_part_leaves_the_rest_to_others),
 		cmocka_unit_test(all_records_arrive_whole_and_in_order),
 		cmocka_unit_test(nobody_sees_what_was_freed),
 		cmocka_unit_test(one_who_stays_in_holds_up_what_he_may_have_seen),
