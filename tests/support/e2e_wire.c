@@ -270,7 +270,7 @@ static ssize_t from_hex(const char *hex, uint8_t *ret, size_t size)
 
 int send_bytes(const char *ip, const char *port, const char *hex, const char *count)
 {
-	uint8_t bytes[2048];
+	uint8_t bytes[16384]; /* more than a datagram of the mesh */
 	ssize_t len = from_hex(hex, bytes, sizeof(bytes));
 	struct sockaddr_in6 to;
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
