@@ -342,6 +342,33 @@ static void a_packet_from_the_tunnel_without_hops_left_goes_nowhere(void **state
 	sim_free(s);
 }
 
+/* It is tried again while it waits, which is no drop. */
+static void a_packet_without_a_way_is_counted_once_when_it_is_given_up(void **state)
+{
+	(void)state;
+	struct sim *s = make_sim(3, true);
+	uint8_t packet[48] = { 0x60, [5] = 8, [6] = 59, [7] = 64 };
+	struct node_counters c;
+	struct node_action a;
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	boot_all(s, 2);
+	run(s, SECONDS(2));
+	memcpy(packet + 8, node_overlay_address(sim_node(s, 0)), 16);
+	overlay_address_of(sim_node(s, 0)->ops, sim_node(s, 0)->domain, 4711, packet + 24);
+	node_input_packet(sim_node(s, 0), SPAN_OF(packet), sim_node_us(s, 0));
+	sim_poke(s, 0);
+	run(s, SECONDS(7));
+	node_counters(sim_node(s, 0), &c);
+	assert_int_equal(c.no_route, 0);
+	node_tick(sim_node(s, 0), sim_node_us(s, 0) + SECONDS(2));
+	while (node_next_action(sim_node(s, 0), &a)) /* an error for it, among others */
+		;
+	node_counters(sim_node(s, 0), &c);
+	assert_int_equal(c.no_route, 1);
+	sim_free(s);
+}
+
 /* A member whose own check has been taken out sends with another node's address. */
 static void an_inner_source_that_is_not_the_peers_is_dropped_counted_and_told(void **state)
 {
@@ -928,6 +955,7 @@ int main(void)
 		cmocka_unit_test(a_session_of_age_is_replaced_and_nothing_is_lost),
 		cmocka_unit_test(a_session_that_is_not_used_ends_and_another_comes_when_needed),
 		cmocka_unit_test(a_wall_clock_that_jumps_decides_on_newcomers_only),
+		cmocka_unit_test(a_packet_without_a_way_is_counted_once_when_it_is_given_up),
 		cmocka_unit_test(a_foreign_source_from_the_tunnel_is_dropped_counted_and_told),
 		cmocka_unit_test(a_packet_from_the_tunnel_without_hops_left_goes_nowhere),
 		cmocka_unit_test(an_inner_source_that_is_not_the_peers_is_dropped_counted_and_told),

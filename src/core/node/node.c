@@ -652,6 +652,7 @@ static int send_or_tell(struct node *n, struct peer *p, enum wire_class class, s
 		mtu_tell(n, p, packet);
 		break;
 	case -ENETUNREACH:
+		n->counters.no_route++;
 		errors_tell(n, ICMP_NO_ROUTE, 0, packet);
 		break;
 	default:

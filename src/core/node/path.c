@@ -552,10 +552,8 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 		       plaintext, treatment))
 		return 0;
 	way = beyond_want(n, p);
-	if (!next && !p->e2e) {
-		n->counters.no_route++;
+	if (!next && !p->e2e)
 		return -EAGAIN;
-	}
 	/* Without a route there may still be an alternate, or a neighbour that has one. */
 	if (!p->e2e || !session_can_send(p->e2e->keys, n->now_us)) {
 		greet_peer(n, p);
@@ -568,7 +566,6 @@ int path_send(struct node *n, struct peer *p, enum wire_class class, struct span
 	r = send_relayed(n, p->e2e, treatment, hash, plaintext);
 	if (r == 0 && next != p->id && is_ip(plaintext))
 		traverse_used(n, p);
-	n->counters.no_route += r == -ENETUNREACH;
 	return r == -ENETUNREACH && way == -EAGAIN ? way : r;
 }
 
