@@ -361,6 +361,8 @@ static unsigned send_all(struct flush *f)
 		tries = 0;
 		if (n < 0) {
 			failed(f, i++, errno);
+			if (!f->is_draining && f->udp->backlog.n > 0)
+				break; /* what it was cut into waits: nothing overtakes it */
 			continue;
 		}
 		for (int end = n; end > 0; end--, i++)

@@ -18,8 +18,18 @@
 #include "shell/udp/backlog.h"
 #include "shell/udp/udp.h"
 
-/* Stands in for the C library's: a socket whose buffer is full. */
+/* Stand in for the C library's: a socket whose buffer is full, a path that takes no runs. */
 static unsigned n_until_full = UINT_MAX; /* messages */
+static bool is_full_for_one, refuses_runs;
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	if (is_full_for_one) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return syscall(SYS_sendmsg, fd, message, flags);
+}
 
 int sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
 {
@@ -27,6 +37,10 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
 
 	if (room == 0) {
 		errno = EAGAIN;
+		return -1;
+	}
+	if (refuses_runs && messages[0].msg_hdr.msg_control) {
+		errno = EINVAL;
 		return -1;
 	}
 	if (n_until_full != UINT_MAX)
@@ -673,6 +687,32 @@ static void what_the_socket_has_no_room_for_waits_in_its_class(void **state)
 	udp_free(b);
 }
 
+static void nothing_overtakes_a_run_that_was_refused(void **state)
+{
+	(void)state;
+	struct udp *a = open_at("[::1]"), *b = open_at("[::1]");
+	static const uint8_t first[3][100], longer[200];
+	struct endpoint to;
+	struct inbox in = { 0 };
+
+	udp_offload(a, ALL_OFFLOADS);
+	udp_local(b, &to);
+	refuses_runs = is_full_for_one = true;
+	for (unsigned i = 0; i < 3; i++)
+		udp_queue(a, &to, UDP_BULK, 0, SPAN_OF(first[i]));
+	udp_queue(a, &to, UDP_BULK, 0, SPAN_OF(longer));
+	udp_flush(a);
+	assert_int_equal(udp_counters(a)->held, 4);
+	refuses_runs = is_full_for_one = false;
+	udp_flush(a);
+	while (in.n < 4)
+		(void)receive(b, &in);
+	assert_int_equal(in.last_len, sizeof(longer));
+	assert_int_equal(udp_counters(a)->sent, 4);
+	udp_free(a);
+	udp_free(b);
+}
+
 static void a_full_backlog_drops_its_own_class_only(void **state)
 {
 	(void)state;
@@ -767,6 +807,7 @@ int main(void)
 		cmocka_unit_test(a_flood_of_what_is_urgent_leaves_others_their_turn),
 		cmocka_unit_test(what_threads_sent_comes_by_the_sockets_of_threads),
 		cmocka_unit_test(what_the_socket_has_no_room_for_waits_in_its_class),
+		cmocka_unit_test(nothing_overtakes_a_run_that_was_refused),
 		cmocka_unit_test(a_full_backlog_drops_its_own_class_only),
 		cmocka_unit_test(shares_are_kept_and_nobody_starves),
 		cmocka_unit_test(own_addresses_are_worth_telling),

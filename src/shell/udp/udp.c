@@ -71,8 +71,8 @@ int udp_set_options(int fd)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on)) < 0)
 		return -errno;
-	/* Without DF and without heeding ICMP, which whoever knows two addresses can forge: the kernel
-	 * would cut all our datagrams, or refuse runs of them, for ten minutes. */
+	/* Without DF and without heeding ICMP, which whoever knows two addresses can forge: the
+	 * kernel would cut all our datagrams, or refuse runs of them, for ten minutes. */
 	if (setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &ipv4, sizeof(ipv4)) < 0 ||
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &ipv6, sizeof(ipv6)) < 0)
 		return -errno;
