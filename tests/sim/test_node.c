@@ -409,6 +409,58 @@ static void what_policy_does_not_allow_gets_no_session(void **state)
 	sim_free(s);
 }
 
+/* A fragment of UDP from 0 at 1: how many more were let in. */
+static unsigned fragments_in(struct sim *s, uint16_t port, uint32_t id, bool is_first)
+{
+	uint8_t packet[64] = { 0x60, [5] = 24, [6] = 44, [7] = 64, [40] = 17 };
+	struct node *n = sim_node(s, 1);
+	struct node_counters before, after;
+	struct node_action a;
+
+	memcpy(packet + 8, node_overlay_address(sim_node(s, 0)), 16);
+	memcpy(packet + 24, node_overlay_address(n), 16);
+	store_u16(packet + 42, is_first ? 1 : 1 << 3);
+	store_u32(packet + 44, id);
+	store_u16(packet + 50, port);
+	n->now_us = sim_node_us(s, 1);
+	node_counters(n, &before);
+	path_deliver(n, peer_get(n, sim_id(s, 0)), SPAN_OF(packet));
+	node_counters(n, &after);
+	while (node_next_action(n, &a))
+		;
+	return (unsigned)(after.packets_to_tun - before.packets_to_tun);
+}
+
+static void later_fragments_go_by_the_right_of_the_first(void **state)
+{
+	(void)state;
+	static const struct policy_rule dns[] = {
+		{ .effect = POLICY_ALLOW,
+		  .action = POLICY_CONNECT,
+		  .from = "*",
+		  .resource = "udp:53" },
+	};
+	struct sim *s = make_sim(2, true);
+	struct policy *policy;
+
+	(void)sim_link(s, 0, 1, &lan, true);
+	boot_all(s, 2);
+	run(s, SECONDS(2));
+	assert_int_equal(policy_new(dns, 1, &policy), 0);
+	node_set_policy(sim_node(s, 1), policy);
+	assert_int_equal(fragments_in(s, 53, 1, false), 0); /* before the first */
+	assert_int_equal(fragments_in(s, 53, 1, true), 1);
+	assert_int_equal(fragments_in(s, 99, 1, false), 1);
+	assert_int_equal(fragments_in(s, 99, 1, false), 1);
+	assert_int_equal(fragments_in(s, 53, 2, false), 0);
+	assert_int_equal(fragments_in(s, 54, 3, true), 0);
+	assert_int_equal(fragments_in(s, 54, 3, false), 0);
+	node_set_policy(sim_node(s, 1), policy);
+	assert_int_equal(fragments_in(s, 53, 1, false), 0);
+	sim_free(s);
+	policy_free(policy);
+}
+
 static void a_ping_is_answered_and_tells_the_hops(void **state)
 {
 	(void)state;
@@ -960,6 +1012,7 @@ int main(void)
 		cmocka_unit_test(a_packet_from_the_tunnel_without_hops_left_goes_nowhere),
 		cmocka_unit_test(an_inner_source_that_is_not_the_peers_is_dropped_counted_and_told),
 		cmocka_unit_test(what_policy_does_not_allow_gets_no_session),
+		cmocka_unit_test(later_fragments_go_by_the_right_of_the_first),
 		cmocka_unit_test(a_ping_is_answered_and_tells_the_hops),
 		cmocka_unit_test(a_trace_names_each_node_on_the_way),
 		cmocka_unit_test(sessions_end_with_our_own_certificate_too),

@@ -27,7 +27,8 @@ static void count(_Atomic uint64_t *counter)
 static bool is_plain(struct span packet, const struct inner *i)
 {
 	return !i->is_ipv4 && i->hop_limit > 0 && !i->is_tcp_syn && !i->is_icmp_error &&
-	       i->protocol != IPPROTO_ICMPV6 && i->has_ports && !mss_is_syn(packet);
+	       i->protocol != IPPROTO_ICMPV6 && i->has_ports && !i->is_first_fragment &&
+	       !mss_is_syn(packet);
 }
 
 static enum carry_verdict owner(struct carry *c)

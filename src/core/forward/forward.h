@@ -32,6 +32,9 @@ struct inner {
 	bool is_tcp_syn; /* SYN without ACK: begins a connection */
 	bool is_echo_request;
 	bool is_icmp_error; /* ICMPv6 types below 128; ICMP 3, 4, 5, 11 and 12 */
+	/* Of one of several fragments; one that is alone is none. */
+	bool is_first_fragment, is_later_fragment;
+	uint32_t fragment_id;
 };
 
 /* -EBADMSG: no IPv4 or IPv6 header, a length that is not the packet's, or a mapped address in

@@ -17,21 +17,24 @@
 #define ICMPV6_ECHO_REPLY 129
 #define IPV4_HEADER_MIN 20 /* RFC 791 section 3.1 */
 #define IPV4_OFFSET_MASK 0x1fff
+#define IPV4_MORE_FRAGMENTS 0x2000
+#define IPV6_MORE_FRAGMENTS 1
 #define ICMP_ECHO_REPLY 0
 #define ICMP_ECHO_REQUEST 8
 
 /* Walks hop-by-hop, routing, destination and fragment headers (RFC 8200 section 4). 1: what
- * follows is the upper layer's header, whose protocol is then in *protocol; 0: this is a later
- * fragment, without one. -EBADMSG: the chain does not end in here, or is too long: who looks for
+ * follows is the upper layer's header, whose protocol is then known; 0: this is a later fragment,
+ * without one. -EBADMSG: the chain does not end in here, or is too long: who looks for
  * the ports would be asked about something else than what the receiver makes of it (RFC 7112
  * section 5). */
-static int skip_extensions(struct reader *r, uint8_t *protocol)
+static int skip_extensions(struct reader *r, struct inner *inner)
 {
 	for (unsigned i = 0; i <= EXTENSION_HEADERS_MAX; i++) {
+		uint16_t offset;
 		uint8_t next;
 		uint8_t len;
 
-		switch (*protocol) {
+		switch (inner->protocol) {
 		case IPPROTO_HOPOPTS:
 		case IPPROTO_ROUTING:
 		case IPPROTO_DSTOPTS:
@@ -42,18 +45,22 @@ static int skip_extensions(struct reader *r, uint8_t *protocol)
 		case IPPROTO_FRAGMENT:
 			next = read_u8(r);
 			(void)read_u8(r);
-			if (read_u16(r) >> 3 != 0) {
-				*protocol = next;
+			offset = read_u16(r);
+			inner->fragment_id = read_u32(r);
+			inner->is_later_fragment = offset >> 3 != 0;
+			inner->is_first_fragment =
+				!inner->is_later_fragment && offset & IPV6_MORE_FRAGMENTS;
+			if (inner->is_later_fragment) {
+				inner->protocol = next;
 				return r->overrun ? -EBADMSG : 0;
 			}
-			(void)read_u32(r);
 			break;
 		default:
 			return 1;
 		}
 		if (r->overrun)
 			return -EBADMSG;
-		*protocol = next;
+		inner->protocol = next;
 	}
 	return -EBADMSG;
 }
@@ -133,7 +140,7 @@ static int parse_ipv6(struct span packet, struct inner *i)
 	read_copy(&r, i->destination, 16);
 	if (is_mapped(i->source) || is_mapped(i->destination))
 		return -EBADMSG; /* would be taken for IPv4 */
-	found = skip_extensions(&r, &i->protocol);
+	found = skip_extensions(&r, i);
 	if (found > 0)
 		read_upper(r, i);
 	return found < 0 ? found : 0;
@@ -149,6 +156,7 @@ static int parse_ipv4(struct span packet, struct inner *i)
 {
 	struct reader r = reader_of(packet);
 	size_t header_len = (size_t)(packet.at[0] & 0x0f) * 4;
+	uint16_t offset;
 
 	if (packet.len < IPV4_HEADER_MIN || header_len < IPV4_HEADER_MIN ||
 	    header_len > packet.len || load_u16(packet.at + 2) != packet.len)
@@ -159,7 +167,11 @@ static int parse_ipv4(struct span packet, struct inner *i)
 	map_ipv4(packet.at + 12, i->source);
 	map_ipv4(packet.at + 16, i->destination);
 	(void)read_bytes(&r, header_len);
-	if ((load_u16(packet.at + 6) & IPV4_OFFSET_MASK) == 0)
+	offset = load_u16(packet.at + 6);
+	i->fragment_id = load_u16(packet.at + 4);
+	i->is_later_fragment = (offset & IPV4_OFFSET_MASK) != 0;
+	i->is_first_fragment = !i->is_later_fragment && offset & IPV4_MORE_FRAGMENTS;
+	if (!i->is_later_fragment)
 		read_upper(r, i);
 	return 0;
 }

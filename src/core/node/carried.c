@@ -183,6 +183,7 @@ void carried_mark(struct node *n, enum mark_direction d, const struct inner *i)
 void carried_forget_flows(struct node *n)
 {
 	flows_forget(n->flows);
+	n->fragments = (struct fragments){ 0 };
 	if (n->marks)
 		marks_clear(n->marks);
 }

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "core/forward/class.h"
 #include "core/forward/forward.h"
+#include "core/forward/fragments.h"
 #include "core/forward/hints.h"
 #include "core/forward/icmp.h"
 #include "core/link/pieces.h"
@@ -225,8 +226,8 @@ struct node {
 	unsigned datagram_max; /* longer ones are refused */
 	uint64_t mtu_confirm_us, mtu_raise_us;
 	bool tells_denied;
-	/* Nobody's errors use up another's: of a program that sends to nowhere, of neighbours, and those
-	 * without which TCP stands still. */
+	/* Nobody's errors use up another's: of a program that sends to nowhere, of neighbours, and
+	 * those without which TCP stands still. */
 	struct icmp_budget icmp_to_machine, icmp_too_big, icmp_to_peers;
 	struct session_limits limits;
 	struct hs_identity identity;
@@ -284,6 +285,7 @@ struct node {
 	uint64_t next_attempt;
 	uint32_t next_issue;
 	uint8_t flow_key[16];
+	struct fragments fragments;  /* of packets that were let in */
 	struct hints dead_ends;	     /* by neighbour and destination */
 	struct hints told_dead_ends; /* to whom, of what destination */
 	struct hints_rate dead_ends_rate;

@@ -47,8 +47,8 @@ static bool begins_in_internet(const struct node *n, const struct inner *i)
 	       networks_is_internet(n, i->source);
 }
 
-static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *i,
-			    const struct prefix *offer)
+static bool decide_flow(struct node *n, struct peer *p, const struct inner *i,
+			const struct prefix *offer)
 {
 	struct node_event *e;
 	bool is_allowed, is_internet;
@@ -83,6 +83,20 @@ static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *
 				: "policy does not allow this inbound flow";
 	e->sequence = i->destination_port;
 	return false;
+}
+
+/* A later fragment goes by the first one's right. One that comes before it, or without it, is asked
+ * of policy by its protocol alone. */
+static bool flow_is_allowed(struct node *n, struct peer *p, const struct inner *i,
+			    const struct prefix *offer)
+{
+	if (i->is_later_fragment && fragments_follow(&n->fragments, p->id, i, n->now_us))
+		return true;
+	if (!decide_flow(n, p, i, offer))
+		return false;
+	if (i->is_first_fragment)
+		fragments_note(&n->fragments, p->id, i, n->now_us);
+	return true;
 }
 
 /* The decapsulator's rules (RFC 6040 section 4.2): the mark the packet goes on with, or -1 to drop
