@@ -415,6 +415,62 @@ static void a_relay_passes_on_nothing_empty(void **state)
 	sim_free(s);
 }
 
+static void a_relay_lets_no_packet_live_for_ever(void **state)
+{
+	static const uint8_t junk[100] = { 0 };
+	struct sim *s = make_sim(3, true);
+
+	(void)state;
+	(void)sim_link(s, 0, 1, &lan, true);
+	(void)sim_link(s, 1, 2, &lan, true);
+	boot_all(s, 3);
+	run(s, SECONDS(2));
+	for (uint8_t ttl = 1; ttl <= 2; ttl++) { /* 0 is malformed: test_wire */
+		struct wire_hop hop = { .ttl = ttl,
+					.kind = KIND_DATA,
+					.destination = sim_id(s, 2),
+					.source = sim_id(s, 0) };
+		struct node_counters before, after;
+		uint8_t datagram[200];
+		size_t len = forge_relayed(s, 0, 1, &hop, SPAN_OF(junk), datagram);
+
+		node_counters(sim_node(s, 1), &before);
+		sim_inject(s, 0, true, SPAN(datagram, len), 1000);
+		run(s, MS(20));
+		node_counters(sim_node(s, 1), &after);
+		assert_int_equal(after.ttl_expired - before.ttl_expired, ttl == 1);
+		assert_int_equal(after.relayed - before.relayed, ttl == 2);
+	}
+	sim_free(s);
+}
+
+/* Under good keys, from 0 to 1. */
+static void a_packet_from_a_peer_that_no_stack_would_send_is_dropped(void **state)
+{
+	(void)state;
+	struct sim *s = pair();
+	uint8_t packet[48] = { 0x60, [5] = 8, [6] = 59, [7] = 64 };
+	struct node *n = sim_node(s, 0);
+	struct peer *p = peer_get(n, sim_id(s, 1));
+	struct node_counters c;
+
+	memcpy(packet + 8, node_overlay_address(n), 16);
+	memcpy(packet + 24, node_overlay_address(sim_node(s, 1)), 16);
+	for (unsigned k = 0; k < 3; k++) {
+		packet[5] = k == 0 ? 9 : 8; /* longer than it is */
+		packet[7] = k == 1 ? 0 : 64;
+		path_send_direct(n, p->direct, &p->neighbour->roam.current,
+				 SPAN(packet, k == 2 ? 39 : 48));
+		sim_poke(s, 0);
+		run(s, MS(50));
+	}
+	node_counters(sim_node(s, 1), &c);
+	assert_int_equal(c.malformed, 2);
+	assert_int_equal(c.ttl_expired, 1);
+	assert_int_equal(c.packets_to_tun, 0);
+	sim_free(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -430,6 +486,8 @@ int main(void)
 		cmocka_unit_test(an_answer_says_by_how_many_links_the_probe_came),
 		cmocka_unit_test(what_an_answer_says_of_links_is_read_with_care),
 		cmocka_unit_test(a_relay_passes_on_nothing_empty),
+		cmocka_unit_test(a_relay_lets_no_packet_live_for_ever),
+		cmocka_unit_test(a_packet_from_a_peer_that_no_stack_would_send_is_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, make_pki, drop_pki);
