@@ -13,6 +13,7 @@ struct half {
 	uint32_t id;
 	uint16_t total;
 	uint16_t start, end; /* of what is there */
+	bool is_marked;
 	uint64_t since_us;
 };
 
@@ -21,6 +22,7 @@ struct pieces {
 	size_t n;
 	unsigned total_max;
 	uint8_t *whole; /* the last one joined */
+	bool is_marked;
 	struct pieces_counters counters;
 };
 
@@ -29,7 +31,7 @@ struct pieces {
 int piece_decode(struct span body, struct piece *ret)
 {
 	struct reader r = reader_of(body);
-	struct piece p;
+	struct piece p = { 0 };
 
 	p.id = read_u32(&r);
 	p.total = read_u16(&r);
@@ -133,6 +135,7 @@ static int keep(struct pieces *p, const struct piece *piece, uint64_t now_us)
 		.total = piece->total,
 		.start = piece->offset,
 		.end = (uint16_t)(piece->offset + piece->bytes.len),
+		.is_marked = piece->is_marked,
 		.since_us = now_us,
 	};
 	memcpy(bytes + piece->offset, piece->bytes.at, piece->bytes.len);
@@ -168,11 +171,17 @@ int pieces_input(struct pieces *p, const struct piece *piece, uint64_t now_us, s
 	memcpy(h->bytes + piece->offset, piece->bytes.at, piece->bytes.len);
 	free(p->whole);
 	p->whole = h->bytes;
+	p->is_marked = h->is_marked || piece->is_marked;
 	*ret = SPAN(p->whole, h->total);
 	h->bytes = NULL;
 	drop(p, h);
 	p->counters.joined++;
 	return 1;
+}
+
+bool pieces_is_marked(const struct pieces *p)
+{
+	return p->is_marked;
 }
 
 void pieces_tick(struct pieces *p, uint64_t now_us)

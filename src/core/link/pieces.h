@@ -22,6 +22,7 @@ struct piece {
 	uint16_t total;	 /* its length */
 	uint16_t offset; /* of these bytes: 0, or they end it */
 	struct span bytes;
+	bool is_marked; /* not in it: it came with congestion experienced */
 };
 
 /* -EBADMSG: too short; -EPROTO: neither the beginning nor the end of a datagram of such a
@@ -48,6 +49,8 @@ void pieces_free(struct pieces *p);
 /* 1 when the datagram is whole: *ret is valid until the next call. 0: it waits; -EPROTO: refused,
  * and what waited still waits. -ENOMEM. */
 int pieces_input(struct pieces *p, const struct piece *piece, uint64_t now_us, struct span *ret);
+/* Of the last one that was whole: whether either piece was marked (RFC 3168 section 5.3). */
+bool pieces_is_marked(const struct pieces *p);
 void pieces_tick(struct pieces *p, uint64_t now_us);
 uint64_t pieces_deadline_us(const struct pieces *p); /* the oldest one's end */
 size_t pieces_count(const struct pieces *p);

@@ -286,7 +286,26 @@ static const uint8_t pattern[2000] = { [0] = 1, [699] = 2, [700] = 3, [1385] = 4
 
 static struct piece part(uint32_t id, uint16_t total, uint16_t from, uint16_t to)
 {
-	return (struct piece){ id, total, from, SPAN(pattern + from, to - from) };
+	return (struct piece){ id, total, from, SPAN(pattern + from, to - from), false };
+}
+
+static void a_mark_of_either_piece_is_one_of_the_whole(void **state)
+{
+	(void)state;
+	struct pieces *p;
+	struct span whole;
+
+	assert_int_equal(pieces_new(1500, &p), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		struct piece first = part(i, 1386, 0, 700), second = part(i, 1386, 700, 1386);
+
+		first.is_marked = i & 1;
+		second.is_marked = i & 2;
+		assert_int_equal(pieces_input(p, i & 4 ? &first : &second, 0, &whole), 0);
+		assert_int_equal(pieces_input(p, i & 4 ? &second : &first, 0, &whole), 1);
+		assert_int_equal(pieces_is_marked(p), (i & 3) != 0);
+	}
+	pieces_free(p);
 }
 
 static void two_pieces_are_joined_in_either_order(void **state)
@@ -428,6 +447,7 @@ int main(void)
 		cmocka_unit_test(answers_that_were_not_asked_for_change_nothing),
 		cmocka_unit_test(a_link_that_is_down_sends_no_probes_and_begins_anew),
 		cmocka_unit_test(messages_go_forth_and_back_and_others_are_refused),
+		cmocka_unit_test(a_mark_of_either_piece_is_one_of_the_whole),
 		cmocka_unit_test(two_pieces_are_joined_in_either_order),
 		cmocka_unit_test(duplicates_overlaps_gaps_and_other_lengths_are_refused),
 		cmocka_unit_test(a_full_table_forgets_the_one_that_waits_longest),

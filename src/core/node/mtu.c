@@ -196,12 +196,15 @@ void mtu_piece(struct node *n, struct node_session *s, const struct endpoint *fr
 		n->counters.malformed++;
 		return;
 	}
+	piece.is_marked = (n->arrived & ECN_MASK) == ECN_CE;
 	r = pieces_input(nb->pieces, &piece, n->now_us, &whole);
 	if (r < 0)
 		n->counters.pieces_refused++;
 	if (r <= 0)
 		return;
 	n->counters.datagrams_joined++;
+	if (pieces_is_marked(nb->pieces))
+		n->arrived |= ECN_CE;
 	memcpy(joined, whole.at, whole.len); /* the table may go with its session */
 	to = session_at(n, load_u32(joined + 4));
 	if (joined[0] != WIRE_TRANSPORT || !to || to->peer != s->peer) {
