@@ -14,6 +14,7 @@
 
 #define DNS_PORT 53
 #define MARK "# x0 of "
+#define LOCAL "nameserver 127.0.0.1\nnameserver ::1\n"
 #define PATH_SIZE 256
 
 /* ---- reading ---- */
@@ -115,12 +116,25 @@ static int before_path(const char *path, char ret[PATH_SIZE])
 	return snprintf(ret, PATH_SIZE, "%s.before-x0", path) < PATH_SIZE ? 0 : -ENAMETOOLONG;
 }
 
+/* The name server on this machine, which is meant where none is named (resolv.conf(5)). */
+static const char *const local[] = { "127.0.0.1", "[::1]" };
+
+static void take_local(struct resolv_conf *ret)
+{
+	for (ret->n = 0; ret->n < N_ELEMENTS(local); ret->n++)
+		(void)endpoint_parse(local[ret->n], DNS_PORT, &ret->servers[ret->n]);
+}
+
 int resolv_conf_read_before(const char *path, struct resolv_conf *ret)
 {
 	char before[PATH_SIZE];
 	int r = before_path(path, before);
 
-	return r < 0 ? r : resolv_conf_read(before, ret);
+	if (r == 0)
+		r = resolv_conf_read(before, ret);
+	if (r == 0 && ret->n == 0)
+		take_local(ret);
+	return r;
 }
 
 /* ---- writing ---- */
@@ -204,20 +218,23 @@ static int say(char why[RESOLVER_WHY_SIZE], const char *path, int r)
 }
 
 /* Our lines, then those that were there: of the servers the C library asks the first, and the
- * others where that does not answer. */
+ * others where that does not answer. Where there was none it would have asked this machine's own:
+ * now that one is named, that has to be said. */
 static size_t compose(const char *owner, const uint8_t server[16], struct span was, char *ret,
 		      size_t size)
 {
 	char address[INET6_ADDRSTRLEN] = "";
+	struct resolv_conf before;
 	int n;
 
+	resolv_conf_parse(was, &before);
 	(void)inet_ntop(AF_INET6, server, address, sizeof(address));
 	n = snprintf(ret, size,
 		     MARK
 		     "%s\n# This file is x0's while it runs (names.resolv_conf: manage). What was "
 		     "here lies\n# beside it as resolv.conf.before-x0, and comes back when x0 "
-		     "ends.\nnameserver %s\n",
-		     owner, address);
+		     "ends.\nnameserver %s\n%s",
+		     owner, address, before.n == 0 ? LOCAL : "");
 	if ((size_t)n + was.len > size)
 		return 0;
 	memcpy(ret + n, was.at, was.len);

@@ -29,7 +29,8 @@ struct resolv_conf {
 void resolv_conf_parse(struct span text, struct resolv_conf *ret);
 /* -ENOENT, -EFBIG and others. */
 int resolv_conf_read(const char *path, struct resolv_conf *ret);
-/* The servers that were there before ours was put in front of them: of "PATH.before-x0". */
+/* The servers that were there before ours was put in front of them: of "PATH.before-x0". Where it
+ * names none those of this machine, as for the C library. */
 int resolv_conf_read_before(const char *path, struct resolv_conf *ret);
 
 /* Puts our server in front of those there are, in a new file that replaces the old one at once;

@@ -214,6 +214,35 @@ static void the_file_of_another_x0_is_left_alone(void **state)
 	remove_place(&p);
 }
 
+static void where_no_server_is_named_this_machines_own_is_meant(void **state)
+{
+	(void)state;
+	static const char *const texts[] = { NULL, "", "search example.org\noptions edns0\n" };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct place p = place();
+		struct resolv_conf c;
+
+		if (texts[i])
+			write_file(p.path, texts[i]);
+		assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
+		assert_int_equal(resolv_conf_read_before(p.path, &c), 0);
+		assert_int_equal(c.n, 2);
+		assert_true(endpoint_is_ipv4(&c.servers[0]));
+		assert_int_equal(c.servers[0].ip[12], 127);
+		assert_int_equal(c.servers[0].port, 53);
+		assert_int_equal(c.servers[1].ip[15], 1);
+		/* and where the daemon does not answer the C library asks it by itself */
+		assert_int_equal(resolv_conf_read(p.path, &c), 0);
+		assert_int_equal(c.n, 3);
+		assert_memory_equal(c.servers[0].ip, server, 16);
+		assert_int_equal(c.servers[1].ip[12], 127);
+		assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
+		assert_string_equal(content(p.path), texts[i] ? texts[i] : "");
+		remove_place(&p);
+	}
+}
+
 static void where_there_was_none_an_empty_one_stays(void **state)
 {
 	(void)state;
@@ -222,7 +251,7 @@ static void where_there_was_none_an_empty_one_stays(void **state)
 
 	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
 	assert_int_equal(resolv_conf_read(p.path, &c), 0);
-	assert_int_equal(c.n, 1);
+	assert_int_equal(c.n, 3);
 	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
 	assert_string_equal(content(p.path), "");
 	remove_place(&p);
@@ -254,6 +283,7 @@ int main(void)
 		cmocka_unit_test(what_another_program_wrote_is_taken_over_in_its_turn),
 		cmocka_unit_test(one_that_was_written_in_place_is_told_apart_from_its_copy),
 		cmocka_unit_test(the_file_of_another_x0_is_left_alone),
+		cmocka_unit_test(where_no_server_is_named_this_machines_own_is_meant),
 		cmocka_unit_test(where_there_was_none_an_empty_one_stays),
 		cmocka_unit_test(one_that_is_too_long_or_cannot_be_written_stays),
 	};
