@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a keeper that was killed left, removed where none is started again: `x0 down`. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shell/keeper/ways.h"
+#include "shell/names/resolver.h"
+
+_Static_assert(RESOLVER_WHY_SIZE <= KEEPER_WHY_SIZE && EBPF_WHY_SIZE <= KEEPER_WHY_SIZE,
+	       "they fit");
+
+static bool is_names_left(const char *names_owner)
+{
+	struct resolv_conf now;
+
+	return resolv_conf_read(RESOLV_CONF, &now) == 0 && now.is_ours &&
+	       strcmp(now.owner, names_owner) == 0;
+}
+
+/* What anybody may see; the tables of nftables only root does. */
+static unsigned look(const char *tun_name, const char *names_owner)
+{
+	bool is_only = false;
+	unsigned left = 0;
+
+	if (is_names_left(names_owner))
+		left |= KEEPER_LEFT_NAMES;
+	if (ways_count(tun_name, &is_only) > 0)
+		left |= is_only ? KEEPER_LEFT_EXIT_ONLY : KEEPER_LEFT_RULES;
+	return left;
+}
+
+/* Filters of tc, where the kernel has no links for it: a host that wants no program takes away
+ * what is at the interfaces. Without the privilege nothing could be put there either. */
+static void remove_filters(const char *tun_name)
+{
+	struct ebpf_options none = { .where = EBPF_WHERE_CLSACT };
+	char why[EBPF_WHY_SIZE] = "";
+	struct ebpf_host *host = NULL;
+
+	for (unsigned p = 0; p < EBPF_N_PROGRAMS; p++)
+		none.wishes[p] = EBPF_OFF;
+	(void)snprintf(none.tun_name, sizeof(none.tun_name), "%s", tun_name);
+	if (ebpf_host_new(&none, &host, why) == 0)
+		ebpf_host_free(host);
+}
+
+static int remove_ways(const char *tun_name, unsigned *left, char why[KEEPER_WHY_SIZE])
+{
+	struct nft_forwarding before;
+	char ignored[NFT_WHY_SIZE];
+	struct ways w = { .is_looked_up = *left & KEEPER_LEFT_RULES,
+			  .exit = *left & KEEPER_LEFT_EXIT_ONLY ? KEEPER_EXIT_ONLY : 0,
+			  .is_forwarding = nft_nat_read(tun_name, &before, ignored) == 0 };
+
+	if (w.is_forwarding)
+		*left |= KEEPER_LEFT_FORWARDING;
+	return ways_clean(&w, tun_name, why);
+}
+
+static int remove_guard(const char *tun_name, unsigned *left, char why[KEEPER_WHY_SIZE])
+{
+	struct nft_counters counters;
+	char ignored[NFT_WHY_SIZE];
+
+	if (nft_read(tun_name, &counters, ignored) < 0)
+		return 0; /* none is there, or none could have been made */
+	*left |= KEEPER_LEFT_GUARD;
+	return nft_remove(tun_name, why);
+}
+
+static int clean(const char *tun_name, const char *names_owner, unsigned *left,
+		 char why[KEEPER_WHY_SIZE])
+{
+	char more[KEEPER_WHY_SIZE] = "";
+	int r, first = 0;
+
+	/* What is left is removed as far as it can be: the first thing that cannot is told. */
+	r = resolv_conf_restore(RESOLV_CONF, names_owner, why);
+	if (r < 0 && *left & KEEPER_LEFT_NAMES)
+		first = r; /* else it is somebody else's, which need not be readable */
+	r = remove_ways(tun_name, left, first < 0 ? more : why);
+	first = first < 0 ? first : r;
+	r = remove_guard(tun_name, left, first < 0 ? more : why);
+	first = first < 0 ? first : r;
+	if (*left)
+		remove_filters(tun_name);
+	return first;
+}
+
+int keeper_left(const char *tun_name, const char *names_owner, bool is_removed, unsigned *ret,
+		char why[KEEPER_WHY_SIZE])
+{
+	int alone, r;
+
+	*ret = 0;
+	why[0] = '\0';
+	if (!is_removed && alone_is_held(tun_name))
+		return 0; /* what there is is in use */
+	r = alone_begin(tun_name, &alone, why);
+	if (r < 0)
+		return r;
+	*ret = look(tun_name, names_owner);
+	if (is_removed)
+		r = clean(tun_name, names_owner, ret, why);
+	if (alone >= 0)
+		(void)close(alone);
+	return r;
+}
