@@ -81,6 +81,8 @@ int cli_left(struct cli *c, bool *ret_has_any, json_t **ret_undone)
 		cli_say(c,
 			"A daemon that was killed had left this; it is removed, or as it was: %s.",
 			text);
+	if (why[0])
+		cli_note(c, "Note: %s", why);
 	if (left && !is_root) {
 		(void)json_array_clear(*ret_undone);
 		cli_note(c,

@@ -71,23 +71,24 @@ static int remove_guard(const char *tun_name, unsigned *left, char why[KEEPER_WH
 	return nft_remove(tun_name, why);
 }
 
+/* As far as it can be removed; of what cannot the first is told. */
 static int clean(const char *tun_name, const char *names_owner, unsigned *left,
 		 char why[KEEPER_WHY_SIZE])
 {
-	char more[KEEPER_WHY_SIZE] = "";
-	int r, first = 0;
+	char ways_why[KEEPER_WHY_SIZE] = "", guard_why[KEEPER_WHY_SIZE] = "";
+	int names = resolv_conf_restore(RESOLV_CONF, names_owner, why);
+	int ways = remove_ways(tun_name, left, ways_why);
+	int guard = remove_guard(tun_name, left, guard_why);
 
-	/* What is left is removed as far as it can be: the first thing that cannot is told. */
-	r = resolv_conf_restore(RESOLV_CONF, names_owner, why);
-	if (r < 0 && *left & KEEPER_LEFT_NAMES)
-		first = r; /* else it is somebody else's, which need not be readable */
-	r = remove_ways(tun_name, left, first < 0 ? more : why);
-	first = first < 0 ? first : r;
-	r = remove_guard(tun_name, left, first < 0 ? more : why);
-	first = first < 0 ? first : r;
 	if (*left)
 		remove_filters(tun_name);
-	return first;
+	if (names < 0 && *left & KEEPER_LEFT_NAMES)
+		return names;
+	if (names < 0)
+		why[0] = '\0'; /* it is somebody else's, which need not be readable */
+	if (ways < 0 || guard < 0)
+		(void)snprintf(why, KEEPER_WHY_SIZE, "%s", ways < 0 ? ways_why : guard_why);
+	return ways < 0 ? ways : guard;
 }
 
 int keeper_left(const char *tun_name, const char *names_owner, bool is_removed, unsigned *ret,
