@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,10 +39,33 @@ static void parse_mark(const char *line, struct resolv_conf *ret)
 	ret->is_ours = true;
 }
 
-static bool parse_server(char *line, struct endpoint *ret)
+/* An address as the C library takes it: of a link-local one the interface may be a name.
+ * *ret_is_away: there is no such interface now. */
+static bool parse_address(char *address, struct endpoint *ret, bool *ret_is_away)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+	char *scope = strchr(address, '%');
+	bool is_name = scope && strspn(scope + 1, "0123456789") != strlen(scope + 1);
+	struct endpoint e;
+
+	if (is_name)
+		*scope = '\0';
+	/* endpoint_parse() takes a bare IPv6 address in brackets only */
+	if (snprintf(text, sizeof(text), strchr(address, ':') ? "[%s]" : "%s", address) >=
+		    (int)sizeof(text) ||
+	    endpoint_parse(text, DNS_PORT, &e) < 0 || e.port != DNS_PORT)
+		return false;
+	if (is_name) {
+		e.scope = endpoint_is_link_local(&e) ? if_nametoindex(scope + 1) : 0;
+		*ret_is_away |= e.scope == 0 && endpoint_is_link_local(&e);
+	}
+	*ret = e;
+	return !is_name || e.scope != 0;
+}
+
+static bool parse_server(char *line, struct endpoint *ret, bool *ret_is_away)
 {
 	static const char key[] = "nameserver";
-	char text[80];
 	size_t len;
 
 	if (strncmp(line, key, strlen(key)) != 0)
@@ -52,11 +76,7 @@ static bool parse_server(char *line, struct endpoint *ret)
 	line += strspn(line, " \t");
 	len = strcspn(line, " \t\r\n");
 	line[len] = '\0';
-	/* endpoint_parse() takes a bare IPv6 address in brackets only */
-	if (len == 0 || snprintf(text, sizeof(text), strchr(line, ':') ? "[%s]" : "%s", line) >=
-				(int)sizeof(text))
-		return false;
-	return endpoint_parse(text, DNS_PORT, ret) == 0 && ret->port == DNS_PORT;
+	return len > 0 && parse_address(line, ret, ret_is_away);
 }
 
 void resolv_conf_parse(struct span text, struct resolv_conf *ret)
@@ -73,7 +93,8 @@ void resolv_conf_parse(struct span text, struct resolv_conf *ret)
 		if (is_first)
 			parse_mark(line, ret);
 		is_first = false;
-		if (ret->n < RESOLV_CONF_SERVERS_MAX && parse_server(line, &ret->servers[ret->n]))
+		if (ret->n < RESOLV_CONF_SERVERS_MAX &&
+		    parse_server(line, &ret->servers[ret->n], &ret->is_one_away))
 			ret->n++;
 		text = SPAN(text.at + len, text.len - len);
 	}
@@ -177,7 +198,7 @@ int resolv_conf_read_before(const char *path, struct resolv_conf *ret)
 		*ret = (struct resolv_conf){ 0 };
 		r = 0; /* it leads to nothing */
 	}
-	if (r == 0 && ret->n == 0)
+	if (r == 0 && ret->n == 0 && !ret->is_one_away)
 		take_local(ret);
 	return r;
 }
@@ -279,7 +300,7 @@ static size_t compose(const char *owner, const uint8_t server[16], struct span w
 		     "%s\n# This file is x0's while it runs (names.resolv_conf: manage). What was "
 		     "here lies\n# beside it as resolv.conf.before-x0, and comes back when x0 "
 		     "ends.\nnameserver %s\n%s" BELOW,
-		     owner, address, before.n == 0 ? LOCAL : "");
+		     owner, address, before.n == 0 && !before.is_one_away ? LOCAL : "");
 	if ((size_t)n + was.len > size)
 		return 0;
 	memcpy(ret + n, was.at, was.len);

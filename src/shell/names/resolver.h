@@ -21,6 +21,7 @@
 struct resolv_conf {
 	bool is_ours;		       /* its first line says that x0 wrote it */
 	char owner[RESOLV_OWNER_SIZE]; /* which one: its run_dir; "" where it is not ours */
+	bool is_one_away; /* a server on an interface that is not there now: not among them */
 	size_t n;
 	struct endpoint servers[RESOLV_CONF_SERVERS_MAX];
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,6 +94,34 @@ static void servers_are_read_as_the_c_library_reads_them(void **state)
 	assert_true(parsed("# x0 of /run/x0\n").is_ours);
 	assert_false(parsed("\n# x0 of /run/x0\n").is_ours);
 	assert_false(parsed("# x0 of \n").is_ours);
+}
+
+static void a_link_local_server_is_on_the_interface_that_is_named(void **state)
+{
+	(void)state;
+	struct resolv_conf c = parsed("nameserver fe80::1%lo\nnameserver fe80::2%7\n"
+				      "nameserver 2001:db8::1%lo\n");
+
+	assert_int_equal(c.n, 2); /* the last is not of one link */
+	assert_int_equal(c.servers[0].ip[0], 0xfe);
+	assert_int_equal(c.servers[0].ip[15], 1);
+	assert_int_equal(c.servers[0].scope, if_nametoindex("lo"));
+	assert_int_equal(c.servers[1].scope, 7);
+	assert_false(parsed("nameserver fe80::7\nnameserver nonsense%lo\n").is_one_away);
+	c = parsed("nameserver fe80::1%x0nowhere\nnameserver fe80::1%\nnameserver 10.0.0.1%lo\n"
+		   "nameserver fe80::1%an-interface-of-a-name-that-is-too-long-for-any\n");
+	assert_int_equal(c.n, 0);
+	assert_true(c.is_one_away);
+	/* it may come: until then none is put before it */
+	struct place p = place();
+
+	write_file(p.path, "nameserver fe80::1%x0nowhere\n");
+	assert_int_equal(resolv_conf_apply(p.path, "/run/x0", server, p.why), 0);
+	assert_null(strstr(content(p.path), "127.0.0.1"));
+	assert_int_equal(resolv_conf_read_before(p.path, &c), 0);
+	assert_int_equal(c.n, 0);
+	assert_int_equal(resolv_conf_restore(p.path, "/run/x0", p.why), 0);
+	remove_place(&p);
 }
 
 static void ours_comes_first_and_what_was_there_comes_back(void **state)
@@ -461,6 +490,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(servers_are_read_as_the_c_library_reads_them),
+		cmocka_unit_test(a_link_local_server_is_on_the_interface_that_is_named),
 		cmocka_unit_test(ours_comes_first_and_what_was_there_comes_back),
 		cmocka_unit_test(a_link_comes_back_as_a_link),
 		cmocka_unit_test(applied_again_after_a_crash_it_keeps_the_first_backup),
