@@ -143,7 +143,7 @@ enum keeper_left {
 /* What one that was killed left of this tunnel, as bits of enum keeper_left; with is_removed it is
  * removed, and filters of tc as well. -EADDRINUSE: there is a keeper, and nothing was done; or
  * the first failure: why is a sentence. On success it may be a remark. */
-int keeper_left(const char *tun_name, const char *names_owner, bool is_removed, unsigned *ret,
+int keeper_left(const char *tun_name, const char *run_dir, bool is_removed, unsigned *ret,
 		char why[KEEPER_WHY_SIZE]);
 
 /* ---- the child's side; one thread at a time ---- */

@@ -11,21 +11,21 @@
 _Static_assert(RESOLVER_WHY_SIZE <= KEEPER_WHY_SIZE && EBPF_WHY_SIZE <= KEEPER_WHY_SIZE,
 	       "they fit");
 
-static bool is_names_left(const char *names_owner)
+static bool is_names_left(const char *run_dir)
 {
 	struct resolv_conf now;
 
 	return resolv_conf_read(RESOLV_CONF, &now) == 0 && now.is_ours &&
-	       strcmp(now.owner, names_owner) == 0;
+	       strcmp(now.owner, run_dir) == 0;
 }
 
 /* What anybody may see; the tables of nftables only root does. */
-static unsigned look(const char *tun_name, const char *names_owner)
+static unsigned look(const char *tun_name, const char *run_dir)
 {
 	bool is_only = false;
 	unsigned left = 0;
 
-	if (is_names_left(names_owner))
+	if (is_names_left(run_dir))
 		left |= KEEPER_LEFT_NAMES;
 	if (ways_count(tun_name, &is_only) > 0)
 		left |= is_only ? KEEPER_LEFT_EXIT_ONLY : KEEPER_LEFT_RULES;
@@ -47,17 +47,23 @@ static void remove_filters(const char *tun_name)
 		ebpf_host_free(host);
 }
 
+/* As the next keeper would, and then as one at its end: what lets nothing out goes last. */
 static int remove_ways(const char *tun_name, unsigned *left, char why[KEEPER_WHY_SIZE])
 {
 	struct nft_forwarding before;
-	char ignored[NFT_WHY_SIZE];
-	struct ways w = { .is_looked_up = *left & KEEPER_LEFT_RULES,
-			  .exit = *left & KEEPER_LEFT_EXIT_ONLY ? KEEPER_EXIT_ONLY : 0,
-			  .is_forwarding = nft_nat_read(tun_name, &before, ignored) == 0 };
+	char ignored[KEEPER_WHY_SIZE];
+	struct ways w = { 0 };
+	int r;
 
-	if (w.is_forwarding)
+	if (nft_nat_read(tun_name, &before, ignored) == 0)
 		*left |= KEEPER_LEFT_FORWARDING;
-	return ways_clean(&w, tun_name, why);
+	r = ways_left_over(&w, tun_name, why);
+	if (r >= 0)
+		r = ways_clean(&w, tun_name, why);
+	/* Somebody switched forwarding off: then it is not looked for. */
+	if (r >= 0 && *left & KEEPER_LEFT_FORWARDING)
+		r = nft_nat_remove(tun_name, why);
+	return r < 0 ? r : 0;
 }
 
 static int remove_guard(const char *tun_name, unsigned *left, char why[KEEPER_WHY_SIZE])
@@ -72,11 +78,11 @@ static int remove_guard(const char *tun_name, unsigned *left, char why[KEEPER_WH
 }
 
 /* As far as it can be removed; of what cannot the first is told. */
-static int clean(const char *tun_name, const char *names_owner, unsigned *left,
+static int clean(const char *tun_name, const char *run_dir, unsigned *left,
 		 char why[KEEPER_WHY_SIZE])
 {
 	char ways_why[KEEPER_WHY_SIZE] = "", guard_why[KEEPER_WHY_SIZE] = "";
-	int names = resolv_conf_restore(RESOLV_CONF, names_owner, why);
+	int names = resolv_conf_restore(RESOLV_CONF, run_dir, why);
 	int ways = remove_ways(tun_name, left, ways_why);
 	int guard = remove_guard(tun_name, left, guard_why);
 
@@ -91,7 +97,7 @@ static int clean(const char *tun_name, const char *names_owner, unsigned *left,
 	return ways < 0 ? ways : guard;
 }
 
-int keeper_left(const char *tun_name, const char *names_owner, bool is_removed, unsigned *ret,
+int keeper_left(const char *tun_name, const char *run_dir, bool is_removed, unsigned *ret,
 		char why[KEEPER_WHY_SIZE])
 {
 	int alone, r;
@@ -103,9 +109,9 @@ int keeper_left(const char *tun_name, const char *names_owner, bool is_removed, 
 	r = alone_begin(tun_name, &alone, why);
 	if (r < 0)
 		return r;
-	*ret = look(tun_name, names_owner);
+	*ret = look(tun_name, run_dir);
 	if (is_removed)
-		r = clean(tun_name, names_owner, ret, why);
+		r = clean(tun_name, run_dir, ret, why);
 	if (alone >= 0)
 		(void)close(alone);
 	return r;
