@@ -167,6 +167,10 @@ int cli_probe(const char *socket, int timeout_ms, bool is_brief, json_t **ret);
 /* Sends `stop` and waits until nobody listens any more. 0, -ETIMEDOUT, -EACCES, -ENOENT (it did
  * not run). */
 int cli_stop_daemon(struct cli *c, const char *socket);
+/* Where no daemon runs: removes what one that was killed with its keeper left on this host, says
+ * so, and puts its codes into a list, the caller's also on failure. Who is not root is told how. 0,
+ * or an exit status with everything said. */
+int cli_left(struct cli *c, bool *ret_has_any, json_t **ret_undone);
 
 /* Members of a JSON object, "" and 0 where they are not there. */
 const char *json_text(const json_t *object, const char *key);

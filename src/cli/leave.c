@@ -47,46 +47,55 @@ static int say_not_stopped(struct cli *c, int r)
 			strerror(-r));
 }
 
-/* Stops whatever runs; *ret_was_running says whether anything did. */
-static int stop(struct cli *c, const char *socket, bool is_for_good, bool *ret_was_running,
-		bool *ret_is_service)
+struct stopped {
+	bool was_running, is_service;
+	bool has_left;	/* it did not run, and one that was killed left something on this host */
+	json_t *undone; /* what of that is removed */
+};
+
+static void stopped_done(struct stopped *s)
+{
+	json_decref(s->undone);
+}
+
+/* Stops whatever runs; where nothing does, nobody else removes what one that was killed left. */
+static int stop(struct cli *c, const char *socket, bool is_for_good, struct stopped *ret)
 {
 	char path[CLI_PATH_SIZE];
 	int r = cli_config_path(c, path);
 
 	if (r != 0)
 		return r;
-	*ret_was_running = true;
-	*ret_is_service = service_is_active(path);
-	if (*ret_is_service)
+	ret->was_running = true;
+	ret->is_service = service_is_active(path);
+	if (ret->is_service)
 		return stop_service(c, is_for_good);
 	r = cli_stop_daemon(c, socket);
-	if (r == -ENOENT)
-		*ret_was_running = false;
-	else if (r < 0)
-		return say_not_stopped(c, r);
-	return 0;
+	ret->was_running = r != -ENOENT;
+	if (!ret->was_running)
+		return cli_left(c, &ret->has_left, &ret->undone);
+	return r < 0 ? say_not_stopped(c, r) : 0;
 }
 
 int verb_down(struct cli *c)
 {
 	char socket[CONFIG_TEXT_SIZE];
-	bool was_running = false;
-	bool is_service = false;
+	CLEANUP(stopped_done) struct stopped s = { 0 };
 	int r = cli_socket(c, socket);
 
 	if (r == 0)
-		r = stop(c, socket, false, &was_running, &is_service);
+		r = stop(c, socket, false, &s);
 	if (r != 0)
 		return r;
-	if (!was_running)
+	if (!s.was_running)
 		cli_say(c, "It did not run. To start it: x0 up.");
 	else
 		cli_say(c, "Stopped. To start it again: x0 up.%s",
-			is_service ? " At the next boot it starts by itself; to prevent that: "
-				     "systemctl disable x0"
-				   : "");
-	cli_json(c, json_pack("{s:b, s:b}", "stopped", 1, "was_running", was_running));
+			s.is_service ? " At the next boot it starts by itself; to prevent that: "
+				       "systemctl disable x0"
+				     : "");
+	cli_json(c, json_pack("{s:b, s:b, s:b, s:O*}", "stopped", 1, "was_running", s.was_running,
+			      "has_left", s.has_left, "undone", s.undone));
 	return 0;
 }
 
@@ -226,9 +235,8 @@ int verb_leave(struct cli *c)
 {
 	CLEANUP(config_freep) struct config *config = NULL;
 	char aside[CLI_PATH_SIZE + 8] = "";
+	CLEANUP(stopped_done) struct stopped s = { 0 };
 	bool is_authority = false;
-	bool was_running = false;
-	bool is_service = false;
 	int r = cli_config_or_default(c, &config);
 
 	if (r == 0)
@@ -238,7 +246,7 @@ int verb_leave(struct cli *c)
 			     "nothing was changed; to leave without "
 			     "being asked: x0 leave --yes");
 	if (r == 0)
-		r = stop(c, config->socket, true, &was_running, &is_service);
+		r = stop(c, config->socket, true, &s);
 	if (r == 0)
 		r = remove_all(c, config, is_authority);
 	if (r == 0)
@@ -251,7 +259,7 @@ int verb_leave(struct cli *c)
 		config->domain);
 	if (aside[0])
 		cli_say(c, "The configuration was kept as %s.", aside);
-	cli_json(c, json_pack("{s:b, s:s, s:s}", "left", 1, "domain", config->domain, "config",
-			      aside));
+	cli_json(c, json_pack("{s:b, s:s, s:s, s:O*}", "left", 1, "domain", config->domain,
+			      "config", aside, "undone", s.undone));
 	return 0;
 }

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The verbs that ask the daemon one question: status, peers, routes, exit, resolve, node, svid. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "cli/cli.h"
+#include "shell/store/store.h"
+
+DEFINE_FREEP(struct config, config_free)
+DEFINE_FREEP(struct control_client, control_client_free)
+DEFINE_FREEP(struct store, store_close)
 
 static int ask_and_show(struct cli *c, const char *verb,
 			void (*view)(struct cli *c, const json_t *answer))
@@ -54,6 +62,53 @@ static int exit_change(struct cli *c, const char *verb, json_t *args)
 	return 0;
 }
 
+static bool is_running(const char *socket)
+{
+	CLEANUP(control_client_freep) struct control_client *client = NULL;
+	char why[CONTROL_WHY_SIZE];
+	int r = control_client_open(socket, &client, why);
+
+	return r != -ENOENT && r != -ECONNREFUSED;
+}
+
+/* The choice, which the next daemon would follow. */
+static int forget_exit(struct cli *c)
+{
+	CLEANUP(config_freep) struct config *config = NULL;
+	CLEANUP(store_closep) struct store *s = NULL;
+	struct store_error e;
+	int r = cli_config_or_default(c, &config);
+
+	if (r == 0)
+		r = setup_store(c, config, &s);
+	if (r != 0)
+		return r;
+	r = store_remove(s, STORE_EXIT, &e);
+	return r < 0 ? cli_fail(c, CLI_FAILED, "state", "%s", e.text) : 0;
+}
+
+/* Whom the rules of a daemon that was killed keep from the internet cannot be asked to start it. */
+static int exit_off(struct cli *c)
+{
+	json_auto_t *undone = NULL;
+	char socket[CONFIG_TEXT_SIZE];
+	bool has_left = false;
+	int r = cli_socket(c, socket);
+
+	if (r == 0 && geteuid() == 0 && !is_running(socket))
+		r = cli_left(c, &has_left, &undone);
+	if (r != 0)
+		return r;
+	if (!has_left)
+		return exit_change(c, "exit.off", NULL);
+	r = forget_exit(c);
+	if (r != 0)
+		return r;
+	cli_say(c, "No exit is in use. The daemon does not run; to start it: x0 up.");
+	cli_json(c, json_pack("{s:s, s:b, s:O}", "exit", "", "is_in_use", 0, "undone", undone));
+	return 0;
+}
+
 int verb_exit(struct cli *c)
 {
 	if (c->n_args == 0)
@@ -64,7 +119,7 @@ int verb_exit(struct cli *c)
 		return exit_change(c, "exit.use", json_pack("{s:s}", "name", c->args[1]));
 	}
 	if (strcmp(c->args[0], "off") == 0 && c->n_args == 1)
-		return exit_change(c, "exit.off", NULL);
+		return exit_off(c);
 	return cli_usage(c, "use NAME or off, not \"%s\"", c->args[0]);
 }
 

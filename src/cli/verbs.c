@@ -227,7 +227,10 @@ const struct cli_verb cli_verbs[] = {
 		.run = verb_down,
 		.line = "stop the daemon",
 		.arguments = "",
-		.text = "Peers are told, so that they route around this node at once.",
+		.text = "Peers are told, so that they route around this node at once. What a "
+			"daemon "
+			"that was killed left on this host (routing rules, /etc/resolv.conf, "
+			"forwarding, tables of nftables) is removed, as root.",
 		.examples = "x0 down",
 	},
 	{

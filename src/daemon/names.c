@@ -181,6 +181,8 @@ static void apply(struct daemon *d, bool is_again)
 	if (is_again)
 		n->device = if_nametoindex(d->options->config->tun_name);
 	read_upstreams(d);
+	if (is_again && n->resolver == KEEPER_NAMES_FILE && n->why[0])
+		log_notice(d->log, "resolv_conf_changed", log_str("why", n->why));
 	if (n->resolver == before || n->resolver == KEEPER_NAMES_PENDING)
 		return;
 	if (n->resolver == KEEPER_NAMES_NONE)

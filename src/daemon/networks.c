@@ -30,6 +30,7 @@ static bool policy_may_accept(const struct config *c, const struct netlink_prefi
 {
 	struct prefix p = { .len = (uint8_t)prefix->len };
 	char text[PREFIX_TEXT_SIZE];
+	bool may = false;
 
 	memcpy(p.ip, prefix->ip, sizeof(p.ip));
 	if (prefix_fault(&p))
@@ -38,12 +39,14 @@ static bool policy_may_accept(const struct config *c, const struct netlink_prefi
 	for (size_t i = 0; i < c->n_rules; i++) {
 		const struct policy_rule *rule = &c->rules[i];
 
-		if (rule->effect == POLICY_ALLOW &&
-		    (rule->any_action || rule->action == POLICY_PREFIX) &&
-		    policy_pattern_matches(rule->resource, text))
-			return true;
+		if (!policy_rule_concerns(rule, POLICY_PREFIX, text))
+			continue;
+		if (rule->effect == POLICY_ALLOW)
+			may = true;
+		else if (strcmp(rule->from, "*") == 0)
+			return false; /* whoever it is that offers it */
 	}
-	return false;
+	return may;
 }
 
 bool networks_permits(void *arg, enum keeper_permit what, const struct netlink_prefix *prefix)

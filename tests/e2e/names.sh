@@ -32,11 +32,14 @@ host c
 cable a b 1
 cable a c 2
 on a ip addr add 198.51.100.1/24 dev to-b # else getent does not ask for IPv4 addresses
+on c ip addr add 198.51.100.3/24 dev to-a
 for h in a b c; do
 	own_etc $h
 	configure $h "names: {resolv_conf: manage}" "ipv4: {prefix: 10.86.0.0/16}"
 done
 before=$(etc_of a)
+echo 'options timeout:2 attempts:1' >"$WORK/c/etc-top/resolv.conf" # this machine's own is meant
+spawn c "$python" "$CLIENT" upstream 127.0.0.1
 spawn a "$python" "$CLIENT" upstream 127.0.0.7
 
 x a init --domain test.mesh --name a >/dev/null
@@ -67,6 +70,8 @@ on a getent ahosts www.b.x0.internal && fail "a label below a node resolves"
 
 # names of others are passed on to the server that was there
 on a getent ahostsv4 www.example.org | grep -q '^192.0.2.80 ' || fail "other names do not resolve"
+on c getent ahostsv4 www.example.org | grep -q '^192.0.2.80 ' || fail "no nameserver line: $(etc_of c)"
+[ "$(x c status --json | json_value is_forwarding)" = true ] || fail "c passes nothing on"
 
 # whom it answers
 own=$(x a status --json | json_value address)

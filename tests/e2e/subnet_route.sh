@@ -38,7 +38,7 @@ on b ip addr add 192.168.7.1/24 dev to-h
 on h ip addr add 192.168.7.9/24 dev to-b
 configure a 'ipv4: {prefix: 10.86.0.0/16}' "$(policy '{allow: prefix, from: "spiffe://*/node/b", to: "192.168.*"}' '{allow: prefix, from: "*", to: "2001:db8:0:2:*"}')"
 configure b 'ipv4: {prefix: 10.86.0.0/16}' 'peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]' \
-	'routes: {offer: [192.168.7.0/24, "2001:db8:0:2::/64", 172.20.0.0/16]}' "$(policy)"
+	'routes: {offer: [192.168.7.0/24, "2001:db8:0:2::/64", 172.20.0.0/16, 192.168.0.0/13]}' "$(policy)"
 before_a=$(left_over a)
 before_b=$(left_over b)
 x a init --domain test.mesh --name a >/dev/null
@@ -58,6 +58,7 @@ used() {
 }
 within 10 used || fail "192.168.7.0/24 is $(state_of a 192.168.7.0/24): $(x a routes offered)"
 [ "$(state_of a 172.20.0.0/16)" = denied ] || fail "172.20.0.0/16: $(x a routes offered)"
+[ "$(state_of a 192.168.0.0/13)" = denied ] || fail "more than the rule names: $(x a routes offered)"
 x a routes offered | grep -q '172.20.0.0/16.*denied.*no rule allows "prefix"' ||
 	fail "it does not say why: $(x a routes offered)"
 x b routes offered | grep -q "this node offers.*192.168.7.0/24" || fail "$(x b routes offered)"

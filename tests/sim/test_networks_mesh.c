@@ -277,6 +277,56 @@ static void what_policy_does_not_accept_is_shown_and_not_used(void **state)
 	sim_free(s);
 }
 
+/* A member that offers more than a rule names, or in halves what another forbids. */
+static void what_a_rule_names_is_not_widened_by_the_offer(void **state)
+{
+	(void)state;
+	offer(NEAR, "192.168.0.0/13"); /* 192.168 to 192.175 */
+	offer(NEAR, "192.168.7.0/24");
+	offer(NEAR, "172.16.0.0/13");
+	offer(NEAR, "172.24.0.0/13");
+	offer(NEAR, "172.32.0.0/16");
+	let(POLICY_PREFIX, "*/n1", "192.168.*");
+	let(POLICY_PREFIX, "*/n1", "172.*");
+	let(POLICY_PREFIX, "*", "172.16.0.0/12");
+	policy[n_rules - 1].effect = POLICY_DENY;
+	struct sim *s = mesh();
+
+	assert_int_equal(view(s, NEAR, "192.168.0.0/13").state, NODE_OFFER_DENIED);
+	assert_int_equal(view(s, NEAR, "192.168.7.0/24").state, NODE_OFFER_USED);
+	assert_int_equal(view(s, NEAR, "172.16.0.0/13").state, NODE_OFFER_DENIED);
+	assert_int_equal(view(s, NEAR, "172.24.0.0/13").state, NODE_OFFER_DENIED);
+	assert_int_equal(view(s, NEAR, "172.32.0.0/16").state, NODE_OFFER_USED);
+	assert_false(sends_to(s, SELF, "192.169.0.9"));
+	assert_false(sends_to(s, SELF, "172.17.0.9"));
+	sim_free(s);
+}
+
+/* The internet in a few pieces is an exit too. */
+static void what_is_as_short_as_an_exit_is_used_only_when_it_is_chosen(void **state)
+{
+	(void)state;
+	offer(NEAR, "2000::/3");
+	offer(NEAR, "32.0.0.0/3");
+	offer(NEAR, "2001:db8::/32");
+	let(POLICY_PREFIX, "*", "*");
+	struct sim *s = mesh();
+
+	assert_int_equal(view(s, NEAR, "2000::/3").state, NODE_OFFER_NOT_CHOSEN);
+	assert_int_equal(view(s, NEAR, "32.0.0.0/3").state, NODE_OFFER_NOT_CHOSEN);
+	assert_int_equal(view(s, NEAR, "2001:db8::/32").state, NODE_OFFER_USED);
+	assert_non_null(strstr(view(s, NEAR, "2000::/3").why, "x0 exit use"));
+	assert_false(sends_to(s, SELF, "2a00::9"));
+	assert_true(sends_to(s, SELF, "2001:db8::9"));
+	node_set_exit(sim_node(s, SELF), sim_id(s, NEAR), sim_node_us(s, SELF));
+	assert_int_equal(view(s, NEAR, "2000::/3").state, NODE_OFFER_USED);
+	assert_true(sends_to(s, SELF, "2a00::9"));
+	/* as of any exit, connections begin here and not there */
+	assert_false(lies(s, NEAR, prefix("2a00::9").ip, node_overlay_address(sim_node(s, SELF))));
+	assert_int_equal(counters(s, SELF).flow_denied, 1);
+	sim_free(s);
+}
+
 static void a_source_in_a_network_of_another_is_dropped_and_counted(void **state)
 {
 	(void)state;
@@ -553,6 +603,9 @@ int main(void)
 		cmocka_unit_test_setup(an_error_about_ipv4_does_not_come_from_our_own_address,
 				       begin),
 		cmocka_unit_test_setup(what_policy_does_not_accept_is_shown_and_not_used, begin),
+		cmocka_unit_test_setup(what_a_rule_names_is_not_widened_by_the_offer, begin),
+		cmocka_unit_test_setup(what_is_as_short_as_an_exit_is_used_only_when_it_is_chosen,
+				       begin),
 		cmocka_unit_test_setup(a_source_in_a_network_of_another_is_dropped_and_counted,
 				       begin),
 		cmocka_unit_test_setup(a_source_in_a_network_of_ours_comes_from_nobody_else, begin),

@@ -404,9 +404,11 @@ const char *networks_why_not(const struct node *n, const struct offerer *o, cons
 		memcpy(reason, because.text, POLICY_REASON_SIZE);
 		return reason;
 	}
-	if (prefix_is_default(p) && w->exit != o->id && w->exit != NODE_EXIT_ANY) {
+	if (prefix_is_exit(p) && w->exit != o->id && w->exit != NODE_EXIT_ANY) {
 		*ret_is_choice = true;
-		return "not in use: x0 exit use NAME";
+		return prefix_is_default(p)
+			       ? "not in use: x0 exit use NAME"
+			       : "as short as an exit, so used with one only: x0 exit use NAME";
 	}
 	return NULL;
 }

@@ -31,7 +31,7 @@ const struct prefix_entry *networks_own_offer(const struct node *n, const uint8_
 
 	if (!e || networks_is_inside(n, address) || address_is_unroutable(address))
 		return NULL;
-	return prefix_is_default(&e->prefix) && address_is_private(address) ? NULL : e;
+	return prefix_is_exit(&e->prefix) && address_is_private(address) ? NULL : e;
 }
 
 bool networks_may_send(const struct node *n, const struct inner *i)
@@ -75,7 +75,7 @@ bool networks_may_come_from(const struct node *n, const struct peer *p, const st
 	if (!e || !prefix_entry_has(e, p->id))
 		return false;
 	/* What an exit does not pass on to does not answer by it either: it is our own network. */
-	if (prefix_is_default(&e->prefix) && address_is_private(i->source))
+	if (prefix_is_exit(&e->prefix) && address_is_private(i->source))
 		return false;
 	own = networks_own_offer(n, i->source);
 	return !own || own->prefix.len < e->prefix.len;
@@ -85,7 +85,7 @@ bool networks_covers(const struct node *n, const uint8_t address[16])
 {
 	const struct prefix_entry *e = prefix_table_find(n->networks->accepted, address);
 
-	return networks_is_inside(n, address) || (e && !prefix_is_default(&e->prefix));
+	return networks_is_inside(n, address) || (e && !prefix_is_exit(&e->prefix));
 }
 
 bool networks_is_internet(const struct node *n, const uint8_t address[16])
@@ -95,7 +95,7 @@ bool networks_is_internet(const struct node *n, const uint8_t address[16])
 	if (networks_is_inside(n, address))
 		return false;
 	e = prefix_table_find(n->networks->accepted, address);
-	return e && prefix_is_default(&e->prefix);
+	return e && prefix_is_exit(&e->prefix);
 }
 
 enum networks_target networks_target(const struct node *n, const struct inner *i,

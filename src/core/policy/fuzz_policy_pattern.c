@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A pattern, a line feed, a text: the matcher agrees with the plainest table of all prefixes. */
+/* A pattern, a line feed, a text: the matcher agrees with the plainest table of all
+ * prefixes; taken as networks, what is allowed can be forbidden. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +30,22 @@ static bool matches_by_table(const char *pattern, const char *text)
 	return reach[n];
 }
 
+/* What lies inside a network has an address in common with it: where it is allowed, the same words
+ * forbid it. */
+static void take_as_network(const char *pattern, const char *text)
+{
+	struct policy_rule rule = { .effect = POLICY_ALLOW, .action = POLICY_PREFIX };
+	bool is_allowed;
+
+	(void)snprintf(rule.resource, sizeof(rule.resource), "%s", pattern);
+	is_allowed = policy_rule_concerns(&rule, POLICY_PREFIX, text);
+	if (is_allowed && !policy_names_network(pattern))
+		abort();
+	rule.effect = POLICY_DENY;
+	if (is_allowed && !policy_rule_concerns(&rule, POLICY_PREFIX, text))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char text[TEXT_MAX + 1] = { 0 };
@@ -48,5 +66,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (policy_pattern_matches(text, second) != matches_by_table(text, second))
 		abort();
+	take_as_network(text, second);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* internal.h - a policy from inside. Inside the room only. */
 #pragma once
 
+#include "core/policy/network.h"
 #include "core/policy/pattern.h"
 
 /* The rules that concern one action, as indices: all forbids, then all allows, each in the
@@ -17,6 +18,7 @@ struct policy {
 	struct rule {
 		struct pattern from; /* into source */
 		struct pattern resource;
+		struct network_pattern network; /* the resource, for actions about networks */
 		struct policy_rule source;
 	} rules[];
 };

@@ -22,7 +22,9 @@ static bool rule_is_valid(const struct policy_rule *rule)
 {
 	return (rule->effect == POLICY_DENY || rule->effect == POLICY_ALLOW) &&
 	       (rule->any_action || (unsigned)rule->action < POLICY_N_ACTIONS) &&
-	       pattern_ends(rule->from) && pattern_ends(rule->resource);
+	       pattern_ends(rule->from) && pattern_ends(rule->resource) &&
+	       (rule->any_action || !policy_is_about_networks(rule->action) ||
+		policy_names_network(rule->resource));
 }
 
 static void list_rules(struct policy *p, enum policy_action action, enum policy_effect effect)
@@ -42,6 +44,7 @@ static void take_rule(struct rule *ret, const struct policy_rule *source)
 	ret->source = *source;
 	pattern_init(&ret->from, ret->source.from, strlen(source->from));
 	pattern_init(&ret->resource, ret->source.resource, strlen(source->resource));
+	network_pattern_init(&ret->network, source->resource);
 }
 
 int policy_new(const struct policy_rule *rules, size_t n, struct policy **ret)
@@ -94,13 +97,55 @@ static void explain_default(enum policy_action action, struct policy_reason *ret
 		       policy_action_name(action));
 }
 
+/* What is asked about, read once for all rules. */
+struct question {
+	const char *text;
+	size_t len;
+	bool is_network, has_prefix;
+	struct prefix prefix;
+};
+
+static struct question question_of(enum policy_action action, const char *resource)
+{
+	struct question q = { .text = resource,
+			      .len = strlen(resource),
+			      .is_network = policy_is_about_networks(action) };
+
+	q.has_prefix = q.is_network && prefix_parse(resource, &q.prefix) == 0;
+	return q;
+}
+
+/* A forbid also forbids what its letters match: rules about every action may have others. */
+static bool resource_matches(const struct rule *rule, const struct question *q)
+{
+	const struct prefix *prefix = q->has_prefix ? &q->prefix : NULL;
+
+	if (q->is_network && rule->source.effect == POLICY_ALLOW)
+		return network_pattern_covers(&rule->network, prefix);
+	if (q->is_network && network_pattern_meets(&rule->network, prefix))
+		return true;
+	return pattern_matches(&rule->resource, q->text, q->len);
+}
+
+bool policy_rule_concerns(const struct policy_rule *rule, enum policy_action action,
+			  const char *resource)
+{
+	struct question q = question_of(action, resource);
+	struct rule r;
+
+	if (!rule->any_action && rule->action != action)
+		return false;
+	take_rule(&r, rule);
+	return resource_matches(&r, &q);
+}
+
 enum policy_effect policy_decide(const struct policy *p, const char *principal,
 				 enum policy_action action, const char *resource,
 				 struct policy_reason *ret_reason)
 {
 	const struct action_rules *list;
 	size_t principal_len = strlen(principal);
-	size_t resource_len = strlen(resource);
+	struct question q = question_of(action, resource);
 
 	assert((unsigned)action < POLICY_N_ACTIONS);
 	list = &p->by_action[action];
@@ -108,7 +153,7 @@ enum policy_effect policy_decide(const struct policy *p, const char *principal,
 		const struct rule *rule = &p->rules[list->rules[i]];
 
 		if (!pattern_matches(&rule->from, principal, principal_len) ||
-		    !pattern_matches(&rule->resource, resource, resource_len))
+		    !resource_matches(rule, &q))
 			continue;
 		if (ret_reason)
 			explain_rule(p, list->rules[i], ret_reason);

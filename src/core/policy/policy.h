@@ -33,7 +33,9 @@ enum policy_effect {
 	POLICY_ALLOW = 1,
 };
 
-/* One rule. Patterns: "*" matches any run of characters, everything else itself. */
+/* One rule. Patterns: "*" matches any run of characters, everything else itself. Under "prefix"
+ * and "route" the resource is a network instead (policy_names_network()): an allow matches what
+ * lies inside it, a forbid all that has an address in common with it. */
 struct policy_rule {
 	enum policy_effect effect; /* POLICY_DENY is "forbid" */
 	bool any_action;
@@ -46,7 +48,8 @@ struct policy_rule {
 struct policy;
 
 /* Copies the rules. -ENOBUFS beyond POLICY_RULES_MAX, -ENOMEM, -EINVAL for a rule with an
- * effect or action that does not exist or a pattern that does not end. */
+ * effect or action that does not exist, a pattern that does not end, or a resource that names no
+ * network under an action that is about networks. */
 int policy_new(const struct policy_rule *rules, size_t n, struct policy **ret);
 void policy_free(struct policy *p);
 
@@ -86,6 +89,22 @@ void policy_times_add(struct policy_times *to, const struct policy_times *more);
 /* Whether the whole text matches. Linear in the two lengths, whatever they hold; for patterns
  * shorter than POLICY_PATTERN_SIZE, false for others. */
 bool policy_pattern_matches(const char *pattern, const char *text);
+
+/* Whether the resource of a question under this action is a prefix. */
+bool policy_is_about_networks(enum policy_action action);
+
+/* What a rule about networks may name: "192.168.0.0/16", "fd12::/48"; whole parts, "192.168.*" for
+ * 192.168.0.0/16 and "2001:db8:*" for 2001:db8::/32; "0.0.0.0/0", "::/0" or both as "*" "/0" for
+ * exits, not for what is inside; "*" for all. Anything else is no network: as a pattern of
+ * characters it would match shorter prefixes than it seems to. */
+#define POLICY_NETWORK_TEXT                                                                      \
+	"a network with its length (192.168.0.0/16, fd12::/48), whole parts of one (192.168.*, " \
+	"2001:db8:*), */0 for exits or * for all"
+bool policy_names_network(const char *resource);
+
+/* Whether the rule is about this, whoever asks. */
+bool policy_rule_concerns(const struct policy_rule *rule, enum policy_action action,
+			  const char *resource);
 
 /* "session", "connect", ...; NULL beyond. The reverse returns -EINVAL for no action. */
 const char *policy_action_name(enum policy_action action);

@@ -47,6 +47,20 @@ bool prefix_covers(const struct prefix *p, const uint8_t address[16])
 	return prefix_is_ipv4(p) == address_is_ipv4(address) && is_equal_to(p->ip, address, p->len);
 }
 
+bool prefix_contains(const struct prefix *p, const struct prefix *inner)
+{
+	return p->len <= inner->len && prefix_overlaps(p, inner);
+}
+
+bool prefix_is_exit(const struct prefix *p)
+{
+	static const struct prefix unique_local = { { 0xfc }, 7 };
+
+	if (prefix_is_ipv4(p))
+		return p->len < PREFIX_IPV4_LEN + PREFIX_EXIT_IPV4_BITS;
+	return p->len < PREFIX_EXIT_IPV6_BITS && !prefix_contains(&unique_local, p);
+}
+
 bool prefix_overlaps(const struct prefix *a, const struct prefix *b)
 {
 	return prefix_is_ipv4(a) == prefix_is_ipv4(b) &&

@@ -21,9 +21,17 @@ struct prefix {
 bool address_is_ipv4(const uint8_t address[16]); /* mapped */
 bool prefix_is_ipv4(const struct prefix *p);
 bool prefix_is_default(const struct prefix *p); /* 0.0.0.0/0 or ::/0: what an exit offers */
+/* The default, or so short that a few like it (2000::/3, 64.0.0.0/3) lead to the internet as well:
+ * shorter than these, and not in fc00::/7. Nobody's own network is as large: of IPv4 the largest
+ * is 10.0.0.0/8, and no holder of IPv6 addresses has more than a /16. */
+#define PREFIX_EXIT_IPV4_BITS 8
+#define PREFIX_EXIT_IPV6_BITS 16
+bool prefix_is_exit(const struct prefix *p);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 /* Whether the address is inside; of one family only. */
 bool prefix_covers(const struct prefix *p, const uint8_t address[16]);
+/* Whether all of inner is inside. */
+bool prefix_contains(const struct prefix *p, const struct prefix *inner);
 /* Whether the two have an address in common. */
 bool prefix_overlaps(const struct prefix *a, const struct prefix *b);
 

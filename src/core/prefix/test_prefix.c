@@ -73,6 +73,37 @@ static void a_family_does_not_cover_the_other(void **state)
 	assert_true(prefix_is_default(&all4) && prefix_is_default(&all6));
 }
 
+static void a_network_is_inside_another_of_its_family(void **state)
+{
+	(void)state;
+	struct prefix outer = prefix("192.168.0.0/16"), inner = prefix("192.168.7.0/24");
+	struct prefix wider = prefix("192.168.0.0/13"), all6 = prefix("::/0");
+
+	assert_true(prefix_contains(&outer, &inner) && prefix_contains(&outer, &outer));
+	assert_false(prefix_contains(&inner, &outer) || prefix_contains(&outer, &wider));
+	assert_false(prefix_contains(&all6, &inner));
+}
+
+static void what_is_too_short_for_a_network_is_an_exit(void **state)
+{
+	(void)state;
+	static const char *const exits[] = { "0.0.0.0/0",  "::/0",	"2000::/3", "10.0.0.0/7",
+					     "64.0.0.0/3", "2000::/15", "f000::/4" };
+	static const char *const networks[] = { "10.0.0.0/8", "2a00::/16", "fc00::/7", "fd00::/8",
+						"10.1.2.3/32" };
+
+	for (size_t i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+		struct prefix p = prefix(exits[i]);
+
+		assert_true(prefix_is_exit(&p));
+	}
+	for (size_t i = 0; i < sizeof(networks) / sizeof(networks[0]); i++) {
+		struct prefix p = prefix(networks[i]);
+
+		assert_false(prefix_is_exit(&p));
+	}
+}
+
 static void what_nobody_routes_may_not_be_offered(void **state)
 {
 	(void)state;
@@ -205,6 +236,8 @@ int main(void)
 		cmocka_unit_test(a_prefix_is_printed_as_it_was_read),
 		cmocka_unit_test(what_is_no_prefix_is_refused),
 		cmocka_unit_test(a_family_does_not_cover_the_other),
+		cmocka_unit_test(a_network_is_inside_another_of_its_family),
+		cmocka_unit_test(what_is_too_short_for_a_network_is_an_exit),
 		cmocka_unit_test(what_nobody_routes_may_not_be_offered),
 		cmocka_unit_test(private_addresses_are_told_from_the_internets),
 		cmocka_unit_test(the_longest_wins),

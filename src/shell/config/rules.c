@@ -168,6 +168,12 @@ static int add_action(struct rules *rules, const struct policy_rule *template, c
 		return report_error(rules->report, t->line,
 				    "policy: unknown action %.40s; allowed: %s", t->text, names);
 	}
+	if (!rule->any_action && policy_is_about_networks(rule->action) &&
+	    !policy_names_network(rule->resource))
+		return report_error(
+			rules->report, t->line,
+			"policy: \"%.60s\" names no network for %s; allowed: " POLICY_NETWORK_TEXT,
+			rule->resource, policy_action_name(rule->action));
 	rules->n++;
 	return 0;
 }

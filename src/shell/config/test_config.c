@@ -341,6 +341,10 @@ static void rules_are_checked_word_by_word(void **state)
 	assert_refused("policy: [{allow: ping, from: a, to: \"\"}]", "to is empty");
 	assert_refused("policy: [{allow: ping, forbid: ping, from: a}]", "both allow and forbid");
 	assert_refused("policy: [{allow: [], from: a}]", "an empty list");
+	assert_refused("policy: [{allow: [ping, prefix], from: a, to: \"fd*\"}]",
+		       "\"fd*\" names no network for prefix; allowed: a network with its length");
+	assert_refused("policy: [{forbid: route, from: a, to: 192.168.7.0}]",
+		       "names no network for route");
 	assert_refused("policy: [{allow: [[ping]], from: a}]", "must be a word");
 	assert_refused("policy: [{allow: ping, from: [a]}]", "from must be a single value");
 	assert_refused("policy: [{allow: ping, form: a}]", "unknown key form; allowed: allow");

@@ -97,3 +97,15 @@ int alone_begin(const char *tun_name, int *ret_fd, char why[KEEPER_WHY_SIZE])
 		       tun_name, (int)other);
 	return r;
 }
+
+bool alone_is_held(const char *tun_name)
+{
+	struct sockaddr_un name;
+	socklen_t len = name_of(tun_name, &name);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool is_held_now = fd >= 0 && connect(fd, (const struct sockaddr *)&name, len) == 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return is_held_now;
+}

@@ -460,10 +460,11 @@ static int open_signals(struct keeper *k)
 static void give_back_names(struct keeper *k)
 {
 	char why[KEEPER_WHY_SIZE];
+	int r = names_restore(&k->verbs, why);
 
-	names_restore(&k->verbs, why);
 	if (why[0])
-		log_warning(k->log, "resolver_not_restored", log_str("reason", why));
+		log_warning(k->log, r < 0 ? "resolver_not_restored" : "resolv_conf_changed",
+			    log_str("reason", why));
 }
 
 static void clean_up(struct keeper *k)

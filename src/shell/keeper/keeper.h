@@ -129,6 +129,23 @@ struct keeper_options {
  * where no child could be started. */
 int keeper_run(const struct keeper_options *options);
 
+/* ---- where no keeper is ---- */
+
+enum keeper_left {
+	KEEPER_LEFT_NAMES = 1,	    /* /etc/resolv.conf with our server first */
+	KEEPER_LEFT_RULES = 2,	    /* of routing */
+	KEEPER_LEFT_EXIT_ONLY = 4,  /* the same, and they let nothing out except by an exit */
+	KEEPER_LEFT_FORWARDING = 8, /* and NAT; only root sees it, and the guard */
+	KEEPER_LEFT_GUARD = 16,	    /* table of nftables */
+};
+#define KEEPER_N_LEFT 5
+
+/* What one that was killed left of this tunnel, as bits of enum keeper_left; with is_removed it is
+ * removed, and filters of tc as well. -EADDRINUSE: there is a keeper, and nothing was done; or
+ * the first failure: why is a sentence. On success it may be a remark. */
+int keeper_left(const char *tun_name, const char *run_dir, bool is_removed, unsigned *ret,
+		char why[KEEPER_WHY_SIZE]);
+
 /* ---- the child's side; one thread at a time ---- */
 
 /* Each waits for the answer. On failure why is a sentence. -EPERM: the keeper is not allowed;

@@ -78,7 +78,7 @@ static void use_file(struct verbs *v, const char *instead)
 		    instead);
 	} else if (resolv_conf_apply(RESOLV_CONF, v->options->names_owner, v->own, why) == 0) {
 		v->names = KEEPER_NAMES_FILE;
-		v->names_why[0] = '\0';
+		SAY(v->names_why, "%s", why); /* a remark, or nothing */
 	} else {
 		SAY(v->names_why, "%s", why);
 	}
@@ -128,7 +128,7 @@ void names_reap(struct verbs *v)
 		use_file(v, "systemd-resolved refused what resolvectl told it");
 }
 
-void names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE])
+int names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE])
 {
 	bool was_ours = v->names == KEEPER_NAMES_FILE;
 	int r;
@@ -136,8 +136,9 @@ void names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE])
 	why[0] = '\0';
 	v->names = KEEPER_NAMES_NONE;
 	if (!v->options->names_owner)
-		return;
+		return 0;
 	r = resolv_conf_restore(RESOLV_CONF, v->options->names_owner, why);
 	if (r < 0 && !was_ours && !v->options->is_resolv_conf_managed)
 		why[0] = '\0'; /* none of ours: somebody else's file need not be readable */
+	return r;
 }

@@ -26,8 +26,9 @@ struct verbs {
 /* In names.c. */
 int names_listen(struct verbs *v, const struct request *q, struct reply *ret);
 int names_apply(struct verbs *v, const struct request *q, struct reply *ret);
-void names_reap(struct verbs *v);				/* after SIGCHLD */
-void names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE]); /* "" where all is well */
+void names_reap(struct verbs *v); /* after SIGCHLD */
+/* Why: "" where there is nothing to say; else what failed, or, with 0, a remark. */
+int names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE]);
 
 /* In batman.c, for the gateway that there is in the options, once verbs.c has looked at them. */
 int batman_socket(struct verbs *v, unsigned which, struct reply *ret);

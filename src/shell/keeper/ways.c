@@ -286,6 +286,19 @@ int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 	return e < 0 ? tell(e, "cannot remove routing rules", why) : r;
 }
 
+int ways_count(const char *tun_name, bool *ret_is_only)
+{
+	struct netlink *n = NULL;
+	int r = netlink_new(&n);
+
+	*ret_is_only =
+		r == 0 && netlink_rules_count(n, priority_of(tun_name) + RULE_NOWHERE, 1) > 0;
+	if (r == 0)
+		r = netlink_rules_count(n, priority_of(tun_name), N_RULES);
+	netlink_free(n);
+	return r;
+}
+
 int ways_left_over(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
 	/* The program nft is not run for nothing at each start. */

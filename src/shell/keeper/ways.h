@@ -21,6 +21,8 @@ uint32_t ways_number(const char *tun_name);
 /* alone.c: -EADDRINUSE where another keeper in this network namespace has that number, which why
  * says. 0 with a descriptor to keep, or -1 where it cannot be told. */
 int alone_begin(const char *tun_name, int *ret_fd, char why[KEEPER_WHY_SIZE]);
+/* Whether anybody holds it; for those without the privilege, who cannot begin. */
+bool alone_is_held(const char *tun_name);
 /* The routing table of a tunnel's networks. */
 uint32_t ways_table(const char *tun_name);
 /* Makes the kernel look into that table. */
@@ -28,6 +30,9 @@ int ways_look(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]);
 int ways_exit(struct ways *w, const char *tun_name, unsigned bits, char why[KEEPER_WHY_SIZE]);
 int ways_forward(struct ways *w, const char *tun_name, bool is_on, char why[KEEPER_WHY_SIZE]);
 int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]);
+/* How many rules there are of the tunnel, of a keeper that was killed; whether they let nothing out
+ * except by an exit. Needs no privilege. */
+int ways_count(const char *tun_name, bool *ret_is_only);
 /* Removes what a keeper that was killed left; but what let nothing out except by an exit stays, as
  * if we had set it, and *w says so. 1 where something was removed, which why tells; 0, or
  * an error. */
