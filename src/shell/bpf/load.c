@@ -213,7 +213,9 @@ int load_object(const uint8_t *bytes, size_t len, int table_fd, const char *with
 		if (*ret_log && **ret_log)
 			verdict(*ret_log, line);
 		if (r == -EPERM && !line[0])
-			(void)refuse(r, why, "not permitted: it takes CAP_BPF and CAP_NET_ADMIN");
+			(void)refuse(
+				r, why,
+				"not permitted: it takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
 		else
 			(void)refuse(r, why, "%s: %.150s",
 				     line[0] ? "the kernel's verifier refuses it"
