@@ -174,6 +174,13 @@ gone() { # ID...: none of these is in the kernel any more
 		if bpftool prog show id "$id" >/dev/null 2>&1; then return 1; fi
 	done
 }
+kill_a() { # its keeper and its daemon
+	for p in /proc/[0-9]*; do
+		tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q "x0 up.*$WORK/a/x0.yaml" &&
+			kill -KILL "${p#/proc/}" 2>/dev/null
+	done
+	:
+}
 x a down >/dev/null
 if command -v bpftool >/dev/null 2>&1; then
 	# shellcheck disable=SC2086 # a list
@@ -181,15 +188,30 @@ if command -v bpftool >/dev/null 2>&1; then
 	as_unit up >/dev/null 2>&1
 	within 10 is_on a ebpf.guard || fail "off after a restart"
 	ids=$(program_ids a)
-	for p in /proc/[0-9]*; do
-		tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q "x0 up.*$WORK/a/x0.yaml" &&
-			kill -KILL "${p#/proc/}" 2>/dev/null
-	done
+	kill_a
 	# shellcheck disable=SC2086
 	within 5 gone $ids || fail "programs stay after SIGKILL: $(bpftool prog)"
 	as_unit up >/dev/null 2>&1 || fail "no start after SIGKILL"
 	within 10 is_on a ebpf.guard || fail "off after SIGKILL and a start"
 fi
+
+# Filters at a qdisc outlive a keeper that is killed; the next one takes them away, even if it wants none.
+as_unit down >/dev/null 2>&1 || :
+cp "$WORK/a/x0.yaml" "$WORK/plain.yaml"
+echo 'ebpf: {attach: clsact}' >>"$WORK/a/x0.yaml"
+as_unit up >/dev/null 2>&1 || fail "a does not start with clsact"
+within 10 is_on a ebpf.guard || fail "with clsact the guard is off: $(x a ebpf list)"
+on a tc filter show dev to-b ingress | grep -q x0_guard || fail "the guard is not at the qdisc"
+kill_a
+on a tc filter show dev to-b ingress | grep -q x0_guard || fail "nothing is left that could be taken away"
+cp "$WORK/plain.yaml" "$WORK/a/x0.yaml"
+echo 'ebpf: {guard: off, meter: off, flow: off, enforce: off}' >>"$WORK/a/x0.yaml"
+as_unit up >/dev/null 2>&1 || fail "no start after SIGKILL with clsact"
+on a tc filter show dev to-b ingress | grep x0_ && fail "the guard of a killed keeper goes on"
+on a tc qdisc show dev to-b | grep clsact && fail "the qdisc of a killed keeper is left"
+cp "$WORK/plain.yaml" "$WORK/a/x0.yaml"
+as_unit down >/dev/null
+as_unit up >/dev/null 2>&1 || fail "no start as before"
 
 # without the capability it says why, and works all the same
 x c down >/dev/null
