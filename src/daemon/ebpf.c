@@ -19,6 +19,8 @@ _Static_assert(sizeof(struct policy_ports) == sizeof(struct ebpf_class) &&
 		       offsetof(struct policy_ports, ping) == offsetof(struct ebpf_class, ping),
 	       "the same bits");
 
+_Static_assert(CONFIG_LISTEN_MAX <= EBPF_LISTEN_MAX, "all of listen");
+
 struct ebpf {
 	struct ebpf_view *view;		  /* NULL: not there */
 	struct policy_compiler *compiler; /* NULL: to be made */
@@ -58,8 +60,8 @@ bool ebpf_options_fill(const struct config *c, struct log *log, struct ebpf_opti
 		ret->wishes[p] = (enum ebpf_wish)wish(c, p);
 	ret->where = (enum ebpf_where)c->ebpf_attach;
 	(void)snprintf(ret->tun_name, sizeof(ret->tun_name), "%.15s", c->tun_name);
-	for (size_t i = 0; i < c->n_listen && i < EBPF_PORTS_MAX; i++)
-		ret->ports[ret->n_ports++] = c->listen[i].port;
+	for (size_t i = 0; i < c->n_listen; i++)
+		ret->listen[ret->n_listen++] = c->listen[i];
 	for (size_t i = 0; i < c->n_ebpf_block && i < EBPF_BLOCKED_MAX; i++) {
 		struct netlink_prefix *to = &ret->blocked[ret->n_blocked++];
 

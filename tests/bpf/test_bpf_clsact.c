@@ -209,8 +209,8 @@ int main(void)
 		cmocka_unit_test(with_many_interfaces_the_tunnel_comes_first_and_stays),
 	};
 
-	options.ports[0] = 26969;
-	options.n_ports = 1;
+	options.listen[0].port = 26969;
+	options.n_listen = 1;
 	(void)snprintf(options.tun_name, sizeof(options.tun_name), "x0test");
 	(void)unshare(CLONE_NEWNET); /* where it is refused so is all that needs it */
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -454,8 +454,8 @@ int main(void)
 		cmocka_unit_test(blocks_begin_where_jumps_lead),
 	};
 
-	options.ports[0] = 26969;
-	options.n_ports = 1;
+	options.listen[0].port = 26969;
+	options.n_listen = 1;
 	options.where = EBPF_WHERE_TCX;
 	(void)snprintf(options.tun_name, sizeof(options.tun_name), "x0test");
 	(void)unshare(CLONE_NEWNET); /* where it is refused so is all that needs it */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/endpoint.h"
 #include "shell/bpf/layout.h"
 #include "shell/log/log.h"
 #include "shell/netlink/netlink.h"
@@ -48,9 +49,9 @@ struct ebpf_options {
 	uint32_t number; /* below EBPF_NUMBERS_MAX: of this keeper alone in its network namespace */
 	enum ebpf_where where;
 	char tun_name[EBPF_NAME_SIZE];
-	uint8_t overlay[16]; /* prefix of the mesh, 48 bits */
-	uint16_t ports[EBPF_PORTS_MAX];
-	unsigned n_ports;
+	uint8_t overlay[16];			 /* prefix of the mesh, 48 bits */
+	struct endpoint listen[EBPF_LISTEN_MAX]; /* [::] is IPv4 too */
+	unsigned n_listen;
 	struct netlink_prefix blocked[EBPF_BLOCKED_MAX]; /* IPv4 as ::ffff:0:0/96 and longer */
 	unsigned n_blocked;
 	struct log *log; /* the verifier's words go there; may be NULL */

@@ -403,6 +403,19 @@ static uint64_t namespace_cookie(void)
 	return cookie;
 }
 
+static void listen_on(const struct endpoint *local, struct ebpf_listen *ret)
+{
+	static const uint8_t any[16] = { 0 };
+	static const uint8_t any_ipv4[16] = { [10] = 0xff, [11] = 0xff };
+	size_t fixed = memcmp(local->ip, any, 16) == 0	      ? 0
+		       : memcmp(local->ip, any_ipv4, 16) == 0 ? 12
+							      : 16;
+
+	*ret = (struct ebpf_listen){ .port = local->port };
+	memcpy(ret->address, local->ip, 16);
+	memset(ret->mask, 0xff, fixed);
+}
+
 static int make_table(struct ebpf_host *h, char why[EBPF_WHY_SIZE])
 {
 	struct ebpf_table *t;
@@ -418,8 +431,8 @@ static int make_table(struct ebpf_host *h, char why[EBPF_WHY_SIZE])
 	}
 	h->table = t;
 	memcpy(t->overlay, h->options.overlay, 16);
-	memcpy(t->ports, h->options.ports, sizeof(t->ports));
-	t->n_ports = h->options.n_ports;
+	for (unsigned i = 0; i < h->options.n_listen && i < EBPF_LISTEN_MAX; i++)
+		listen_on(&h->options.listen[i], &t->listen[t->n_listen++]);
 	t->namespace = namespace_cookie();
 	t->network = (struct ebpf_limit){ 1000000000ULL / NETWORK_RATE, BURST_NS };
 	t->prefix = (struct ebpf_limit){ 1000000000ULL / PREFIX_RATE, BURST_NS };

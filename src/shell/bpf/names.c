@@ -23,7 +23,8 @@ static const char *const modes[EBPF_N_MODES] = {
 
 static const char *const summaries[EBPF_N_PROGRAMS] = {
 	[EBPF_GUARD] =
-		"Looks at UDP datagrams to this node's port as they arrive. Drops those from "
+		"Looks at UDP datagrams to where this node listens as they arrive. Drops those "
+		"from "
 		"blocked prefixes, those of no known type, packets for sessions that there are "
 		"not, handshake datagrams beyond the rate of a network or prefix, and those whose "
 		"mac1 was made without the network key. It sees no plaintext: what it reads are "
