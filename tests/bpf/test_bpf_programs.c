@@ -331,6 +331,109 @@ static void the_meter_counts_what_it_is_shown(void **state)
 			assert_int_equal(w->table->peers[i].packets, 44);
 }
 
+/* ---- hashed MAC addresses ---- */
+
+#define MACS 3
+
+struct macs {
+	uint64_t keys[MACS + 1];
+	struct ebpf_mac counts[MACS + 1];
+	unsigned n;
+};
+
+static void on_mac(void *arg, const void *key, const void *value)
+{
+	struct macs *m = arg;
+
+	assert_true(m->n <= MACS);
+	memcpy(&m->keys[m->n], key, sizeof(m->keys[0]));
+	memcpy(&m->counts[m->n++], value, sizeof(m->counts[0]));
+}
+
+/* The map of the meter that is attached to one end of a veth. */
+static void read_macs(const struct world *w, struct macs *ret)
+{
+	uint32_t id = 0;
+
+	for (unsigned i = 0; i < EBPF_ATTACHMENTS_MAX; i++)
+		if (w->table->attachments[i].mode != EBPF_MODE_NONE &&
+		    w->table->attachments[i].program == EBPF_METER)
+			id = w->table->attachments[i].id;
+	assert_true(id != 0);
+	*ret = (struct macs){ 0 };
+	assert_int_equal(ebpf_map_each(id, "x0_macs", sizeof(uint64_t), sizeof(struct ebpf_mac),
+				       MACS + 1, on_mac, ret),
+			 0);
+}
+
+static bool has_bytes(const void *in, size_t in_len, const uint8_t *what, size_t len)
+{
+	return memmem(in, in_len, what, len) != NULL;
+}
+
+/* By both ways and each in its place of the frame; returns what the map has of each. */
+static void meter_macs(struct world *w, const uint8_t macs[MACS][6], struct macs *ret)
+{
+	for (unsigned i = 0; i < MACS; i++) {
+		(void)udp_frame(w, 1, PORT, 100);
+		memcpy(w->frame + 6, macs[i], 6);
+		assert_int_equal(run(w, "x0_meter_in"), ON);
+		assert_int_equal(run(w, "x0_meter_in"), ON);
+		put16(w->frame + 14 + 40, PORT);
+		memset(w->frame + 6, 0, 6);
+		memcpy(w->frame, macs[i], 6);
+		assert_int_equal(run(w, "x0_meter_out"), ON);
+	}
+	read_macs(w, ret);
+	assert_int_equal(ret->n, MACS);
+}
+
+static void of_a_mac_address_only_its_keyed_hash_is_kept(void **state)
+{
+	static const uint8_t macs[MACS][6] = { { 0x02, 0x11, 0x22, 0x33, 0x44, 0x55 },
+					       { 0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54 },
+					       { 0x02, 0x11, 0x22, 0x33, 0x44, 0x56 } };
+	struct macs found[2];
+
+	(void)world(state);
+	if (system("ip link add va type veth peer name vb && ip link set va up") != 0) /* NOLINT */
+		fail_msg("no veth");
+	for (unsigned start = 0; start < 2; start++) {
+		void *next = NULL;
+		struct world *w;
+
+		assert_int_equal(set_up(&next), 0);
+		w = next;
+		meter_macs(w, macs, &found[start]);
+		for (unsigned i = 0; i < MACS; i++) {
+			const uint8_t backwards[6] = { macs[i][5], macs[i][4], macs[i][3],
+						       macs[i][2], macs[i][1], macs[i][0] };
+			const struct span text = SPAN(macs[i], 6);
+			uint8_t key[16];
+			uint64_t hash;
+			unsigned at = 0;
+
+			memcpy(key, w->table->mac_key, sizeof(key));
+			hash = siphash64(key, &text, 1);
+			while (at < MACS && found[start].keys[at] != hash)
+				at++;
+			if (at == MACS)
+				fail_msg("MAC address %u is not there by its hash", i);
+			assert_int_equal(found[start].counts[at].packets[EBPF_IN], 2);
+			assert_int_equal(found[start].counts[at].packets[EBPF_OUT], 1);
+			assert_int_equal(found[start].counts[at].bytes[EBPF_IN], 200);
+			assert_false(has_bytes(&found[start], sizeof(found[start]), macs[i], 6));
+			assert_false(has_bytes(&found[start], sizeof(found[start]), backwards, 6));
+		}
+		(void)tear_down(&next);
+	}
+	/* the next start has a key of its own: nobody is recognised */
+	for (unsigned i = 0; i < MACS; i++)
+		for (unsigned k = 0; k < MACS; k++)
+			assert_true(found[0].keys[i] != found[1].keys[k]);
+	(void)!system("ip link del va"); /* NOLINT(cert-env33-c) */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +448,7 @@ int main(void)
 		TEST(a_network_has_its_rate_and_others_have_theirs),
 		TEST(blocked_prefixes_are_dropped),
 		TEST(the_meter_counts_what_it_is_shown),
+		TEST(of_a_mac_address_only_its_keyed_hash_is_kept),
 	};
 
 	prepare();

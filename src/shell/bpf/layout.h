@@ -35,7 +35,7 @@ enum ebpf_program {
 /* ---- counters ---- */
 
 enum ebpf_guard_count {
-	GUARD_SEEN, /* datagrams to our port */
+	GUARD_SEEN, /* datagrams to where we listen */
 	GUARD_PASSED,
 	GUARD_BLOCKED,	     /* dropped: from a prefix that is blocked */
 	GUARD_MALFORMED,     /* dropped: no such type, or too short for it */
