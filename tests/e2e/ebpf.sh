@@ -9,6 +9,8 @@
 FLOOD=$(realpath "$3")
 AS_UNIT=$(realpath "$4")
 UNIT=$(realpath "$5")
+GOOD_OBJECT=${6:+$(realpath "$6")} # where this build has eBPF
+BAD_OBJECT=${7:+$(realpath "$7")}
 
 # as_unit VERB...: x0 on host a with the capabilities and the system calls that our unit leaves it
 as_unit() {
@@ -165,6 +167,12 @@ x a ebpf explain meter --dot >"$WORK/dot"
 grep -q "^digraph" "$WORK/dot" || fail "explain --dot prints no graph"
 x a ebpf profile meter --seconds 1.5 --json | grep -q '"ns_per_run"' || fail "profile"
 x a ebpf explain nothing >/dev/null 2>&1 && fail "a program that is not there is explained"
+
+# an object of one's own
+x a ebpf check "$GOOD_OBJECT" >"$WORK/checked" 2>&1 || fail "check refuses ours: $(cat "$WORK/checked")"
+grep -q 'allowed, and the kernel' "$WORK/checked" || fail "check: $(cat "$WORK/checked")"
+x a ebpf check "$BAD_OBJECT" >"$WORK/checked" 2>&1 && fail "check takes what calls a helper that is not on the list"
+grep -q 'helper 9 is not on the list' "$WORK/checked" || fail "check: $(cat "$WORK/checked")"
 
 # nothing stays
 ids=$(program_ids a)
