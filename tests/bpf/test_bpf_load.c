@@ -143,6 +143,65 @@ static void a_map_that_is_too_large_is_refused(void **state)
 	refused("bad_map", -EPROTO, "map large would take 128 MiB");
 }
 
+static void what_the_kernel_has_besides_helpers_is_refused(void **state)
+{
+	(void)state;
+	refused("bad_ksym", -EPROTO, "asks the kernel for \"bpf_rcu_read_lock\"");
+}
+
+static void a_map_that_is_to_be_pinned_is_refused(void **state)
+{
+	(void)state;
+	refused("bad_pin", -EPROTO, "map x0_bad_pin is to be pinned");
+	assert_int_not_equal(access("/sys/fs/bpf/x0_bad_pin", F_OK), 0);
+}
+
+static void a_map_whose_size_overflows_is_refused(void **state)
+{
+	(void)state;
+	refused("bad_size", -EPROTO, "map x0_bad_size would take");
+}
+
+/* Where in the object the first constant of 64 bits of a program is. */
+static size_t constant_at(const uint8_t *bytes)
+{
+	Elf64_Ehdr h;
+
+	memcpy(&h, bytes, sizeof(h));
+	for (size_t i = 0; i < h.e_shnum; i++) {
+		Elf64_Shdr s;
+
+		memcpy(&s, bytes + h.e_shoff + i * sizeof(s), sizeof(s));
+		if (!(s.sh_flags & SHF_EXECINSTR))
+			continue;
+		for (size_t at = s.sh_offset; at < s.sh_offset + s.sh_size; at += 8)
+			if (bytes[at] == 0x18)
+				return at;
+	}
+	fail_msg("there is no constant");
+	return 0;
+}
+
+static void a_constant_that_names_something_of_the_kernel_is_refused(void **state)
+{
+	CLEANUP_FREE uint8_t *bytes = NULL;
+	char why[EBPF_WHY_SIZE] = "";
+	size_t len, at;
+
+	(void)state;
+	bytes = object_copy(EBPF_METER, &len);
+	at = constant_at(bytes);
+	for (unsigned kind = 1; kind < 16; kind++) {
+		bytes[at + 1] = (uint8_t)((bytes[at + 1] & 0x0f) | kind << 4);
+		assert_int_equal(ebpf_validate(bytes, len, why), -EPROTO);
+		assert_non_null(strstr(why, "a constant of kind"));
+	}
+	bytes[at + 1] &= 0x0f;
+	assert_int_equal(ebpf_validate(bytes, len, why), 0);
+	bytes[at + 8] = 0x85; /* a call in its second half */
+	assert_int_equal(ebpf_validate(bytes, len, why), -EBADMSG);
+}
+
 static void what_the_verifier_refuses_comes_with_all_that_it_says(void **state)
 {
 	CLEANUP_FREE uint8_t *bytes = NULL;
@@ -442,6 +501,10 @@ int main(void)
 		cmocka_unit_test(a_section_without_a_type_is_not_looked_into),
 		cmocka_unit_test(a_forbidden_helper_section_or_licence_is_refused),
 		cmocka_unit_test(a_map_that_is_too_large_is_refused),
+		cmocka_unit_test(what_the_kernel_has_besides_helpers_is_refused),
+		cmocka_unit_test(a_map_that_is_to_be_pinned_is_refused),
+		cmocka_unit_test(a_map_whose_size_overflows_is_refused),
+		cmocka_unit_test(a_constant_that_names_something_of_the_kernel_is_refused),
 		cmocka_unit_test(what_the_verifier_refuses_comes_with_all_that_it_says),
 		cmocka_unit_test(our_own_objects_pass_the_verifier),
 		cmocka_unit_test(on_veth_the_guard_takes_tc_and_leaves_nothing),
