@@ -119,14 +119,35 @@ always int datagram_parse(struct datagram *d, __u32 len)
 	return 1;
 }
 
-always int is_our_port(const struct ebpf_table *t, __u16 port)
+/* Whether we listen there; another program may have the same port of another address. Not inline,
+ * so that callers stay small enough for the compiler to see through them. */
+static __attribute__((noinline)) int is_listened_at(__u64 first, __u64 second, __u32 port)
 {
-	__u32 n = t->n_ports;
+	const struct ebpf_table *t = table();
 
-	for (__u32 i = 0; i < EBPF_PORTS_MAX; i++)
-		if (i < n && t->ports[i] == port)
+	if (!t)
+		return 0;
+	for (__u32 i = 0; i < EBPF_LISTEN_MAX; i++) {
+		const struct ebpf_listen *l = &t->listen[i];
+
+		if (i >= t->n_listen)
+			break;
+		if (l->port == port && ((first ^ l->address[0]) & l->mask[0]) == 0 &&
+		    ((second ^ l->address[1]) & l->mask[1]) == 0)
 			return 1;
+	}
 	return 0;
+}
+
+/* Which a datagram to us is addressed to, and one of ours comes from. */
+always int is_to_us(const struct datagram *d)
+{
+	return is_listened_at(d->destination[0], d->destination[1], d->destination_port);
+}
+
+always int is_from_us(const struct datagram *d)
+{
+	return is_listened_at(d->source[0], d->source[1], d->source_port);
 }
 
 /* Whose a receiver index is: 0 nobody's, 1 one that is not counted, else 2 and the peer. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The guard: of the datagrams to our port, drops those that the daemon would throw away after
- * having been woken by them. What it cannot read, and what is addressed to another machine, it
- * lets pass. Limits and order: docs/ebpf.md. */
+/* The guard: of the datagrams to where we listen, drops those that the daemon would throw away
+ * after having been woken by them. What it cannot read, and what is addressed to another machine,
+ * it lets pass. Limits and order: docs/ebpf.md. */
 #include "datagram.h"
 
 #define MAC_LEN 16
@@ -286,8 +286,7 @@ int x0_guard_tc(struct __sk_buff *skb)
 
 	KEEP(n);
 	if (!t || skb->vlan_present || n < 1 || n > HEADERS ||
-	    bpf_skb_load_bytes(skb, 0, d.bytes, n) < 0 || !datagram_parse(&d, len) ||
-	    !is_our_port(t, d.destination_port))
+	    bpf_skb_load_bytes(skb, 0, d.bytes, n) < 0 || !datagram_parse(&d, len) || !is_to_us(&d))
 		return -1; /* on to the next program */
 	f.segment_len = skb->gso_size;
 	if (f.segment_len > 0)
@@ -306,7 +305,7 @@ int x0_guard_xdp(struct xdp_md *xdp)
 
 	KEEP(n);
 	if (!t || n < 1 || n > HEADERS || bpf_xdp_load_bytes(xdp, 0, d.bytes, n) < 0 ||
-	    !datagram_parse(&d, len) || !is_our_port(t, d.destination_port))
+	    !datagram_parse(&d, len) || !is_to_us(&d))
 		return XDP_PASS;
 	return guard(t, &f, &d) ? XDP_DROP : XDP_PASS;
 }

@@ -103,7 +103,7 @@ always int meter(struct __sk_buff *skb, __u32 direction)
 	KEEP(n);
 	if (!t || skb->vlan_present || n < 1 || n > HEADERS ||
 	    bpf_skb_load_bytes(skb, 0, d.bytes, n) < 0 || !datagram_parse(&d, len) ||
-	    !is_our_port(t, direction == EBPF_IN ? d.destination_port : d.source_port))
+	    !(direction == EBPF_IN ? is_to_us(&d) : is_from_us(&d)))
 		return -1;
 	s = slot(t);
 	if (segment_len > 0 && d.payload_len > segment_len) {

@@ -148,8 +148,8 @@ int bench_ebpf(int argc, char **argv)
 		is_json = true;
 	}
 	options.where = EBPF_WHERE_TCX;
-	options.ports[0] = PORT;
-	options.n_ports = 1;
+	options.listen[0].port = PORT;
+	options.n_listen = 1;
 	/* nothing of this machine's own is touched */
 	/* NOLINTNEXTLINE(cert-env33-c): nothing of the command comes from outside */
 	if (unshare(CLONE_NEWNET) < 0 || system("ip link set dev lo up") != 0) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/metrics_write.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 
@@ -84,39 +85,6 @@ static const struct {
 	  "Entries of this node's ledger that are durable." },
 };
 
-static void family(FILE *out, const char *name, const char *type, const char *help)
-{
-	(void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-/* A label's value: backslash, quote and newline are escaped; what is from outside is a name that
- * was checked when its certificate was. */
-static void label(FILE *out, const char *value)
-{
-	for (; *value; value++) {
-		if (*value == '\n')
-			(void)fputs("\\n", out);
-		else if (*value == '"' || *value == '\\')
-			(void)fprintf(out, "\\%c", *value);
-		else
-			(void)fputc(*value, out);
-	}
-}
-
-static uint64_t number(const json_t *object, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(object, key));
-
-	return n > 0 ? (uint64_t)n : 0;
-}
-
-static const char *text(const json_t *object, const char *key)
-{
-	const char *t = json_string_value(json_object_get(object, key));
-
-	return t ? t : "";
-}
-
 static void put_counters(FILE *out, const json_t *list)
 {
 	for (size_t i = 0; i < N_ELEMENTS(counters); i++) {
@@ -146,12 +114,6 @@ static const struct peer_family peer_families[] = {
 	{ "mesh_path_mtu_bytes", "gauge", "What a datagram to the neighbour may hold.", "path_mtu",
 	  1 },
 };
-
-static void put_sample(FILE *out, const char *name, const json_t *peer)
-{
-	(void)fprintf(out, "%s{peer_id=\"", name);
-	label(out, text(peer, "node"));
-}
 
 static void put_peer_family(FILE *out, const struct peer_family *f, const json_t *peers)
 {
@@ -244,58 +206,6 @@ static void put_node(FILE *out, const json_t *status, const json_t *by_hops)
 	family(out, "svid_expiry_seconds", "gauge", "When the certificate ends, as Unix time.");
 	(void)fprintf(out, "svid_expiry_seconds{kind=\"x509\"} %" PRIu64 "\n",
 		      number(certificate, "not_after_s"));
-}
-
-static void put_ebpf(FILE *out, const json_t *ebpf) /* as the verb ebpf */
-{
-	const json_t *program;
-	bool has_head = false;
-	size_t i;
-
-	json_array_foreach(ebpf, i, program)
-	{
-		const json_t *verdicts = json_object_get(program, "counters");
-		const json_t *n;
-		const char *verdict;
-
-		json_object_foreach((json_t *)(uintptr_t)verdicts, verdict, n)
-		{
-			if (!json_is_integer(n))
-				continue;
-			if (!has_head)
-				family(out, "ebpf_packets_total", "counter",
-				       "What the programs in the kernel did with packets.");
-			has_head = true;
-			(void)fprintf(out,
-				      "ebpf_packets_total{program=\"%s\",verdict=\"%s\"} "
-				      "%" JSON_INTEGER_FORMAT "\n",
-				      text(program, "name"), verdict, json_integer_value(n));
-		}
-	}
-}
-
-/* Only of programs whose runs the kernel counts: it does not by itself, since that costs. */
-static void put_runs(FILE *out, const json_t *ebpf)
-{
-	const json_t *program;
-	bool has_head = false;
-	size_t i;
-
-	json_array_foreach(ebpf, i, program)
-	{
-		const json_t *runs = json_object_get(program, "runs");
-
-		if (!json_is_object(runs))
-			continue;
-		if (!has_head)
-			family(out, "ebpf_run_seconds", "summary",
-			       "Runs of the programs in the kernel, while it counted them.");
-		has_head = true;
-		(void)fprintf(out, "ebpf_run_seconds_sum{program=\"%s\"} %.9f\n",
-			      text(program, "name"), (double)number(runs, "ns") * 1e-9);
-		(void)fprintf(out, "ebpf_run_seconds_count{program=\"%s\"} %" PRIu64 "\n",
-			      text(program, "name"), number(runs, "n"));
-	}
 }
 
 /* ---- how long things took ---- */
@@ -557,8 +467,7 @@ char *metrics_text(const json_t *source, const struct metrics_http *http,
 	put_node(out, status, json_object_get(source, "routes"));
 	put_peers(out, json_object_get(source, "peers"));
 	put_counters(out, json_object_get(status, "counters"));
-	put_ebpf(out, json_object_get(status, "ebpf"));
-	put_runs(out, json_object_get(status, "ebpf"));
+	metrics_put_ebpf(out, json_object_get(status, "ebpf"));
 	put_all_times(out, source);
 	put_rotations(out, json_object_get(source, "rotations"));
 	put_healing(out, json_object_get(status, "healing"));

@@ -25,16 +25,17 @@ static json_t *source(const char *peer)
 		"status", "node_id", "00000000000000aa", "name", "a", "version", "1", "tun", "x0",
 		"uptime_s", (json_int_t)5, "reachable", (json_int_t)1, "certificate", "not_after_s",
 		(json_int_t)1797871147, "counters", "datagrams_in", (json_int_t)7, "datagrams_out",
-		(json_int_t)8, "ebpf", "name", "guard", "counters", "passed", (json_int_t)3, "junk",
-		(json_int_t)4, "runs", "n", (json_int_t)9, "ns", (json_int_t)1234, "name", "meter",
-		"runs", "peers", "node", peer, "is_neighbour", 1, "rtt_us", (json_int_t)1500,
-		"jitter_us", (json_int_t)10, "loss_ppm", (json_int_t)20000, "class", "good",
-		"path_mtu", (json_int_t)1400, "sent_bytes", (json_int_t)11, "received_bytes",
-		(json_int_t)12, "routes", (json_int_t)1, (json_int_t)2, "failovers", "bounds_us",
-		(json_int_t)5000, (json_int_t)250000, "counts", (json_int_t)1, (json_int_t)2,
-		(json_int_t)3, "sum_us", (json_int_t)1500000, "decisions", "bounds_us",
-		(json_int_t)1, (json_int_t)1000, "counts", (json_int_t)5, (json_int_t)1,
-		(json_int_t)0, "sum_us", (json_int_t)42, "rotations", "renewed", (json_int_t)4);
+		(json_int_t)8, "ebpf", "name", "guard", "counters", "passed", (json_int_t)3,
+		"dropped_malformed", (json_int_t)4, "runs", "n", (json_int_t)9, "ns",
+		(json_int_t)1234, "name", "meter", "runs", "peers", "node", peer, "is_neighbour", 1,
+		"rtt_us", (json_int_t)1500, "jitter_us", (json_int_t)10, "loss_ppm",
+		(json_int_t)20000, "class", "good", "path_mtu", (json_int_t)1400, "sent_bytes",
+		(json_int_t)11, "received_bytes", (json_int_t)12, "routes", (json_int_t)1,
+		(json_int_t)2, "failovers", "bounds_us", (json_int_t)5000, (json_int_t)250000,
+		"counts", (json_int_t)1, (json_int_t)2, (json_int_t)3, "sum_us",
+		(json_int_t)1500000, "decisions", "bounds_us", (json_int_t)1, (json_int_t)1000,
+		"counts", (json_int_t)5, (json_int_t)1, (json_int_t)0, "sum_us", (json_int_t)42,
+		"rotations", "renewed", (json_int_t)4);
 }
 
 static char *exposition(const char *peer, size_t *ret_len)
@@ -199,7 +200,8 @@ static void units_are_base_units(void **state)
 	(void)state;
 	assert_non_null(strstr(text, "mesh_latency_seconds{peer_id=\"b\"} 0.0015\n"));
 	assert_non_null(strstr(text, "mesh_packet_loss_ratio{peer_id=\"b\"} 0.02\n"));
-	assert_non_null(strstr(text, "ebpf_packets_total{program=\"guard\",verdict=\"junk\"} 4\n"));
+	assert_non_null(strstr(
+		text, "ebpf_packets_total{program=\"guard\",verdict=\"dropped_malformed\"} 4\n"));
 }
 
 static void how_long_things_took_is_a_histogram(void **state)

@@ -745,6 +745,7 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	keeper.ipv4.len = c->ipv4_prefix.len;
 	memcpy(keeper.ipv4.ip, c->ipv4_prefix.ip, sizeof(keeper.ipv4.ip));
 	memcpy(ebpf.overlay, keeper.overlay.ip, sizeof(ebpf.overlay));
+	ebpf.number = keeper_number(c->tun_name);
 	if (ebpf_options_fill(c, options->log, &ebpf))
 		keeper.ebpf = &ebpf;
 	if (batman_options_fill(c, &batman))

@@ -7,6 +7,17 @@
 . "$(dirname "$0")/../support/netns.sh"
 
 FLOOD=$(realpath "$3")
+AS_UNIT=$(realpath "$4")
+UNIT=$(realpath "$5")
+GOOD_OBJECT=${6:+$(realpath "$6")} # where this build has eBPF
+BAD_OBJECT=${7:+$(realpath "$7")}
+
+# as_unit VERB...: x0 on host a with the capabilities and the system calls that our unit leaves it
+as_unit() {
+	verb=$1
+	shift
+	on a "$AS_UNIT" "$UNIT" timeout 30 "$X0" "$verb" --config "$WORK/a/x0.yaml" "$@"
+}
 
 # of PROGRAM KEY: the first of that name among what it counts on host a.
 of() {
@@ -41,16 +52,19 @@ cable a m 3
 configure a
 configure b 'peers: [{endpoint: "[2001:db8:0:1::1]:26969"}]'
 configure c 'peers: [{endpoint: "[2001:db8:0:2::1]:26969"}]'
-x a init --domain test.mesh --name a >/dev/null 2>&1
+as_unit init --domain test.mesh --name a >/dev/null 2>&1
 x b join "$(invitation a --name b --endpoint '[2001:db8:0:1::1]:26969')" >/dev/null 2>&1
 within 15 x a ping b -c 1 -W 1 || fail "a does not reach b"
-within 10 is_on a ebpf.guard || {
-	why=$(x a status | grep '^ebpf')
+# b has all that root has here; where that is not enough nobody has it
+within 10 is_on b ebpf.guard || {
+	why=$(x b status | grep '^ebpf')
 	case $why in
 	*"not permitted"* | *"built without"* | *"no bpf()"*) skip "$why" ;;
 	*) fail "the guard is off: $why" ;;
 	esac
 }
+# a has what the service has
+within 10 is_on a ebpf.guard || fail "as a service the guard is off: $(x a status)"
 for program in meter flow enforce; do
 	is_on a ebpf.$program || fail "$program is off: $(x a ebpf list)"
 done
@@ -154,6 +168,12 @@ grep -q "^digraph" "$WORK/dot" || fail "explain --dot prints no graph"
 x a ebpf profile meter --seconds 1.5 --json | grep -q '"ns_per_run"' || fail "profile"
 x a ebpf explain nothing >/dev/null 2>&1 && fail "a program that is not there is explained"
 
+# an object of one's own
+x a ebpf check "$GOOD_OBJECT" >"$WORK/checked" 2>&1 || fail "check refuses ours: $(cat "$WORK/checked")"
+grep -q 'allowed, and the kernel' "$WORK/checked" || fail "check: $(cat "$WORK/checked")"
+x a ebpf check "$BAD_OBJECT" >"$WORK/checked" 2>&1 && fail "check takes what calls a helper that is not on the list"
+grep -q 'helper 9 is not on the list' "$WORK/checked" || fail "check: $(cat "$WORK/checked")"
+
 # nothing stays
 ids=$(program_ids a)
 [ -n "$ids" ] || fail "no ids"
@@ -162,22 +182,44 @@ gone() { # ID...: none of these is in the kernel any more
 		if bpftool prog show id "$id" >/dev/null 2>&1; then return 1; fi
 	done
 }
-x a down >/dev/null
-if command -v bpftool >/dev/null 2>&1; then
-	# shellcheck disable=SC2086 # a list
-	within 5 gone $ids || fail "programs stay after the end: $(bpftool prog)"
-	x a up >/dev/null 2>&1
-	within 10 is_on a ebpf.guard || fail "off after a restart"
-	ids=$(program_ids a)
+kill_a() { # its keeper and its daemon
 	for p in /proc/[0-9]*; do
 		tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q "x0 up.*$WORK/a/x0.yaml" &&
 			kill -KILL "${p#/proc/}" 2>/dev/null
 	done
+	:
+}
+x a down >/dev/null
+if command -v bpftool >/dev/null 2>&1; then
+	# shellcheck disable=SC2086 # a list
+	within 5 gone $ids || fail "programs stay after the end: $(bpftool prog)"
+	as_unit up >/dev/null 2>&1
+	within 10 is_on a ebpf.guard || fail "off after a restart"
+	ids=$(program_ids a)
+	kill_a
 	# shellcheck disable=SC2086
 	within 5 gone $ids || fail "programs stay after SIGKILL: $(bpftool prog)"
-	x a up >/dev/null 2>&1 || fail "no start after SIGKILL"
+	as_unit up >/dev/null 2>&1 || fail "no start after SIGKILL"
 	within 10 is_on a ebpf.guard || fail "off after SIGKILL and a start"
 fi
+
+# Filters at a qdisc outlive a keeper that is killed; the next one takes them away, even if it wants none.
+as_unit down >/dev/null 2>&1 || :
+cp "$WORK/a/x0.yaml" "$WORK/plain.yaml"
+echo 'ebpf: {attach: clsact}' >>"$WORK/a/x0.yaml"
+as_unit up >/dev/null 2>&1 || fail "a does not start with clsact"
+within 10 is_on a ebpf.guard || fail "with clsact the guard is off: $(x a ebpf list)"
+on a tc filter show dev to-b ingress | grep -q x0_guard || fail "the guard is not at the qdisc"
+kill_a
+on a tc filter show dev to-b ingress | grep -q x0_guard || fail "nothing is left that could be taken away"
+cp "$WORK/plain.yaml" "$WORK/a/x0.yaml"
+echo 'ebpf: {guard: off, meter: off, flow: off, enforce: off}' >>"$WORK/a/x0.yaml"
+as_unit up >/dev/null 2>&1 || fail "no start after SIGKILL with clsact"
+on a tc filter show dev to-b ingress | grep x0_ && fail "the guard of a killed keeper goes on"
+on a tc qdisc show dev to-b | grep clsact && fail "the qdisc of a killed keeper is left"
+cp "$WORK/plain.yaml" "$WORK/a/x0.yaml"
+as_unit down >/dev/null
+as_unit up >/dev/null 2>&1 || fail "no start as before"
 
 # without the capability it says why, and works all the same
 x c down >/dev/null

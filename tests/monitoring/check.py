@@ -7,7 +7,7 @@ silent, and every expression parses (by promtool, where it is installed). With a
 docs/api.md has each metric in it.
 
 Arguments: the root of the sources, and an exposition that a daemon gave, if there is one; else the
-names are those in src/api/metrics.c. --expressions prints the expressions of the dashboards as rules,
+names are those in src/api/metrics.c and metrics_ebpf.c. --expressions prints the expressions of the dashboards as rules,
 for promtool."""
 
 import json
@@ -17,8 +17,6 @@ import sys
 
 # Of Prometheus itself.
 OWN = {"up", "ALERTS"}
-# Exported only where the kernel allows eBPF.
-CONDITIONAL = {"ebpf_packets_total", "ebpf_run_seconds"}
 SUFFIXES = ("_bucket", "_sum", "_count")
 WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 # Words of PromQL that are followed by labels in parentheses.
@@ -43,8 +41,13 @@ def names_of(expression):
 
 
 def exported_by_source(root):
-    text = (root / "src/api/metrics.c").read_text()
+    text = "".join((root / "src/api" / name).read_text() for name in ("metrics.c", "metrics_ebpf.c"))
     return set(re.findall(r'"([a-z][a-z0-9]*(?:_[a-z0-9]+)+)"', text))
+
+
+def conditional(root):
+    """Exported only where the kernel allows eBPF."""
+    return set(re.findall(r'"(ebpf_[a-z_]+)",', (root / "src/api/metrics_ebpf.c").read_text()))
 
 
 def values_by_source(root):
@@ -156,8 +159,8 @@ def main():
             print(f"  - record: dashboard:{i}\n    expr: {json.dumps(expression)}")
         return
     exported = exported_by_scrape(arguments[1]) if len(arguments) > 1 else exported_by_source(root)
-    unsaid = sorted(exported - documented(root)) if len(arguments) > 1 else []
-    exported |= CONDITIONAL
+    unsaid = sorted((exported | conditional(root)) - documented(root)) if len(arguments) > 1 else []
+    exported |= conditional(root)
     exported |= {name + suffix for name in exported for suffix in SUFFIXES} | OWN
     values = values_by_source(root)
     problems = [] if len(values) > 8 else ["the values of labels were not read"]

@@ -12,6 +12,7 @@ python3 "$check" "$root"
 # What it is for: a name that is exported by nobody is found.
 mkdir -p "$work/src/api" "$work/src/core/link" "$work/deploy"
 cp "$root/src/core/link/link.c" "$work/src/core/link/"
+cp "$root/src/api/metrics_ebpf.c" "$work/src/api/"
 cp -r "$root/deploy/monitoring" "$work/deploy/"
 sed 's/"mesh_reachable_nodes"/"mesh_others"/' "$root/src/api/metrics.c" >"$work/src/api/metrics.c"
 if python3 "$check" "$work" >"$work/out" 2>&1; then

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attaching by links, which the kernel takes away with their last descriptor, so that nothing
- * outlives the keeper; where the kernel has no link for tc, by a filter of our own number. */
+ * outlives the keeper; where the kernel has no link for tc, by a filter of our own number
+ * (qdisc.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,10 +16,6 @@
 /* Linux 6.6, newer than the headers of Debian 12. */
 #define TCX_INGRESS ((enum bpf_attach_type)46)
 #define TCX_EGRESS ((enum bpf_attach_type)47)
-
-/* Our filters, by the number of the program: nobody else takes these by chance. */
-#define CLSACT_PRIORITY 0x7830
-#define CLSACT_HANDLE 0x7830
 
 static uint32_t id_of(int program_fd)
 {
@@ -41,54 +38,41 @@ static enum bpf_tc_attach_point point_of(enum ebpf_direction d)
 	return d == EBPF_IN ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 }
 
+/* Whether a qdisc that was there before is for us to take away at the end: what another keeper of
+ * x0 uses alone. One that somebody else made, even if it is empty now, is not. */
+static bool is_kins_alone(unsigned interface, uint32_t number)
+{
+	struct qdisc_filters found;
+
+	return qdisc_look(interface, number, &found) == 0 && found.n_kin > 0 && found.n_others == 0;
+}
+
 static int attach_clsact(int program_fd, unsigned interface, enum ebpf_direction direction,
 			 struct attached *ret)
 {
 	libbpf_print_fn_t before = libbpf_set_print(silent);
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)interface,
 		    .attach_point = point_of(direction));
-	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd, .priority = CLSACT_PRIORITY,
-		    .flags = BPF_TC_F_REPLACE);
+	LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = program_fd,
+		    .priority = qdisc_priority(ret->program),
+		    .handle = qdisc_handle(ret->program, ret->number), .flags = BPF_TC_F_REPLACE);
 	int r = bpf_tc_hook_create(&hook);
+	bool is_new = r == 0;
 
-	ret->is_qdisc_ours = r == 0;
-	options.handle = CLSACT_HANDLE + (uint32_t)ret->program;
+	if (is_new)
+		ret->qdisc = QDISC_OURS;
+	else if (ret->qdisc == QDISC_UNKNOWN)
+		ret->qdisc = is_kins_alone(interface, ret->number) ? QDISC_OURS : QDISC_OTHERS;
 	if (r == 0 || r == -EEXIST)
 		r = bpf_tc_attach(&hook, &options);
 	(void)libbpf_set_print(before);
+	if (r < 0 && is_new)
+		qdisc_remove(interface, direction, ret->program, ret->number, true);
 	if (r < 0)
 		return r;
 	ret->mode = EBPF_MODE_CLSACT;
 	ret->link_fd = -1;
 	return 0;
-}
-
-static void detach_clsact(const struct attached *a)
-{
-	libbpf_print_fn_t before = libbpf_set_print(silent);
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)a->interface,
-		    .attach_point = point_of(a->direction));
-	LIBBPF_OPTS(bpf_tc_opts, options, .priority = CLSACT_PRIORITY);
-
-	options.handle = CLSACT_HANDLE + (uint32_t)a->program;
-	(void)bpf_tc_detach(&hook, &options);
-	if (a->is_qdisc_ours) {
-		hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-		(void)bpf_tc_hook_destroy(&hook);
-	}
-	(void)libbpf_set_print(before);
-}
-
-void attach_clean(unsigned interface)
-{
-	for (unsigned p = 0; p < EBPF_N_PROGRAMS; p++)
-		for (unsigned d = 0; d < EBPF_DIRECTIONS; d++) {
-			struct attached a = { .program = (enum ebpf_program)p,
-					      .direction = (enum ebpf_direction)d,
-					      .interface = interface };
-
-			detach_clsact(&a);
-		}
 }
 
 int attach_tc(int program_fd, unsigned interface, enum ebpf_direction direction, bool is_clsact,
@@ -178,6 +162,7 @@ void detach(struct attached *a)
 	if (a->link_fd >= 0)
 		(void)close(a->link_fd);
 	else
-		detach_clsact(a);
+		qdisc_remove(a->interface, a->direction, a->program, a->number,
+			     a->qdisc == QDISC_OURS);
 	a->mode = EBPF_MODE_NONE;
 }

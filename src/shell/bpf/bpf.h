@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/endpoint.h"
 #include "shell/bpf/layout.h"
 #include "shell/log/log.h"
 #include "shell/netlink/netlink.h"
@@ -41,19 +42,27 @@ enum ebpf_where {
 	EBPF_WHERE_CLSACT, /* tc, by a qdisc clsact */
 };
 
+#define EBPF_NUMBERS_MAX 1024
+
 struct ebpf_options {
 	enum ebpf_wish wishes[EBPF_N_PROGRAMS];
+	uint32_t number; /* below EBPF_NUMBERS_MAX: of this keeper alone in its network namespace */
 	enum ebpf_where where;
 	char tun_name[EBPF_NAME_SIZE];
-	uint8_t overlay[16]; /* prefix of the mesh, 48 bits */
-	uint16_t ports[EBPF_PORTS_MAX];
-	unsigned n_ports;
+	uint8_t overlay[16];			 /* prefix of the mesh, 48 bits */
+	struct endpoint listen[EBPF_LISTEN_MAX]; /* [::] is IPv4 too */
+	unsigned n_listen;
 	struct netlink_prefix blocked[EBPF_BLOCKED_MAX]; /* IPv4 as ::ffff:0:0/96 and longer */
 	unsigned n_blocked;
 	struct log *log; /* the verifier's words go there; may be NULL */
 };
 
 struct ebpf_host;
+
+/* Takes away what a keeper of this number left at qdiscs when it was killed (links end with it);
+ * how many filters. For a keeper to call at its start, even if it wants no program: what was left
+ * drops packets. In every build. */
+unsigned ebpf_clean(uint32_t number);
 
 /* Loads and attaches what is wanted. Programs that cannot be are off, and the table says why; an
  * error is only what leaves nothing to say it in: then why does. -ENOSYS: not built, or no kernel

@@ -19,6 +19,10 @@
 #define PREFIX_RATE 4000
 #define BURST_NS 1000000000ULL
 
+/* Of the attachments: for the tunnel's two and the control group, however many Ethernet interfaces
+ * there are. */
+#define RESERVED 3
+
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
@@ -29,8 +33,6 @@ struct ebpf_host {
 	int table_fd;
 	struct ebpf_table *table;
 	struct attached attached[EBPF_ATTACHMENTS_MAX];
-	unsigned cleaned[EBPF_ATTACHMENTS_MAX];
-	unsigned n_cleaned;
 	char troubles[EBPF_N_PROGRAMS][EBPF_WHY_SIZE]; /* of attaching, this time round */
 };
 
@@ -162,9 +164,11 @@ static struct attached *find(struct ebpf_host *h, enum ebpf_program p, unsigned 
 	return NULL;
 }
 
-static struct attached *room(struct ebpf_host *h)
+static struct attached *room(struct ebpf_host *h, enum ebpf_program p)
 {
-	for (unsigned i = 0; i < EBPF_ATTACHMENTS_MAX; i++)
+	bool has_reserved = p == EBPF_ENFORCE || p == EBPF_FLOW;
+
+	for (unsigned i = has_reserved ? 0 : RESERVED; i < EBPF_ATTACHMENTS_MAX; i++)
 		if (h->attached[i].mode == EBPF_MODE_NONE)
 			return &h->attached[i];
 	return NULL;
@@ -178,15 +182,16 @@ static void trouble(struct ebpf_host *h, enum ebpf_program p, const char *where,
 	append(h->troubles[p], one);
 }
 
-/* What a killed keeper may have left at a qdisc is taken away once for each interface. */
-static void clean_once(struct ebpf_host *h, unsigned interface)
+/* Who its qdisc is for is found out at the first program of an interface. */
+static enum qdisc_owner qdisc_of(const struct ebpf_host *h, unsigned interface)
 {
-	for (unsigned i = 0; i < h->n_cleaned; i++)
-		if (h->cleaned[i] == interface)
-			return;
-	attach_clean(interface);
-	if (h->n_cleaned < EBPF_ATTACHMENTS_MAX)
-		h->cleaned[h->n_cleaned++] = interface;
+	for (unsigned i = 0; i < EBPF_ATTACHMENTS_MAX; i++) {
+		const struct attached *a = &h->attached[i];
+
+		if (a->mode == EBPF_MODE_CLSACT && a->interface == interface)
+			return a->qdisc;
+	}
+	return QDISC_UNKNOWN;
 }
 
 static void attach_one(struct ebpf_host *h, enum ebpf_program p, const struct link_row *l,
@@ -198,12 +203,15 @@ static void attach_one(struct ebpf_host *h, enum ebpf_program p, const struct li
 
 	if (!h->objects[p] || find(h, p, l->index, d))
 		return;
-	a = room(h);
+	a = room(h, p);
 	if (!a) {
 		trouble(h, p, l->name, -ENOBUFS);
 		return;
 	}
-	*a = (struct attached){ .program = p, .link_fd = -1 };
+	*a = (struct attached){ .program = p,
+				.link_fd = -1,
+				.number = h->options.number,
+				.qdisc = qdisc_of(h, l->index) };
 	memcpy(a->name, l->name, sizeof(a->name));
 	if (xdp_fd >= 0 && (h->options.where == EBPF_WHERE_XDP ||
 			    (h->options.where == EBPF_WHERE_AUTO && link_is_native(l))))
@@ -221,7 +229,6 @@ static void attach_one(struct ebpf_host *h, enum ebpf_program p, const struct li
 
 static void attach_underlay(struct ebpf_host *h, const struct link_row *l)
 {
-	clean_once(h, l->index);
 	/* First the guard: the meter counts what it lets through. */
 	attach_one(h, EBPF_GUARD, l, EBPF_IN, "x0_guard_tc");
 	attach_one(h, EBPF_METER, l, EBPF_IN, "x0_meter_in");
@@ -230,7 +237,6 @@ static void attach_underlay(struct ebpf_host *h, const struct link_row *l)
 
 static void attach_tunnel(struct ebpf_host *h, const struct link_row *l)
 {
-	clean_once(h, l->index);
 	attach_one(h, EBPF_ENFORCE, l, EBPF_OUT, "x0_enforce_out");
 	attach_one(h, EBPF_ENFORCE, l, EBPF_IN, "x0_enforce_in");
 }
@@ -238,7 +244,7 @@ static void attach_tunnel(struct ebpf_host *h, const struct link_row *l)
 static void attach_flow(struct ebpf_host *h)
 {
 	char why[EBPF_WHY_SIZE] = "";
-	struct attached *a = room(h);
+	struct attached *a = room(h, EBPF_FLOW);
 
 	if (!h->objects[EBPF_FLOW] || !a || find(h, EBPF_FLOW, 0, EBPF_IN))
 		return;
@@ -246,6 +252,27 @@ static void attach_flow(struct ebpf_host *h)
 	if (attach_cgroup(program_fd(h, "x0_flow"), a, why) < 0) {
 		a->mode = EBPF_MODE_NONE;
 		append(h->troubles[EBPF_FLOW], why);
+	}
+}
+
+/* Anybody may take a filter or the qdisc away; a link nobody can. What is not there any more is
+ * attached anew. */
+static void forget_lost(struct ebpf_host *h)
+{
+	struct qdisc_filters found = { 0 };
+	unsigned interface = 0;
+
+	for (unsigned i = 0; i < EBPF_ATTACHMENTS_MAX; i++) {
+		struct attached *a = &h->attached[i];
+
+		if (a->mode != EBPF_MODE_CLSACT)
+			continue;
+		if (a->interface != interface &&
+		    qdisc_look(a->interface, h->options.number, &found) < 0)
+			return;
+		interface = a->interface;
+		if (!(found.own[a->direction] & 1U << a->program))
+			a->mode = EBPF_MODE_NONE;
 	}
 }
 
@@ -285,7 +312,7 @@ static void read_runs(struct ebpf_host *h)
 void ebpf_host_refresh(struct ebpf_host *h)
 {
 	struct link_row rows[LINKS_MAX];
-	int n = links_list(rows);
+	int n = links_list(h->options.tun_name, rows);
 
 	if (n < 0)
 		return; /* as it was; the next time */
@@ -293,6 +320,7 @@ void ebpf_host_refresh(struct ebpf_host *h)
 	for (unsigned i = 0; i < EBPF_ATTACHMENTS_MAX; i++)
 		if (!is_there(rows, (unsigned)n, h->attached[i].interface))
 			detach(&h->attached[i]);
+	forget_lost(h);
 	for (unsigned i = 0; i < (unsigned)n; i++) {
 		if (strcmp(rows[i].name, h->options.tun_name) == 0)
 			attach_tunnel(h, &rows[i]);
@@ -315,7 +343,7 @@ static bool wants_xdp(const struct ebpf_host *h)
 
 	if (h->options.where != EBPF_WHERE_AUTO)
 		return h->options.where == EBPF_WHERE_XDP;
-	n = links_list(rows);
+	n = links_list(NULL, rows);
 	for (int i = 0; i < n; i++)
 		if (rows[i].is_ethernet && link_is_native(&rows[i]))
 			return true;
@@ -375,6 +403,19 @@ static uint64_t namespace_cookie(void)
 	return cookie;
 }
 
+static void listen_on(const struct endpoint *local, struct ebpf_listen *ret)
+{
+	static const uint8_t any[16] = { 0 };
+	static const uint8_t any_ipv4[16] = { [10] = 0xff, [11] = 0xff };
+	size_t fixed = memcmp(local->ip, any, 16) == 0	      ? 0
+		       : memcmp(local->ip, any_ipv4, 16) == 0 ? 12
+							      : 16;
+
+	*ret = (struct ebpf_listen){ .port = local->port };
+	memcpy(ret->address, local->ip, 16);
+	memset(ret->mask, 0xff, fixed);
+}
+
 static int make_table(struct ebpf_host *h, char why[EBPF_WHY_SIZE])
 {
 	struct ebpf_table *t;
@@ -390,8 +431,8 @@ static int make_table(struct ebpf_host *h, char why[EBPF_WHY_SIZE])
 	}
 	h->table = t;
 	memcpy(t->overlay, h->options.overlay, 16);
-	memcpy(t->ports, h->options.ports, sizeof(t->ports));
-	t->n_ports = h->options.n_ports;
+	for (unsigned i = 0; i < h->options.n_listen && i < EBPF_LISTEN_MAX; i++)
+		listen_on(&h->options.listen[i], &t->listen[t->n_listen++]);
 	t->namespace = namespace_cookie();
 	t->network = (struct ebpf_limit){ 1000000000ULL / NETWORK_RATE, BURST_NS };
 	t->prefix = (struct ebpf_limit){ 1000000000ULL / PREFIX_RATE, BURST_NS };

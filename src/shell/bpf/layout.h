@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 #define EBPF_CPUS 256		/* counter slots */
-#define EBPF_PORTS_MAX 8	/* of `listen` */
+#define EBPF_LISTEN_MAX 8	/* addresses of `listen` */
 #define EBPF_LOCALS_MAX 64	/* addresses of this machine that are known to the guard */
 #define EBPF_KEYS_MAX 2		/* network keys while one replaces the other */
 #define EBPF_INDEX_BUCKETS 4096 /* x 8: four times what 1,000 peers with two sessions need */
@@ -35,7 +35,7 @@ enum ebpf_program {
 /* ---- counters ---- */
 
 enum ebpf_guard_count {
-	GUARD_SEEN, /* datagrams to our port */
+	GUARD_SEEN, /* datagrams to where we listen */
 	GUARD_PASSED,
 	GUARD_BLOCKED,	     /* dropped: from a prefix that is blocked */
 	GUARD_MALFORMED,     /* dropped: no such type, or too short for it */
@@ -102,6 +102,15 @@ struct ebpf_bucket {
 	__u32 unused[3];
 };
 
+/* Where datagrams to us are addressed to: what of an address is in the mask is this, and its port.
+ */
+struct ebpf_listen {
+	__u64 address[2];
+	__u64 mask[2]; /* all bits; none for [::]; of 0.0.0.0 what IPv4 begins with */
+	__u16 port;
+	__u16 unused[3];
+};
+
 struct ebpf_limit {
 	__u64 interval_ns; /* one datagram each */
 	__u64 burst_ns;	   /* this far ahead */
@@ -150,8 +159,8 @@ struct ebpf_table {
 	__u64 overlay[2]; /* prefix of the mesh, 48 bits of it */
 	__u64 namespace;  /* cookie of our network namespace */
 	__u64 mac_key[2]; /* for hashing MAC addresses, of this start alone */
-	__u16 ports[EBPF_PORTS_MAX];
-	__u32 n_ports;
+	struct ebpf_listen listen[EBPF_LISTEN_MAX];
+	__u32 n_listen;
 	__u32 n_blocked;
 	struct ebpf_limit network; /* IPv6 /64, IPv4 host */
 	struct ebpf_limit prefix;  /* IPv6 /56, IPv4 /24 */

@@ -23,6 +23,7 @@
 
 struct listing {
 	struct link_row *rows;
+	const char *first;
 	unsigned n;
 };
 
@@ -55,22 +56,31 @@ static int on_attribute(const struct nlattr *a, void *arg)
 	return MNL_CB_OK;
 }
 
+static void keep(struct listing *list, const struct link_row *l)
+{
+	bool is_first = list->first && strcmp(l->name, list->first) == 0;
+
+	if (list->n < LINKS_MAX)
+		list->n++;
+	else if (!is_first)
+		return;
+	list->rows[list->n - 1] = is_first ? list->rows[0] : *l;
+	if (is_first)
+		list->rows[0] = *l;
+}
+
 static int on_link(const struct nlmsghdr *h, void *arg)
 {
 	const struct ifinfomsg *i = mnl_nlmsg_get_payload(h);
 	struct listing *list = arg;
-	struct link_row *l = &list->rows[list->n];
-
-	if (list->n == LINKS_MAX)
-		return MNL_CB_OK;
-	*l = (struct link_row){
+	struct link_row l = {
 		.index = (unsigned)i->ifi_index,
 		.is_ethernet = i->ifi_type == ARPHRD_ETHER,
 		.is_loopback = (i->ifi_flags & IFF_LOOPBACK) != 0,
 		.is_up = (i->ifi_flags & IFF_UP) != 0,
 	};
-	(void)mnl_attr_parse(h, sizeof(*i), on_attribute, l);
-	list->n++;
+	(void)mnl_attr_parse(h, sizeof(*i), on_attribute, &l);
+	keep(list, &l);
 	return MNL_CB_OK;
 }
 
@@ -99,10 +109,10 @@ static int dump(struct mnl_socket *s, struct listing *list)
 	return r < 0 ? -errno : (int)list->n;
 }
 
-int links_list(struct link_row ret[LINKS_MAX])
+int links_list(const char *first, struct link_row ret[LINKS_MAX])
 {
 	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	struct listing list = { .rows = ret };
+	struct listing list = { .rows = ret, .first = first };
 	int r = s ? dump(s, &list) : -errno;
 
 	if (s)

@@ -42,20 +42,30 @@ static int refuse(int r, char why[EBPF_WHY_SIZE], const char *format, ...)
 	return r;
 }
 
+/* Sizes are from outside: as much as cannot be counted is too much. */
+static uint64_t times(uint64_t a, uint64_t b)
+{
+	uint64_t product;
+
+	return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
+}
+
 static uint64_t map_bytes(const struct bpf_map *m)
 {
 	uint64_t n = bpf_map__max_entries(m);
 	uint64_t value = (bpf_map__value_size(m) + 7ULL) & ~7ULL;
+	int n_cpus;
 
 	switch (bpf_map__type(m)) {
 	case BPF_MAP_TYPE_RINGBUF:
 		return n;
 	case BPF_MAP_TYPE_ARRAY:
-		return n * value;
+		return times(n, value);
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
-		return n * value * (uint64_t)libbpf_num_possible_cpus();
+		n_cpus = libbpf_num_possible_cpus();
+		return n_cpus < 0 ? UINT64_MAX : times(times(n, value), (uint64_t)n_cpus);
 	default:
-		return n * (value + bpf_map__key_size(m) + ENTRY_OVERHEAD);
+		return times(n, value + bpf_map__key_size(m) + ENTRY_OVERHEAD);
 	}
 }
 
@@ -87,6 +97,11 @@ static int check_maps(const struct bpf_object *o, char why[EBPF_WHY_SIZE])
 		if (!is_type_allowed(bpf_map__type(m)))
 			return refuse(-EPROTO, why, "map %.40s: its type (%s) is not on the list",
 				      bpf_map__name(m), libbpf_bpf_map_type_str(bpf_map__type(m)));
+		if (bpf_map__pin_path(m))
+			return refuse(
+				-EPROTO, why,
+				"map %.40s is to be pinned: it would outlive us, or be another's",
+				bpf_map__name(m));
 		if (bytes > EBPF_MAP_BYTES_MAX)
 			return refuse(-EPROTO, why,
 				      "map %.40s would take %llu MiB of memory; at most %llu",
@@ -213,7 +228,9 @@ int load_object(const uint8_t *bytes, size_t len, int table_fd, const char *with
 		if (*ret_log && **ret_log)
 			verdict(*ret_log, line);
 		if (r == -EPERM && !line[0])
-			(void)refuse(r, why, "not permitted: it takes CAP_BPF and CAP_NET_ADMIN");
+			(void)refuse(
+				r, why,
+				"not permitted: it takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
 		else
 			(void)refuse(r, why, "%s: %.150s",
 				     line[0] ? "the kernel's verifier refuses it"

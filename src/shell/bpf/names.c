@@ -23,14 +23,13 @@ static const char *const modes[EBPF_N_MODES] = {
 
 static const char *const summaries[EBPF_N_PROGRAMS] = {
 	[EBPF_GUARD] =
-		"Looks at UDP datagrams to this node's port as they arrive. Drops those from "
-		"blocked prefixes, those of no known type, packets for sessions that there are "
-		"not, handshake datagrams beyond the rate of a network or prefix, and those whose "
-		"mac1 was made without the network key. It sees no plaintext: what it reads are "
-		"the "
-		"16 clear bytes of a packet, and handshake datagrams whole for their mac1. It "
-		"cannot change or send a packet, and drops nothing that is not addressed to this "
-		"machine's port.",
+		"Looks at UDP datagrams to where this node listens as they arrive. Drops those "
+		"from blocked prefixes, those of no known type, packets for sessions that there "
+		"are not, handshake datagrams beyond the rate of a network or prefix, and those "
+		"whose mac1 was made without the network key. It sees no plaintext: what it reads "
+		"are the 16 clear bytes of a packet, and handshake datagrams whole for their mac1. "
+		"It cannot change or send a packet, and drops nothing that is not addressed to "
+		"where this node listens.",
 	[EBPF_METER] =
 		"Counts this node's UDP datagrams in both directions: packets and bytes, by hashed "
 		"MAC address and by peer, how large they are and how much time lies between them. "

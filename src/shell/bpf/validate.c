@@ -177,6 +177,27 @@ static int check_call(const struct bpf_insn *i, const char *section, size_t at,
 		      at, i->imm);
 }
 
+/* A constant of 64 bits takes two slots, the second of which is a number. What libbpf is to put
+ * there, a map or a function of the object, has a relocation and is 0 here: all other kinds name
+ * something of the kernel's by its number. */
+static int check_constant(const struct object *o, const Elf64_Shdr *s, const struct bpf_insn *first,
+			  const char *section, size_t at, char why[EBPF_WHY_SIZE])
+{
+	struct bpf_insn second;
+
+	if ((at + 2) * sizeof(second) > s->sh_size)
+		return refuse(-EBADMSG, why, "section %s ends within an instruction", section);
+	memcpy(&second, o->bytes + s->sh_offset + (at + 1) * sizeof(second), sizeof(second));
+	if (first->src_reg != 0)
+		return refuse(
+			-EPROTO, why,
+			"%s, instruction %zu: a constant of kind %u, which is not the object's",
+			section, at, first->src_reg);
+	if (second.code != 0 || second.dst_reg != 0 || second.src_reg != 0 || second.off != 0)
+		return refuse(-EBADMSG, why, "%s, instruction %zu is damaged", section, at);
+	return 0;
+}
+
 static int check_program(const struct object *o, const Elf64_Shdr *s, const char *name,
 			 char why[EBPF_WHY_SIZE])
 {
@@ -194,9 +215,40 @@ static int check_program(const struct object *o, const Elf64_Shdr *s, const char
 		else if (insn.code == (BPF_JMP | BPF_CALL | BPF_X))
 			r = refuse(-EPROTO, why, "%s, instruction %zu: an indirect call", name, i);
 		else if (insn.code == (BPF_LD | BPF_IMM | BPF_DW))
-			i++; /* its second half is a number */
+			r = check_constant(o, s, &insn, name, i++, why);
 		if (r < 0)
 			return r;
+	}
+	return 0;
+}
+
+/* The name of a symbol, for people. */
+static void name_at(const struct object *o, uint64_t at, char ret[NAME_MAX_LEN])
+{
+	uint64_t left = at < o->names.sh_size ? o->names.sh_size - at : 0;
+
+	(void)snprintf(ret, NAME_MAX_LEN, "%.*s", left < NAME_MAX_LEN ? (int)left : NAME_MAX_LEN,
+		       left ? (const char *)o->bytes + o->names.sh_offset + at : "");
+}
+
+/* What an object asks of others libbpf finds in the kernel: a call of such a function is compiled
+ * like one of the object's own. */
+static int check_symbols(const struct object *o, const Elf64_Shdr *s, char why[EBPF_WHY_SIZE])
+{
+	size_t n = s->sh_size / sizeof(Elf64_Sym);
+
+	if (s->sh_size % sizeof(Elf64_Sym) != 0)
+		return refuse(-EBADMSG, why, "the table of symbols is damaged");
+	for (size_t i = 1; i < n; i++) { /* the first is of no symbol */
+		char name[NAME_MAX_LEN];
+		Elf64_Sym symbol;
+
+		memcpy(&symbol, o->bytes + s->sh_offset + i * sizeof(symbol), sizeof(symbol));
+		if (symbol.st_shndx != SHN_UNDEF)
+			continue;
+		name_at(o, symbol.st_name, name);
+		return refuse(-EPROTO, why, "it asks the kernel for \"%s\", which is no helper",
+			      name);
 	}
 	return 0;
 }
@@ -225,6 +277,8 @@ int ebpf_validate(const uint8_t *bytes, size_t len, char why[EBPF_WHY_SIZE])
 			   (!is_debug(name) && !is_listed(name, others, N_ELEMENTS(others)))) {
 			r = refuse(-EPROTO, why,
 				   "section \"%s\" is not on the list of those allowed", name);
+		} else if (s.sh_type == SHT_SYMTAB || s.sh_type == SHT_DYNSYM) {
+			r = check_symbols(&o, &s, why); /* whatever its name */
 		}
 	}
 	if (r < 0)

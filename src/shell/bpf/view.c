@@ -27,6 +27,7 @@ struct ebpf_view {
 	bool index_is_kept[EBPF_INDEX_BUCKETS][EBPF_INDEX_WAYS];
 	bool sender_is_kept[EBPF_SENDER_BUCKETS][EBPF_SENDER_WAYS];
 	unsigned n_classes;
+	unsigned n_peers; /* slots taken */
 };
 
 DEFINE_FREEP(struct ebpf_view, ebpf_view_free)
@@ -74,6 +75,8 @@ int ebpf_view_new(int table_fd, int rules_fd, int ring_fd, struct ebpf_view **re
 	v->table = map_whole(table_fd, sizeof(*v->table), PROT_READ | PROT_WRITE, 0);
 	if (!v->table)
 		return -errno;
+	for (unsigned i = 0; i < EBPF_PEERS_MAX; i++)
+		v->n_peers += v->table->peers[i].id != 0;
 	if (rules_fd >= 0 && !map_rules(v, 0))
 		return -errno;
 	if (ring_fd >= 0) {
@@ -165,22 +168,44 @@ void ebpf_view_indices_begin(struct ebpf_view *v)
 			v->table->buckets[i].is_full = 0;
 }
 
+/* Slots are freed in any order, so that the one of this peer may lie behind a free one. */
 static uint16_t peer_of(struct ebpf_view *v, uint64_t id)
 {
 	uint64_t start = id ^ id >> 32;
+	unsigned room = EBPF_PEERS_MAX;
 
 	for (unsigned i = 0; i < EBPF_PEERS_MAX; i++) {
 		unsigned at = (unsigned)(start + i) % EBPF_PEERS_MAX;
-		struct ebpf_peer *p = &v->table->peers[at];
 
-		if (p->id == id)
+		if (v->table->peers[at].id == id)
 			return (uint16_t)at;
-		if (p->id == 0) {
-			p->id = id;
-			return (uint16_t)at;
-		}
+		if (v->table->peers[at].id == 0 && room == EBPF_PEERS_MAX)
+			room = at;
 	}
-	return UINT16_MAX; /* it passes, and is not counted by itself */
+	if (room == EBPF_PEERS_MAX)
+		return UINT16_MAX; /* it passes, and is not counted by itself */
+	v->table->peers[room] = (struct ebpf_peer){ .id = id };
+	v->n_peers++;
+	return (uint16_t)room;
+}
+
+/* Of peers that have no index any more; a packet that is being counted meanwhile is lost. */
+static void free_peers(struct ebpf_view *v)
+{
+	bool is_used[EBPF_PEERS_MAX] = { false };
+
+	for (unsigned at = 0; at < EBPF_INDEX_BUCKETS; at++)
+		for (unsigned i = 0; i < EBPF_INDEX_WAYS; i++) {
+			const struct ebpf_bucket *b = &v->table->buckets[at];
+
+			if (b->index[i] && b->peer[i] < EBPF_PEERS_MAX)
+				is_used[b->peer[i]] = true;
+		}
+	for (unsigned i = 0; i < EBPF_PEERS_MAX; i++)
+		if (v->table->peers[i].id && !is_used[i]) {
+			v->table->peers[i] = (struct ebpf_peer){ 0 };
+			v->n_peers--;
+		}
 }
 
 void ebpf_view_indices_put(struct ebpf_view *v, uint32_t index, uint64_t node_id)
@@ -192,6 +217,9 @@ void ebpf_view_indices_put(struct ebpf_view *v, uint32_t index, uint64_t node_id
 	for (unsigned i = 0; i < EBPF_INDEX_WAYS; i++) {
 		if (b->index[i] == index) {
 			v->index_is_kept[at][i] = true;
+			/* there was no slot for it until now */
+			if (b->peer[i] == UINT16_MAX && node_id && v->n_peers < EBPF_PEERS_MAX)
+				b->peer[i] = peer_of(v, node_id);
 			return;
 		}
 		if (b->index[i] == 0 && room == EBPF_INDEX_WAYS)
@@ -212,6 +240,7 @@ void ebpf_view_indices_end(struct ebpf_view *v)
 		for (unsigned i = 0; i < EBPF_INDEX_WAYS; i++)
 			if (v->table->buckets[at].index[i] && !v->index_is_kept[at][i])
 				v->table->buckets[at].index[i] = 0;
+	free_peers(v);
 	__atomic_store_n(&v->table->is_armed, 1, __ATOMIC_RELEASE);
 }
 

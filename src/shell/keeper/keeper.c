@@ -485,6 +485,22 @@ static void clean_up(struct keeper *k)
 	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
 }
 
+uint32_t keeper_number(const char *tun_name)
+{
+	return ways_number(tun_name);
+}
+
+/* A guard without a daemon goes on dropping packets, whether this one wants eBPF or not. */
+static void remove_left_filters(struct keeper *k)
+{
+	unsigned n = ebpf_clean(keeper_number(k->options->tun_name));
+	char what[64];
+
+	(void)snprintf(what, sizeof(what), "%u eBPF filters at qdiscs", n);
+	if (n > 0)
+		log_notice(k->log, "left_over_removed", log_str("what", what));
+}
+
 int keeper_run(const struct keeper_options *options)
 {
 	struct keeper k = {
@@ -505,6 +521,8 @@ int keeper_run(const struct keeper_options *options)
 	/* Without the privilege there is nothing of ours to be found either. */
 	if (r == 0 && ways_left_over(&k.verbs.ways, options->tun_name, why) > 0)
 		log_notice(k.log, "left_over_removed", log_str("what", why));
+	if (r == 0)
+		remove_left_filters(&k);
 	if (k.verbs.ways.exit)
 		log_notice(k.log, "left_over_kept",
 			   log_str("what", "routing rules that let nothing out but by an exit"));

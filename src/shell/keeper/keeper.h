@@ -123,6 +123,9 @@ struct keeper_options {
 	struct log *log;
 };
 
+/* By what a keeper's leavings in its network namespace are told from another's; from the name of
+ * its tunnel, and below EBPF_NUMBERS_MAX. */
+uint32_t keeper_number(const char *tun_name);
 /* Runs until the child is done, SIGTERM or SIGINT; SIGHUP, SIGUSR1 and SIGUSR2 are passed on.
  * Removes the nftables table. Returns the exit status for the process: the
  * child's for DONE and FATAL, FATAL too where another keeper has the tunnel, 0 after a signal, 1

@@ -8,8 +8,7 @@
 #include "shell/keeper/ways.h"
 #include "shell/names/resolver.h"
 
-_Static_assert(RESOLVER_WHY_SIZE <= KEEPER_WHY_SIZE && EBPF_WHY_SIZE <= KEEPER_WHY_SIZE,
-	       "they fit");
+_Static_assert(RESOLVER_WHY_SIZE <= KEEPER_WHY_SIZE, "it fits");
 
 static bool is_names_left(const char *run_dir)
 {
@@ -30,21 +29,6 @@ static unsigned look(const char *tun_name, const char *run_dir)
 	if (ways_count(tun_name, &is_only) > 0)
 		left |= is_only ? KEEPER_LEFT_EXIT_ONLY : KEEPER_LEFT_RULES;
 	return left;
-}
-
-/* Filters of tc, where the kernel has no links for it: a host that wants no program takes away
- * what is at the interfaces. Without the privilege nothing could be put there either. */
-static void remove_filters(const char *tun_name)
-{
-	struct ebpf_options none = { .where = EBPF_WHERE_CLSACT };
-	char why[EBPF_WHY_SIZE] = "";
-	struct ebpf_host *host = NULL;
-
-	for (unsigned p = 0; p < EBPF_N_PROGRAMS; p++)
-		none.wishes[p] = EBPF_OFF;
-	(void)snprintf(none.tun_name, sizeof(none.tun_name), "%s", tun_name);
-	if (ebpf_host_new(&none, &host, why) == 0)
-		ebpf_host_free(host);
 }
 
 /* As the next keeper would, and then as one at its end: what lets nothing out goes last. */
@@ -86,8 +70,7 @@ static int clean(const char *tun_name, const char *run_dir, unsigned *left,
 	int ways = remove_ways(tun_name, left, ways_why);
 	int guard = remove_guard(tun_name, left, guard_why);
 
-	if (*left)
-		remove_filters(tun_name);
+	(void)ebpf_clean(ways_number(tun_name));
 	if (names < 0 && *left & KEEPER_LEFT_NAMES)
 		return names;
 	if (names < 0)
