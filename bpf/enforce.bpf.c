@@ -58,6 +58,7 @@ struct inner {
 	__u8 is_beginning; /* SYN without ACK, or an echo request */
 	__u8 is_echo_request;
 	__u8 is_icmp_error;
+	__u8 is_later_fragment;
 };
 
 always long load(struct __sk_buff *skb, __u32 at, void *to, __u32 len)
@@ -148,6 +149,8 @@ always enum parsed parse(struct __sk_buff *skb, struct inner *i)
 		return BAD_CHAIN;
 	if (at > 0)
 		read_upper(skb, at, i);
+	else
+		i->is_later_fragment = 1;
 	return PARSED;
 }
 
@@ -290,6 +293,8 @@ int x0_enforce_in(struct __sk_buff *skb)
 	v = parsed == PARSED ? by_rules(r, &i) : DENY;
 	if (v == DENY && i.is_icmp_error)
 		v = LEAVE; /* the daemon looks which flow of ours it speaks of */
+	if (v == DENY && parsed == PARSED && i.is_later_fragment)
+		v = LEAVE; /* and whether it let the first one in; the kernel denies that one here */
 	if (v == LEAVE || v == ALLOW) {
 		ADD(s->enforce[v == LEAVE ? ENFORCE_LEFT : ENFORCE_ALLOWED], 1);
 		return -1;

@@ -107,6 +107,8 @@ static bool user_space_allows(const struct world *w, struct flows *flows, struct
 
 	if (inner_parse(SPAN(w->frame + 14, w->len - 14), &i) < 0)
 		return false; /* headers without an end */
+	if (i.is_later_fragment)
+		return true; /* left to user space, which knows whose first one it let in */
 	is_icmp = i.protocol == 58;
 	switch (flows_inbound(is_icmp ? outbound : flows, 1, &i, now_us)) {
 	case FLOW_KNOWN:
