@@ -155,20 +155,6 @@ static void give_memory_back(struct daemon *d)
 		(void)loop_work(d->loop, give_back_stack, is_given_back, d);
 }
 
-static void on_beat(void *arg, uint64_t now_us)
-{
-	struct daemon *d = arg;
-
-	/* What the start needed; and then what opening the ledger and the knowledge needed. */
-	if (d->n_beats < SETTLED_TWICE_BEATS &&
-	    (++d->n_beats == KEEPER_SETTLED_BEATS || d->n_beats == SETTLED_TWICE_BEATS))
-		give_memory_back(d);
-	answers_guard(d); /* its reply may have come while another was waited for */
-	if (keeper_heartbeat(d->keeper) == -EPIPE)
-		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
-	loop_timer_arm(d->beat_timer, now_us + MS(KEEPER_HEARTBEAT_MS));
-}
-
 /* Without nft_fib_inet it takes the tunnel's address, which there was none of when it began. */
 void daemon_check_guard(struct daemon *d)
 {
@@ -184,6 +170,35 @@ void daemon_check_guard(struct daemon *d)
 	if (r == -EPROTONOSUPPORT)
 		r = keeper_guard_apply(d->keeper, why);
 	daemon_feature(d, "guard", r == 0, why);
+}
+
+/* What the keeper looks after was removed by another program, and is set again or cannot be. */
+static void hear_keeper(struct daemon *d)
+{
+	struct keeper_news news;
+
+	daemon_check_guard(d);
+	answers_guard(d);
+	while (keeper_news(d->keeper, &news)) {
+		if (news.what == KEEPER_HELD_GUARD)
+			daemon_feature(d, "guard", !news.is_lost, news.why);
+		else
+			networks_news(d, &news);
+	}
+}
+
+static void on_beat(void *arg, uint64_t now_us)
+{
+	struct daemon *d = arg;
+
+	/* What the start needed; and then what opening the ledger and the knowledge needed. */
+	if (d->n_beats < SETTLED_TWICE_BEATS &&
+	    (++d->n_beats == KEEPER_SETTLED_BEATS || d->n_beats == SETTLED_TWICE_BEATS))
+		give_memory_back(d);
+	hear_keeper(d); /* its word may have come while another was waited for */
+	if (keeper_heartbeat(d->keeper) == -EPIPE)
+		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
+	loop_timer_arm(d->beat_timer, now_us + MS(KEEPER_HEARTBEAT_MS));
 }
 
 static void on_clock(void *arg, uint64_t now_us)
@@ -222,8 +237,7 @@ static void on_keeper(void *arg, unsigned events, uint64_t now_us)
 {
 	(void)events;
 	(void)now_us;
-	daemon_check_guard(arg);
-	answers_guard(arg);
+	hear_keeper(arg);
 }
 
 static void on_control(void *arg, unsigned events, uint64_t now_us)

@@ -267,6 +267,7 @@ void networks_start(struct daemon *d); /* before the tunnel is opened */
 void networks_tunnel_opened(struct daemon *d);
 void networks_sync(struct daemon *d);
 void networks_retry(struct daemon *d); /* once a second */
+void networks_news(struct daemon *d, const struct keeper_news *news);
 void networks_reloaded(struct daemon *d);
 void networks_end(struct daemon *d);
 json_t *networks_offered(const struct daemon *d);

@@ -295,6 +295,19 @@ static void sync_forwarding(struct daemon *d)
 	}
 }
 
+void networks_news(struct daemon *d, const struct keeper_news *news)
+{
+	const struct networks_installed *w = &d->networks;
+	bool is_on = !news->is_lost;
+
+	if (news->what == KEEPER_HELD_FORWARDING && w->is_forwarding)
+		daemon_feature(d, "forwarding", is_on, news->why);
+	if (news->what == KEEPER_HELD_RULES && w->exit_bits)
+		daemon_feature(d, "exit", is_on, news->why);
+	if (news->what == KEEPER_HELD_RULES && w->n > 0)
+		daemon_feature(d, "routes", is_on, news->why);
+}
+
 void networks_sync(struct daemon *d)
 {
 	sync_address(d);

@@ -107,6 +107,24 @@ on g ip addr add 192.168.44.1/32 dev lo
 on c ping -c 1 -W 1 192.168.44.1 >/dev/null && fail "the exit leads to private networks"
 [ "$(x e status --json | json_value not_offered)" -gt 0 ] || fail "it is not counted"
 
+# others that flush what they did not set: it is set again, and the log tells
+on e nft flush ruleset
+tables_are_back() {
+	on e nft list tables | grep -q x0nat_x0 && on e nft list tables | grep -q 'x0_x0$'
+}
+within 5 tables_are_back || fail "tables that were flushed do not come back: $(x e status)"
+grep -q 'host_state_set_again.*NAT' "$WORK/e/state/x0.log" || fail "it is not told: $(cat "$WORK/e/state/x0.log")"
+on c ip rule flush protocol 226
+on c ip -6 rule flush protocol 226
+rules_are_back() {
+	on c ip rule show | grep -q 'fwmark.*proto 226' && on c ip -6 rule show | grep -q 'fwmark.*proto 226'
+}
+within 5 rules_are_back || fail "rules that were deleted do not come back: $(on c ip rule; x c status)"
+forget
+within 5 reaches || fail "no way through the exit after that: $(x c exit; x c status; x e status)"
+[ "$(seen exit4)" -gt 0 ] || fail "the server does not see the exit after that"
+[ "$(seen own4)" -eq 0 ] || fail "the server sees the laptop after that"
+
 # without the option the laptop's own way comes back when the exit is gone
 on g ip link set to-e down
 back() {
@@ -130,6 +148,12 @@ x c config reload >/dev/null
 within 5 reaches || fail "exit_only: the exit is not used"
 forget
 on g ip link set to-e down
+on c ip rule flush protocol 226
+only_is_back() {
+	on c ip rule show | grep -q "from all unreachable proto 226"
+}
+within 5 only_is_back || fail "exit_only: rules that were deleted do not come back"
+forget
 tries=0
 while [ $tries -lt 12 ]; do # all the time until long after the link is known to be down
 	on c ping -c 2 -i 0.2 -W 1 192.0.2.9 >/dev/null 2>&1 || :

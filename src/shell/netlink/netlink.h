@@ -86,6 +86,35 @@ int netlink_watch_fd(const struct netlink_watch *w); /* to be watched for readin
 int netlink_watch_read(struct netlink_watch *w,
 		       void (*handler)(void *arg, unsigned index, bool has_carrier), void *arg);
 
+/* ---- that something changed, be it by us; needs CAP_NET_ADMIN for nftables ---- */
+
+enum netlink_topic {
+	NETLINK_RULES, /* of routing */
+	NETLINK_NFTABLES,
+};
+
+/* A descriptor that a change makes readable, or an error. */
+int netlink_changes_open(enum netlink_topic topic);
+/* Before one looks what there is now: all that has been said. */
+void netlink_changes_forget(int fd);
+
+/* ---- nftables: what there is of family inet, without the program nft ---- */
+
+#define NFT_TABLE_SIZE 24 /* "x0nat_" and the name of a device */
+#define NFT_NAMES_MAX 16
+
+struct nft_names {
+	char list[NFT_NAMES_MAX][16];
+	size_t n;
+};
+
+/* Of the guard of a tunnel, or of its NAT; 0 where there is no such table. -EINTR: again. */
+int nft_guard_rules(const char *tun_name);
+int nft_nat_rules(const char *tun_name);
+int nft_rules_count(const char *table);
+/* Of tables whose names begin so the rest of the name, of devices; the first NFT_NAMES_MAX. */
+int nft_tables(const char *prefix, struct nft_names *ret);
+
 /* ---- nftables: table inet x0_TUNNEL, one for each tunnel ---- */
 
 #define NFT_WHY_SIZE 200

@@ -206,15 +206,16 @@ static bool is_plain_name(const char *name)
 	return len > 0 && len < 16 && name[len] == '\0';
 }
 
-#define TABLE_SIZE 24 /* "x0nat_" and the name of a device */
+#define GUARD "x0_"
+#define NAT "x0nat_"
 
 /* Each tunnel has its own: two daemons in one network namespace do not take it from each other. */
-static int table_name(const char *prefix, const char *tun_name, char ret[TABLE_SIZE],
+static int table_name(const char *prefix, const char *tun_name, char ret[NFT_TABLE_SIZE],
 		      char why[NFT_WHY_SIZE])
 {
 	if (!is_plain_name(tun_name))
 		return fail(-EINVAL, "no name for a device", why);
-	(void)snprintf(ret, TABLE_SIZE, "%s%.15s", prefix, tun_name);
+	(void)snprintf(ret, NFT_TABLE_SIZE, "%s%.15s", prefix, tun_name);
 	return 0;
 }
 
@@ -271,11 +272,11 @@ static void foreign_source(const struct nft_guard *guard, bool is_by_fib, char *
 
 static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE], ip[INET6_ADDRSTRLEN], foreign[64];
+	char table[NFT_TABLE_SIZE], ip[INET6_ADDRSTRLEN], foreign[64];
 	char ipv4[256], ipv4_lo[160];
 	char script[1400];
 	unsigned len = guard->overlay.len;
-	int r = table_name("x0_", guard->tun_name, table, why);
+	int r = table_name(GUARD, guard->tun_name, table, why);
 
 	if (r < 0)
 		return r;
@@ -346,14 +347,14 @@ static int remove_table(const char *table, char why[NFT_WHY_SIZE])
 
 int nft_remove(const char *tun_name, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
-	int r = table_name("x0_", tun_name, table, why);
+	char table[NFT_TABLE_SIZE];
+	int r = table_name(GUARD, tun_name, table, why);
 
 	return r < 0 ? r : remove_table(table, why);
 }
 
 /* As JSON. */
-static int list_table(char table[TABLE_SIZE], char output[OUTPUT_SIZE], char why[NFT_WHY_SIZE])
+static int list_table(char table[NFT_TABLE_SIZE], char output[OUTPUT_SIZE], char why[NFT_WHY_SIZE])
 {
 	char *const argv[] = { (char[]){ "nft" },
 			       (char[]){ "-j" },
@@ -383,11 +384,11 @@ static void read_counter(const json_t *counter, struct nft_counters *ret)
 
 int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
+	char table[NFT_TABLE_SIZE];
 	char output[OUTPUT_SIZE];
 	const json_t *object;
 	size_t i;
-	int r = table_name("x0_", tun_name, table, why);
+	int r = table_name(GUARD, tun_name, table, why);
 
 	if (r == 0)
 		r = list_table(table, output, why);
@@ -411,9 +412,9 @@ int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SI
 
 int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
+	char table[NFT_TABLE_SIZE];
 	char script[512];
-	int r = table_name("x0nat_", tun_name, table, why);
+	int r = table_name(NAT, tun_name, table, why);
 
 	if (r < 0)
 		return r;
@@ -438,13 +439,13 @@ int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before, cha
 
 int nft_nat_remove(const char *tun_name, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
-	int r = table_name("x0nat_", tun_name, table, why);
+	char table[NFT_TABLE_SIZE];
+	int r = table_name(NAT, tun_name, table, why);
 
 	return r < 0 ? r : remove_table(table, why);
 }
 
-static int read_forwarding(char table[TABLE_SIZE], struct nft_forwarding *ret,
+static int read_forwarding(char table[NFT_TABLE_SIZE], struct nft_forwarding *ret,
 			   char why[NFT_WHY_SIZE])
 {
 	char output[OUTPUT_SIZE];
@@ -459,47 +460,49 @@ static int read_forwarding(char table[TABLE_SIZE], struct nft_forwarding *ret,
 
 int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
-	int r = table_name("x0nat_", tun_name, table, why);
+	char table[NFT_TABLE_SIZE];
+	int r = table_name(NAT, tun_name, table, why);
 
 	return r < 0 ? r : read_forwarding(table, ret, why);
 }
 
-/* The name of the next table of another tunnel in what nft has listed. */
-static const char *next_other(const char *at, const char *own, char ret[TABLE_SIZE])
-{
-	while ((at = strstr(at, "\"x0nat_"))) {
-		size_t len = strcspn(++at, "\"");
-
-		if (len < TABLE_SIZE) {
-			memcpy(ret, at, len);
-			ret[len] = '\0';
-			if (strcmp(ret, own) != 0)
-				return at;
-		}
-	}
-	return NULL;
-}
-
 int nft_nat_others(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE])
 {
-	char *const argv[] = { (char[]){ "nft" },    (char[]){ "-j" },	 (char[]){ "list" },
-			       (char[]){ "tables" }, (char[]){ "inet" }, NULL };
-	char output[OUTPUT_SIZE], own[TABLE_SIZE], table[TABLE_SIZE];
-	const char *at = output;
-	int n = 0, r = table_name("x0nat_", tun_name, own, why);
+	struct nft_names names;
+	int n = 0, r = nft_tables(NAT, &names);
 
 	*ret = (struct nft_forwarding){ 0 };
-	if (r == 0)
-		r = run_nft(argv, "", output, why);
-	while (r == 0 && (at = next_other(at, own, table))) {
+	if (r < 0)
+		return fail(r, strerror(-r), why);
+	for (size_t i = 0; i < names.n; i++) {
 		struct nft_forwarding one;
 
-		if (read_forwarding(table, &one, why) < 0)
+		if (strcmp(names.list[i], tun_name) == 0 ||
+		    nft_nat_read(names.list[i], &one, why) < 0)
 			continue; /* it has just gone */
 		ret->was_ipv4_off |= one.was_ipv4_off;
 		ret->was_ipv6_off |= one.was_ipv6_off;
 		n++;
 	}
-	return r < 0 ? r : n;
+	return n;
+}
+
+/* ---- whether they are there ---- */
+
+static int rules_count(const char *prefix, const char *tun_name)
+{
+	char table[NFT_TABLE_SIZE], why[NFT_WHY_SIZE];
+	int r = table_name(prefix, tun_name, table, why);
+
+	return r < 0 ? r : nft_rules_count(table);
+}
+
+int nft_guard_rules(const char *tun_name)
+{
+	return rules_count(GUARD, tun_name);
+}
+
+int nft_nat_rules(const char *tun_name)
+{
+	return rules_count(NAT, tun_name);
 }

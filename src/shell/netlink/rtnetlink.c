@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "shell/netlink/netlink.h"
+#include "shell/netlink/talk.h"
 
-#define REQUEST_SIZE 256 /* the longest request is a rule of some 100 bytes */
+#define REQUEST_SIZE NETLINK_REQUEST_SIZE
 #define REPLY_SIZE 32768 /* what the kernel fills at most in one dump message */
 
 struct netlink {
@@ -30,11 +30,16 @@ static void netlink_freep(struct netlink **n)
 
 int netlink_new(struct netlink **ret)
 {
+	return netlink_new_of(NETLINK_ROUTE, ret);
+}
+
+int netlink_new_of(int bus, struct netlink **ret)
+{
 	CLEANUP(netlink_freep) struct netlink *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return -ENOMEM;
-	n->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	n->socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
 	if (!n->socket || mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0)
 		return -errno;
 	n->port = mnl_socket_get_portid(n->socket);
@@ -51,8 +56,7 @@ void netlink_free(struct netlink *n)
 	free(n);
 }
 
-/* Sends and reads until the kernel's acknowledgement or the end of the dump. */
-static int talk(struct netlink *n, struct nlmsghdr *h, mnl_cb_t callback, void *arg)
+int netlink_talk(struct netlink *n, struct nlmsghdr *h, mnl_cb_t callback, void *arg)
 {
 	_Alignas(struct nlmsghdr) uint8_t reply[REPLY_SIZE];
 	struct pollfd p = { .fd = mnl_socket_get_fd(n->socket), .events = POLLIN };
@@ -75,6 +79,11 @@ static int talk(struct netlink *n, struct nlmsghdr *h, mnl_cb_t callback, void *
 			r = MNL_CB_OK; /* the late answer to a request that timed out */
 	}
 	return r < 0 ? -errno : 0;
+}
+
+static int talk(struct netlink *n, struct nlmsghdr *h, mnl_cb_t callback, void *arg)
+{
+	return netlink_talk(n, h, callback, arg);
 }
 
 static struct nlmsghdr *request(uint8_t *buffer, unsigned type, unsigned flags)

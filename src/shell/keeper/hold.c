@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Looks after each change of rules and tables whether ours are still there, and sets them again. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shell/keeper/hold.h"
+
+static const struct {
+	const char *what;
+	bool (*is_set)(const struct verbs *v);
+	int (*is_missing)(const struct verbs *v); /* 1, 0 or an error */
+	int (*repair)(struct verbs *v, char why[KEEPER_WHY_SIZE]);
+} held[KEEPER_N_HELD] = {
+	/* first what keeps traffic from leaving by another way */
+	[KEEPER_HELD_RULES] = { "the rules of routing (ip rule)", verbs_has_rules,
+				verbs_misses_rules, verbs_repair_rules },
+	[KEEPER_HELD_GUARD] = { "the nftables table against forged addresses", verbs_has_guard,
+				verbs_misses_guard, verbs_repair_guard },
+	[KEEPER_HELD_FORWARDING] = { "the nftables table of NAT", verbs_has_nat, verbs_misses_nat,
+				     verbs_repair_nat },
+};
+
+void hold_begin(struct hold *h)
+{
+	*h = (struct hold){ .pause_ms = HOLD_PAUSE_MIN_MS };
+	for (unsigned i = 0; i < HOLD_N_TOPICS; i++) {
+		int fd = netlink_changes_open((enum netlink_topic)i);
+
+		h->fds[i] = fd < 0 ? -1 : fd;
+	}
+}
+
+void hold_end(struct hold *h)
+{
+	for (unsigned i = 0; i < HOLD_N_TOPICS; i++)
+		if (h->fds[i] >= 0)
+			(void)close(h->fds[i]);
+}
+
+static bool has_any(const struct verbs *v)
+{
+	for (unsigned i = 0; i < KEEPER_N_HELD; i++)
+		if (held[i].is_set(v))
+			return true;
+	return false;
+}
+
+/* Not while a look is due anyway: a busy machine's thousand changes are one look. */
+int hold_fd(const struct hold *h, const struct verbs *v, unsigned topic)
+{
+	return h->check_at_ms || !has_any(v) ? -1 : h->fds[topic];
+}
+
+void hold_changed(struct hold *h, int64_t now_ms)
+{
+	int64_t at = h->checked_ms + h->pause_ms;
+
+	if (!h->check_at_ms)
+		h->check_at_ms = at > now_ms ? at : now_ms;
+}
+
+int64_t hold_deadline_ms(const struct hold *h, const struct verbs *v)
+{
+	bool is_deaf = h->fds[NETLINK_RULES] < 0 || h->fds[NETLINK_NFTABLES] < 0;
+
+	if (!has_any(v))
+		return INT64_MAX;
+	if (h->check_at_ms)
+		return h->check_at_ms;
+	return h->lost || is_deaf ? h->checked_ms + HOLD_PAUSE_MAX_MS : INT64_MAX;
+}
+
+static void set_lost(struct hold *h, unsigned which, bool is_lost, void (*tell)(void *arg),
+		     void *arg)
+{
+	unsigned bit = 1U << which;
+
+	h->lost = is_lost ? h->lost | bit : h->lost & ~bit;
+	tell(arg);
+}
+
+static void log_repair(struct hold *h, unsigned which, struct log *log, int64_t now_ms)
+{
+	unsigned *n = &h->of[which].n_unlogged;
+	int64_t *logged_ms = &h->of[which].logged_ms;
+
+	(*n)++;
+	if (*logged_ms && now_ms - *logged_ms < HOLD_LOG_EVERY_MS)
+		return;
+	log_warning(log, "host_state_set_again", log_str("what", held[which].what),
+		    log_str("why", "another program had removed it"), log_u64("times", *n));
+	*n = 0;
+	*logged_ms = now_ms;
+}
+
+static void repair(struct hold *h, struct verbs *v, unsigned which, struct log *log, int64_t now_ms,
+		   void (*tell)(void *arg), void *arg)
+{
+	bool was_lost = h->lost & 1U << which;
+	char why[KEEPER_WHY_SIZE] = "";
+	int r;
+
+	if (!was_lost) {
+		(void)snprintf(h->of[which].why, KEEPER_WHY_SIZE,
+			       "another program removed %s; it is being set again",
+			       held[which].what);
+		set_lost(h, which, true, tell, arg);
+	}
+	r = held[which].repair(v, why);
+	if (r == 0)
+		log_repair(h, which, log, now_ms);
+	else if (!was_lost)
+		log_error(log, "host_state_lost", log_str("what", held[which].what),
+			  log_str("why", why));
+	if (r == 0)
+		memcpy(h->of[which].why, why, sizeof(why));
+	else
+		(void)snprintf(h->of[which].why, KEEPER_WHY_SIZE,
+			       "another program removed %.60s; it cannot be set again: %.80s",
+			       held[which].what, why);
+	if (r < 0)
+		h->told &= ~(1U << which); /* now with this reason */
+	h->repaired_ms = now_ms;
+	set_lost(h, which, r < 0, tell, arg);
+}
+
+void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_busy,
+		int64_t now_ms, void (*tell)(void *arg), void *arg)
+{
+	bool is_unknown = false, is_repaired = false;
+
+	if (now_ms - h->repaired_ms > HOLD_CALM_MS)
+		h->pause_ms = HOLD_PAUSE_MIN_MS;
+	h->check_at_ms = 0;
+	h->checked_ms = now_ms;
+	for (unsigned i = 0; i < HOLD_N_TOPICS; i++)
+		if (h->fds[i] >= 0)
+			netlink_changes_forget(h->fds[i]);
+	for (unsigned i = 0; i < KEEPER_N_HELD; i++) {
+		int r = 0;
+
+		if (held[i].is_set(v) && !(i == KEEPER_HELD_GUARD && is_guard_busy))
+			r = held[i].is_missing(v);
+		is_unknown |= r < 0;
+		is_repaired |= r == 1;
+		if (r == 1)
+			repair(h, v, i, log, now_ms, tell, arg);
+		else if (r == 0 && h->lost & 1U << i)
+			set_lost(h, i, false, tell, arg); /* somebody else did, or it is off */
+	}
+	if (is_repaired)
+		h->pause_ms =
+			h->pause_ms * 2 < HOLD_PAUSE_MAX_MS ? h->pause_ms * 2 : HOLD_PAUSE_MAX_MS;
+	if (is_unknown)
+		h->check_at_ms = now_ms + HOLD_PAUSE_MAX_MS;
+}
+
+bool hold_news(const struct hold *h, struct reply *ret)
+{
+	unsigned news = h->lost ^ h->told, which = 0;
+
+	if (news == 0)
+		return false;
+	while (!(news & 1U << which))
+		which++;
+	*ret = (struct reply){ .number = which,
+			       .result = h->lost & 1U << which ? -ENOENT : 0,
+			       .fd = -1 };
+	memcpy(ret->why, h->of[which].why, sizeof(ret->why));
+	return true;
+}
+
+void hold_told(struct hold *h, const struct reply *news)
+{
+	h->told ^= 1U << news->number;
+}
