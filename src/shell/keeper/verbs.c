@@ -196,12 +196,33 @@ static int do_network(struct verbs *v, const struct request *q, struct reply *re
 	return r;
 }
 
+static int act_count_routes(struct netlink *n, unsigned index, const struct request *q)
+{
+	(void)q;
+	return netlink_routes_count(n, index);
+}
+
+/* The kernel takes routes by itself, with the device or when it goes down, and one may be added
+ * twice; so our count is never too low, and where it says too many the kernel is asked. */
+static bool has_too_many_routes(struct verbs *v)
+{
+	struct reply ignored = { 0 };
+	int n;
+
+	if (v->n_routes < KEEPER_ROUTES_MAX)
+		return false;
+	n = on_tun(v, &ignored, "", NULL, act_count_routes);
+	if (n >= 0)
+		v->n_routes = (unsigned)n;
+	return v->n_routes >= KEEPER_ROUTES_MAX;
+}
+
 static int do_route_add(struct verbs *v, const struct request *q, struct reply *ret)
 {
 	bool is_overlay = is_inside(&q->prefix, &v->options->overlay);
 	int r;
 
-	if (v->n_routes >= KEEPER_ROUTES_MAX) {
+	if (has_too_many_routes(v)) {
 		(void)refuse(ret, "too many routes");
 		return -ENOBUFS;
 	}

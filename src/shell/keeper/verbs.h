@@ -9,7 +9,7 @@
 struct verbs {
 	const struct keeper_options *options;
 	pid_t child;
-	unsigned n_routes; /* added less deleted */
+	unsigned n_routes; /* added less deleted: at least as many as there are */
 	bool is_guard_on;
 	int n_guard_rules; /* in its table, as it was set */
 	struct ways ways;

@@ -48,6 +48,8 @@ int netlink_addresses(struct netlink *n, unsigned index, struct netlink_prefix *
 int netlink_route_add(struct netlink *n, unsigned index, const struct netlink_prefix *to);
 int netlink_route_delete(struct netlink *n, unsigned index, const struct netlink_prefix *to);
 int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret, size_t max);
+/* How many of them there are in all tables, of both families. */
+int netlink_routes_count(struct netlink *n, unsigned index);
 
 /* The same in a table of our own, which is looked up where a rule says so. */
 int netlink_table_route_add(struct netlink *n, uint32_t table, unsigned index,

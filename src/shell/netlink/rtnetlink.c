@@ -404,6 +404,40 @@ int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret
 	return r < 0 ? r : (int)l.n;
 }
 
+struct route_count {
+	unsigned index, n;
+};
+
+static int count_route(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
+	struct attributes all = parse(h, sizeof(*m));
+	struct route_count *c = arg;
+
+	c->n += m->rtm_protocol == NETLINK_ROUTE_PROTOCOL && all.of[RTA_OIF] &&
+		mnl_attr_get_u32(all.of[RTA_OIF]) == c->index;
+	return MNL_CB_OK;
+}
+
+int netlink_routes_count(struct netlink *n, unsigned index)
+{
+	static const uint8_t families[] = { AF_INET6, AF_INET };
+	struct route_count c = { .index = index };
+
+	for (size_t i = 0; i < N_ELEMENTS(families); i++) {
+		_Alignas(struct nlmsghdr) uint8_t buffer[REQUEST_SIZE];
+		struct nlmsghdr *h = request(buffer, RTM_GETROUTE, NLM_F_DUMP);
+		struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+		int r;
+
+		m->rtm_family = families[i];
+		r = talk(n, h, count_route, &c);
+		if (r < 0 && r != -EAFNOSUPPORT && r != -EOPNOTSUPP)
+			return r;
+	}
+	return (int)c.n;
+}
+
 /* ---- rules ---- */
 
 static struct nlmsghdr *rule_request(uint8_t *buffer, unsigned type, unsigned flags,
