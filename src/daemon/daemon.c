@@ -739,6 +739,7 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	(void)snprintf(domain, sizeof(domain), "%.*s", DOMAIN_MAX, c->domain);
 	overlay_address_of(ops, domain, 0, keeper.overlay.ip);
 	keeper.names_owner = c->run_dir;
+	keeper.run_dir = c->run_dir;
 	if (c->names_responder && names_options(c, ops, reverse_zone, why) < 0)
 		return 1;
 	if (c->names_responder) {

@@ -1,116 +1,119 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* That the kernel passes on what comes out of the tunnel: two settings of the whole machine, and a
- * table of nftables. How they were before is known to us, and to the table itself, whichever
- * lives longer. */
+/* That the kernel passes on what comes out of the tunnel: settings of the whole machine, and a
+ * table of nftables. How it was before is known to us, to a file and, in brief, to the table
+ * itself: the first is lost when we are killed, the last when somebody flushes it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shell/keeper/ways.h"
 
-#define SYSCTL_IPV4 "/proc/sys/net/ipv4/ip_forward"
-#define SYSCTL_IPV6 "/proc/sys/net/ipv6/conf/all/forwarding"
-
-/* 0, 1 or another; -1 where it cannot be read. */
-static int sysctl_read(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char c = 0;
-	ssize_t n = fd < 0 ? -1 : read(fd, &c, 1);
-
-	if (fd >= 0)
-		(void)close(fd);
-	return n == 1 ? c - '0' : -1;
-}
-
-static int sysctl_write(const char *path, bool is_on)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int r = fd < 0 || write(fd, is_on ? "1" : "0", 1) != 1 ? -errno : 0;
-
-	if (fd >= 0)
-		(void)close(fd);
-	return r;
-}
-
-static int switch_on(const char *path, const char *name, char why[KEEPER_WHY_SIZE])
-{
-	int r = sysctl_write(path, true);
-
-	if (r < 0)
-		(void)snprintf(why, KEEPER_WHY_SIZE, "set it yourself: sysctl -w %s=1; here: %s",
-			       name, r == -EPERM ? "not permitted" : strerror(-r));
-	return r;
-}
-
 static int apply(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
-	int r = nft_nat_apply(tun_name, &w->before, why);
-	int n;
+	const struct nft_forwarding brief = {
+		.was_ipv4_off = w->before.was_off[BEFORE_IPV4],
+		.was_ipv6_off = w->before.was_off[BEFORE_IPV6],
+		.had_redirects = w->before.had_redirects,
+	};
+	struct nft_names tunnels;
+	int n, r;
 
+	(void)nft_nat_tunnels(tun_name, &tunnels); /* an error: none */
+	r = nft_nat_apply(tun_name, &brief, &tunnels, why);
 	if (r < 0)
 		return r;
+	w->tunnels = tunnels;
 	n = nft_nat_rules(tun_name);
 	w->n_nat_rules = n > 0 ? n : 1; /* not known: any */
 	return 0;
 }
 
-static void restore(const struct nft_forwarding *before)
+/* Of another table than ours, or ours where nothing else is left. */
+static void add_brief(struct before *b, const struct nft_forwarding *brief)
 {
-	if (before->was_ipv4_off)
-		(void)sysctl_write(SYSCTL_IPV4, false);
-	if (before->was_ipv6_off)
-		(void)sysctl_write(SYSCTL_IPV6, false);
+	if (brief->was_ipv4_off && !b->was_off[BEFORE_IPV4])
+		b->had_redirects = brief->had_redirects;
+	b->was_off[BEFORE_IPV4] |= brief->was_ipv4_off;
+	b->was_off[BEFORE_IPV6] |= brief->was_ipv6_off;
+}
+
+static int find_before(const struct ways *w, const char *tun_name, struct before *ret,
+		       char why[KEEPER_WHY_SIZE])
+{
+	struct nft_forwarding brief;
+	int r;
+
+	*ret = w->before;
+	if (w->is_forwarding || before_read(w->run_dir, tun_name, ret))
+		return 0;
+	r = nft_nat_read(tun_name, &brief, why);
+	if (r == 0) {
+		*ret = (struct before){ 0 };
+		add_brief(ret, &brief);
+	}
+	return r;
 }
 
 int forwarding_stop(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
-	struct nft_forwarding before = w->before, others;
+	struct nft_forwarding others;
 	char ignored[KEEPER_WHY_SIZE];
-	int r = w->is_forwarding ? 0 : nft_nat_read(tun_name, &before, why);
+	struct before before;
+	int r = find_before(w, tun_name, &before, why);
 
 	if (r < 0)
 		return r;
 	/* Another tunnel of this namespace passes on too: it puts it back at its end. */
 	if (nft_nat_others(tun_name, &others, ignored) <= 0)
-		restore(&before);
+		before_restore(&before);
 	w->is_forwarding = false;
+	before_remove(w->run_dir, tun_name);
 	return nft_nat_remove(tun_name, why);
 }
 
-/* First the table, which knows how it was before; so a keeper that dies in between leaves what the
- * next one needs. */
+static void describe(const struct before *b, const char *unwritten, char why[KEEPER_WHY_SIZE])
+{
+	bool was_off = b->was_off[BEFORE_IPV4] || b->was_off[BEFORE_IPV6];
+
+	if (unwritten[0])
+		(void)snprintf(why, KEEPER_WHY_SIZE,
+			       "the kernel passes packets on, and would not be put back in all "
+			       "after a crash: %.110s",
+			       unwritten);
+	else
+		(void)snprintf(why, KEEPER_WHY_SIZE,
+			       "the kernel passes packets on (%s%s%s) and masquerades those of "
+			       "the tunnel; it was %s before%s",
+			       before_is_on(BEFORE_IPV4) ? "IPv4" : "",
+			       before_is_on(BEFORE_IPV4) && before_is_on(BEFORE_IPV6) ? " and "
+										      : "",
+			       before_is_on(BEFORE_IPV6) ? "IPv6" : "", was_off ? "off" : "on",
+			       was_off ? ", and is for the tunnel alone" : "");
+}
+
+/* First the file and the table, which know how it was before; so a keeper that dies in between
+ * leaves what the next one needs. */
 static int start(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
-	int ipv4 = sysctl_read(SYSCTL_IPV4), ipv6 = sysctl_read(SYSCTL_IPV6);
-	struct nft_forwarding others = { 0 };
+	char unwritten[KEEPER_WHY_SIZE] = "", ignored[KEEPER_WHY_SIZE];
+	struct nft_forwarding others;
 	int r;
 
-	w->before = (struct nft_forwarding){ .was_ipv4_off = ipv4 == 0, .was_ipv6_off = ipv6 == 0 };
-	if ((ipv4 == 1 || ipv6 == 1) && nft_nat_others(tun_name, &others, why) > 0) {
-		w->before.was_ipv4_off |= others.was_ipv4_off;
-		w->before.was_ipv6_off |= others.was_ipv6_off;
-	}
+	before_look(&w->before);
+	if (nft_nat_others(tun_name, &others, ignored) > 0)
+		add_brief(&w->before, &others);
+	(void)before_write(w->run_dir, tun_name, &w->before, unwritten);
 	r = apply(w, tun_name, why);
-	if (r == 0 && ipv4 == 0)
-		r = switch_on(SYSCTL_IPV4, "net.ipv4.ip_forward", why);
-	if (r == 0 && ipv6 == 0)
-		r = switch_on(SYSCTL_IPV6, "net.ipv6.conf.all.forwarding", why);
-	w->is_forwarding = true;
-	if (r < 0) {
-		char ignored[KEEPER_WHY_SIZE];
-
+	w->is_forwarding = r == 0;
+	if (r == 0)
+		r = before_switch_on(&w->before, why);
+	if (r < 0 && w->is_forwarding)
 		(void)forwarding_stop(w, tun_name, ignored);
-		return r;
-	}
-	(void)snprintf(why, KEEPER_WHY_SIZE,
-		       "the kernel passes packets on (%s%s%s) and masquerades those of the tunnel; "
-		       "it was %s before",
-		       ipv4 >= 0 ? "IPv4" : "", ipv4 >= 0 && ipv6 >= 0 ? " and " : "",
-		       ipv6 >= 0 ? "IPv6" : "", ipv4 == 0 || ipv6 == 0 ? "off" : "on");
-	return 0;
+	if (r < 0)
+		before_remove(w->run_dir, tun_name);
+	else
+		describe(&w->before, unwritten, why);
+	return r;
 }
 
 int forwarding_set(struct ways *w, const char *tun_name, bool is_on, char why[KEEPER_WHY_SIZE])
@@ -127,8 +130,10 @@ int forwarding_set(struct ways *w, const char *tun_name, bool is_on, char why[KE
 
 bool forwarding_left_over(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
+	struct before before;
 	/* The program nft is not run for nothing at each start. */
-	bool may_be = sysctl_read(SYSCTL_IPV4) == 1 || sysctl_read(SYSCTL_IPV6) == 1;
+	bool may_be = before_is_on(BEFORE_IPV4) || before_is_on(BEFORE_IPV6) ||
+		      before_read(w->run_dir, tun_name, &before);
 
 	return may_be && forwarding_stop(w, tun_name, why) == 0;
 }
@@ -138,6 +143,26 @@ int forwarding_is_missing(const struct ways *w, const char *tun_name)
 	int n = nft_nat_rules(tun_name);
 
 	return n < 0 ? n : n < w->n_nat_rules;
+}
+
+static bool has_name(const struct nft_names *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (strcmp(names->list[i], name) == 0)
+			return true;
+	return false;
+}
+
+bool forwarding_is_outdated(const struct ways *w, const char *tun_name)
+{
+	struct nft_names now;
+
+	if (nft_nat_tunnels(tun_name, &now) < 0)
+		return false;
+	for (size_t i = 0; i < now.n; i++)
+		if (!has_name(&w->tunnels, now.list[i]))
+			return true;
+	return now.n != w->tunnels.n;
 }
 
 int forwarding_repair(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])

@@ -126,6 +126,18 @@ static void repair(struct hold *h, struct verbs *v, unsigned which, struct log *
 	set_lost(h, which, r < 0, tell, arg);
 }
 
+/* Our own, with another content: nothing was lost. */
+static bool keep_nat(struct verbs *v, struct log *log)
+{
+	char why[KEEPER_WHY_SIZE];
+
+	if (!forwarding_is_outdated(&v->ways, v->options->tun_name))
+		return false;
+	if (forwarding_repair(&v->ways, v->options->tun_name, why) < 0)
+		log_warning(log, "nat_not_changed", log_str("why", why));
+	return true;
+}
+
 void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_busy,
 		int64_t now_ms, void (*tell)(void *arg), void *arg)
 {
@@ -150,6 +162,8 @@ void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_
 		else if (r == 0 && h->lost & 1U << i)
 			set_lost(h, i, false, tell, arg); /* somebody else did, or it is off */
 	}
+	if (v->ways.is_forwarding && !(h->lost & 1U << KEEPER_HELD_FORWARDING))
+		is_repaired |= keep_nat(v, log);
 	if (is_repaired)
 		h->pause_ms =
 			h->pause_ms * 2 < HOLD_PAUSE_MAX_MS ? h->pause_ms * 2 : HOLD_PAUSE_MAX_MS;

@@ -534,6 +534,7 @@ int keeper_run(const struct keeper_options *options)
 		.options = options,
 		.log = options->log,
 		.verbs.options = options,
+		.verbs.ways.run_dir = options->run_dir,
 		.socket = -1,
 		.backoff_ms = KEEPER_BACKOFF_MIN_MS,
 	};

@@ -113,6 +113,7 @@ struct keeper_batman {
 struct keeper_options {
 	const char
 		*names_owner;	/* run_dir: which daemon /etc/resolv.conf was changed by; or NULL */
+	const char *run_dir;	/* where it keeps for the next keeper how this host was; or NULL */
 	const char *names_zone; /* NULL: no names */
 	const char *names_reverse_zone;
 	bool is_resolv_conf_managed;

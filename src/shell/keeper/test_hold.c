@@ -36,6 +36,8 @@ static struct shared {
 		}                                                    \
 	} while (0)
 
+static char run_dir[] = "/tmp/x0-test-hold-XXXXXX";
+
 static const struct netlink_prefix overlay = { .ip = { 0xfd, 1, 2, 3, 4, 5 }, .len = 48 };
 
 static int shell(const char *command)
@@ -81,6 +83,7 @@ static pid_t start(keeper_child *child, const char *tun_name)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		struct keeper_options options = {
+			.run_dir = run_dir,
 			.tun_name = tun_name,
 			.mtu_max_bytes = 1344,
 			.overlay = overlay,
@@ -233,13 +236,201 @@ static void tables_that_are_flushed_are_set_again_and_all_is_as_before_at_the_en
 	assert_int_not_equal(shell("nft list tables | grep -q x0"), 0);
 }
 
+/* ---- what is remembered ---- */
+
+static int child_forwards(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	int r = keeper_forward(k, true, why);
+
+	(void)arg;
+	if (r == -ENOENT || r == -EPROTONOSUPPORT) {
+		atomic_store(&shared->is_ready, NO_NFTABLES);
+		return KEEPER_EXIT_DONE;
+	}
+	CHECK(r == 0);
+	CHECK(shell("grep -q 1 /proc/sys/net/ipv4/ip_forward") == 0);
+	CHECK(shell("grep -q 1 /proc/sys/net/ipv6/conf/all/forwarding") == 0);
+	atomic_store(&shared->is_ready, 1);
+	for (;;) {
+		CHECK(keeper_heartbeat(k) == 0);
+		sleep_ms(50);
+	}
+}
+
+static int child_does_nothing(void *arg, struct keeper_client *k)
+{
+	(void)arg;
+	(void)k;
+	return KEEPER_EXIT_DONE;
+}
+
+#define IPV4 "/proc/sys/net/ipv4/conf/"
+#define IPV6 "/proc/sys/net/ipv6/conf/"
+
+/* A host that was made so by hand, with a device that passes on by itself. */
+static int harden(void **state)
+{
+	(void)state;
+	return shell("ip link add veth-a type veth peer name veth-b &&"
+		     "echo 0 >" IPV4 "all/accept_redirects &&"
+		     "echo 1 >" IPV4 "veth-a/forwarding &&"
+		     "echo 1 >" IPV6 "veth-b/forwarding");
+}
+
+static int soften(void **state)
+{
+	(void)state;
+	return shell("ip link del veth-a");
+}
+
+static bool is_as_hardened(void)
+{
+	return shell("test $(cat /proc/sys/net/ipv4/ip_forward)$(cat " IPV6 "all/forwarding)"
+		     "$(cat " IPV4 "all/accept_redirects) = 000 &&"
+		     "test $(cat " IPV4 "veth-a/forwarding " IPV4 "veth-b/forwarding " IPV4
+		     "default/forwarding | tr -d '\\n') = 100 &&"
+		     "test $(cat " IPV6 "veth-a/forwarding " IPV6 "veth-b/forwarding " IPV6
+		     "default/forwarding | tr -d '\\n') = 010") == 0;
+}
+
+static void settings_of_each_interface_are_as_before_at_the_end(void **state)
+{
+	(void)state;
+	assert_true(is_as_hardened());
+	assert_int_equal(end(start_ready(child_forwards, "x0")), 0);
+	assert_true(is_as_hardened());
+}
+
+static void what_was_before_survives_a_kill_and_a_flush(void **state)
+{
+	(void)state;
+	pid_t pid = start_ready(child_forwards, "x0");
+	char command[200];
+
+	(void)snprintf(command, sizeof(command), "test -s %s/forwarding-x0", run_dir);
+	assert_int_equal(shell(command), 0);
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(finish(pid), -1);
+	assert_int_equal(shell("nft flush ruleset"), 0);
+	assert_false(is_as_hardened());
+	assert_int_equal(finish(start(child_does_nothing, "x0")), KEEPER_EXIT_DONE);
+	assert_true(is_as_hardened());
+	assert_int_not_equal(shell(command), 0);
+}
+
+/* As it was before there was the file, or where it cannot be written. */
+static void the_table_alone_is_enough_for_the_settings_of_the_machine(void **state)
+{
+	(void)state;
+	pid_t pid = start_ready(child_forwards, "x0");
+	char command[200];
+
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(finish(pid), -1);
+	(void)snprintf(command, sizeof(command), "rm %s/forwarding-x0", run_dir);
+	assert_int_equal(shell(command), 0);
+	assert_int_equal(finish(start(child_does_nothing, "x0")), KEEPER_EXIT_DONE);
+	assert_int_equal(shell("test $(cat /proc/sys/net/ipv4/ip_forward)$(cat " IPV6
+			       "all/forwarding)$(cat " IPV4 "all/accept_redirects) = 000"),
+			 0);
+	assert_int_not_equal(shell("nft list tables | grep -q x0nat"), 0);
+}
+
+static void a_tunnel_lets_through_what_is_of_another(void **state)
+{
+	(void)state;
+	pid_t first = start_ready(child_forwards, "x0"), second;
+
+	assert_int_equal(shell("nft list table inet x0nat_x0 | grep -q 'iifname != \"x0\" oifname "
+			       "!= \"x0\" counter name.*not_of_tunnel.* drop'"),
+			 0);
+	second = start_ready(child_forwards, "x1");
+	assert_int_equal(shell("nft list table inet x0nat_x1 | grep -q 'iifname != {.*x0.*x1'"), 0);
+	assert_true(within_patience(NULL, "nft list table inet x0nat_x0 | grep -q 'iifname != "
+					  "{.*x0.*x1'"));
+	assert_int_equal(end(first), 0);
+	assert_true(within_patience(NULL, "nft list table inet x0nat_x1 | grep -q 'iifname != "
+					  "\"x1\"'"));
+	assert_int_equal(shell("grep -q 1 /proc/sys/net/ipv4/ip_forward"), 0);
+	assert_int_equal(end(second), 0);
+	assert_int_equal(shell("grep -q 0 /proc/sys/net/ipv4/ip_forward"), 0);
+	/* a machine that passes on anyway is not changed */
+	assert_int_equal(shell("echo 1 >/proc/sys/net/ipv4/ip_forward;"
+			       "echo 1 >" IPV6 "all/forwarding"),
+			 0);
+	first = start_ready(child_forwards, "x0");
+	assert_int_not_equal(shell("nft list table inet x0nat_x0 | grep -q forward"), 0);
+	assert_int_equal(end(first), 0);
+	assert_int_equal(shell("grep -q 1 /proc/sys/net/ipv4/ip_forward"), 0);
+	assert_int_equal(shell("echo 0 >/proc/sys/net/ipv4/ip_forward;"
+			       "echo 0 >" IPV6 "all/forwarding"),
+			 0);
+}
+
+/* ---- routes ---- */
+
+static bool add_routes(struct keeper_client *k, unsigned n)
+{
+	struct netlink_prefix p = { .ip = { 0xfd, 1, 2, 3, 4, 5 }, .len = 128 };
+	char why[KEEPER_WHY_SIZE];
+
+	for (unsigned i = 0; i < n; i++) {
+		p.ip[14] = (uint8_t)(i >> 8);
+		p.ip[15] = (uint8_t)i;
+		if (i % 256 == 0)
+			(void)keeper_heartbeat(k);
+		if (keeper_route_add(k, &p, why) < 0)
+			return false;
+	}
+	return true;
+}
+
+static int child_whose_device_goes_down(void *arg, struct keeper_client *k)
+{
+	struct netlink_prefix more = { .ip = { 0xfd, 1, 2, 3, 4, 5, 6 }, .len = 128 };
+	char why[KEEPER_WHY_SIZE];
+	unsigned got;
+	int tun;
+
+	(void)arg;
+	CHECK(keeper_tun_open(k, 0, &tun, &got, why) == 0);
+	CHECK(keeper_link_up(k, why) == 0);
+	CHECK(add_routes(k, KEEPER_ROUTES_MAX / 2));
+	CHECK(add_routes(k, KEEPER_ROUTES_MAX / 2)); /* the same once more: they are there */
+	CHECK(add_routes(k, 1));
+	CHECK(shell("ip link set dev x0 down && ip link set dev x0 up") == 0);
+	CHECK(add_routes(k, KEEPER_ROUTES_MAX));
+	CHECK(keeper_route_add(k, &more, why) == -ENOBUFS && strstr(why, "too many"));
+	return KEEPER_EXIT_DONE;
+}
+
+static void routes_that_the_kernel_took_are_not_counted(void **state)
+{
+	(void)state;
+	if (access("/dev/net/tun", R_OK | W_OK) < 0) {
+		print_message("skipped: no /dev/net/tun that we may use\n");
+		skip();
+	}
+	assert_int_equal(finish(start(child_whose_device_goes_down, "x0")), KEEPER_EXIT_DONE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules_that_another_program_deletes_are_set_again),
 		cmocka_unit_test(
 			tables_that_are_flushed_are_set_again_and_all_is_as_before_at_the_end),
+		cmocka_unit_test_setup_teardown(settings_of_each_interface_are_as_before_at_the_end,
+						harden, soften),
+		cmocka_unit_test_setup_teardown(what_was_before_survives_a_kill_and_a_flush, harden,
+						soften),
+		cmocka_unit_test_setup_teardown(
+			the_table_alone_is_enough_for_the_settings_of_the_machine, harden, soften),
+		cmocka_unit_test(a_tunnel_lets_through_what_is_of_another),
+		cmocka_unit_test(routes_that_the_kernel_took_are_not_counted),
 	};
+	int r;
 
 	if (!enter_own_netns())
 		return 77;
@@ -247,5 +438,9 @@ int main(void)
 		      0);
 	if (shared == MAP_FAILED)
 		return 1;
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (!mkdtemp(run_dir))
+		return 1;
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	(void)rmdir(run_dir);
+	return r;
 }

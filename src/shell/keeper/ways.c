@@ -224,7 +224,7 @@ int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 	if (e == 0)
 		e = netlink_rules_delete(n, priority_of(tun_name), N_RULES);
 	netlink_free(n);
-	*w = (struct ways){ 0 };
+	*w = (struct ways){ .run_dir = w->run_dir };
 	return e < 0 ? tell(e, "cannot remove routing rules", why) : r;
 }
 

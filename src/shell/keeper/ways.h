@@ -6,15 +6,17 @@
  * its start what one before it left. */
 #pragma once
 
-#include "shell/keeper/keeper.h"
+#include "shell/keeper/before.h"
 
 struct ways {
 	bool is_looked_up; /* the rules for the table are there */
 	unsigned exit;	   /* bits of enum keeper_exit */
 	int n_rules;	   /* of ours, when they were set last */
 	bool is_forwarding;
-	int n_nat_rules;	      /* in its table, as it was set */
-	struct nft_forwarding before; /* we said so */
+	int n_nat_rules;	  /* in its table, as it was set */
+	struct nft_names tunnels; /* others for which it passes on too */
+	struct before before;	  /* we said so */
+	const char *run_dir;	  /* as in the options */
 };
 
 extern const struct netlink_prefix ways_default_ipv4, ways_default_ipv6;
@@ -52,4 +54,6 @@ int forwarding_stop(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SI
 bool forwarding_left_over(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]);
 /* 1 where the table has gone, or rules of it, 0, or an error. */
 int forwarding_is_missing(const struct ways *w, const char *tun_name);
+/* Another tunnel passes on since, or no longer: its packets are to be let through. */
+bool forwarding_is_outdated(const struct ways *w, const char *tun_name);
 int forwarding_repair(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]);

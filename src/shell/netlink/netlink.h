@@ -155,14 +155,18 @@ int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SI
  * lives exactly as long as what it speaks of. */
 struct nft_forwarding {
 	bool was_ipv4_off, was_ipv6_off;
+	bool had_redirects; /* accepted over IPv4, which the kernel changes with it */
 };
 
-/* What comes out of the tunnel and leaves elsewhere takes the address of that interface. Errors as
- * nft_apply(). */
+/* What comes out of the tunnel and leaves elsewhere takes the address of that interface. Of a
+ * family that was off before, what is forwarded and neither comes out of a tunnel (this one and the
+ * others) nor goes into one is counted and dropped. Errors as nft_apply(). */
 int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before,
-		  char why[NFT_WHY_SIZE]);
+		  const struct nft_names *others, char why[NFT_WHY_SIZE]);
 int nft_nat_remove(const char *tun_name, char why[NFT_WHY_SIZE]); /* 0 where none is */
 /* -ENOENT where there is no such table. */
 int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE]);
+/* The other tunnels of this network namespace that have one; none on an error. */
+int nft_nat_tunnels(const char *tun_name, struct nft_names *ret);
 /* How many other tunnels of this network namespace have one, and what all of theirs say. */
 int nft_nat_others(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE]);

@@ -409,28 +409,71 @@ int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SI
 
 #define WAS_IPV4_OFF "was_ipv4_forwarding_off"
 #define WAS_IPV6_OFF "was_ipv6_forwarding_off"
+#define HAD_REDIRECTS "had_ipv4_redirects"
+#define NOT_OF_TUNNEL "not_of_tunnel"
 
-int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before, char why[NFT_WHY_SIZE])
+/* "x0", "x1": of ours, and of the other tunnels that have such a table. */
+static void tunnels_set(const char *tun_name, const struct nft_names *others, char *ret,
+			size_t size)
+{
+	int len = snprintf(ret, size, "\"%s\"", tun_name);
+
+	for (size_t i = 0; i < others->n; i++)
+		if (is_plain_name(others->list[i]))
+			len += snprintf(ret + len, size - (size_t)len, ", \"%s\"", others->list[i]);
+}
+
+/* Where the machine passed nothing on before it shall pass on for tunnels alone. */
+static void forward_chain(const struct nft_forwarding *before, const char *tunnels, char *ret,
+			  size_t size)
+{
+	bool is_both = before->was_ipv4_off && before->was_ipv6_off;
+
+	ret[0] = '\0';
+	if (!before->was_ipv4_off && !before->was_ipv6_off)
+		return;
+	(void)snprintf(ret, size,
+		       "  counter " NOT_OF_TUNNEL " { }\n"
+		       "  chain forward {\n"
+		       "    type filter hook forward priority filter; policy accept;\n"
+		       "    %siifname != { %s } oifname != { %s } counter name " NOT_OF_TUNNEL
+		       " drop\n"
+		       "  }\n",
+		       is_both		      ? ""
+		       : before->was_ipv4_off ? "meta nfproto ipv4 "
+					      : "meta nfproto ipv6 ",
+		       tunnels, tunnels);
+}
+
+#define TUNNELS_SIZE ((NFT_NAMES_MAX + 1) * 20)
+
+int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before,
+		  const struct nft_names *others, char why[NFT_WHY_SIZE])
 {
 	char table[NFT_TABLE_SIZE];
-	char script[512];
+	char tunnels[TUNNELS_SIZE], forward[2 * TUNNELS_SIZE + 300];
+	char script[sizeof(forward) + 600];
 	int r = table_name(NAT, tun_name, table, why);
 
 	if (r < 0)
 		return r;
-	(void)snprintf(
-		script, sizeof(script),
-		"add table inet %s\n"
-		"delete table inet %s\n"
-		"table inet %s {\n"
-		"%s%s"
-		"  chain nat {\n"
-		"    type nat hook postrouting priority srcnat; policy accept;\n"
-		"    iifname \"%s\" oifname != \"%s\" masquerade\n"
-		"  }\n"
-		"}\n",
-		table, table, table, before->was_ipv4_off ? "  counter " WAS_IPV4_OFF " { }\n" : "",
-		before->was_ipv6_off ? "  counter " WAS_IPV6_OFF " { }\n" : "", tun_name, tun_name);
+	tunnels_set(tun_name, others, tunnels, sizeof(tunnels));
+	forward_chain(before, tunnels, forward, sizeof(forward));
+	(void)snprintf(script, sizeof(script),
+		       "add table inet %s\n"
+		       "delete table inet %s\n"
+		       "table inet %s {\n"
+		       "%s%s%s%s"
+		       "  chain nat {\n"
+		       "    type nat hook postrouting priority srcnat; policy accept;\n"
+		       "    iifname \"%s\" oifname != \"%s\" masquerade\n"
+		       "  }\n"
+		       "}\n",
+		       table, table, table,
+		       before->was_ipv4_off ? "  counter " WAS_IPV4_OFF " { }\n" : "",
+		       before->was_ipv6_off ? "  counter " WAS_IPV6_OFF " { }\n" : "",
+		       before->had_redirects ? "  counter " HAD_REDIRECTS " { }\n" : "", forward,
+		       tun_name, tun_name);
 	r = run_script(script, why);
 	if (r == -ENOENT && find_nft()) /* the table itself cannot be missing */
 		return fail(-EPROTONOSUPPORT, "this kernel lacks a part of it (nft_masq)", why);
@@ -455,6 +498,7 @@ static int read_forwarding(char table[NFT_TABLE_SIZE], struct nft_forwarding *re
 		return r;
 	ret->was_ipv4_off = strstr(output, "\"" WAS_IPV4_OFF "\"") != NULL;
 	ret->was_ipv6_off = strstr(output, "\"" WAS_IPV6_OFF "\"") != NULL;
+	ret->had_redirects = strstr(output, "\"" HAD_REDIRECTS "\"") != NULL;
 	return 0;
 }
 
@@ -466,10 +510,22 @@ int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_
 	return r < 0 ? r : read_forwarding(table, ret, why);
 }
 
+int nft_nat_tunnels(const char *tun_name, struct nft_names *ret)
+{
+	size_t kept = 0;
+	int r = nft_tables(NAT, ret);
+
+	for (size_t i = 0; i < ret->n; i++)
+		if (strcmp(ret->list[i], tun_name) != 0)
+			memmove(ret->list[kept++], ret->list[i], sizeof(ret->list[0]));
+	ret->n = r < 0 ? 0 : kept;
+	return r;
+}
+
 int nft_nat_others(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE])
 {
 	struct nft_names names;
-	int n = 0, r = nft_tables(NAT, &names);
+	int n = 0, r = nft_nat_tunnels(tun_name, &names);
 
 	*ret = (struct nft_forwarding){ 0 };
 	if (r < 0)
@@ -477,11 +533,11 @@ int nft_nat_others(const char *tun_name, struct nft_forwarding *ret, char why[NF
 	for (size_t i = 0; i < names.n; i++) {
 		struct nft_forwarding one;
 
-		if (strcmp(names.list[i], tun_name) == 0 ||
-		    nft_nat_read(names.list[i], &one, why) < 0)
+		if (nft_nat_read(names.list[i], &one, why) < 0)
 			continue; /* it has just gone */
 		ret->was_ipv4_off |= one.was_ipv4_off;
 		ret->was_ipv6_off |= one.was_ipv6_off;
+		ret->had_redirects |= one.was_ipv4_off && one.had_redirects;
 		n++;
 	}
 	return n;
