@@ -17,7 +17,8 @@ left_over() { # HOST
 	on "$1" ip rule show
 	on "$1" ip -6 rule show
 	on "$1" nft list ruleset
-	on "$1" cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
+	on "$1" sh -c 'cd /proc/sys/net && head -v -n 1 ipv4/ip_forward ipv[46]/conf/*/forwarding \
+		ipv4/conf/*/accept_redirects'
 }
 
 # attach HOST NUMBER NETWORK: to the gateway g, which is its default route.
@@ -69,6 +70,8 @@ within 5 reaches || fail "the internet of this test does not work"
 configure e 'ipv4: {prefix: 10.86.0.0/16}' 'routes: {exit: true}' "$POLICY"
 configure c 'ipv4: {prefix: 10.86.0.0/16}' 'peers: [{endpoint: "[2001:db8:0:2::1]:26969"}]' \
 	'routes: {exit_only: false}' "$POLICY"
+# the exit is a hardened host, that is more than switched off
+on e sh -c 'echo 0 >/proc/sys/net/ipv4/conf/all/accept_redirects; echo 1 >/proc/sys/net/ipv4/conf/lo/forwarding'
 before_c=$(left_over c)
 before_e=$(left_over e)
 x e init --domain test.mesh --name e >/dev/null

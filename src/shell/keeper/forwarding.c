@@ -77,8 +77,8 @@ static void describe(const struct before *b, const char *unwritten, char why[KEE
 
 	if (unwritten[0])
 		(void)snprintf(why, KEEPER_WHY_SIZE,
-			       "the kernel passes packets on, and would not be put back in all "
-			       "after a crash: %.110s",
+			       "the kernel passes packets on; what it did before may not be put "
+			       "back in all: %.110s",
 			       unwritten);
 	else
 		(void)snprintf(why, KEEPER_WHY_SIZE,
@@ -102,7 +102,10 @@ static int start(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]
 	before_look(&w->before);
 	if (nft_nat_others(tun_name, &others, ignored) > 0)
 		add_brief(&w->before, &others);
-	(void)before_write(w->run_dir, tun_name, &w->before, unwritten);
+	if (before_write(w->run_dir, tun_name, &w->before, unwritten) == 0 && w->before.n_forgotten)
+		(void)snprintf(unwritten, sizeof(unwritten),
+			       "%u more interfaces forward by themselves than are remembered (%u)",
+			       w->before.n_forgotten, BEFORE_INTERFACES_MAX);
 	r = apply(w, tun_name, why);
 	w->is_forwarding = r == 0;
 	if (r == 0)
