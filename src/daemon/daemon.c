@@ -155,38 +155,6 @@ static void give_memory_back(struct daemon *d)
 		(void)loop_work(d->loop, give_back_stack, is_given_back, d);
 }
 
-/* Without nft_fib_inet it takes the tunnel's address, which there was none of when it began. */
-void daemon_check_guard(struct daemon *d)
-{
-	char why[KEEPER_WHY_SIZE];
-	int r = keeper_guard_end(d->keeper, why);
-
-	if (r == -EAGAIN)
-		return;
-	if (r == -EPIPE) {
-		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
-		return;
-	}
-	if (r == -EPROTONOSUPPORT)
-		r = keeper_guard_apply(d->keeper, why);
-	daemon_feature(d, "guard", r == 0, why);
-}
-
-/* What the keeper looks after was removed by another program, and is set again or cannot be. */
-static void hear_keeper(struct daemon *d)
-{
-	struct keeper_news news;
-
-	daemon_check_guard(d);
-	answers_guard(d);
-	while (keeper_news(d->keeper, &news)) {
-		if (news.what == KEEPER_HELD_GUARD)
-			daemon_feature(d, "guard", !news.is_lost, news.why);
-		else
-			networks_news(d, &news);
-	}
-}
-
 static void on_beat(void *arg, uint64_t now_us)
 {
 	struct daemon *d = arg;
@@ -195,7 +163,7 @@ static void on_beat(void *arg, uint64_t now_us)
 	if (d->n_beats < SETTLED_TWICE_BEATS &&
 	    (++d->n_beats == KEEPER_SETTLED_BEATS || d->n_beats == SETTLED_TWICE_BEATS))
 		give_memory_back(d);
-	hear_keeper(d); /* its word may have come while another was waited for */
+	held_hear(d); /* its word may have come while another was waited for */
 	if (keeper_heartbeat(d->keeper) == -EPIPE)
 		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
 	loop_timer_arm(d->beat_timer, now_us + MS(KEEPER_HEARTBEAT_MS));
@@ -206,7 +174,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	struct daemon *d = arg;
 
 	node_clock(d->node, now_us, daemon_unix_ms(d));
-	daemon_check_guard(d);
+	held_check_guard(d);
 	packets_check_tunnel(d);
 	networks_retry(d);
 	names_tick(d);
@@ -237,7 +205,7 @@ static void on_keeper(void *arg, unsigned events, uint64_t now_us)
 {
 	(void)events;
 	(void)now_us;
-	hear_keeper(arg);
+	held_hear(arg);
 }
 
 static void on_control(void *arg, unsigned events, uint64_t now_us)

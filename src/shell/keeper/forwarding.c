@@ -66,9 +66,12 @@ int forwarding_stop(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SI
 	/* Another tunnel of this namespace passes on too: it puts it back at its end. */
 	if (nft_nat_others(tun_name, &others, ignored) <= 0)
 		before_restore(&before);
+	r = nft_nat_remove(tun_name, why);
+	if (r < 0)
+		return r;
 	w->is_forwarding = false;
 	before_remove(w->run_dir, tun_name);
-	return nft_nat_remove(tun_name, why);
+	return 0;
 }
 
 static void describe(const struct before *b, const char *unwritten, char why[KEEPER_WHY_SIZE])
@@ -112,6 +115,7 @@ static int start(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE]
 		r = before_switch_on(&w->before, why);
 	if (r < 0 && w->is_forwarding)
 		(void)forwarding_stop(w, tun_name, ignored);
+	w->is_forwarding = r == 0;
 	if (r < 0)
 		before_remove(w->run_dir, tun_name);
 	else

@@ -159,8 +159,10 @@ void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_
 		is_repaired |= r == 1;
 		if (r == 1)
 			repair(h, v, i, log, now_ms, tell, arg);
-		else if (r == 0 && h->lost & 1U << i)
-			set_lost(h, i, false, tell, arg); /* somebody else did, or it is off */
+		if (r == 0 && h->lost & 1U << i) { /* somebody else did, or it is off */
+			h->of[i].why[0] = '\0';
+			set_lost(h, i, false, tell, arg);
+		}
 	}
 	if (v->ways.is_forwarding && !(h->lost & 1U << KEEPER_HELD_FORWARDING))
 		is_repaired |= keep_nat(v, log);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -192,6 +193,20 @@ static void rules_that_another_program_deletes_are_set_again(void **state)
 
 /* ---- nftables ---- */
 
+/* To run it where the keeper finds none: NULL makes it, "" removes it. */
+static const char *copy_of_nft(const char *words)
+{
+	static char command[200];
+
+	if (!words)
+		(void)snprintf(command, sizeof(command), "cp /usr/sbin/nft %s/nft 2>/dev/null",
+			       run_dir);
+	else
+		(void)snprintf(command, sizeof(command), "%s%s/nft %s", words[0] ? "" : "rm ",
+			       run_dir, words);
+	return command;
+}
+
 #define TABLES "nft list tables | grep -q 'x0_x0$' && nft list tables | grep -q 'x0nat_x0$'"
 
 static int child_is_flushed(void *arg, struct keeper_client *k)
@@ -223,6 +238,49 @@ static int child_is_flushed(void *arg, struct keeper_client *k)
 	sleep_ms(100);
 	CHECK(shell("nft list tables | grep -q 'x0_x0$'") != 0);
 	return KEEPER_EXIT_DONE;
+}
+
+/* The program nft is gone when the table is: it says so, and comes back with it. */
+static int child_without_nft(void *arg, struct keeper_client *k)
+{
+	char why[KEEPER_WHY_SIZE];
+	struct keeper_news news;
+	bool is_told = false;
+	int r = keeper_guard_apply(k, why);
+
+	(void)arg;
+	if (r == -ENOENT || r == -EPROTONOSUPPORT ||
+	    shell("mount --bind /bin/false /usr/sbin/nft 2>/dev/null") != 0) {
+		atomic_store(&shared->is_ready, NO_NFTABLES);
+		return KEEPER_EXIT_DONE;
+	}
+	CHECK(r == 0);
+	atomic_store(&shared->is_ready, 1);
+	CHECK(shell(copy_of_nft("flush ruleset")) == 0);
+	for (long ms = 0; ms < PATIENCE_MS && !is_told; ms += 20) {
+		(void)keeper_heartbeat(k);
+		(void)keeper_guard_end(k, why);
+		while (!is_told && keeper_news(k, &news))
+			is_told = news.what == KEEPER_HELD_GUARD && news.is_lost &&
+				  strstr(news.why, "cannot be set again: nftables: nft failed");
+		sleep_ms(20);
+	}
+	CHECK(is_told);
+	CHECK(shell("umount /usr/sbin/nft") == 0);
+	CHECK(hears_of(k, KEEPER_HELD_GUARD, &news));
+	CHECK(shell("nft list table inet x0_x0 | grep -q forged_source") == 0);
+	return KEEPER_EXIT_DONE;
+}
+
+static void a_table_that_cannot_be_set_again_is_told_and_tried_until_it_can(void **state)
+{
+	(void)state;
+	if (shell(copy_of_nft(NULL)) != 0)
+		skip();
+	pid_t pid = start_ready(child_without_nft, "x0");
+
+	assert_int_equal(finish(pid), KEEPER_EXIT_DONE);
+	(void)shell(copy_of_nft(""));
 }
 
 static void tables_that_are_flushed_are_set_again_and_all_is_as_before_at_the_end(void **state)
@@ -421,6 +479,7 @@ int main(void)
 		cmocka_unit_test(rules_that_another_program_deletes_are_set_again),
 		cmocka_unit_test(
 			tables_that_are_flushed_are_set_again_and_all_is_as_before_at_the_end),
+		cmocka_unit_test(a_table_that_cannot_be_set_again_is_told_and_tried_until_it_can),
 		cmocka_unit_test_setup_teardown(settings_of_each_interface_are_as_before_at_the_end,
 						harden, soften),
 		cmocka_unit_test_setup_teardown(what_was_before_survives_a_kill_and_a_flush, harden,
@@ -432,8 +491,13 @@ int main(void)
 	};
 	int r;
 
+	/* mounts of ours are ours alone, or there are none: see child_without_nft() */
 	if (!enter_own_netns())
 		return 77;
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+		(void)printf("skipped: no mounts of our own: %s\n", strerror(errno));
+		return 77;
+	}
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	if (shared == MAP_FAILED)
