@@ -9,17 +9,19 @@
 
 static const struct {
 	const char *what;
+	bool is_slow; /* to set: the child is told that it is missing, and nobody does it all the
+			 time */
 	bool (*is_set)(const struct verbs *v);
 	int (*is_missing)(const struct verbs *v); /* 1, 0 or an error */
 	int (*repair)(struct verbs *v, char why[KEEPER_WHY_SIZE]);
 } held[KEEPER_N_HELD] = {
 	/* first what keeps traffic from leaving by another way */
-	[KEEPER_HELD_RULES] = { "the rules of routing (ip rule)", verbs_has_rules,
+	[KEEPER_HELD_RULES] = { "the rules of routing (ip rule)", false, verbs_has_rules,
 				verbs_misses_rules, verbs_repair_rules },
-	[KEEPER_HELD_GUARD] = { "the nftables table against forged addresses", verbs_has_guard,
-				verbs_misses_guard, verbs_repair_guard },
-	[KEEPER_HELD_FORWARDING] = { "the nftables table of NAT", verbs_has_nat, verbs_misses_nat,
-				     verbs_repair_nat },
+	[KEEPER_HELD_GUARD] = { "the nftables table against forged addresses", true,
+				verbs_has_guard, verbs_misses_guard, verbs_repair_guard },
+	[KEEPER_HELD_FORWARDING] = { "the nftables table of NAT", true, verbs_has_nat,
+				     verbs_misses_nat, verbs_repair_nat },
 };
 
 void hold_begin(struct hold *h)
@@ -102,7 +104,7 @@ static void repair(struct hold *h, struct verbs *v, unsigned which, struct log *
 	char why[KEEPER_WHY_SIZE] = "";
 	int r;
 
-	if (!was_lost) {
+	if (!was_lost && held[which].is_slow) {
 		(void)snprintf(h->of[which].why, KEEPER_WHY_SIZE,
 			       "another program removed %s; it is being set again",
 			       held[which].what);
@@ -122,7 +124,8 @@ static void repair(struct hold *h, struct verbs *v, unsigned which, struct log *
 			       held[which].what, why);
 	if (r < 0)
 		h->told &= ~(1U << which); /* now with this reason */
-	h->repaired_ms = now_ms;
+	if (r < 0 || held[which].is_slow)
+		h->repaired_ms = now_ms;
 	set_lost(h, which, r < 0, tell, arg);
 }
 
@@ -141,7 +144,7 @@ static bool keep_nat(struct verbs *v, struct log *log)
 void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_busy,
 		int64_t now_ms, void (*tell)(void *arg), void *arg)
 {
-	bool is_unknown = false, is_repaired = false;
+	bool is_unknown = false, is_costly = false;
 
 	if (now_ms - h->repaired_ms > HOLD_CALM_MS)
 		h->pause_ms = HOLD_PAUSE_MIN_MS;
@@ -156,7 +159,7 @@ void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_
 		if (held[i].is_set(v) && !(i == KEEPER_HELD_GUARD && is_guard_busy))
 			r = held[i].is_missing(v);
 		is_unknown |= r < 0;
-		is_repaired |= r == 1;
+		is_costly |= r == 1 && held[i].is_slow;
 		if (r == 1)
 			repair(h, v, i, log, now_ms, tell, arg);
 		if (r == 0 && h->lost & 1U << i) { /* somebody else did, or it is off */
@@ -165,12 +168,12 @@ void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_
 		}
 	}
 	if (v->ways.is_forwarding && !(h->lost & 1U << KEEPER_HELD_FORWARDING))
-		is_repaired |= keep_nat(v, log);
-	if (is_repaired)
+		is_costly |= keep_nat(v, log);
+	if (is_costly)
 		h->pause_ms =
 			h->pause_ms * 2 < HOLD_PAUSE_MAX_MS ? h->pause_ms * 2 : HOLD_PAUSE_MAX_MS;
-	if (is_unknown)
-		h->check_at_ms = now_ms + HOLD_PAUSE_MAX_MS;
+	if (is_unknown) /* it changed while it was listed: once more */
+		h->check_at_ms = now_ms + h->pause_ms;
 }
 
 bool hold_news(const struct hold *h, struct reply *ret)
