@@ -9,42 +9,57 @@
 
 static const struct {
 	const char *what;
-	bool is_slow; /* to set: the child is told that it is missing, and nobody does it all the
-			 time */
+	enum netlink_topic topic;
 	bool (*is_set)(const struct verbs *v);
 	int (*is_missing)(const struct verbs *v); /* 1, 0 or an error */
 	int (*repair)(struct verbs *v, char why[KEEPER_WHY_SIZE]);
 } held[KEEPER_N_HELD] = {
 	/* first what keeps traffic from leaving by another way */
-	[KEEPER_HELD_RULES] = { "the rules of routing (ip rule)", false, verbs_has_rules,
+	[KEEPER_HELD_RULES] = { "the rules of routing (ip rule)", NETLINK_RULES, verbs_has_rules,
 				verbs_misses_rules, verbs_repair_rules },
-	[KEEPER_HELD_GUARD] = { "the nftables table against forged addresses", true,
+	[KEEPER_HELD_GUARD] = { "the nftables table against forged addresses", NETLINK_NFTABLES,
 				verbs_has_guard, verbs_misses_guard, verbs_repair_guard },
-	[KEEPER_HELD_FORWARDING] = { "the nftables table of NAT", true, verbs_has_nat,
+	[KEEPER_HELD_FORWARDING] = { "the nftables table of NAT", NETLINK_NFTABLES, verbs_has_nat,
 				     verbs_misses_nat, verbs_repair_nat },
 };
 
+/* It takes the program nft: the child is told that it is missing, and nobody does it all the time.
+ */
+static bool is_slow(unsigned which)
+{
+	return held[which].topic == NETLINK_NFTABLES;
+}
+
 void hold_begin(struct hold *h)
 {
-	*h = (struct hold){ .pause_ms = HOLD_PAUSE_MIN_MS };
+	*h = (struct hold){ 0 };
 	for (unsigned i = 0; i < HOLD_N_TOPICS; i++) {
 		int fd = netlink_changes_open((enum netlink_topic)i);
 
-		h->fds[i] = fd < 0 ? -1 : fd;
+		h->topics[i] = (struct hold_topic){ .fd = fd < 0 ? -1 : fd,
+						    .pause_ms = HOLD_PAUSE_MIN_MS };
 	}
 }
 
 void hold_end(struct hold *h)
 {
 	for (unsigned i = 0; i < HOLD_N_TOPICS; i++)
-		if (h->fds[i] >= 0)
-			(void)close(h->fds[i]);
+		if (h->topics[i].fd >= 0)
+			(void)close(h->topics[i].fd);
 }
 
-static bool has_any(const struct verbs *v)
+static bool has_any(const struct verbs *v, unsigned topic)
 {
 	for (unsigned i = 0; i < KEEPER_N_HELD; i++)
-		if (held[i].is_set(v))
+		if (held[i].topic == topic && held[i].is_set(v))
+			return true;
+	return false;
+}
+
+static bool has_lost(const struct hold *h, unsigned topic)
+{
+	for (unsigned i = 0; i < KEEPER_N_HELD; i++)
+		if (held[i].topic == topic && h->lost & 1U << i)
 			return true;
 	return false;
 }
@@ -52,26 +67,39 @@ static bool has_any(const struct verbs *v)
 /* Not while a look is due anyway: a busy machine's thousand changes are one look. */
 int hold_fd(const struct hold *h, const struct verbs *v, unsigned topic)
 {
-	return h->check_at_ms || !has_any(v) ? -1 : h->fds[topic];
+	const struct hold_topic *t = &h->topics[topic];
+
+	return t->check_at_ms || !has_any(v, topic) ? -1 : t->fd;
 }
 
-void hold_changed(struct hold *h, int64_t now_ms)
+void hold_changed(struct hold *h, unsigned topic, int64_t now_ms)
 {
-	int64_t at = h->checked_ms + h->pause_ms;
+	struct hold_topic *t = &h->topics[topic];
+	int64_t at = t->checked_ms + t->pause_ms;
 
-	if (!h->check_at_ms)
-		h->check_at_ms = at > now_ms ? at : now_ms;
+	if (!t->check_at_ms)
+		t->check_at_ms = at > now_ms ? at : now_ms;
+}
+
+static int64_t topic_deadline_ms(const struct hold *h, const struct verbs *v, unsigned topic)
+{
+	const struct hold_topic *t = &h->topics[topic];
+
+	if (!has_any(v, topic) && !has_lost(h, topic))
+		return INT64_MAX;
+	if (t->check_at_ms)
+		return t->check_at_ms;
+	return has_lost(h, topic) || t->fd < 0 ? t->checked_ms + HOLD_PAUSE_MAX_MS : INT64_MAX;
 }
 
 int64_t hold_deadline_ms(const struct hold *h, const struct verbs *v)
 {
-	bool is_deaf = h->fds[NETLINK_RULES] < 0 || h->fds[NETLINK_NFTABLES] < 0;
+	int64_t at = INT64_MAX;
 
-	if (!has_any(v))
-		return INT64_MAX;
-	if (h->check_at_ms)
-		return h->check_at_ms;
-	return h->lost || is_deaf ? h->checked_ms + HOLD_PAUSE_MAX_MS : INT64_MAX;
+	for (unsigned i = 0; i < HOLD_N_TOPICS; i++)
+		if (topic_deadline_ms(h, v, i) < at)
+			at = topic_deadline_ms(h, v, i);
+	return at;
 }
 
 static void set_lost(struct hold *h, unsigned which, bool is_lost, void (*tell)(void *arg),
@@ -104,7 +132,7 @@ static void repair(struct hold *h, struct verbs *v, unsigned which, struct log *
 	char why[KEEPER_WHY_SIZE] = "";
 	int r;
 
-	if (!was_lost && held[which].is_slow) {
+	if (!was_lost && is_slow(which)) {
 		(void)snprintf(h->of[which].why, KEEPER_WHY_SIZE,
 			       "another program removed %s; it is being set again",
 			       held[which].what);
@@ -124,8 +152,6 @@ static void repair(struct hold *h, struct verbs *v, unsigned which, struct log *
 			       held[which].what, why);
 	if (r < 0)
 		h->told &= ~(1U << which); /* now with this reason */
-	if (r < 0 || held[which].is_slow)
-		h->repaired_ms = now_ms;
 	set_lost(h, which, r < 0, tell, arg);
 }
 
@@ -141,25 +167,27 @@ static bool keep_nat(struct verbs *v, struct log *log)
 	return true;
 }
 
-void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_busy,
-		int64_t now_ms, void (*tell)(void *arg), void *arg)
+static void check_topic(struct hold *h, struct verbs *v, unsigned topic, struct log *log,
+			bool is_guard_busy, int64_t now_ms, void (*tell)(void *arg), void *arg)
 {
+	struct hold_topic *t = &h->topics[topic];
 	bool is_unknown = false, is_costly = false;
 
-	if (now_ms - h->repaired_ms > HOLD_CALM_MS)
-		h->pause_ms = HOLD_PAUSE_MIN_MS;
-	h->check_at_ms = 0;
-	h->checked_ms = now_ms;
-	for (unsigned i = 0; i < HOLD_N_TOPICS; i++)
-		if (h->fds[i] >= 0)
-			netlink_changes_forget(h->fds[i]);
+	if (now_ms - t->repaired_ms > HOLD_CALM_MS)
+		t->pause_ms = HOLD_PAUSE_MIN_MS;
+	t->check_at_ms = 0;
+	t->checked_ms = now_ms;
+	if (t->fd >= 0)
+		netlink_changes_forget(t->fd);
 	for (unsigned i = 0; i < KEEPER_N_HELD; i++) {
 		int r = 0;
 
+		if (held[i].topic != topic)
+			continue;
 		if (held[i].is_set(v) && !(i == KEEPER_HELD_GUARD && is_guard_busy))
 			r = held[i].is_missing(v);
 		is_unknown |= r < 0;
-		is_costly |= r == 1 && held[i].is_slow;
+		is_costly |= r == 1 && is_slow(i);
 		if (r == 1)
 			repair(h, v, i, log, now_ms, tell, arg);
 		if (r == 0 && h->lost & 1U << i) { /* somebody else did, or it is off */
@@ -167,13 +195,24 @@ void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_
 			set_lost(h, i, false, tell, arg);
 		}
 	}
-	if (v->ways.is_forwarding && !(h->lost & 1U << KEEPER_HELD_FORWARDING))
+	if (topic == NETLINK_NFTABLES && v->ways.is_forwarding && !has_lost(h, topic))
 		is_costly |= keep_nat(v, log);
-	if (is_costly)
-		h->pause_ms =
-			h->pause_ms * 2 < HOLD_PAUSE_MAX_MS ? h->pause_ms * 2 : HOLD_PAUSE_MAX_MS;
+	if (is_costly) {
+		t->repaired_ms = now_ms;
+		t->pause_ms *= 2;
+	}
+	if (t->pause_ms > HOLD_PAUSE_MAX_MS)
+		t->pause_ms = HOLD_PAUSE_MAX_MS;
 	if (is_unknown) /* it changed while it was listed: once more */
-		h->check_at_ms = now_ms + h->pause_ms;
+		t->check_at_ms = now_ms + t->pause_ms;
+}
+
+void hold_check(struct hold *h, struct verbs *v, struct log *log, bool is_guard_busy,
+		int64_t now_ms, void (*tell)(void *arg), void *arg)
+{
+	for (unsigned i = 0; i < HOLD_N_TOPICS; i++)
+		if (now_ms >= topic_deadline_ms(h, v, i))
+			check_topic(h, v, i, log, is_guard_busy, now_ms, tell, arg);
 }
 
 bool hold_news(const struct hold *h, struct reply *ret)

@@ -171,7 +171,7 @@ static void guard_ended(struct keeper *k, int status)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		return;
 	verbs_guard_applied(&k->verbs);
-	hold_changed(&k->hold, now_ms()); /* it may have gone meanwhile */
+	hold_changed(&k->hold, NETLINK_NFTABLES, now_ms()); /* it may have gone meanwhile */
 }
 
 static void wait_for_guard(struct keeper *k)
@@ -451,7 +451,7 @@ static void turn(struct keeper *k)
 	(void)poll(p, 2 + HOLD_N_TOPICS, (int)wait);
 	for (unsigned i = 0; i < HOLD_N_TOPICS; i++)
 		if (p[2 + i].revents)
-			hold_changed(&k->hold, now_ms());
+			hold_changed(&k->hold, i, now_ms());
 	if (now_ms() > before + wait + OVERSLEPT_MS)
 		k->silent_since_ms = now_ms();
 	/* First what it said, then whether it said anything. */

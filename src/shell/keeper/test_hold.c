@@ -234,6 +234,11 @@ static int child_is_flushed(void *arg, struct keeper_client *k)
 	/* rules alone */
 	CHECK(shell("nft flush table inet x0_x0") == 0);
 	CHECK(within_patience(k, "nft list table inet x0_x0 | grep -q 'counter name.*drop'"));
+	/* again and again, with the rest */
+	for (int i = 0; i < 3; i++) {
+		CHECK(shell("nft flush ruleset") == 0);
+		CHECK(within_patience(k, TABLES));
+	}
 	/* what we remove ourselves stays away */
 	CHECK(keeper_guard_remove(k, why) == 0);
 	sleep_ms(100);
