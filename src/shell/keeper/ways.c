@@ -59,7 +59,8 @@ static int tell(int r, const char *what, char why[KEEPER_WHY_SIZE])
 
 /* ---- rules ---- */
 
-static int add_rule(struct netlink *n, const char *tun_name, unsigned which)
+/* *ret_n grows by those that are there now. */
+static int add_rule(struct netlink *n, const char *tun_name, unsigned which, int *ret_n)
 {
 	struct netlink_rule rule = { .priority = priority_of(tun_name) + which };
 	int r = 0;
@@ -73,52 +74,47 @@ static int add_rule(struct netlink *n, const char *tun_name, unsigned which)
 	for (int i = 0; r == 0 && i < 2; i++) {
 		rule.is_ipv4 = i == 1;
 		r = netlink_rule_add(n, &rule);
+		*ret_n += r == 0;
 		if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
 			r = 0; /* a kernel without IPv6 leaks none */
 	}
 	return r;
 }
 
-static int set_rule(struct netlink *n, const char *tun_name, unsigned which, bool is_on)
+static int set_rule(struct netlink *n, const char *tun_name, unsigned which, bool is_on, int *ret_n)
 {
 	if (is_on)
-		return add_rule(n, tun_name, which);
+		return add_rule(n, tun_name, which, ret_n);
 	int r = netlink_rules_delete(n, priority_of(tun_name) + which, 1);
 
 	return r < 0 ? r : 0;
 }
 
 /* In an order in which nothing leaks in between: what forbids comes first and goes last. */
-static int set_rules(struct netlink *n, const struct ways *w, const char *tun_name)
+static int set_rules(struct netlink *n, struct ways *w, const char *tun_name)
 {
 	bool is_any = w->is_looked_up || w->exit;
 	int r = 0;
 
+	w->n_rules = 0; /* counted here: whoever flushes rules deletes one after the other */
 	if (w->exit)
-		r = set_rule(n, tun_name, RULE_MARK, true);
+		r = set_rule(n, tun_name, RULE_MARK, true, &w->n_rules);
 	if (r == 0 && w->exit)
-		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, true);
+		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, true, &w->n_rules);
 	if (r == 0 && w->exit & KEEPER_EXIT_ONLY)
-		r = set_rule(n, tun_name, RULE_NOWHERE, true);
+		r = set_rule(n, tun_name, RULE_NOWHERE, true, &w->n_rules);
 	if (r == 0)
-		r = set_rule(n, tun_name, RULE_TABLE, is_any);
+		r = set_rule(n, tun_name, RULE_TABLE, is_any, &w->n_rules);
 	if (r == 0)
-		r = set_rule(n, tun_name, RULE_LAN, is_any && !(w->exit & KEEPER_EXIT_WITHOUT_LAN));
+		r = set_rule(n, tun_name, RULE_LAN, is_any && !(w->exit & KEEPER_EXIT_WITHOUT_LAN),
+			     &w->n_rules);
 	if (r == 0 && !(w->exit & KEEPER_EXIT_ONLY))
-		r = set_rule(n, tun_name, RULE_NOWHERE, false);
+		r = set_rule(n, tun_name, RULE_NOWHERE, false, &w->n_rules);
 	if (r == 0 && !w->exit)
-		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, false);
+		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, false, &w->n_rules);
 	if (r == 0 && !w->exit)
-		r = set_rule(n, tun_name, RULE_MARK, false);
+		r = set_rule(n, tun_name, RULE_MARK, false, &w->n_rules);
 	return r;
-}
-
-/* How many there are once they are set; nothing where it cannot be told. */
-static void note_rules(struct netlink *n, struct ways *w, const char *tun_name)
-{
-	int count = netlink_rules_count(n, priority_of(tun_name), N_RULES);
-
-	w->n_rules = count > 0 ? count : 0;
 }
 
 int ways_misses_rules(const struct ways *w, const char *tun_name)
@@ -135,13 +131,14 @@ int ways_misses_rules(const struct ways *w, const char *tun_name)
 int ways_repair_rules(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
 	struct netlink *n = NULL;
+	int wanted = w->n_rules;
 	int r = netlink_new(&n);
 
 	if (r == 0)
 		r = set_rules(n, w, tun_name);
-	if (r == 0)
-		note_rules(n, w, tun_name);
 	netlink_free(n);
+	if (r < 0)
+		w->n_rules = wanted; /* they are missing still */
 	return tell(r, "cannot add a routing rule", why);
 }
 
@@ -156,8 +153,6 @@ int ways_look(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 	r = netlink_new(&n);
 	if (r == 0)
 		r = set_rules(n, w, tun_name);
-	if (r == 0)
-		note_rules(n, w, tun_name);
 	netlink_free(n);
 	if (r < 0)
 		w->is_looked_up = false;
@@ -196,6 +191,7 @@ int ways_exit(struct ways *w, const char *tun_name, unsigned bits, char why[KEEP
 	if (r == 0 && !bits)
 		r = set_rules(n, w, tun_name);
 	if (r < 0) {
+		before.n_rules = w->n_rules > before.n_rules ? w->n_rules : before.n_rules;
 		*w = before;
 		/* Fail closed: what may go nowhere else goes nowhere until the exit is there. */
 		if (bits & KEEPER_EXIT_ONLY)
@@ -203,8 +199,6 @@ int ways_exit(struct ways *w, const char *tun_name, unsigned bits, char why[KEEP
 		if (n && !before.exit)
 			(void)set_rules(n, w, tun_name);
 	}
-	if (n)
-		note_rules(n, w, tun_name);
 	netlink_free(n);
 	return tell(r, "cannot lead traffic to the exit", why);
 }
@@ -252,8 +246,8 @@ int ways_left_over(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZ
 		w->exit = KEEPER_EXIT_ONLY;
 	else if (r == 0)
 		r = netlink_rules_delete(n, priority_of(tun_name), N_RULES);
-	if (n && w->exit)
-		note_rules(n, w, tun_name);
+	if (r >= 0 && w->exit)
+		w->n_rules = netlink_rules_count(n, priority_of(tun_name), N_RULES);
 	netlink_free(n);
 	(void)snprintf(why, KEEPER_WHY_SIZE, "%d routing rules%s", r > 0 ? r : 0,
 		       has_nat ? ", forwarding and NAT" : "");

@@ -11,7 +11,7 @@
 struct ways {
 	bool is_looked_up; /* the rules for the table are there */
 	unsigned exit;	   /* bits of enum keeper_exit */
-	int n_rules;	   /* of ours, when they were set last */
+	int n_rules;	   /* of ours, as they were set last */
 	bool is_forwarding;
 	int n_nat_rules;	  /* in its table, as it was set */
 	struct nft_names tunnels; /* others for which it passes on too */
