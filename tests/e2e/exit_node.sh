@@ -117,6 +117,11 @@ tables_are_back() {
 }
 within 5 tables_are_back || fail "tables that were flushed do not come back: $(x e status)"
 grep -q 'host_state_set_again.*NAT' "$WORK/e/state/x0.log" || fail "it is not told: $(cat "$WORK/e/state/x0.log")"
+grep -q 'feature_off feature=forwarding' "$WORK/e/state/x0.log" || fail "it was on all the while"
+is_forwarding() {
+	x e routes offered --json | tr -d ' \n' | grep -q '"is_forwarding":true'
+}
+within 5 is_forwarding || fail "forwarding is not on again: $(x e routes offered --json)"
 on c ip rule flush protocol 226
 on c ip -6 rule flush protocol 226
 rules_are_back() {
