@@ -387,6 +387,23 @@ static void what_was_before_survives_a_kill_and_a_flush(void **state)
 	assert_int_not_equal(shell(command), 0);
 }
 
+static void without_a_next_keeper_it_is_put_back_too(void **state)
+{
+	(void)state;
+	pid_t pid = start_ready(child_forwards, "x0");
+	char why[KEEPER_WHY_SIZE];
+	unsigned left = 0;
+
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(finish(pid), -1);
+	assert_int_equal(shell("nft flush ruleset"), 0);
+	assert_int_equal(keeper_left("x0", run_dir, true, &left, why), 0);
+	assert_int_equal(left, KEEPER_LEFT_FORWARDING);
+	assert_true(is_as_hardened());
+	assert_int_equal(keeper_left("x0", run_dir, true, &left, why), 0);
+	assert_int_equal(left, 0);
+}
+
 /* As it was before there was the file, or where it cannot be written. */
 static void the_table_alone_is_enough_for_the_settings_of_the_machine(void **state)
 {
@@ -493,6 +510,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(settings_of_each_interface_are_as_before_at_the_end,
 						harden, soften),
 		cmocka_unit_test_setup_teardown(what_was_before_survives_a_kill_and_a_flush, harden,
+						soften),
+		cmocka_unit_test_setup_teardown(without_a_next_keeper_it_is_put_back_too, harden,
 						soften),
 		cmocka_unit_test_setup_teardown(
 			the_table_alone_is_enough_for_the_settings_of_the_machine, harden, soften),
