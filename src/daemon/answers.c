@@ -709,7 +709,7 @@ void answers_guard(struct daemon *d)
 
 	if (r == -EAGAIN)
 		return;
-	daemon_check_guard(d); /* the keeper may have waited for it to be applied */
+	held_check_guard(d); /* the keeper may have waited for it to be applied */
 	for (unsigned i = 0; i < d->n_statuses; i++)
 		(void)answer_result(d, d->statuses[i], status(d, guard_json(r, &c, why)));
 	d->n_statuses = 0;

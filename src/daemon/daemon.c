@@ -163,27 +163,10 @@ static void on_beat(void *arg, uint64_t now_us)
 	if (d->n_beats < SETTLED_TWICE_BEATS &&
 	    (++d->n_beats == KEEPER_SETTLED_BEATS || d->n_beats == SETTLED_TWICE_BEATS))
 		give_memory_back(d);
-	answers_guard(d); /* its reply may have come while another was waited for */
+	held_hear(d); /* its word may have come while another was waited for */
 	if (keeper_heartbeat(d->keeper) == -EPIPE)
 		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
 	loop_timer_arm(d->beat_timer, now_us + MS(KEEPER_HEARTBEAT_MS));
-}
-
-/* Without nft_fib_inet it takes the tunnel's address, which there was none of when it began. */
-void daemon_check_guard(struct daemon *d)
-{
-	char why[KEEPER_WHY_SIZE];
-	int r = keeper_guard_end(d->keeper, why);
-
-	if (r == -EAGAIN)
-		return;
-	if (r == -EPIPE) {
-		daemon_stop(d, KEEPER_EXIT_DONE); /* the keeper is gone */
-		return;
-	}
-	if (r == -EPROTONOSUPPORT)
-		r = keeper_guard_apply(d->keeper, why);
-	daemon_feature(d, "guard", r == 0, why);
 }
 
 static void on_clock(void *arg, uint64_t now_us)
@@ -191,7 +174,7 @@ static void on_clock(void *arg, uint64_t now_us)
 	struct daemon *d = arg;
 
 	node_clock(d->node, now_us, daemon_unix_ms(d));
-	daemon_check_guard(d);
+	held_check_guard(d);
 	packets_check_tunnel(d);
 	networks_retry(d);
 	names_tick(d);
@@ -222,8 +205,7 @@ static void on_keeper(void *arg, unsigned events, uint64_t now_us)
 {
 	(void)events;
 	(void)now_us;
-	daemon_check_guard(arg);
-	answers_guard(arg);
+	held_hear(arg);
 }
 
 static void on_control(void *arg, unsigned events, uint64_t now_us)
@@ -725,6 +707,7 @@ int daemon_run(const struct daemon_options *options, char why[DAEMON_WHY_SIZE])
 	(void)snprintf(domain, sizeof(domain), "%.*s", DOMAIN_MAX, c->domain);
 	overlay_address_of(ops, domain, 0, keeper.overlay.ip);
 	keeper.names_owner = c->run_dir;
+	keeper.run_dir = c->run_dir;
 	if (c->names_responder && names_options(c, ops, reverse_zone, why) < 0)
 		return 1;
 	if (c->names_responder) {

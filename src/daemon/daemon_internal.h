@@ -84,6 +84,7 @@ struct networks_installed {
 	unsigned exit_bits;	      /* as the keeper has them */
 	bool is_exit_known;
 	bool is_forwarding;
+	unsigned lost;			/* bits of enum keeper_held: removed by another program */
 	bool is_forwarding_known;	/* the keeper was told, be it that there is none */
 	char unmarked[KEEPER_WHY_SIZE]; /* why our sockets have no mark; "" they have */
 };
@@ -165,11 +166,14 @@ int64_t daemon_unix_ms(const struct daemon *d);
 void daemon_drain(struct daemon *d); /* after each call on the node */
 void daemon_act(struct daemon *d);   /* the same without looking at timers: inside a batch */
 void daemon_open_tunnel(struct daemon *d);
-void daemon_check_guard(struct daemon *d); /* whether the one begun is on; may end the daemon */
 void daemon_stop(struct daemon *d, int status);
 void daemon_feature(struct daemon *d, const char *name, bool is_on, const char *why);
 /* Reads the configuration again and applies what can be; a JSON report. -EINVAL and the text. */
 json_t *daemon_reload(struct daemon *d, char why[DAEMON_WHY_SIZE]);
+
+/* held.c */
+void held_check_guard(struct daemon *d); /* whether the one begun is on; may end the daemon */
+void held_hear(struct daemon *d);	 /* what the keeper has said; may end it too */
 
 /* packets.c */
 bool packets_take(struct daemon *d, const struct node_action *a); /* false: not of its kinds */
@@ -267,6 +271,7 @@ void networks_start(struct daemon *d); /* before the tunnel is opened */
 void networks_tunnel_opened(struct daemon *d);
 void networks_sync(struct daemon *d);
 void networks_retry(struct daemon *d); /* once a second */
+void networks_news(struct daemon *d, const struct keeper_news *news);
 void networks_reloaded(struct daemon *d);
 void networks_end(struct daemon *d);
 json_t *networks_offered(const struct daemon *d);

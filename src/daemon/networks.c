@@ -295,6 +295,21 @@ static void sync_forwarding(struct daemon *d)
 	}
 }
 
+void networks_news(struct daemon *d, const struct keeper_news *news)
+{
+	struct networks_installed *w = &d->networks;
+	unsigned bit = 1U << news->what;
+	bool is_on = !news->is_lost;
+
+	w->lost = is_on ? w->lost & ~bit : w->lost | bit;
+	if (news->what == KEEPER_HELD_FORWARDING && w->is_forwarding)
+		daemon_feature(d, "forwarding", is_on, news->why);
+	if (news->what == KEEPER_HELD_RULES && w->exit_bits)
+		daemon_feature(d, "exit", is_on, news->why);
+	if (news->what == KEEPER_HELD_RULES && w->n > 0)
+		daemon_feature(d, "routes", is_on, news->why);
+}
+
 void networks_sync(struct daemon *d)
 {
 	sync_address(d);
@@ -431,7 +446,8 @@ json_t *networks_offered(const struct daemon *d)
 		(void)json_array_append_new(list, prefix_json(&own[i]));
 	return json_pack("{s:o, s:o, s:I, s:b}", "own", list, "offers", offers_json(d, false),
 			 "awaited", (json_int_t)node_offers_awaited(d->node), "is_forwarding",
-			 d->networks.is_forwarding);
+			 d->networks.is_forwarding &&
+				 !(d->networks.lost & 1U << KEEPER_HELD_FORWARDING));
 }
 
 json_t *networks_exit(const struct daemon *d)
@@ -441,9 +457,9 @@ json_t *networks_exit(const struct daemon *d)
 	return json_pack("{s:s, s:b, s:b, s:b, s:b, s:b, s:s, s:o}", "exit", w->exit, "has_ipv4",
 			 d->options->config->ipv4_prefix.len > 0, "is_reachable",
 			 is_exit_reachable(d), "is_in_use",
-			 (w->exit_bits & KEEPER_EXIT_ROUTES) != 0, "is_only",
-			 d->config->exit_only != 0, "is_lan", d->config->exit_lan != 0, "why",
-			 w->unmarked, "exits", offers_json(d, true));
+			 w->exit_bits & KEEPER_EXIT_ROUTES && !(w->lost & 1U << KEEPER_HELD_RULES),
+			 "is_only", d->config->exit_only != 0, "is_lan", d->config->exit_lan != 0,
+			 "why", w->unmarked, "exits", offers_json(d, true));
 }
 
 static void fail(struct daemon *d, uint64_t request, const char *code, const char *why)

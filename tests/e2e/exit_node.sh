@@ -17,7 +17,8 @@ left_over() { # HOST
 	on "$1" ip rule show
 	on "$1" ip -6 rule show
 	on "$1" nft list ruleset
-	on "$1" cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
+	on "$1" sh -c 'cd /proc/sys/net && head -v -n 1 ipv4/ip_forward ipv[46]/conf/*/forwarding \
+		ipv4/conf/*/accept_redirects'
 }
 
 # attach HOST NUMBER NETWORK: to the gateway g, which is its default route.
@@ -69,6 +70,8 @@ within 5 reaches || fail "the internet of this test does not work"
 configure e 'ipv4: {prefix: 10.86.0.0/16}' 'routes: {exit: true}' "$POLICY"
 configure c 'ipv4: {prefix: 10.86.0.0/16}' 'peers: [{endpoint: "[2001:db8:0:2::1]:26969"}]' \
 	'routes: {exit_only: false}' "$POLICY"
+# the exit is a hardened host, that is more than switched off
+on e sh -c 'echo 0 >/proc/sys/net/ipv4/conf/all/accept_redirects; echo 1 >/proc/sys/net/ipv4/conf/lo/forwarding'
 before_c=$(left_over c)
 before_e=$(left_over e)
 x e init --domain test.mesh --name e >/dev/null
@@ -107,6 +110,29 @@ on g ip addr add 192.168.44.1/32 dev lo
 on c ping -c 1 -W 1 192.168.44.1 >/dev/null && fail "the exit leads to private networks"
 [ "$(x e status --json | json_value not_offered)" -gt 0 ] || fail "it is not counted"
 
+# others that flush what they did not set: it is set again, and the log tells
+on e nft flush ruleset
+tables_are_back() {
+	on e nft list tables | grep -q x0nat_x0 && on e nft list tables | grep -q 'x0_x0$'
+}
+within 5 tables_are_back || fail "tables that were flushed do not come back: $(x e status)"
+within 5 grep -q 'host_state_set_again.*NAT' "$WORK/e/state/x0.log" || fail "it is not told"
+is_forwarding() {
+	x e routes offered --json | tr -d ' \n' | grep -q '"is_forwarding":true'
+}
+within 5 is_forwarding || fail "forwarding is not on again: $(x e routes offered --json)"
+on c ip rule flush protocol 226
+on c ip -6 rule flush protocol 226
+rules_are_back() { # NUMBER
+	[ "$(on c ip rule show | grep -c 'proto 226')" = "$1" ] &&
+		[ "$(on c ip -6 rule show | grep -c 'proto 226')" = "$1" ]
+}
+within 5 rules_are_back 4 || fail "rules that were deleted do not come back: $(on c ip rule; x c status)"
+forget
+within 5 reaches || fail "no way through the exit after that: $(x c exit; x c status; x e status)"
+[ "$(seen exit4)" -gt 0 ] || fail "the server does not see the exit after that"
+[ "$(seen own4)" -eq 0 ] || fail "the server sees the laptop after that"
+
 # without the option the laptop's own way comes back when the exit is gone
 on g ip link set to-e down
 back() {
@@ -130,6 +156,9 @@ x c config reload >/dev/null
 within 5 reaches || fail "exit_only: the exit is not used"
 forget
 on g ip link set to-e down
+on c ip rule flush protocol 226
+within 5 rules_are_back 5 || fail "exit_only: rules that were deleted do not come back"
+forget
 tries=0
 while [ $tries -lt 12 ]; do # all the time until long after the link is known to be down
 	on c ping -c 2 -i 0.2 -W 1 192.0.2.9 >/dev/null 2>&1 || :

@@ -27,6 +27,8 @@ left_over() { # HOST
 	on "$1" ip rule show
 	on "$1" ip -6 rule show
 	on "$1" nft list ruleset
+	on "$1" sh -c 'cd /proc/sys/net && head -v -n 1 ipv4/ip_forward ipv[46]/conf/*/forwarding \
+		ipv4/conf/*/accept_redirects'
 }
 
 host a
@@ -89,6 +91,21 @@ done
 [ "$(on b cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || fail "b does not forward"
 grep -q forwarding_on "$WORK/b/state/x0.log" || fail "forwarding is not told: $(cat "$WORK/b/state/x0.log")"
 
+# b passes on for the tunnel, and is no router for whoever is beside it
+on a ip addr add 203.0.113.1/24 dev to-b
+on b ip addr add 203.0.113.2/24 dev to-a
+on h ip addr add 198.51.100.9/32 dev lo
+on b ip route add 198.51.100.9 via 192.168.7.9
+on h ip route add 203.0.113.0/24 via 192.168.7.1
+on a ip route add 198.51.100.9 via 203.0.113.2
+on b ping -c 1 -W 1 198.51.100.9 >/dev/null || fail "h does not answer b"
+on a ping -c 1 -W 1 203.0.113.2 >/dev/null || fail "b does not answer a"
+on a ping -c 2 -i 0.2 -W 1 198.51.100.9 >/dev/null && fail "b has become a router between its networks"
+[ "$(on b nft -j list counter inet x0nat_x0 not_of_tunnel | json_value packets)" -gt 0 ] ||
+	fail "what b does not pass on is not counted: $(on b nft list ruleset)"
+on b ip addr del 203.0.113.2/24 dev to-a
+on b ip route del 198.51.100.9 via 192.168.7.9
+
 # a network that is offered no longer, and one more that is
 sed -i 's/172.20.0.0.16/192.168.8.0\/24/' "$WORK/b/x0.yaml"
 x b config reload >/dev/null
@@ -132,6 +149,7 @@ restart_killed() { # HOST
 }
 restart_killed b
 on b nft list tables | grep -q x0nat_x0 || fail "NAT went with the keeper; nothing to test"
+on b nft flush ruleset # the only other place where it stands how forwarding was before
 [ "$(on b cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || fail "forwarding went with the keeper"
 sed -i '/^routes:/d' "$WORK/b/x0.yaml"
 x b up >/dev/null

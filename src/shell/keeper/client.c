@@ -24,6 +24,8 @@ struct keeper_client {
 	uint32_t sequence;
 	unsigned n_restarts;
 	struct later apply, read; /* the guard's */
+	bool has_news[KEEPER_N_HELD];
+	struct keeper_news news[KEEPER_N_HELD]; /* the last of each */
 };
 
 int keeper_client_new(int fd, unsigned n_restarts, struct keeper_client **ret)
@@ -108,11 +110,19 @@ static int fail(int r, char why[KEEPER_WHY_SIZE])
 }
 
 /* A late reply to a call that was given up is passed over by its sequence number; that of the
- * guard, which others overtake, is kept. */
-static void keep_guard(struct keeper_client *k, const struct reply *reply)
+ * guard, which others overtake, is kept, and so is what nobody asked for, of sequence 0. */
+static void keep_other(struct keeper_client *k, const struct reply *reply)
 {
 	struct later *const all[] = { &k->apply, &k->read };
 
+	if (reply->sequence == 0 && reply->number < KEEPER_N_HELD) {
+		struct keeper_news *n = &k->news[reply->number];
+
+		*n = (struct keeper_news){ .what = (enum keeper_held)reply->number,
+					   .is_lost = reply->result < 0 };
+		memcpy(n->why, reply->why, sizeof(n->why));
+		k->has_news[n->what] = true;
+	}
 	for (unsigned i = 0; i < 2; i++) {
 		if (!all[i]->begun || reply->sequence != all[i]->begun)
 			continue;
@@ -140,7 +150,7 @@ static int await(struct keeper_client *k, uint32_t sequence, struct reply *ret)
 		if (r == 0 && ret->sequence == sequence)
 			return 0;
 		if (r == 0)
-			keep_guard(k, ret);
+			keep_other(k, ret);
 		if (r < 0 && r != -EAGAIN)
 			return r;
 	}
@@ -256,12 +266,24 @@ static int end_later(struct keeper_client *k, struct later *l, char why[KEEPER_W
 		r = receive_reply(k->fd, &reply);
 		if (r < 0)
 			return r == -EAGAIN ? r : -EPIPE;
-		keep_guard(k, &reply);
+		keep_other(k, &reply);
 	}
 	l->begun = 0;
 	l->is_done = false;
 	(void)snprintf(why, KEEPER_WHY_SIZE, "%s", l->reply.why);
 	return l->reply.result;
+}
+
+bool keeper_news(struct keeper_client *k, struct keeper_news *ret)
+{
+	for (unsigned i = 0; i < KEEPER_N_HELD; i++) {
+		if (!k->has_news[i])
+			continue;
+		k->has_news[i] = false;
+		*ret = k->news[i];
+		return true;
+	}
+	return false;
 }
 
 void keeper_guard_begin(struct keeper_client *k)

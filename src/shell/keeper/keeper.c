@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "shell/keeper/client.h"
+#include "shell/keeper/hold.h"
 #include "shell/keeper/verbs.h"
 #include "shell/memory/memory.h"
 
@@ -27,8 +28,9 @@ struct keeper {
 	struct log *log;
 	struct verbs verbs; /* .child is 0 between children */
 	int signal_fd;
-	int socket;  /* to the child, -1 without one */
-	int alone;   /* that no other has our rules; -1 */
+	int socket; /* to the child, -1 without one */
+	int alone;  /* that no other has our rules; -1 */
+	struct hold hold;
 	pid_t guard; /* the process that applies the guard this moment; 0: none */
 	sigset_t inherited_mask;
 	unsigned n_restarts;
@@ -68,7 +70,8 @@ static void run_child(struct keeper *k, int fd, pid_t keeper)
 		_exit(1); /* the keeper died before we asked to be told */
 	(void)close(k->signal_fd);
 	if (k->alone >= 0)
-		(void)close(k->alone);	 /* it ends with the keeper, not with us */
+		(void)close(k->alone); /* it ends with the keeper, not with us */
+	hold_end(&k->hold);
 	ebpf_host_forget(k->verbs.ebpf); /* of an earlier child's time, and not ours */
 	(void)sigprocmask(SIG_SETMASK, &k->inherited_mask, NULL);
 	if (keeper_client_new(fd, k->n_restarts, &client) == 0) {
@@ -102,6 +105,7 @@ static int start_child(struct keeper *k)
 	(void)close(fds[1]);
 	k->socket = fds[0];
 	k->verbs.n_routes = 0; /* those of an earlier child went with its tunnel */
+	k->hold.told = 0;      /* to a new one all is well until it is told */
 	k->n_refusals = 0;
 	k->n_beats = 0;
 	k->ran_ms = k->patience_ms = 0;
@@ -164,7 +168,10 @@ static void on_child_end(struct keeper *k, int status)
 static void guard_ended(struct keeper *k, int status)
 {
 	k->guard = 0;
-	k->verbs.is_guard_on |= WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return;
+	verbs_guard_applied(&k->verbs);
+	hold_changed(&k->hold, NETLINK_NFTABLES, now_ms()); /* it may have gone meanwhile */
 }
 
 static void wait_for_guard(struct keeper *k)
@@ -213,7 +220,7 @@ static void read_signals(struct keeper *k)
 
 /* ---- serving ---- */
 
-static void send_reply(struct keeper *k, const struct reply *reply)
+static int send_reply(struct keeper *k, const struct reply *reply)
 {
 	uint8_t bytes[REPLY_SIZE];
 	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))] = { 0 };
@@ -233,7 +240,17 @@ static void send_reply(struct keeper *k, const struct reply *reply)
 		memcpy(CMSG_DATA(c), &reply->fd, sizeof(int));
 	}
 	/* A child that does not read its replies waits in vain; it does not stop us. */
-	(void)sendmsg(k->socket, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sendmsg(k->socket, &h, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* What of ours others removed, and that it is there again. */
+static void tell_news(void *arg)
+{
+	struct keeper *k = arg;
+	struct reply news;
+
+	while (k->socket >= 0 && hold_news(&k->hold, &news) && send_reply(k, &news) == 0)
+		hold_told(&k->hold, &news);
 }
 
 /* What is not loaded, or not there at present, is told by the daemon, once. */
@@ -253,7 +270,7 @@ static int do_verb(struct keeper *k, const struct request *request)
 	    k->n_refusals++ < REFUSALS_TOLD_MAX)
 		log_warning(k->log, "keeper_verb_failed", log_u64("verb", request->verb),
 			    log_str("reason", reply.why));
-	send_reply(k, &reply);
+	(void)send_reply(k, &reply);
 	r = reply.result;
 	if (reply.fd >= 0)
 		(void)close(reply.fd); /* the device shall end with the daemon */
@@ -374,9 +391,9 @@ static int64_t silence_ends_ms(const struct keeper *k)
 
 static int64_t next_deadline_ms(const struct keeper *k)
 {
-	int64_t at = INT64_MAX;
+	int64_t at = hold_deadline_ms(&k->hold, &k->verbs);
 
-	if (k->verbs.child > 0)
+	if (k->verbs.child > 0 && silence_ends_ms(k) < at)
 		at = silence_ends_ms(k);
 	if (k->kill_at_ms > 0 && k->kill_at_ms < at)
 		at = k->kill_at_ms;
@@ -409,6 +426,8 @@ static void check_silence(struct keeper *k, int64_t now)
 
 static void check_deadlines(struct keeper *k, int64_t now)
 {
+	if (now >= hold_deadline_ms(&k->hold, &k->verbs))
+		hold_check(&k->hold, &k->verbs, k->log, k->guard > 0, now, tell_news, k);
 	if (k->verbs.child > 0 && k->kill_at_ms > 0 && now >= k->kill_at_ms) {
 		k->kill_at_ms = 0;
 		kill_child(k, "daemon_does_not_stop");
@@ -421,12 +440,18 @@ static void check_deadlines(struct keeper *k, int64_t now)
 
 static void turn(struct keeper *k)
 {
-	struct pollfd p[2] = { { .fd = k->signal_fd, .events = POLLIN },
-			       { .fd = k->socket, .events = POLLIN } };
+	struct pollfd p[2 + HOLD_N_TOPICS] = { { .fd = k->signal_fd, .events = POLLIN },
+					       { .fd = k->socket, .events = POLLIN } };
 	int64_t at = next_deadline_ms(k), before = now_ms();
 	int64_t wait = at <= before ? 0 : at - before < 60000 ? at - before : 60000;
 
-	(void)poll(p, 2, (int)wait);
+	for (unsigned i = 0; i < HOLD_N_TOPICS; i++)
+		p[2 + i] =
+			(struct pollfd){ .fd = hold_fd(&k->hold, &k->verbs, i), .events = POLLIN };
+	(void)poll(p, 2 + HOLD_N_TOPICS, (int)wait);
+	for (unsigned i = 0; i < HOLD_N_TOPICS; i++)
+		if (p[2 + i].revents)
+			hold_changed(&k->hold, i, now_ms());
 	if (now_ms() > before + wait + OVERSLEPT_MS)
 		k->silent_since_ms = now_ms();
 	/* First what it said, then whether it said anything. */
@@ -436,6 +461,7 @@ static void turn(struct keeper *k)
 		/* its end is closed: no use in polling this until SIGCHLD tells the rest */
 		(void)poll(p, 1, 100);
 	read_signals(k);
+	tell_news(k);
 	if (!k->is_done)
 		check_deadlines(k, now_ms());
 }
@@ -479,6 +505,7 @@ static void clean_up(struct keeper *k)
 	if (ways_clean(&k->verbs.ways, k->options->tun_name, why) < 0)
 		log_warning(k->log, "ways_not_removed", log_str("reason", why));
 	ebpf_host_free(k->verbs.ebpf);
+	hold_end(&k->hold);
 	if (k->alone >= 0)
 		(void)close(k->alone);
 	(void)close(k->signal_fd);
@@ -507,6 +534,7 @@ int keeper_run(const struct keeper_options *options)
 		.options = options,
 		.log = options->log,
 		.verbs.options = options,
+		.verbs.ways.run_dir = options->run_dir,
 		.socket = -1,
 		.backoff_ms = KEEPER_BACKOFF_MIN_MS,
 	};
@@ -517,6 +545,7 @@ int keeper_run(const struct keeper_options *options)
 		log_critical(k.log, "not_alone", log_str("why", why));
 		return KEEPER_EXIT_FATAL;
 	}
+	hold_begin(&k.hold);
 	r = open_signals(&k);
 	/* Without the privilege there is nothing of ours to be found either. */
 	if (r == 0 && ways_left_over(&k.verbs.ways, options->tun_name, why) > 0)

@@ -87,6 +87,14 @@ enum keeper_names {
 	KEEPER_N_NAMES,
 };
 
+/* What the keeper set on this host and looks after, for others may remove it. */
+enum keeper_held {
+	KEEPER_HELD_RULES, /* of routing: to networks and exits */
+	KEEPER_HELD_GUARD,
+	KEEPER_HELD_FORWARDING,
+	KEEPER_N_HELD,
+};
+
 #define KEEPER_BATMAN_MAX 4	      /* interfaces, and addresses */
 #define KEEPER_BATMAN_PROTOCOL 0x4305 /* of batman-adv's frames */
 /* What batman-adv puts before a packet inside its frames, at most: 14 bytes of its own, an Ethernet
@@ -105,6 +113,7 @@ struct keeper_batman {
 struct keeper_options {
 	const char
 		*names_owner;	/* run_dir: which daemon /etc/resolv.conf was changed by; or NULL */
+	const char *run_dir;	/* where it keeps for the next keeper how this host was; or NULL */
 	const char *names_zone; /* NULL: no names */
 	const char *names_reverse_zone;
 	bool is_resolv_conf_managed;
@@ -183,6 +192,14 @@ int keeper_guard_read(struct keeper_client *k, struct nft_counters *ret, char wh
 int keeper_guard_read_begin(struct keeper_client *k);
 int keeper_guard_read_end(struct keeper_client *k, struct nft_counters *ret,
 			  char why[KEEPER_WHY_SIZE]);
+/* Of what it looks after: is_lost, and later that it is there again, or why it cannot be. Known
+ * when keeper_client_fd() was readable, and after other calls. False: no news. */
+struct keeper_news {
+	enum keeper_held what;
+	bool is_lost;
+	char why[KEEPER_WHY_SIZE];
+};
+bool keeper_news(struct keeper_client *k, struct keeper_news *ret);
 /* The sockets of port 53 on the tunnel's own address. */
 int keeper_names_listen(struct keeper_client *k, int *ret_udp_fd, int *ret_tcp_fd,
 			char why[KEEPER_WHY_SIZE]);

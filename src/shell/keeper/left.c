@@ -32,14 +32,16 @@ static unsigned look(const char *tun_name, const char *run_dir)
 }
 
 /* As the next keeper would, and then as one at its end: what lets nothing out goes last. */
-static int remove_ways(const char *tun_name, unsigned *left, char why[KEEPER_WHY_SIZE])
+static int remove_ways(const char *tun_name, const char *run_dir, unsigned *left,
+		       char why[KEEPER_WHY_SIZE])
 {
-	struct nft_forwarding before;
+	struct ways w = { .run_dir = run_dir };
+	struct nft_forwarding brief;
 	char ignored[KEEPER_WHY_SIZE];
-	struct ways w = { 0 };
+	struct before before;
 	int r;
 
-	if (nft_nat_read(tun_name, &before, ignored) == 0)
+	if (nft_nat_read(tun_name, &brief, ignored) == 0 || before_read(run_dir, tun_name, &before))
 		*left |= KEEPER_LEFT_FORWARDING;
 	r = ways_left_over(&w, tun_name, why);
 	if (r >= 0)
@@ -67,7 +69,7 @@ static int clean(const char *tun_name, const char *run_dir, unsigned *left,
 {
 	char ways_why[KEEPER_WHY_SIZE] = "", guard_why[KEEPER_WHY_SIZE] = "";
 	int names = resolv_conf_restore(RESOLV_CONF, run_dir, why);
-	int ways = remove_ways(tun_name, left, ways_why);
+	int ways = remove_ways(tun_name, run_dir, left, ways_why);
 	int guard = remove_guard(tun_name, left, guard_why);
 
 	(void)ebpf_clean(ways_number(tun_name));

@@ -196,12 +196,33 @@ static int do_network(struct verbs *v, const struct request *q, struct reply *re
 	return r;
 }
 
+static int act_count_routes(struct netlink *n, unsigned index, const struct request *q)
+{
+	(void)q;
+	return netlink_routes_count(n, index);
+}
+
+/* The kernel takes routes by itself, with the device or when it goes down, and one may be added
+ * twice; so our count is never too low, and where it says too many the kernel is asked. */
+static bool has_too_many_routes(struct verbs *v)
+{
+	struct reply ignored = { 0 };
+	int n;
+
+	if (v->n_routes < KEEPER_ROUTES_MAX)
+		return false;
+	n = on_tun(v, &ignored, "", NULL, act_count_routes);
+	if (n >= 0)
+		v->n_routes = (unsigned)n;
+	return v->n_routes >= KEEPER_ROUTES_MAX;
+}
+
 static int do_route_add(struct verbs *v, const struct request *q, struct reply *ret)
 {
 	bool is_overlay = is_inside(&q->prefix, &v->options->overlay);
 	int r;
 
-	if (v->n_routes >= KEEPER_ROUTES_MAX) {
+	if (has_too_many_routes(v)) {
 		(void)refuse(ret, "too many routes");
 		return -ENOBUFS;
 	}
@@ -248,26 +269,92 @@ static int do_forward(struct verbs *v, const struct request *q, struct reply *re
 	if (q->number && !is_permitted(v, KEEPER_PERMIT_FORWARD, NULL))
 		return refuse(ret,
 			      "the configuration offers no network (routes.offer, routes.exit)");
-	return ways_forward(&v->ways, v->options->tun_name, q->number, ret->why);
+	return forwarding_set(&v->ways, v->options->tun_name, q->number, ret->why);
+}
+
+bool verbs_has_rules(const struct verbs *v)
+{
+	return v->ways.is_looked_up || v->ways.exit;
+}
+
+int verbs_misses_rules(const struct verbs *v)
+{
+	return ways_misses_rules(&v->ways, v->options->tun_name);
+}
+
+int verbs_repair_rules(struct verbs *v, char why[KEEPER_WHY_SIZE])
+{
+	return ways_repair_rules(&v->ways, v->options->tun_name, why);
+}
+
+bool verbs_has_nat(const struct verbs *v)
+{
+	return v->ways.is_forwarding;
+}
+
+int verbs_misses_nat(const struct verbs *v)
+{
+	return forwarding_is_missing(&v->ways, v->options->tun_name);
+}
+
+int verbs_repair_nat(struct verbs *v, char why[KEEPER_WHY_SIZE])
+{
+	return forwarding_repair(&v->ways, v->options->tun_name, why);
 }
 
 /* ---- nftables ---- */
 
-static int do_guard_apply(struct verbs *v, const struct request *q, struct reply *ret)
+static int apply_guard(const struct verbs *v, char why[KEEPER_WHY_SIZE])
 {
 	struct nft_guard guard = { .overlay = v->options->overlay,
 				   .has_ipv4 = v->options->has_ipv4,
 				   .ipv4 = v->options->ipv4,
 				   .has_own = v->has_own };
+
+	(void)snprintf(guard.tun_name, sizeof(guard.tun_name), "%s", v->options->tun_name);
+	memcpy(guard.own, v->own, sizeof(guard.own));
+	return nft_apply(&guard, why);
+}
+
+void verbs_guard_applied(struct verbs *v)
+{
+	int n = nft_guard_rules(v->options->tun_name);
+
+	v->is_guard_on = true;
+	v->n_guard_rules = n > 0 ? n : 1; /* not known: any */
+}
+
+static int do_guard_apply(struct verbs *v, const struct request *q, struct reply *ret)
+{
 	int r;
 
 	(void)q;
 	if (!v->options->is_guarded)
 		return refuse(ret, "the nftables rule is switched off");
-	(void)snprintf(guard.tun_name, sizeof(guard.tun_name), "%s", v->options->tun_name);
-	memcpy(guard.own, v->own, sizeof(guard.own));
-	r = nft_apply(&guard, ret->why);
-	v->is_guard_on |= r == 0;
+	r = apply_guard(v, ret->why);
+	if (r == 0)
+		verbs_guard_applied(v);
+	return r;
+}
+
+bool verbs_has_guard(const struct verbs *v)
+{
+	return v->is_guard_on;
+}
+
+int verbs_misses_guard(const struct verbs *v)
+{
+	int n = nft_guard_rules(v->options->tun_name);
+
+	return n < 0 ? n : n < v->n_guard_rules;
+}
+
+int verbs_repair_guard(struct verbs *v, char why[KEEPER_WHY_SIZE])
+{
+	int r = apply_guard(v, why);
+
+	if (r == 0)
+		verbs_guard_applied(v);
 	return r;
 }
 

@@ -9,8 +9,9 @@
 struct verbs {
 	const struct keeper_options *options;
 	pid_t child;
-	unsigned n_routes; /* added less deleted */
+	unsigned n_routes; /* added less deleted: at least as many as there are */
 	bool is_guard_on;
+	int n_guard_rules; /* in its table, as it was set */
 	struct ways ways;
 	bool has_own;	 /* the tunnel was given an address: */
 	uint8_t own[16]; /* the last one */
@@ -33,6 +34,19 @@ int names_restore(struct verbs *v, char why[KEEPER_WHY_SIZE]);
 /* In batman.c, for the gateway that there is in the options, once verbs.c has looked at them. */
 int batman_socket(struct verbs *v, unsigned which, struct reply *ret);
 int batman_tap(const struct verbs *v, struct reply *ret); /* one socket is open already */
+
+/* What hold.c looks after: is it set, as far as we know; is any of it missing (1, 0 or an error);
+ * set it again. */
+bool verbs_has_guard(const struct verbs *v);
+int verbs_misses_guard(const struct verbs *v);
+int verbs_repair_guard(struct verbs *v, char why[KEEPER_WHY_SIZE]);
+bool verbs_has_rules(const struct verbs *v);
+int verbs_misses_rules(const struct verbs *v);
+int verbs_repair_rules(struct verbs *v, char why[KEEPER_WHY_SIZE]);
+bool verbs_has_nat(const struct verbs *v);
+int verbs_misses_nat(const struct verbs *v);
+int verbs_repair_nat(struct verbs *v, char why[KEEPER_WHY_SIZE]);
+void verbs_guard_applied(struct verbs *v); /* by a process of ours */
 
 /* Those without a reply. */
 bool verbs_do_silent(struct verbs *v, const struct request *request);

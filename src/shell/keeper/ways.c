@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules, tables, forwarding and NAT. Five rules of policy routing, in this order:
+/* Rules and tables of routing. Five rules of policy routing, in this order:
  *
  *   +0  what has our mark: the main table          (exit: the daemon's own datagrams)
  *   +1  what has our mark: nowhere                 (or they would go round in the tunnel)
@@ -7,10 +7,8 @@
  *   +3  the table of the tunnel
  *   +4  nowhere                                    (exit only: what comes this far would leak) */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shell/keeper/ways.h"
 
@@ -61,7 +59,8 @@ static int tell(int r, const char *what, char why[KEEPER_WHY_SIZE])
 
 /* ---- rules ---- */
 
-static int add_rule(struct netlink *n, const char *tun_name, unsigned which)
+/* *ret_n grows by those that are there now. */
+static int add_rule(struct netlink *n, const char *tun_name, unsigned which, int *ret_n)
 {
 	struct netlink_rule rule = { .priority = priority_of(tun_name) + which };
 	int r = 0;
@@ -75,44 +74,72 @@ static int add_rule(struct netlink *n, const char *tun_name, unsigned which)
 	for (int i = 0; r == 0 && i < 2; i++) {
 		rule.is_ipv4 = i == 1;
 		r = netlink_rule_add(n, &rule);
+		*ret_n += r == 0;
 		if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
 			r = 0; /* a kernel without IPv6 leaks none */
 	}
 	return r;
 }
 
-static int set_rule(struct netlink *n, const char *tun_name, unsigned which, bool is_on)
+static int set_rule(struct netlink *n, const char *tun_name, unsigned which, bool is_on, int *ret_n)
 {
 	if (is_on)
-		return add_rule(n, tun_name, which);
+		return add_rule(n, tun_name, which, ret_n);
 	int r = netlink_rules_delete(n, priority_of(tun_name) + which, 1);
 
 	return r < 0 ? r : 0;
 }
 
 /* In an order in which nothing leaks in between: what forbids comes first and goes last. */
-static int set_rules(struct netlink *n, const struct ways *w, const char *tun_name)
+static int set_rules(struct netlink *n, struct ways *w, const char *tun_name)
 {
 	bool is_any = w->is_looked_up || w->exit;
 	int r = 0;
 
+	w->n_rules = 0; /* counted here: whoever flushes rules deletes one after the other */
 	if (w->exit)
-		r = set_rule(n, tun_name, RULE_MARK, true);
+		r = set_rule(n, tun_name, RULE_MARK, true, &w->n_rules);
 	if (r == 0 && w->exit)
-		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, true);
+		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, true, &w->n_rules);
 	if (r == 0 && w->exit & KEEPER_EXIT_ONLY)
-		r = set_rule(n, tun_name, RULE_NOWHERE, true);
+		r = set_rule(n, tun_name, RULE_NOWHERE, true, &w->n_rules);
 	if (r == 0)
-		r = set_rule(n, tun_name, RULE_TABLE, is_any);
+		r = set_rule(n, tun_name, RULE_TABLE, is_any, &w->n_rules);
 	if (r == 0)
-		r = set_rule(n, tun_name, RULE_LAN, is_any && !(w->exit & KEEPER_EXIT_WITHOUT_LAN));
+		r = set_rule(n, tun_name, RULE_LAN, is_any && !(w->exit & KEEPER_EXIT_WITHOUT_LAN),
+			     &w->n_rules);
 	if (r == 0 && !(w->exit & KEEPER_EXIT_ONLY))
-		r = set_rule(n, tun_name, RULE_NOWHERE, false);
+		r = set_rule(n, tun_name, RULE_NOWHERE, false, &w->n_rules);
 	if (r == 0 && !w->exit)
-		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, false);
+		r = set_rule(n, tun_name, RULE_MARK_NOWHERE, false, &w->n_rules);
 	if (r == 0 && !w->exit)
-		r = set_rule(n, tun_name, RULE_MARK, false);
+		r = set_rule(n, tun_name, RULE_MARK, false, &w->n_rules);
 	return r;
+}
+
+int ways_misses_rules(const struct ways *w, const char *tun_name)
+{
+	struct netlink *n = NULL;
+	int r = netlink_new(&n);
+
+	if (r == 0)
+		r = netlink_rules_count(n, priority_of(tun_name), N_RULES);
+	netlink_free(n);
+	return r < 0 ? r : r < w->n_rules;
+}
+
+int ways_repair_rules(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
+{
+	struct netlink *n = NULL;
+	int wanted = w->n_rules;
+	int r = netlink_new(&n);
+
+	if (r == 0)
+		r = set_rules(n, w, tun_name);
+	netlink_free(n);
+	if (r < 0)
+		w->n_rules = wanted; /* they are missing still */
+	return tell(r, "cannot add a routing rule", why);
 }
 
 int ways_look(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
@@ -164,6 +191,7 @@ int ways_exit(struct ways *w, const char *tun_name, unsigned bits, char why[KEEP
 	if (r == 0 && !bits)
 		r = set_rules(n, w, tun_name);
 	if (r < 0) {
+		before.n_rules = w->n_rules > before.n_rules ? w->n_rules : before.n_rules;
 		*w = before;
 		/* Fail closed: what may go nowhere else goes nowhere until the exit is there. */
 		if (bits & KEEPER_EXIT_ONLY)
@@ -175,98 +203,6 @@ int ways_exit(struct ways *w, const char *tun_name, unsigned bits, char why[KEEP
 	return tell(r, "cannot lead traffic to the exit", why);
 }
 
-/* ---- forwarding ---- */
-
-#define SYSCTL_IPV4 "/proc/sys/net/ipv4/ip_forward"
-#define SYSCTL_IPV6 "/proc/sys/net/ipv6/conf/all/forwarding"
-
-/* 0, 1 or another; -1 where it cannot be read. */
-static int sysctl_read(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char c = 0;
-	ssize_t n = fd < 0 ? -1 : read(fd, &c, 1);
-
-	if (fd >= 0)
-		(void)close(fd);
-	return n == 1 ? c - '0' : -1;
-}
-
-static int sysctl_write(const char *path, bool is_on)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int r = fd < 0 || write(fd, is_on ? "1" : "0", 1) != 1 ? -errno : 0;
-
-	if (fd >= 0)
-		(void)close(fd);
-	return r;
-}
-
-static int stop_forwarding(const char *tun_name, char why[KEEPER_WHY_SIZE])
-{
-	struct nft_forwarding before, others;
-	char ignored[KEEPER_WHY_SIZE];
-	int r = nft_nat_read(tun_name, &before, why);
-
-	if (r < 0)
-		return r;
-	/* Another tunnel of this namespace passes on too: it puts it back at its end. */
-	if (nft_nat_others(tun_name, &others, ignored) <= 0) {
-		if (before.was_ipv4_off)
-			(void)sysctl_write(SYSCTL_IPV4, false);
-		if (before.was_ipv6_off)
-			(void)sysctl_write(SYSCTL_IPV6, false);
-	}
-	return nft_nat_remove(tun_name, why);
-}
-
-/* First the table, which knows how it was before; so a keeper that dies in between leaves what the
- * next one needs. */
-static int start_forwarding(const char *tun_name, char why[KEEPER_WHY_SIZE])
-{
-	int ipv4 = sysctl_read(SYSCTL_IPV4), ipv6 = sysctl_read(SYSCTL_IPV6);
-	struct nft_forwarding others = { 0 };
-	struct nft_forwarding before = { .was_ipv4_off = ipv4 == 0, .was_ipv6_off = ipv6 == 0 };
-	int r;
-
-	if ((ipv4 == 1 || ipv6 == 1) && nft_nat_others(tun_name, &others, why) > 0) {
-		before.was_ipv4_off |= others.was_ipv4_off;
-		before.was_ipv6_off |= others.was_ipv6_off;
-	}
-	r = nft_nat_apply(tun_name, &before, why);
-
-	if (r == 0 && ipv4 == 0)
-		r = tell(sysctl_write(SYSCTL_IPV4, true),
-			 "set it yourself: sysctl -w net.ipv4.ip_forward=1; here", why);
-	if (r == 0 && ipv6 == 0)
-		r = tell(sysctl_write(SYSCTL_IPV6, true),
-			 "set it yourself: sysctl -w net.ipv6.conf.all.forwarding=1; here", why);
-	if (r < 0) {
-		char ignored[KEEPER_WHY_SIZE];
-
-		(void)stop_forwarding(tun_name, ignored);
-		return r;
-	}
-	(void)snprintf(why, KEEPER_WHY_SIZE,
-		       "the kernel passes packets on (%s%s%s) and masquerades those of the tunnel; "
-		       "it was %s before",
-		       ipv4 >= 0 ? "IPv4" : "", ipv4 >= 0 && ipv6 >= 0 ? " and " : "",
-		       ipv6 >= 0 ? "IPv6" : "", ipv4 == 0 || ipv6 == 0 ? "off" : "on");
-	return 0;
-}
-
-int ways_forward(struct ways *w, const char *tun_name, bool is_on, char why[KEEPER_WHY_SIZE])
-{
-	int r = 0;
-
-	if (is_on == w->is_forwarding)
-		return 0;
-	r = is_on ? start_forwarding(tun_name, why) : stop_forwarding(tun_name, why);
-	if (r == 0)
-		w->is_forwarding = is_on;
-	return r;
-}
-
 /* ---- ends ---- */
 
 int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
@@ -275,14 +211,14 @@ int ways_clean(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 	int r = 0, e;
 
 	if (w->is_forwarding)
-		r = stop_forwarding(tun_name, why);
+		r = forwarding_stop(w, tun_name, why);
 	if (!w->is_looked_up && !w->exit)
 		return r;
 	e = netlink_new(&n);
 	if (e == 0)
 		e = netlink_rules_delete(n, priority_of(tun_name), N_RULES);
 	netlink_free(n);
-	*w = (struct ways){ 0 };
+	*w = (struct ways){ .run_dir = w->run_dir };
 	return e < 0 ? tell(e, "cannot remove routing rules", why) : r;
 }
 
@@ -301,9 +237,7 @@ int ways_count(const char *tun_name, bool *ret_is_only)
 
 int ways_left_over(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZE])
 {
-	/* The program nft is not run for nothing at each start. */
-	bool may_have_nat = sysctl_read(SYSCTL_IPV4) == 1 || sysctl_read(SYSCTL_IPV6) == 1;
-	bool has_nat = may_have_nat && stop_forwarding(tun_name, why) == 0;
+	bool has_nat = forwarding_left_over(w, tun_name, why);
 	struct netlink *n = NULL;
 	int r = netlink_new(&n);
 
@@ -312,6 +246,8 @@ int ways_left_over(struct ways *w, const char *tun_name, char why[KEEPER_WHY_SIZ
 		w->exit = KEEPER_EXIT_ONLY;
 	else if (r == 0)
 		r = netlink_rules_delete(n, priority_of(tun_name), N_RULES);
+	if (r >= 0 && w->exit)
+		w->n_rules = netlink_rules_count(n, priority_of(tun_name), N_RULES);
 	netlink_free(n);
 	(void)snprintf(why, KEEPER_WHY_SIZE, "%d routing rules%s", r > 0 ? r : 0,
 		       has_nat ? ", forwarding and NAT" : "");

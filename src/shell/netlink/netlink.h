@@ -48,6 +48,8 @@ int netlink_addresses(struct netlink *n, unsigned index, struct netlink_prefix *
 int netlink_route_add(struct netlink *n, unsigned index, const struct netlink_prefix *to);
 int netlink_route_delete(struct netlink *n, unsigned index, const struct netlink_prefix *to);
 int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret, size_t max);
+/* How many of them there are in all tables, of both families. */
+int netlink_routes_count(struct netlink *n, unsigned index);
 
 /* The same in a table of our own, which is looked up where a rule says so. */
 int netlink_table_route_add(struct netlink *n, uint32_t table, unsigned index,
@@ -85,6 +87,35 @@ int netlink_watch_fd(const struct netlink_watch *w); /* to be watched for readin
  * 0, or -ENOBUFS where some of it was lost. */
 int netlink_watch_read(struct netlink_watch *w,
 		       void (*handler)(void *arg, unsigned index, bool has_carrier), void *arg);
+
+/* ---- that something changed, be it by us; needs CAP_NET_ADMIN for nftables ---- */
+
+enum netlink_topic {
+	NETLINK_RULES, /* of routing */
+	NETLINK_NFTABLES,
+};
+
+/* A descriptor that a change makes readable, or an error. */
+int netlink_changes_open(enum netlink_topic topic);
+/* Before one looks what there is now: all that has been said. */
+void netlink_changes_forget(int fd);
+
+/* ---- nftables: what there is of family inet, without the program nft ---- */
+
+#define NFT_TABLE_SIZE 24 /* "x0nat_" and the name of a device */
+#define NFT_NAMES_MAX 16
+
+struct nft_names {
+	char list[NFT_NAMES_MAX][16];
+	size_t n;
+};
+
+/* Of the guard of a tunnel, or of its NAT; 0 where there is no such table. -EINTR: again. */
+int nft_guard_rules(const char *tun_name);
+int nft_nat_rules(const char *tun_name);
+int nft_rules_count(const char *table);
+/* Of tables whose names begin so the rest of the name, of devices; the first NFT_NAMES_MAX. */
+int nft_tables(const char *prefix, struct nft_names *ret);
 
 /* ---- nftables: table inet x0_TUNNEL, one for each tunnel ---- */
 
@@ -124,14 +155,18 @@ int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SI
  * lives exactly as long as what it speaks of. */
 struct nft_forwarding {
 	bool was_ipv4_off, was_ipv6_off;
+	bool had_redirects; /* accepted over IPv4, which the kernel changes with it */
 };
 
-/* What comes out of the tunnel and leaves elsewhere takes the address of that interface. Errors as
- * nft_apply(). */
+/* What comes out of the tunnel and leaves elsewhere takes the address of that interface. Of a
+ * family that was off before, what is forwarded and neither comes out of a tunnel (this one and the
+ * others) nor goes into one is counted and dropped. Errors as nft_apply(). */
 int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before,
-		  char why[NFT_WHY_SIZE]);
+		  const struct nft_names *others, char why[NFT_WHY_SIZE]);
 int nft_nat_remove(const char *tun_name, char why[NFT_WHY_SIZE]); /* 0 where none is */
 /* -ENOENT where there is no such table. */
 int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE]);
+/* The other tunnels of this network namespace that have one; none on an error. */
+int nft_nat_tunnels(const char *tun_name, struct nft_names *ret);
 /* How many other tunnels of this network namespace have one, and what all of theirs say. */
 int nft_nat_others(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE]);

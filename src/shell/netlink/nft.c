@@ -206,15 +206,16 @@ static bool is_plain_name(const char *name)
 	return len > 0 && len < 16 && name[len] == '\0';
 }
 
-#define TABLE_SIZE 24 /* "x0nat_" and the name of a device */
+#define GUARD "x0_"
+#define NAT "x0nat_"
 
 /* Each tunnel has its own: two daemons in one network namespace do not take it from each other. */
-static int table_name(const char *prefix, const char *tun_name, char ret[TABLE_SIZE],
+static int table_name(const char *prefix, const char *tun_name, char ret[NFT_TABLE_SIZE],
 		      char why[NFT_WHY_SIZE])
 {
 	if (!is_plain_name(tun_name))
 		return fail(-EINVAL, "no name for a device", why);
-	(void)snprintf(ret, TABLE_SIZE, "%s%.15s", prefix, tun_name);
+	(void)snprintf(ret, NFT_TABLE_SIZE, "%s%.15s", prefix, tun_name);
 	return 0;
 }
 
@@ -271,11 +272,11 @@ static void foreign_source(const struct nft_guard *guard, bool is_by_fib, char *
 
 static int apply(const struct nft_guard *guard, bool is_by_fib, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE], ip[INET6_ADDRSTRLEN], foreign[64];
+	char table[NFT_TABLE_SIZE], ip[INET6_ADDRSTRLEN], foreign[64];
 	char ipv4[256], ipv4_lo[160];
 	char script[1400];
 	unsigned len = guard->overlay.len;
-	int r = table_name("x0_", guard->tun_name, table, why);
+	int r = table_name(GUARD, guard->tun_name, table, why);
 
 	if (r < 0)
 		return r;
@@ -346,14 +347,14 @@ static int remove_table(const char *table, char why[NFT_WHY_SIZE])
 
 int nft_remove(const char *tun_name, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
-	int r = table_name("x0_", tun_name, table, why);
+	char table[NFT_TABLE_SIZE];
+	int r = table_name(GUARD, tun_name, table, why);
 
 	return r < 0 ? r : remove_table(table, why);
 }
 
 /* As JSON. */
-static int list_table(char table[TABLE_SIZE], char output[OUTPUT_SIZE], char why[NFT_WHY_SIZE])
+static int list_table(char table[NFT_TABLE_SIZE], char output[OUTPUT_SIZE], char why[NFT_WHY_SIZE])
 {
 	char *const argv[] = { (char[]){ "nft" },
 			       (char[]){ "-j" },
@@ -383,11 +384,11 @@ static void read_counter(const json_t *counter, struct nft_counters *ret)
 
 int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
+	char table[NFT_TABLE_SIZE];
 	char output[OUTPUT_SIZE];
 	const json_t *object;
 	size_t i;
-	int r = table_name("x0_", tun_name, table, why);
+	int r = table_name(GUARD, tun_name, table, why);
 
 	if (r == 0)
 		r = list_table(table, output, why);
@@ -408,28 +409,71 @@ int nft_read(const char *tun_name, struct nft_counters *ret, char why[NFT_WHY_SI
 
 #define WAS_IPV4_OFF "was_ipv4_forwarding_off"
 #define WAS_IPV6_OFF "was_ipv6_forwarding_off"
+#define HAD_REDIRECTS "had_ipv4_redirects"
+#define NOT_OF_TUNNEL "not_of_tunnel"
 
-int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before, char why[NFT_WHY_SIZE])
+/* "x0", "x1": of ours, and of the other tunnels that have such a table. */
+static void tunnels_set(const char *tun_name, const struct nft_names *others, char *ret,
+			size_t size)
 {
-	char table[TABLE_SIZE];
-	char script[512];
-	int r = table_name("x0nat_", tun_name, table, why);
+	int len = snprintf(ret, size, "\"%s\"", tun_name);
+
+	for (size_t i = 0; i < others->n; i++)
+		if (is_plain_name(others->list[i]))
+			len += snprintf(ret + len, size - (size_t)len, ", \"%s\"", others->list[i]);
+}
+
+/* Where the machine passed nothing on before it shall pass on for tunnels alone. */
+static void forward_chain(const struct nft_forwarding *before, const char *tunnels, char *ret,
+			  size_t size)
+{
+	bool is_both = before->was_ipv4_off && before->was_ipv6_off;
+
+	ret[0] = '\0';
+	if (!before->was_ipv4_off && !before->was_ipv6_off)
+		return;
+	(void)snprintf(ret, size,
+		       "  counter " NOT_OF_TUNNEL " { }\n"
+		       "  chain forward {\n"
+		       "    type filter hook forward priority filter; policy accept;\n"
+		       "    %siifname != { %s } oifname != { %s } counter name " NOT_OF_TUNNEL
+		       " drop\n"
+		       "  }\n",
+		       is_both		      ? ""
+		       : before->was_ipv4_off ? "meta nfproto ipv4 "
+					      : "meta nfproto ipv6 ",
+		       tunnels, tunnels);
+}
+
+#define TUNNELS_SIZE ((NFT_NAMES_MAX + 1) * 20)
+
+int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before,
+		  const struct nft_names *others, char why[NFT_WHY_SIZE])
+{
+	char table[NFT_TABLE_SIZE];
+	char tunnels[TUNNELS_SIZE], forward[2 * TUNNELS_SIZE + 300];
+	char script[sizeof(forward) + 600];
+	int r = table_name(NAT, tun_name, table, why);
 
 	if (r < 0)
 		return r;
-	(void)snprintf(
-		script, sizeof(script),
-		"add table inet %s\n"
-		"delete table inet %s\n"
-		"table inet %s {\n"
-		"%s%s"
-		"  chain nat {\n"
-		"    type nat hook postrouting priority srcnat; policy accept;\n"
-		"    iifname \"%s\" oifname != \"%s\" masquerade\n"
-		"  }\n"
-		"}\n",
-		table, table, table, before->was_ipv4_off ? "  counter " WAS_IPV4_OFF " { }\n" : "",
-		before->was_ipv6_off ? "  counter " WAS_IPV6_OFF " { }\n" : "", tun_name, tun_name);
+	tunnels_set(tun_name, others, tunnels, sizeof(tunnels));
+	forward_chain(before, tunnels, forward, sizeof(forward));
+	(void)snprintf(script, sizeof(script),
+		       "add table inet %s\n"
+		       "delete table inet %s\n"
+		       "table inet %s {\n"
+		       "%s%s%s%s"
+		       "  chain nat {\n"
+		       "    type nat hook postrouting priority srcnat; policy accept;\n"
+		       "    iifname \"%s\" oifname != \"%s\" masquerade\n"
+		       "  }\n"
+		       "}\n",
+		       table, table, table,
+		       before->was_ipv4_off ? "  counter " WAS_IPV4_OFF " { }\n" : "",
+		       before->was_ipv6_off ? "  counter " WAS_IPV6_OFF " { }\n" : "",
+		       before->had_redirects ? "  counter " HAD_REDIRECTS " { }\n" : "", forward,
+		       tun_name, tun_name);
 	r = run_script(script, why);
 	if (r == -ENOENT && find_nft()) /* the table itself cannot be missing */
 		return fail(-EPROTONOSUPPORT, "this kernel lacks a part of it (nft_masq)", why);
@@ -438,13 +482,13 @@ int nft_nat_apply(const char *tun_name, const struct nft_forwarding *before, cha
 
 int nft_nat_remove(const char *tun_name, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
-	int r = table_name("x0nat_", tun_name, table, why);
+	char table[NFT_TABLE_SIZE];
+	int r = table_name(NAT, tun_name, table, why);
 
 	return r < 0 ? r : remove_table(table, why);
 }
 
-static int read_forwarding(char table[TABLE_SIZE], struct nft_forwarding *ret,
+static int read_forwarding(char table[NFT_TABLE_SIZE], struct nft_forwarding *ret,
 			   char why[NFT_WHY_SIZE])
 {
 	char output[OUTPUT_SIZE];
@@ -454,52 +498,67 @@ static int read_forwarding(char table[TABLE_SIZE], struct nft_forwarding *ret,
 		return r;
 	ret->was_ipv4_off = strstr(output, "\"" WAS_IPV4_OFF "\"") != NULL;
 	ret->was_ipv6_off = strstr(output, "\"" WAS_IPV6_OFF "\"") != NULL;
+	ret->had_redirects = strstr(output, "\"" HAD_REDIRECTS "\"") != NULL;
 	return 0;
 }
 
 int nft_nat_read(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE])
 {
-	char table[TABLE_SIZE];
-	int r = table_name("x0nat_", tun_name, table, why);
+	char table[NFT_TABLE_SIZE];
+	int r = table_name(NAT, tun_name, table, why);
 
 	return r < 0 ? r : read_forwarding(table, ret, why);
 }
 
-/* The name of the next table of another tunnel in what nft has listed. */
-static const char *next_other(const char *at, const char *own, char ret[TABLE_SIZE])
+int nft_nat_tunnels(const char *tun_name, struct nft_names *ret)
 {
-	while ((at = strstr(at, "\"x0nat_"))) {
-		size_t len = strcspn(++at, "\"");
+	size_t kept = 0;
+	int r = nft_tables(NAT, ret);
 
-		if (len < TABLE_SIZE) {
-			memcpy(ret, at, len);
-			ret[len] = '\0';
-			if (strcmp(ret, own) != 0)
-				return at;
-		}
-	}
-	return NULL;
+	for (size_t i = 0; i < ret->n; i++)
+		if (strcmp(ret->list[i], tun_name) != 0)
+			memmove(ret->list[kept++], ret->list[i], sizeof(ret->list[0]));
+	ret->n = r < 0 ? 0 : kept;
+	return r;
 }
 
 int nft_nat_others(const char *tun_name, struct nft_forwarding *ret, char why[NFT_WHY_SIZE])
 {
-	char *const argv[] = { (char[]){ "nft" },    (char[]){ "-j" },	 (char[]){ "list" },
-			       (char[]){ "tables" }, (char[]){ "inet" }, NULL };
-	char output[OUTPUT_SIZE], own[TABLE_SIZE], table[TABLE_SIZE];
-	const char *at = output;
-	int n = 0, r = table_name("x0nat_", tun_name, own, why);
+	struct nft_names names;
+	int n = 0, r = nft_nat_tunnels(tun_name, &names);
 
 	*ret = (struct nft_forwarding){ 0 };
-	if (r == 0)
-		r = run_nft(argv, "", output, why);
-	while (r == 0 && (at = next_other(at, own, table))) {
+	if (r < 0)
+		return fail(r, strerror(-r), why);
+	for (size_t i = 0; i < names.n; i++) {
 		struct nft_forwarding one;
 
-		if (read_forwarding(table, &one, why) < 0)
+		if (nft_nat_read(names.list[i], &one, why) < 0)
 			continue; /* it has just gone */
 		ret->was_ipv4_off |= one.was_ipv4_off;
 		ret->was_ipv6_off |= one.was_ipv6_off;
+		ret->had_redirects |= one.was_ipv4_off && one.had_redirects;
 		n++;
 	}
-	return r < 0 ? r : n;
+	return n;
+}
+
+/* ---- whether they are there ---- */
+
+static int rules_count(const char *prefix, const char *tun_name)
+{
+	char table[NFT_TABLE_SIZE], why[NFT_WHY_SIZE];
+	int r = table_name(prefix, tun_name, table, why);
+
+	return r < 0 ? r : nft_rules_count(table);
+}
+
+int nft_guard_rules(const char *tun_name)
+{
+	return rules_count(GUARD, tun_name);
+}
+
+int nft_nat_rules(const char *tun_name)
+{
+	return rules_count(NAT, tun_name);
 }

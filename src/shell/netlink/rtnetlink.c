@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "shell/netlink/netlink.h"
+#include "shell/netlink/talk.h"
 
-#define REQUEST_SIZE 256 /* the longest request is a rule of some 100 bytes */
+#define REQUEST_SIZE NETLINK_REQUEST_SIZE
 #define REPLY_SIZE 32768 /* what the kernel fills at most in one dump message */
 
 struct netlink {
@@ -30,11 +30,16 @@ static void netlink_freep(struct netlink **n)
 
 int netlink_new(struct netlink **ret)
 {
+	return netlink_new_of(NETLINK_ROUTE, ret);
+}
+
+int netlink_new_of(int bus, struct netlink **ret)
+{
 	CLEANUP(netlink_freep) struct netlink *n = calloc(1, sizeof(*n));
 
 	if (!n)
 		return -ENOMEM;
-	n->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	n->socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
 	if (!n->socket || mnl_socket_bind(n->socket, 0, MNL_SOCKET_AUTOPID) < 0)
 		return -errno;
 	n->port = mnl_socket_get_portid(n->socket);
@@ -51,8 +56,7 @@ void netlink_free(struct netlink *n)
 	free(n);
 }
 
-/* Sends and reads until the kernel's acknowledgement or the end of the dump. */
-static int talk(struct netlink *n, struct nlmsghdr *h, mnl_cb_t callback, void *arg)
+int netlink_talk(struct netlink *n, struct nlmsghdr *h, mnl_cb_t callback, void *arg)
 {
 	_Alignas(struct nlmsghdr) uint8_t reply[REPLY_SIZE];
 	struct pollfd p = { .fd = mnl_socket_get_fd(n->socket), .events = POLLIN };
@@ -75,6 +79,11 @@ static int talk(struct netlink *n, struct nlmsghdr *h, mnl_cb_t callback, void *
 			r = MNL_CB_OK; /* the late answer to a request that timed out */
 	}
 	return r < 0 ? -errno : 0;
+}
+
+static int talk(struct netlink *n, struct nlmsghdr *h, mnl_cb_t callback, void *arg)
+{
+	return netlink_talk(n, h, callback, arg);
 }
 
 static struct nlmsghdr *request(uint8_t *buffer, unsigned type, unsigned flags)
@@ -393,6 +402,40 @@ int netlink_routes(struct netlink *n, unsigned index, struct netlink_prefix *ret
 	m->rtm_family = AF_INET6;
 	r = talk(n, h, on_route, &l);
 	return r < 0 ? r : (int)l.n;
+}
+
+struct route_count {
+	unsigned index, n;
+};
+
+static int count_route(const struct nlmsghdr *h, void *arg)
+{
+	const struct rtmsg *m = mnl_nlmsg_get_payload(h);
+	struct attributes all = parse(h, sizeof(*m));
+	struct route_count *c = arg;
+
+	c->n += m->rtm_protocol == NETLINK_ROUTE_PROTOCOL && all.of[RTA_OIF] &&
+		mnl_attr_get_u32(all.of[RTA_OIF]) == c->index;
+	return MNL_CB_OK;
+}
+
+int netlink_routes_count(struct netlink *n, unsigned index)
+{
+	static const uint8_t families[] = { AF_INET6, AF_INET };
+	struct route_count c = { .index = index };
+
+	for (size_t i = 0; i < N_ELEMENTS(families); i++) {
+		_Alignas(struct nlmsghdr) uint8_t buffer[REQUEST_SIZE];
+		struct nlmsghdr *h = request(buffer, RTM_GETROUTE, NLM_F_DUMP);
+		struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+		int r;
+
+		m->rtm_family = families[i];
+		r = talk(n, h, count_route, &c);
+		if (r < 0 && r != -EAFNOSUPPORT && r != -EOPNOTSUPP)
+			return r;
+	}
+	return (int)c.n;
 }
 
 /* ---- rules ---- */

@@ -102,6 +102,9 @@ static void an_address_is_usable_at_once(void **state)
 		is_listed(list, netlink_addresses(net->netlink, net->link.index, list, 8), &own));
 }
 
+static const struct netlink_prefix lan = { .ip = { [10] = 0xff, [11] = 0xff, 192, 168, 7 },
+					   .len = 120 };
+
 static void routes_of_ours_are_added_listed_and_deleted(void **state)
 {
 	struct net *net = *state;
@@ -116,6 +119,13 @@ static void routes_of_ours_are_added_listed_and_deleted(void **state)
 	assert_int_equal(netlink_routes(net->netlink, net->link.index, list, 8), 1);
 	assert_true(is_listed(list, 1, &overlay));
 	assert_int_equal(netlink_routes(net->netlink, net->link.index, NULL, 0), 1);
+	assert_int_equal(netlink_table_route_add(net->netlink, 7000, net->link.index, &wide), 0);
+	assert_int_equal(netlink_table_route_add(net->netlink, 7000, net->link.index, &lan), 0);
+	assert_int_equal(netlink_routes_count(net->netlink, net->link.index), 3);
+	assert_int_equal(netlink_routes_count(net->netlink, net->link.index + 1), 0);
+	assert_int_equal(netlink_table_route_delete(net->netlink, 7000, net->link.index, &wide), 0);
+	assert_int_equal(netlink_table_route_delete(net->netlink, 7000, net->link.index, &lan), 0);
+	assert_int_equal(netlink_routes_count(net->netlink, net->link.index), 1);
 	assert_int_equal(netlink_route_delete(net->netlink, net->link.index, &overlay), 0);
 	assert_int_equal(netlink_route_delete(net->netlink, net->link.index, &overlay), -ESRCH);
 	wide.len = 129;
@@ -532,6 +542,85 @@ static void an_interface_that_loses_its_carrier_is_told_at_both_ends(void **stat
 	netlink_watch_free(w);
 }
 
+static bool is_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 5000) == 1;
+}
+
+static void changes_of_rules_and_tables_are_heard(void **state)
+{
+	struct net *net = *state;
+	struct netlink_rule rule = { .priority = 100, .table = 7 };
+	struct nft_guard guard = { .overlay = overlay, .tun_name = "x0" };
+	char why[NFT_WHY_SIZE];
+	int rules = netlink_changes_open(NETLINK_RULES);
+	int tables = netlink_changes_open(NETLINK_NFTABLES);
+	struct pollfd p = { .fd = rules, .events = POLLIN };
+
+	assert_true(rules >= 0);
+	for (int i = 0; i < 2; i++) {
+		rule.is_ipv4 = i == 1;
+		assert_int_equal(netlink_rule_add(net->netlink, &rule), 0);
+		assert_true(is_readable(rules));
+		netlink_changes_forget(rules);
+		assert_int_equal(poll(&p, 1, 0), 0);
+	}
+	assert_int_equal(netlink_rules_delete(net->netlink, 100, 1), 2);
+	assert_true(is_readable(rules));
+	(void)close(rules);
+	if (!has_nftables()) {
+		(void)close(tables);
+		skip();
+	}
+	assert_true(tables >= 0);
+	netlink_changes_forget(tables);
+	assert_int_equal(nft_guard_rules("x0"), 0);
+	assert_int_equal(nft_apply(&guard, why), 0);
+	assert_true(is_readable(tables));
+	assert_true(nft_guard_rules("x0") > 2);
+	assert_int_equal(nft_nat_rules("x0"), 0);
+	netlink_changes_forget(tables);
+	assert_int_equal(run("nft flush ruleset"), 0);
+	assert_true(is_readable(tables));
+	assert_int_equal(nft_guard_rules("x0"), 0);
+	(void)close(tables);
+}
+
+static void as_many_other_tunnels_as_fit_are_named(void **state)
+{
+	(void)state;
+	static const struct nft_forwarding was_off = { .was_ipv4_off = true,
+						       .had_redirects = true };
+	struct nft_forwarding before;
+	struct nft_names names;
+	char why[NFT_WHY_SIZE], command[100];
+
+	if (!has_nftables())
+		skip();
+	assert_int_equal(run("nft add table inet x0nat_longer_than_a_device; "
+			     "nft add table ip x0nat_ip; nft add table inet x0_x7"),
+			 0);
+	assert_int_equal(nft_nat_tunnels("x0", &names), 0);
+	assert_int_equal(names.n, 0);
+	for (int i = 0; i <= NFT_NAMES_MAX; i++) {
+		(void)snprintf(command, sizeof(command), "nft add table inet x0nat_tunnel-%08d", i);
+		assert_int_equal(run(command), 0);
+	}
+	assert_int_equal(nft_nat_tunnels("x0", &names), 0);
+	assert_int_equal(names.n, NFT_NAMES_MAX);
+	assert_string_equal(names.list[NFT_NAMES_MAX - 1], "tunnel-00000015");
+	assert_int_equal(nft_nat_apply("x0", &was_off, &names, why), 0); /* it fits */
+	assert_int_equal(run("nft list table inet x0nat_x0 | "
+			     "grep -q 'nfproto ipv4 iifname != {.*tunnel-00000015'"),
+			 0);
+	assert_int_equal(nft_nat_read("x0", &before, why), 0);
+	assert_true(before.was_ipv4_off && !before.was_ipv6_off && before.had_redirects);
+	assert_int_equal(run("nft flush ruleset"), 0);
+	assert_int_equal(nft_nat_read("x0", &before, why), -ENOENT);
+}
+
 static void the_interface_to_an_address_is_the_kernels(void **state)
 {
 	struct net *net = *state;
@@ -565,6 +654,8 @@ int main(void)
 		TEST(a_local_program_cannot_pose_as_another_node),
 		TEST(without_fib_the_nodes_own_address_takes_its_place),
 		TEST(two_tunnels_have_a_table_each),
+		TEST(changes_of_rules_and_tables_are_heard),
+		TEST(as_many_other_tunnels_as_fit_are_named),
 		TEST(nothing_but_a_plain_name_reaches_nft),
 		TEST(without_the_capability_the_kernel_says_no),
 	};
