@@ -294,7 +294,8 @@ int x0_enforce_in(struct __sk_buff *skb)
 	if (v == DENY && i.is_icmp_error)
 		v = LEAVE; /* the daemon looks which flow of ours it speaks of */
 	if (v == DENY && parsed == PARSED && i.is_later_fragment)
-		v = LEAVE; /* and whether it let the first one in; the kernel denies that one here */
+		v = LEAVE; /* and whether it let the first one in; the kernel denies that one here
+			    */
 	if (v == LEAVE || v == ALLOW) {
 		ADD(s->enforce[v == LEAVE ? ENFORCE_LEFT : ENFORCE_ALLOWED], 1);
 		return -1;

@@ -13,16 +13,17 @@
 #include "base/bytes.h"
 #include "base/endpoint.h"
 
-#define UDP_DATAGRAM_MAX 9216  /* the greatest of the mesh is 8,952; longer are counted */
-#define UDP_BATCH 32	       /* datagrams a system call */
-#define UDP_GRO_BATCH 8	       /* each may be a run of them, of up to 64 KB: 0.3 ms of work */
-#define UDP_URGENT_GRO_BATCH 2 /* of those that are urgent, before there is a look at the others \
-				*/
-#define UDP_QUEUE_MAX 128      /* datagrams that wait for udp_flush(); the next one flushes */
-#define UDP_BACKLOG_MAX 256    /* datagrams of a class that wait for room in the socket */
-#define UDP_SEGMENTS_MAX 64    /* datagrams in one send (UDP_MAX_SEGMENTS before Linux 6.9) */
-#define UDP_PAUSE_AFTER 32     /* datagrams handed over before the handler's pause, at least */
-#define UDP_RECEIVE_MAX 256    /* a call, so that one socket cannot starve the loop */
+#define UDP_DATAGRAM_MAX 9216 /* the greatest of the mesh is 8,952; longer are counted */
+#define UDP_BATCH 32	      /* datagrams a system call */
+#define UDP_GRO_BATCH 8	      /* each may be a run of them, of up to 64 KB: 0.3 ms of work */
+#define UDP_URGENT_GRO_BATCH                                                                  \
+	2		    /* of those that are urgent, before there is a look at the others \
+			     */
+#define UDP_QUEUE_MAX 128   /* datagrams that wait for udp_flush(); the next one flushes */
+#define UDP_BACKLOG_MAX 256 /* datagrams of a class that wait for room in the socket */
+#define UDP_SEGMENTS_MAX 64 /* datagrams in one send (UDP_MAX_SEGMENTS before Linux 6.9) */
+#define UDP_PAUSE_AFTER 32  /* datagrams handed over before the handler's pause, at least */
+#define UDP_RECEIVE_MAX 256 /* a call, so that one socket cannot starve the loop */
 /* Asked of the kernel, which may give less. A pause of 4 ms at 4 Gbit/s fits on the way in; more
  * would be latency and no more throughput. On the way out it is what the network device is behind
  * us, in which classes no longer overtake each other: 2 ms at 1 Gbit/s. */
