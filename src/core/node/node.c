@@ -36,9 +36,10 @@ static void free_slots(struct node *n)
 	free(n->slots);
 }
 
-/* What was handed out is read no more. */
+/* What was handed out is read no more: all of it was, and here is the next call. */
 static void end_lending(struct node *n)
 {
+	n->is_all_lent = false;
 	n->lent_slots = 0;
 	while (n->n_outgrown > 0) {
 		n->n_outgrown--;
@@ -53,6 +54,8 @@ static bool grow_slots(struct node *n)
 	struct action_slot *slots;
 	uint8_t *bytes;
 
+	if (n->is_all_lent)
+		end_lending(n);
 	if (n->used_slots + n->lent_slots < n->n_slots)
 		return true;
 	if (n_slots > NODE_ACTIONS_MAX)
@@ -160,11 +163,13 @@ bool node_next_action(struct node *n, struct node_action *ret)
 {
 	struct action_slot *slot;
 
+	if (n->is_all_lent)
+		end_lending(n);
 	if (n->is_pump_due)
 		node_pump(n);
 	do {
 		if (n->used_slots == 0) {
-			end_lending(n);
+			n->is_all_lent = true;
 			return false;
 		}
 		slot = &n->slots[n->first_slot];

@@ -198,7 +198,9 @@ struct node_issue {
 struct node_action {
 	enum node_action_type type;
 	struct endpoint endpoint;
-	struct span data; /* borrowed until node_next_action() has said that there is nothing */
+	/* Borrowed until node_next_action() has said that there is nothing, and then until the next
+	 * call on the node: all of them may be gathered and sent together. */
+	struct span data;
 	/* NODE_SEND: what is not bulk goes first, and what is of the mesh itself before all. */
 	enum wire_class class;
 	bool is_control;

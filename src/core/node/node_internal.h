@@ -295,7 +295,8 @@ struct node {
 	struct action_slot *slots; /* a ring */
 	uint8_t *slot_bytes;	   /* datagram_max of each */
 	size_t n_slots, first_slot, used_slots;
-	size_t lent_slots; /* handed out since there was nothing to hand out: still read */
+	size_t lent_slots; /* handed out, and read until the next call after the last of them */
+	bool is_all_lent;  /* that call is next */
 	struct {
 		uint8_t *bytes;
 		size_t n_slots;
