@@ -11,10 +11,10 @@ top=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1
 read_options uninstall "$@"
 [ -f "$destdir$manifest" ] || die "nothing is installed under $destdir$prefix (no $destdir$manifest)"
 
-if [ -z "$destdir" ] && systemd_runs; then
-	as_root systemctl disable --now x0.service 2>/dev/null
-elif [ -z "$destdir" ] && [ -S /run/x0/x0.sock ]; then
-	as_root "$prefix/bin/x0" down
+# Down also where it does not run: what one that was killed left on this host goes with it.
+if [ -z "$destdir" ]; then
+	! systemd_runs || as_root systemctl disable --now x0.service 2>/dev/null
+	as_root "$prefix/bin/x0" down >/dev/null || say "what x0 left on this host could not all be removed"
 fi
 
 while read -r file; do

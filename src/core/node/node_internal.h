@@ -350,6 +350,7 @@ struct node {
 };
 
 /* node.c */
+void actions_free(struct node *n); /* wipes */
 struct node_action *node_act(struct node *n, enum node_action_type type, struct span data);
 uint8_t *node_room(struct node *n);
 struct node_action *node_act_in_room(struct node *n, enum node_action_type type, size_t len);

@@ -2,8 +2,8 @@
 /* udp.h - the mesh's UDP sockets.
  *
  * IPv6 sockets; [::] takes IPv4 too, whose addresses appear IPv4-mapped. Never blocks. ICMP that
- * says that nobody is there is told by udp_receive_errors(), what the kernel made of Packet Too Big
- * by udp_path_hint(). */
+ * says that nobody is there is told by udp_receive_errors(), what the kernel believes of a path by
+ * udp_path_hint(); Packet Too Big about our datagrams is not heeded (docs/mtu.md). */
 #pragma once
 
 #include <stdbool.h>
@@ -129,8 +129,8 @@ int udp_send(struct udp *u, const struct endpoint *to, struct span datagram);
 /* The same, not to be fragmented, whatever the kernel believes of the path: a probe. -EMSGSIZE: the
  * device carries no such datagram. */
 int udp_send_whole(struct udp *u, const struct endpoint *to, struct span datagram);
-/* The longest datagram of a path as the kernel believes: of the device, or of an ICMP message that
- * quoted a datagram of ours. */
+/* The longest datagram of a path as the kernel believes: of the device, or of an ICMP message
+ * that quoted another program's datagram. */
 int udp_path_hint(const struct endpoint *to, unsigned *ret_datagram_max);
 
 /* Sends it with udp_flush() at the latest: the bytes are borrowed until then. Classes leave in
