@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The healing loop of this node: looks, lets core/healing decide, does what it orders, and probes
- * whether that helped. */
+/* The healing loop of this node: core/manager with a clock, mandates, a ledger, a disk, and people
+ * who are told. */
 #include "daemon/healing.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +15,6 @@
 #include "daemon/api.h"
 
 #define MANDATES_NAME "mandates"
-#define PINGS 40
-#define PING_EVERY_US MS(40)
-#define PING_SETTLE_US SECONDS(1) /* for routes to follow what was done */
-#define PING_WAIT_US MS(600)	  /* for the last answer */
-#define PINGS_LOST_MAX 1	  /* with a fifth lost it is no more once in 600 times */
-#define LINK_WAIT_US SECONDS(6)
-#define CHECK_EVERY_US MS(40)
-#define DELIVERY_EVERY_US MS(250) /* deliveries are looked at, */
-#define SUSPECT_EVERY_US MS(100)  /* or so, while one of them seems to fail */
 
 /* ---- mandates ---- */
 
@@ -108,14 +98,18 @@ static void tell_changes(struct healing_loop *l)
 
 	while (n < HEALING_INCIDENTS_MAX && (i = healing_next(l->core, &cursor))) {
 		enum healing_state before = HEALING_N_STATES;
+		uint64_t explained_us = 0;
 
-		for (size_t k = 0; k < HEALING_INCIDENTS_MAX; k++)
-			if (l->told[k].id == i->id)
-				before = l->told[k].state;
-		if (before != i->state) {
-			tell_change(l, i, before == HEALING_N_STATES);
-			healing_past_put(l, i);
+		for (size_t k = 0; k < HEALING_INCIDENTS_MAX; k++) {
+			if (l->told[k].id != i->id)
+				continue;
+			before = l->told[k].state;
+			explained_us = l->told[k].explained_us;
 		}
+		if (before != i->state)
+			tell_change(l, i, before == HEALING_N_STATES);
+		if (before != i->state || explained_us != i->explained_us)
+			healing_past_put(l, i);
 		n++;
 	}
 	cursor = 0;
@@ -123,6 +117,7 @@ static void tell_changes(struct healing_loop *l)
 		i = healing_next(l->core, &cursor);
 		l->told[k].id = i ? i->id : 0;
 		l->told[k].state = i ? i->state : HEALING_N_STATES;
+		l->told[k].explained_us = i ? i->explained_us : 0;
 		if (!i)
 			break;
 	}
@@ -142,177 +137,36 @@ static void escalate(struct healing_loop *l, const struct healing_incident *i)
 	notices_incident(l, i);
 }
 
-/* ---- hands ---- */
-
-static int rehandshake(struct healing_loop *l, uint64_t subject, uint64_t now_us)
-{
-	struct node_peer_view v;
-	size_t cursor = 0;
-	int r;
-
-	while (node_next_peer(l->daemon->node, &cursor, now_us, &v)) {
-		if (v.node_id != subject || !v.is_neighbour)
-			continue;
-		r = node_meet(l->daemon->node, &v.endpoint, subject, now_us);
-		return r == -EEXIST ? 0 : r; /* one is under way, or it is up again */
-	}
-	return -ENOENT;
-}
-
-static int act(struct healing_loop *l, const struct healing_incident *i, bool is_undo,
-	       uint64_t now_us)
-{
-	int r;
-
-	switch (i->remedy) {
-	case REMEDY_AVOID:
-		r = node_set_penalty(l->daemon->node, i->subject, is_undo ? 0 : NODE_PENALTY_MAX,
-				     now_us);
-		return is_undo && r == -ENOENT ? 0 : r; /* it went with the neighbour */
-	case REMEDY_REHANDSHAKE:
-		return is_undo ? 0 : rehandshake(l, i->subject, now_us);
-	case REMEDY_FREE_SPACE: /* see obey() */
-	case MANDATE_N_REMEDIES:
-		break;
-	}
-	return -EINVAL;
-}
-
-/* ---- probes ---- */
-
-static void begin_check(struct healing_loop *l, const struct healing_order *o, uint64_t now_us)
-{
-	struct healing_check *c = l->checks;
-
-	while (c < l->checks + HEALING_AT_ONCE_MAX && c->ticket)
-		c++;
-	if (c == l->checks + HEALING_AT_ONCE_MAX) {
-		(void)healing_probed(l->core, o->ticket, -ENOBUFS, now_us);
-		return;
-	}
-	*c = (struct healing_check){
-		.ticket = o->ticket,
-		.kind = o->incident->kind,
-		.subject = o->incident->subject,
-		.about = o->incident->about,
-		.ping_id = l->daemon->next_ping++,
-		.next_us = now_us + PING_SETTLE_US,
-		.ends_us = now_us + LINK_WAIT_US,
-	};
-}
-
-static void end_check(struct healing_loop *l, struct healing_check *c, bool is_well,
-		      uint64_t now_us)
-{
-	uint64_t ticket = c->ticket;
-
-	*c = (struct healing_check){ 0 };
-	(void)healing_probed(l->core, ticket, is_well ? 0 : -EIO, now_us);
-}
-
-static bool is_link_up(const struct daemon *d, uint64_t id, uint64_t now_us)
-{
-	struct node_peer_view v;
-	size_t cursor = 0;
-
-	while (node_next_peer(d->node, &cursor, now_us, &v))
-		if (v.node_id == id)
-			return v.is_neighbour && v.state == LINK_UP;
-	return false;
-}
-
-static void turn_check(struct healing_loop *l, struct healing_check *c, uint64_t now_us)
-{
-	if (now_us < c->next_us)
-		return;
-	if (c->kind != HEALING_DELIVERY) {
-		bool is_well = c->kind == HEALING_DISK ? healing_disk_has_room(l)
-						       : is_link_up(l->daemon, c->subject, now_us);
-
-		if (is_well || now_us >= c->ends_us)
-			end_check(l, c, is_well, now_us);
-		return;
-	}
-	if (c->n_sent == PINGS) {
-		end_check(l, c, c->n_answered + PINGS_LOST_MAX >= PINGS, now_us);
-		return;
-	}
-	(void)node_ping(l->daemon->node, c->about, c->ping_id, ++c->n_sent, now_us);
-	c->next_us = now_us + (c->n_sent == PINGS ? PING_WAIT_US : PING_EVERY_US);
-}
-
 void healing_event(struct daemon *d, const struct node_event *e)
 {
-	struct healing_loop *l = d->healing;
-
-	for (size_t n = 0; l && e->type == EVENT_ECHO_REPLY && n < HEALING_AT_ONCE_MAX; n++) {
-		struct healing_check *c = &l->checks[n];
-
-		if (c->ticket && c->ping_id == e->id && c->about == e->node_id &&
-		    c->n_answered < c->n_sent)
-			c->n_answered++;
-	}
+	if (d->healing)
+		manager_event(d->healing->manager, e);
 }
 
 /* ---- the loop ---- */
 
-static void obey_do(struct healing_loop *l, const struct healing_order *o, uint64_t now_us)
+static void free_space(struct healing_loop *l, const struct healing_order *o, uint64_t now_us)
 {
-	int r;
+	bool is_undo = o->type == HEALING_UNDO; /* there is nothing to undo */
+	int r = is_undo ? 0 : healing_past_shrink(l, o->ticket);
 
-	if (o->incident->remedy == REMEDY_FREE_SPACE) {
-		r = healing_past_shrink(l, o->ticket); /* answered when it is done */
-		if (r == 0)
-			return;
-	} else {
-		r = act(l, o->incident, false, now_us);
-	}
-	(void)healing_done(l->core, o->ticket, r, now_us);
-}
-
-static void obey_undo(struct healing_loop *l, const struct healing_order *o, uint64_t now_us)
-{
-	bool has_nothing = o->incident->remedy == REMEDY_FREE_SPACE;
-
-	(void)healing_done(l->core, o->ticket, has_nothing ? 0 : act(l, o->incident, true, now_us),
-			   now_us);
+	if (is_undo || r < 0)
+		(void)healing_done(l->core, o->ticket, r, now_us); /* else when it is done */
 }
 
 static void obey(struct healing_loop *l, const struct healing_order *o, uint64_t now_us)
 {
-	struct healing_facts facts;
-
 	healing_past_note(l, o);
-	switch (o->type) {
-	case HEALING_EXPLAIN:
-		healing_facts(l, o->incident, now_us, &facts);
-		(void)healing_explained(l->core, o->ticket, &facts, now_us);
-		break;
-	case HEALING_RECORD:
+	if (manager_obey(l->manager, o, now_us))
+		return;
+	if (o->type == HEALING_RECORD) {
 		healing_record(l, o);
-		break;
-	case HEALING_DO:
-		obey_do(l, o, now_us);
-		break;
-	case HEALING_UNDO:
-		obey_undo(l, o, now_us);
-		break;
-	case HEALING_PROBE:
-		begin_check(l, o, now_us);
-		break;
-	case HEALING_TELL:
+	} else if (o->type == HEALING_TELL) {
 		escalate(l, o->incident);
 		healing_past_put(l, o->incident); /* the state may be the same */
-		break;
+	} else {
+		free_space(l, o, now_us);
 	}
-}
-
-static bool is_checking(const struct healing_loop *l)
-{
-	for (size_t n = 0; n < HEALING_AT_ONCE_MAX; n++)
-		if (l->checks[n].ticket)
-			return true;
-	return false;
 }
 
 void healing_turn(struct healing_loop *l)
@@ -320,70 +174,25 @@ void healing_turn(struct healing_loop *l)
 	struct healing_order o;
 	uint64_t now_us = loop_now_us();
 
-	for (size_t n = 0; n < HEALING_AT_ONCE_MAX; n++)
-		if (l->checks[n].ticket)
-			turn_check(l, &l->checks[n], now_us);
-	healing_tick(l->core, now_us, daemon_unix_ms(l->daemon) / 1000);
+	manager_turn(l->manager, now_us, daemon_unix_ms(l->daemon) / 1000);
 	while (healing_next_order(l->core, &o, now_us))
 		obey(l, &o, now_us);
 	tell_changes(l);
 	daemon_drain(l->daemon);
 }
 
-/* An incident is acted on as soon as it is sure; what others say of their links comes later, and
- * names the cause better. */
-static void refine_causes(struct healing_loop *l, uint64_t now_us)
-{
-	static const uint64_t after_us[] = { MS(2500), SECONDS(6) };
-	const struct healing_incident *i;
-	struct healing_facts facts;
-	uint64_t cursor = 0;
-
-	while ((i = healing_next(l->core, &cursor))) {
-		bool is_due = false;
-
-		if (i->kind != HEALING_DELIVERY || i->explained_us == 0 ||
-		    i->state == HEALING_CLOSED)
-			continue;
-		for (size_t n = 0; n < N_ELEMENTS(after_us); n++)
-			is_due |= i->explained_us < i->opened_us + after_us[n] &&
-				  now_us >= i->opened_us + after_us[n];
-		if (!is_due)
-			continue;
-		healing_facts(l, i, now_us, &facts);
-		if (healing_refine(l->core, i->id, &facts.graph, now_us) == 0)
-			healing_past_put(l, i);
-	}
-}
-
-/* Whether packets arrive is looked at each time, for service may be lost meanwhile; the rest as
- * often as it is worth. */
 static void look(struct healing_loop *l, uint64_t now_us)
 {
-	bool is_whole = now_us >= l->looked_us + healing_interval_us(healing_mode(l->core, now_us));
+	bool is_whole;
 
-	if (is_whole) {
-		l->looked_us = now_us;
-		healing_read(l, now_us);
-	}
-	l->is_suspect = healing_read_deliveries(l, now_us);
-	refine_causes(l, now_us);
+	healing_read_host(l, now_us);
+	is_whole = manager_look(l->manager, now_us);
 	healing_turn(l);
 	if (!is_whole)
 		return;
 	l->cycle_us = loop_now_us() - now_us;
 	l->cycles_us += l->cycle_us;
 	l->n_cycles++;
-}
-
-static uint64_t next_us(const struct healing_loop *l, uint64_t now_us)
-{
-	uint64_t at_us = now_us + (is_checking(l)  ? CHECK_EVERY_US
-				   : l->is_suspect ? SUSPECT_EVERY_US
-						   : DELIVERY_EVERY_US);
-
-	at_us = min_u64(at_us, l->looked_us + healing_interval_us(healing_mode(l->core, now_us)));
-	return max_u64(now_us + MS(1), min_u64(at_us, healing_deadline_us(l->core)));
 }
 
 static void on_timer(void *arg, uint64_t now_us)
@@ -393,7 +202,7 @@ static void on_timer(void *arg, uint64_t now_us)
 	if (!l->past) /* not while the start itself waits for the disk */
 		healing_past_begin(l);
 	look(l, now_us);
-	loop_timer_arm(l->timer, next_us(l, loop_now_us()));
+	loop_timer_arm(l->timer, manager_deadline_us(l->manager, loop_now_us()));
 }
 
 /* ---- starting ---- */
@@ -401,24 +210,28 @@ static void on_timer(void *arg, uint64_t now_us)
 void healing_start(struct daemon *d)
 {
 	CLEANUP_FREE struct healing_loop *l = calloc(1, sizeof(*l));
-	uint64_t seed;
+	struct manager_config config = {
+		.node = d->node,
+		.first_id = d->boot_epoch << 20 | 1,
+		.learn_s = (unsigned)d->options->config->healing_learn_s,
+	};
 
-	entropy_fill(&kernel_entropy, (uint8_t *)&seed, sizeof(seed));
-	if (!l || healing_new(d->boot_epoch << 20 | 1, seed, &l->core) < 0 ||
+	entropy_fill(&kernel_entropy, (uint8_t *)&config.seed, sizeof(config.seed));
+	if (!l || manager_new(&config, &l->manager) < 0 ||
 	    loop_timer_new(d->loop, on_timer, l, &l->timer) < 0) {
 		if (l)
-			healing_free(l->core);
+			manager_free(l->manager);
 		daemon_feature(d, "healing", false, "out of memory");
 		return;
 	}
 	l->daemon = d;
-	l->cpu = NAN;
+	l->core = manager_healing(l->manager);
 	healing_set_power(l->core, false, "the ledger is not open yet");
 	find_mandates(l);
 	read_mandates(l);
 	healing_host_begin(l);
-	healing_unusual_begin(l, seed);
 	daemon_feature(d, "healing", true, "");
+	daemon_feature(d, "healing.learned", true, "");
 	loop_timer_arm(l->timer, loop_now_us() + SECONDS(1));
 	d->healing = TAKE(l);
 }
@@ -436,8 +249,7 @@ void healing_end(struct daemon *d)
 	if (!l)
 		return;
 	healing_past_end(l);
-	healing_free(l->core);
-	healing_unusual_end(l);
+	manager_free(l->manager);
 	healing_host_end(l);
 	free(l);
 	d->healing = NULL;

@@ -1,72 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* healing.h - what the files of healing share: core/healing with this node's readings and hands.
- * Inside the daemon only. */
+/* healing.h - what the files of healing share: core/manager with a clock, a ledger, and what is
+ * known of this host. Inside the daemon only. */
 #pragma once
 
-#include "core/healing/healing.h"
+#include "core/manager/manager.h"
 #include "daemon/daemon_internal.h"
 #include "shell/knowledge/knowledge.h"
 
-#define HEALING_WATCHED_MAX 64 /* neighbours that are looked at */
-
 struct host;
-struct unusual;
 struct host_service;
 struct host_services;
 
-/* A probe under way: whether what was done helped, as seen from outside. */
-struct healing_check {
-	uint64_t ticket; /* 0: free */
-	enum healing_kind kind;
-	uint64_t subject, about;
-	uint32_t ping_id;
-	unsigned n_sent, n_answered;
-	uint64_t next_us, ends_us;
-};
-
 struct healing_loop {
 	struct daemon *daemon;
-	struct healing *core;
+	struct manager *manager;
+	struct healing *core; /* the manager's */
 	struct loop_timer *timer;
 	struct mandates mandates;
 	char mandates_why[MANDATES_WHY_SIZE]; /* the file was refused; "" it was not */
 	char mandates_path[CONFIG_TEXT_SIZE + 16];
-	struct healing_check checks[HEALING_AT_ONCE_MAX];
 	struct {
 		uint64_t id;
 		enum healing_state state;
+		uint64_t explained_us;
 	} told[HEALING_INCIDENTS_MAX];
-	uint64_t looked_us, cycle_us; /* the last cycle: when it began, how long it took */
+	uint64_t cycle_us; /* how long the last cycle took */
 	uint64_t n_cycles, cycles_us;
-	uint64_t suspected_us;		/* when more first seemed lost on a way */
-	bool is_suspect;		/* one seems to, now */
-	uint64_t surveyed_us;		/* when others were last asked for their links */
 	struct host *host;		/* NULL: out of memory */
 	struct host_services *services; /* NULL: none, or they cannot be asked */
-	double cpu;			/* NAN: not known */
-	uint64_t host_us;
-	struct unusual *unusual; /* NULL: out of memory */
-	uint64_t unusual_us;
-	struct healing_past *past; /* NULL: nothing is kept */
+	uint64_t host_us;		/* the host was looked at */
+	struct healing_past *past;	/* NULL: nothing is kept */
 };
 
 /* healing_host.c: this host, and the services that the configuration names */
 void healing_host_begin(struct healing_loop *l);
 void healing_host_end(struct healing_loop *l);
 void healing_read_host(struct healing_loop *l, uint64_t now_us);
-/* As much as closes an incident of the disk. */
-bool healing_disk_has_room(const struct healing_loop *l);
-void healing_say(struct healing_loop *l, struct healing_reading r, uint64_t now_us);
 /* The service of an incident; false where i is of another kind. */
 bool healing_service(const struct healing_loop *l, uint64_t subject, struct host_service *ret);
 
-/* healing_unusual.c: the learned detectors; at most they hint, see docs/healing.md */
-void healing_unusual_begin(struct healing_loop *l, uint64_t seed);
-void healing_unusual_end(struct healing_loop *l);
-void healing_unusual_read(struct healing_loop *l, uint64_t now_us);
-/* Bits by which they did not foresee what the reading is about; NAN: they say nothing of it. */
-double healing_surprise(const struct healing_loop *l, const struct healing_reading *r,
-			uint64_t now_us);
+/* healing_unusual.c: the learned detectors, as seen from outside */
 /* That in force; the best of any subject. */
 const char *healing_detectors_mode(const struct healing_loop *l);
 json_t *healing_detectors_json(const struct healing_loop *l);
@@ -124,13 +97,6 @@ struct healing_ask {
 int healing_past_ask(struct healing_loop *l, const struct healing_ask *a);
 /* healing_past.c */
 void healing_answer(struct healing_loop *l, const struct healing_ask *a);
-
-/* healing_signals.c: readings, and what is known of the cause */
-void healing_read(struct healing_loop *l, uint64_t now_us);
-/* True while more seems to be lost on a way than usual. */
-bool healing_read_deliveries(struct healing_loop *l, uint64_t now_us);
-void healing_facts(struct healing_loop *l, const struct healing_incident *i, uint64_t now_us,
-		   struct healing_facts *ret);
 
 /* healing_views.c */
 bool healing_is_off(struct daemon *d, uint64_t request); /* and was answered so */

@@ -10,12 +10,6 @@
 
 #define HOST_EVERY_US SECONDS(1)
 
-void healing_say(struct healing_loop *l, struct healing_reading r, uint64_t now_us)
-{
-	r.surprise = (float)healing_surprise(l, &r, now_us);
-	(void)healing_input(l->core, &r, now_us); /* what is refused is counted there */
-}
-
 /* ---- this host ---- */
 
 /* Of the whole; NAN where one of the two is not known. */
@@ -24,17 +18,10 @@ static double share_used(const struct host_value *free_part, const struct host_v
 	return whole->value > 0 ? 1 - free_part->value / whole->value : NAN;
 }
 
-bool healing_disk_has_room(const struct healing_loop *l)
-{
-	return l->host &&
-	       share_used(host_value(l->host, HOST_DISK_FREE),
-			  host_value(l->host, HOST_DISK_TOTAL)) <= healing_closes_at(HEALING_DISK);
-}
-
 static void say_host(struct healing_loop *l, enum healing_kind kind, const struct host_value *of,
 		     double share, uint64_t now_us)
 {
-	healing_say(l,
+	manager_say(l->manager,
 		    (struct healing_reading){
 			    .kind = kind,
 			    .value = share,
@@ -43,6 +30,42 @@ static void say_host(struct healing_loop *l, enum healing_kind kind, const struc
 			    .source = of->source,
 		    },
 		    now_us);
+}
+
+/* NaN where it is not known, or no longer. */
+static double known(const struct healing_loop *l, enum host_signal which, uint64_t now_us)
+{
+	const struct host_value *v = host_value(l->host, which);
+
+	return host_is_known(v, now_us, MANAGER_HOST_AGE_MAX_US) ? v->value : (double)NAN;
+}
+
+static double known_used(const struct healing_loop *l, enum host_signal free_part,
+			 enum host_signal whole, uint64_t now_us)
+{
+	double of = known(l, whole, now_us);
+
+	return of > 0 ? 1 - known(l, free_part, now_us) / of : (double)NAN;
+}
+
+static void tell_manager(struct healing_loop *l, uint64_t now_us)
+{
+	struct manager_host of = {
+		.at_us = now_us,
+		.cpu_source = host_value(l->host, HOST_CPU_MACHINE)->source,
+	};
+	double *v = of.values;
+
+	v[UNUSUAL_CPU] = known(l, HOST_CPU_MACHINE, now_us);
+	v[UNUSUAL_MEMORY] = known_used(l, HOST_MEMORY_FREE, HOST_MEMORY_TOTAL, now_us);
+	v[UNUSUAL_DISK] = known_used(l, HOST_DISK_FREE, HOST_DISK_TOTAL, now_us);
+	v[UNUSUAL_PRESSURE_CPU] = known(l, HOST_PRESSURE_CPU, now_us);
+	v[UNUSUAL_PRESSURE_MEMORY] = known(l, HOST_PRESSURE_MEMORY, now_us);
+	v[UNUSUAL_PRESSURE_IO] = known(l, HOST_PRESSURE_IO, now_us);
+	v[UNUSUAL_LOOP_LATE] = known(l, HOST_LOOP_LATE, now_us) / US_PER_MS;
+	v[UNUSUAL_LINK_RTT] = NAN; /* the manager knows it */
+	of.can_free_space = healing_past_can_shrink(l, &of.why_not);
+	manager_set_host(l->manager, &of);
 }
 
 static void read_this_host(struct healing_loop *l, uint64_t now_us)
@@ -54,7 +77,7 @@ static void read_this_host(struct healing_loop *l, uint64_t now_us)
 	uint64_t late_us = now_us - l->host_us - HOST_EVERY_US;
 
 	host_sample(l->host, now_us, l->host_us ? late_us : 0);
-	l->cpu = cpu->value;
+	tell_manager(l, now_us);
 	say_host(l, HEALING_CPU, cpu, cpu->value, now_us);
 	say_host(l, HEALING_MEMORY, memory,
 		 share_used(memory, host_value(l->host, HOST_MEMORY_TOTAL)), now_us);
@@ -80,7 +103,7 @@ static void read_services(struct healing_loop *l, uint64_t now_us)
 	for (uint64_t n = 1; healing_service(l, n, &s); n++) {
 		if (s.state == HOST_SERVICE_UNKNOWN)
 			continue;
-		healing_say(l,
+		manager_say(l->manager,
 			    (struct healing_reading){
 				    .kind = HEALING_SERVICE,
 				    .subject = n,
@@ -97,7 +120,7 @@ static void read_services(struct healing_loop *l, uint64_t now_us)
 static void read_ledgers(struct healing_loop *l, uint64_t now_us)
 {
 	for (size_t i = 0; i < witness_n_accused(l->daemon); i++)
-		healing_say(l,
+		manager_say(l->manager,
 			    (struct healing_reading){
 				    .kind = HEALING_LEDGER_SPLIT,
 				    .subject = witness_accused(l->daemon, i)->id,

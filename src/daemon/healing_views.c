@@ -327,7 +327,7 @@ void healing_simulate_verb(struct daemon *d, uint64_t request, const json_t *arg
 		return;
 	}
 	suppose(d, kind, subject, &i);
-	healing_facts(d->healing, &i, loop_now_us(), &facts);
+	manager_facts(d->healing->manager, &i, loop_now_us(), &facts);
 	healing_rank(&facts.graph, &ranking);
 	remedy = healing_simulate(d->healing->core, kind, subject, &facts, loop_now_us(), why);
 	(void)answer_result(d, request,
