@@ -11,6 +11,8 @@ export function incidentSentence(i: Incident): string {
 	switch (i.kind) {
 	case "delivery": return `Packets${i.about ? ` to ${i.about}` : ""} that are handed to ${i.subject} do not all arrive`;
 	case "link_loss": return `The link to ${i.subject} loses packets`;
+	case "link_delay": return `The link to ${i.subject} has become slow`;
+	case "restart": return `${i.subject} came back without having said goodbye`;
 	case "link_down": return `The link to ${i.subject} stays down`;
 	case "cpu": return `The processors of ${i.subject} are busy all the time`;
 	case "memory": return `The memory of ${i.subject} is nearly full`;

@@ -45,6 +45,8 @@ enum healing_kind {
 	HEALING_DISK,	      /* share of the disk of the state directory in use */
 	HEALING_SERVICE,      /* 1: a service that the user names does not answer, 0: it does */
 	HEALING_LEDGER_SPLIT, /* 1: a node's ledger has signed what contradicts itself */
+	HEALING_LINK_DELAY,   /* milliseconds by which a link is slower than it has been */
+	HEALING_RESTART,      /* times that a node came back lately without having said goodbye */
 	HEALING_UNUSUAL,      /* bits by which its own past did not foresee it: a hint, no more */
 	HEALING_N_KINDS,
 };

@@ -27,6 +27,10 @@ const struct rule healing_rules[HEALING_N_KINDS] = {
 	/* Signed by the log itself: once is enough, and only a person can say what it means. */
 	[HEALING_LEDGER_SPLIT] = { "ledger_split", "contradictions", 1, 0, 1, 1, 1, 1,
 				   HEALING_SERIOUS, { NONE } },
+	/* Routes follow how long a link takes: to be known. */
+	[HEALING_LINK_DELAY] = { "link_delay", "ms", 50, 20, 1e7, 3, 5, 1, HEALING_HINT, { NONE } },
+	/* It is over when it is seen: shown and remembered, and nobody is woken. */
+	[HEALING_RESTART] = { "restart", "restarts", 1, 0, 1e6, 1, 1, 1, HEALING_HINT, { NONE } },
 	/* A quarter of a minute of what happens once in 65,536 rows, or is rarer. */
 	[HEALING_UNUSUAL] = { "unusual", "bits", 16, 8, 32, 15, 15, 1, HEALING_HINT, { NONE } },
 };

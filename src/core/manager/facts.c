@@ -8,6 +8,8 @@
 #define LINK_WINDOW_US SECONDS(30) /* of core/link */
 #define FIRST_LOSS_US MS(500)	   /* until the first loss is noticed, where packets go */
 #define PPM 1e6
+#define BAD_LINKS_MIN 2
+#define SEVERAL_LINKS "several of its links lose (survey)"
 #define BETWEEN_MAX 8 /* nodes; two links of each */
 
 /* A link's loss is over half a minute, of which only the last seconds are the incident's. Taken to
@@ -168,6 +170,45 @@ static void explain_from_afar(const struct manager *m, const struct healing_inci
 	(void)graph_edge(g, route, node, HEALING_AFAR_NODE_WEIGHT);
 }
 
+/* Links of a node that lose a share, by what its neighbours say of them, and this node itself. */
+static unsigned n_bad_links(const struct manager *m, uint64_t id, uint64_t now_us)
+{
+	const struct survey *s = node_survey(m->node);
+	double own = lately(m, own_link(m, id, now_us).deviation, now_us);
+	double bad = healing_closes_at(HEALING_LINK_LOSS);
+	unsigned n = own >= bad; /* NaN: no */
+	struct survey_view v;
+	size_t cursor = 0;
+
+	while (s && survey_next(s, &cursor, now_us, &v)) {
+		uint64_t at_us = now_us;
+		double loss;
+
+		if (v.id == id || v.id == node_id(m->node))
+			continue;
+		loss = told_loss(m, v.id, id, now_us, &at_us);
+		n += lately(m, loss, at_us) >= bad;
+	}
+	return n;
+}
+
+/* One link that loses is the link's affair; several of one node have that in common. */
+static void explain_by_node(const struct healing_incident *i, const struct healing_reading *last,
+			    struct healing_graph *g, int route, int near, int far)
+{
+	int node = graph_vertex(g, &(struct healing_vertex){
+					   .kind = VERTEX_NODE,
+					   .a = i->subject,
+					   .deviation = last->value,
+					   .at_us = last->at_us,
+					   .source = SEVERAL_LINKS,
+				   });
+
+	(void)graph_edge(g, route, node, 1);
+	(void)graph_edge(g, node, near, HEALING_LINK_WEIGHT);
+	(void)graph_edge(g, node, far, HEALING_LINK_WEIGHT);
+}
+
 /* What a neighbour loses of what it is given for a destination: that much of the loss as no link
  * on the way explains is its own doing. */
 static void explain_delivery(const struct manager *m, const struct healing_incident *i,
@@ -191,6 +232,10 @@ static void explain_delivery(const struct manager *m, const struct healing_incid
 					.source = last->source,
 				});
 	link = graph_vertex(g, &near);
+	if (n_bad_links(m, i->subject, now_us) >= BAD_LINKS_MIN) {
+		explain_by_node(i, last, g, route, link, graph_vertex(g, &far));
+		return;
+	}
 	(void)graph_edge(g, route, link, 1);
 	(void)graph_edge(g, link, graph_vertex(g, &host), 0.5);
 	if (hops_by(m, i->subject, i->about) != WATCH_NEAREST_HOPS) {
@@ -220,6 +265,17 @@ static void explain_link(const struct manager *m, const struct healing_incident 
 
 	link.since_us = i->began_us;
 	symptom = graph_vertex(g, &link);
+	if (i->kind == HEALING_LINK_LOSS && n_bad_links(m, i->subject, now_us) >= BAD_LINKS_MIN)
+		(void)graph_edge(g, symptom,
+				 graph_vertex(g,
+					      &(struct healing_vertex){
+						      .kind = VERTEX_NODE,
+						      .a = i->subject,
+						      .deviation = link.deviation,
+						      .at_us = now_us,
+						      .source = SEVERAL_LINKS,
+					      }),
+				 1);
 	(void)graph_edge(g, symptom, graph_vertex(g, &host), 0.5);
 }
 
@@ -283,6 +339,8 @@ void manager_facts(const struct manager *m, const struct healing_incident *i, ui
 	case HEALING_MEMORY:
 	case HEALING_SERVICE:
 	case HEALING_LEDGER_SPLIT:
+	case HEALING_LINK_DELAY:
+	case HEALING_RESTART:
 	case HEALING_UNUSUAL:
 	case HEALING_N_KINDS:
 		break; /* the host is its own cause, as far as is known here */

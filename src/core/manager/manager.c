@@ -86,6 +86,14 @@ static int act(struct manager *m, const struct healing_incident *i, bool is_undo
 
 /* ---- probes ---- */
 
+static uint32_t take_ping_id(struct manager *m)
+{
+	uint32_t id = m->next_ping;
+
+	m->next_ping = (id + 1) | MANAGER_PING_FIRST;
+	return id;
+}
+
 static void begin_check(struct manager *m, const struct healing_order *o, uint64_t now_us)
 {
 	struct manager_check *c = m->checks;
@@ -101,11 +109,10 @@ static void begin_check(struct manager *m, const struct healing_order *o, uint64
 		.kind = o->incident->kind,
 		.subject = o->incident->subject,
 		.about = o->incident->about,
-		.ping_id = m->next_ping,
+		.ping_id = take_ping_id(m),
 		.next_us = now_us + PING_SETTLE_US,
 		.ends_us = now_us + LINK_WAIT_US,
 	};
-	m->next_ping = (m->next_ping + 1) | MANAGER_PING_FIRST;
 }
 
 static void end_check(struct manager *m, struct manager_check *c, bool is_well, uint64_t now_us)
@@ -133,6 +140,15 @@ static bool has_disk_room(const struct manager *m, uint64_t now_us)
 	return host_value_of(m, UNUSUAL_DISK, now_us) <= healing_closes_at(HEALING_DISK);
 }
 
+/* The new way may lead to the same dropper by another node, who has to notice it first. */
+static void ask_again(struct manager *m, struct manager_check *c, uint64_t now_us)
+{
+	c->is_second = true;
+	c->ping_id = take_ping_id(m); /* late answers to the first are none to the second */
+	c->n_sent = c->n_answered = 0;
+	c->next_us = now_us;
+}
+
 static void turn_check(struct manager *m, struct manager_check *c, uint64_t now_us)
 {
 	if (now_us < c->next_us)
@@ -146,7 +162,12 @@ static void turn_check(struct manager *m, struct manager_check *c, uint64_t now_
 		return;
 	}
 	if (c->n_sent == PINGS) {
-		end_check(m, c, c->n_answered + PINGS_LOST_MAX >= PINGS, now_us);
+		bool is_well = c->n_answered + PINGS_LOST_MAX >= PINGS;
+
+		if (is_well || c->is_second)
+			end_check(m, c, is_well, now_us);
+		else
+			ask_again(m, c, now_us);
 		return;
 	}
 	(void)node_ping(m->node, c->about, c->ping_id, ++c->n_sent, now_us);
@@ -213,8 +234,8 @@ static void refine_causes(struct manager *m, uint64_t now_us)
 	while ((i = healing_next(m->healing, &cursor))) {
 		bool is_due = false;
 
-		if (i->kind != HEALING_DELIVERY || i->explained_us == 0 ||
-		    i->state == HEALING_CLOSED)
+		if ((i->kind != HEALING_DELIVERY && i->kind != HEALING_LINK_LOSS) ||
+		    i->explained_us == 0 || i->state == HEALING_CLOSED)
 			continue;
 		for (size_t n = 0; n < N_ELEMENTS(after_us); n++)
 			is_due |= i->explained_us < i->opened_us + after_us[n] &&

@@ -12,6 +12,18 @@
 #define JUST_UNDER 0.98
 #define LINK_WINDOW_US SECONDS(30) /* of core/link */
 #define PPM 1e6
+#define RESTART_TOLD_US SECONDS(60) /* one that is seen again so long has settled */
+#define TOGETHER_US SECONDS(5)	    /* what is lost within it is lost at once */
+#define CUT_OFF_MIN 2		    /* nodes: one alone may sleep, or be gone */
+
+/* Asks others for their links: by these causes are told apart. */
+static void look_around(struct manager *m, uint64_t now_us)
+{
+	if (m->surveyed_us && now_us < m->surveyed_us + LOOK_AGAIN_US)
+		return;
+	m->surveyed_us = now_us;
+	(void)node_survey_look(m->node, now_us);
+}
 
 /* ---- links ---- */
 
@@ -23,38 +35,122 @@ static bool is_expected(const struct node_peer_view *v)
 	       v->quality.last_heard_us != 0;
 }
 
+/* Its place, or that of the one not seen for longest. */
+static struct manager_peer *remembered(struct manager *m, uint64_t id)
+{
+	struct manager_peer *best = m->peers;
+
+	for (size_t i = 0; i < MANAGER_WATCHED_MAX; i++) {
+		if (m->peers[i].id == id)
+			return &m->peers[i];
+		if (m->peers[i].seen_us < best->seen_us)
+			best = &m->peers[i];
+	}
+	*best = (struct manager_peer){ .id = id };
+	return best;
+}
+
+static void read_restarts(struct manager *m, const struct node_peer_view *v, uint64_t now_us)
+{
+	struct manager_peer *p = remembered(m, v->node_id);
+	bool is_new = p->seen_us == 0;
+
+	p->seen_us = now_us;
+	if (!is_new && v->n_unannounced > p->n_unannounced)
+		p->restarted_us = now_us;
+	p->n_unannounced = v->n_unannounced;
+	if (p->restarted_us == 0)
+		return;
+	manager_say(m,
+		    (struct healing_reading){
+			    .kind = HEALING_RESTART,
+			    .subject = v->node_id,
+			    .value = now_us < p->restarted_us + RESTART_TOLD_US,
+			    .at_us = now_us,
+			    .n_samples = 1,
+			    .source = "a new boot epoch, and no goodbye before",
+		    },
+		    now_us);
+}
+
+/* How many fewer nodes there are ways to than a moment ago. */
+static size_t n_lost_together(struct manager *m, uint64_t now_us)
+{
+	size_t n_now = routes_count_reachable(node_routes(m->node)), n_most = n_now;
+
+	for (unsigned i = 0; i < MANAGER_REACHED_MAX; i++)
+		if (m->reached_us[i] && now_us <= m->reached_us[i] + TOGETHER_US &&
+		    m->n_reached[i] > n_most)
+			n_most = m->n_reached[i];
+	m->n_reached[m->reached_at] = n_now;
+	m->reached_us[m->reached_at] = now_us;
+	m->reached_at = (m->reached_at + 1) % MANAGER_REACHED_MAX;
+	return n_most - n_now;
+}
+
+/* A link to a node that nobody reaches is no fault as long as it may be that this node sleeps, or
+ * is gone. Where others were lost at the same time, the mesh was cut in two. */
+static bool is_fault(struct manager *m, const struct node_peer_view *v, size_t n_lost)
+{
+	struct manager_peer *p = remembered(m, v->node_id);
+	struct route way;
+
+	if (v->state != LINK_DOWN) {
+		p->is_cut_off = false;
+		return false;
+	}
+	if (routes_lookup(node_routes(m->node), v->node_id, &way) && way.next_hop)
+		return true;
+	p->is_cut_off |= n_lost >= CUT_OFF_MIN;
+	return p->is_cut_off;
+}
+
+static void read_link(struct manager *m, const struct node_peer_view *v, size_t n_lost,
+		      uint64_t now_us)
+{
+	bool is_down = v->state == LINK_DOWN;
+	struct healing_reading r = {
+		.kind = HEALING_LINK_DOWN,
+		.subject = v->node_id,
+		.at_us = now_us,
+		.n_samples = 1,
+		.source = "the link's own sequence numbers",
+	};
+
+	if (is_fault(m, v, n_lost))
+		r.value = (double)(now_us - v->quality.last_heard_us) / 1e6;
+	else
+		r.value = is_down ? (double)NAN : 0;
+	manager_say(m, r, now_us);
+	r.kind = HEALING_LINK_LOSS;
+	/* What an outage cost is in the window too, and no loss of the link now. */
+	if (is_down || now_us - v->quality.up_since_us < LINK_WINDOW_US)
+		r.value = NAN;
+	else
+		r.value = v->quality.loss_ppm / PPM;
+	if (r.value >= healing_closes_at(HEALING_LINK_LOSS))
+		look_around(m, now_us);
+	manager_say(m, r, now_us);
+	if (is_down)
+		return;
+	r.kind = HEALING_LINK_DELAY;
+	r.source = "its probes: beside the least of the last 30 s";
+	r.value = (v->quality.rtt_us - v->quality.rtt_min_us) / 1e3;
+	manager_say(m, r, now_us);
+}
+
 void read_links(struct manager *m, uint64_t now_us)
 {
+	size_t n_lost = n_lost_together(m, now_us), cursor = 0, n = 0;
 	struct node_peer_view v;
-	size_t cursor = 0, n = 0;
 
 	while (n < MANAGER_WATCHED_MAX && node_next_peer(m->node, &cursor, now_us, &v)) {
-		struct healing_reading r = {
-			.subject = v.node_id,
-			.at_us = now_us,
-			.n_samples = 1,
-			.source = "the link's own sequence numbers",
-		};
-		bool is_down = v.state == LINK_DOWN;
-		struct route way;
-
+		if (v.is_neighbour)
+			read_restarts(m, &v, now_us);
 		if (!is_expected(&v))
 			continue;
 		n++;
-		r.kind = HEALING_LINK_DOWN;
-		r.value = is_down ? (double)(now_us - v.quality.last_heard_us) / 1e6 : 0;
-		/* One that nobody reaches sleeps, or is gone: that is no fault of the link. */
-		if (is_down &&
-		    !(routes_lookup(node_routes(m->node), v.node_id, &way) && way.next_hop))
-			r.value = NAN;
-		manager_say(m, r, now_us);
-		r.kind = HEALING_LINK_LOSS;
-		/* What an outage cost is in the window too, and no loss of the link now. */
-		if (is_down || now_us - v.quality.up_since_us < LINK_WINDOW_US)
-			r.value = NAN;
-		else
-			r.value = v.quality.loss_ppm / PPM;
-		manager_say(m, r, now_us);
+		read_link(m, &v, n_lost, now_us);
 	}
 }
 
@@ -65,12 +161,12 @@ static bool prepare(struct manager *m, const struct watch_way *w, uint64_t now_u
 {
 	if (!(w->is_current || w->is_doubted) || !w->is_suspect || now_us - w->noted_us > FRESH_US)
 		return false;
-	if (w->sureness < LOOK_FROM || now_us < m->surveyed_us + LOOK_AGAIN_US)
+	if (w->sureness < LOOK_FROM)
 		return true;
-	if (now_us > m->surveyed_us + SUSPECTED_US)
+	if (now_us > m->doubted_us + SUSPECTED_US)
 		m->suspected_us = now_us;
-	m->surveyed_us = now_us;
-	(void)node_survey_look(m->node, now_us);
+	m->doubted_us = now_us;
+	look_around(m, now_us);
 	return true;
 }
 

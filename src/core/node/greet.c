@@ -382,6 +382,8 @@ static void learn_boot_epoch(struct node *n, struct peer *p, uint64_t boot_epoch
 	if (is_lower)
 		node_event(n, EVENT_PEER_CLONED, p->id)->reason =
 			"its boot epoch is lower than one seen before: restored or cloned";
+	if (boot_epoch > p->boot_epoch && p->boot_epoch != 0 && !p->has_left)
+		p->n_unannounced++;
 	p->boot_epoch = boot_epoch;
 	for (unsigned i = 0; i < PEER_SESSIONS_MAX; i++)
 		if (p->sessions[i] && p->sessions[i]->peer_boot_epoch != boot_epoch)

@@ -436,6 +436,7 @@ struct node_peer_view {
 	int64_t not_after_s; /* of its certificate */
 	uint8_t serial[SERIAL_LEN];
 	enum node_life life;
+	unsigned n_unannounced;	 /* restarts without a goodbye before, since it is known */
 	const char *why_relayed; /* why there is no direct link; NULL: there is one */
 	unsigned n_tried;	 /* addresses that were probed for one */
 	uint64_t again_us; /* until the next try of ours; 0: none is planned, or one goes on */

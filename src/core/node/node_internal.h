@@ -160,8 +160,9 @@ struct peer {
 	uint8_t address[OVERLAY_ADDRESS_LEN];
 	uint8_t serial[SERIAL_LEN];
 	int64_t not_after_s;
-	uint64_t boot_epoch; /* highest seen */
-	bool is_known;	     /* the fields above were proved by a handshake */
+	uint64_t boot_epoch;	/* highest seen */
+	unsigned n_unannounced; /* restarts without a goodbye before */
+	bool is_known;		/* the fields above were proved by a handshake */
 	struct node_session *sessions[PEER_SESSIONS_MAX];
 	struct node_session *direct; /* link sending, or NULL */
 	struct node_session *e2e;    /* end-to-end sending, or NULL */

@@ -522,6 +522,7 @@ static void view(const struct node *n, const struct peer *p, uint64_t now_us,
 		.n_tried = p->way.n_tried,
 	};
 	ret->why_relayed = traverse_why(n, p, now_us, &ret->again_us);
+	ret->n_unannounced = p->n_unannounced;
 	memcpy(ret->name, p->name, sizeof(ret->name));
 	memcpy(ret->address, p->address, sizeof(ret->address));
 	memcpy(ret->serial, p->serial, sizeof(ret->serial));
