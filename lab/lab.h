@@ -23,7 +23,10 @@
 	"x0-lab sim [--level node|route] [--scenario NAME] [--topology FILE | --graph KIND] " \
 	"[--nodes N] [--seed S] [--seeds N] [--json] ... (docs/simulator.md)"
 
+#define LAB_CHAOS_USAGE "x0-lab chaos SPECIFICATION EPISODE (docs/chaos.md)"
+
 int lab_sim(int argc, char **argv);
+int lab_chaos(int argc, char **argv);
 int lab_kat(int argc, char **argv);
 int lab_bench(int argc, char **argv);
 int lab_eval(int argc, char **argv);

@@ -15,6 +15,8 @@ static const struct {
 	{ "kat", lab_kat, LAB_KAT_USAGE,
 	  "run published test vectors: ACVP, Wycheproof, Noise, Merkle" },
 	{ "sim", lab_sim, LAB_SIM_USAGE, "run many nodes in virtual time" },
+	{ "chaos", lab_chaos, LAB_CHAOS_USAGE,
+	  "run an episode of the fault bench in virtual time" },
 	{ "bench", lab_bench, LAB_BENCH_USAGE, "measure the cryptography of this machine" },
 	{ "train graph", lab_train_graph, LAB_TRAIN_GRAPH_USAGE, "learn the labels of a graph" },
 	/* Before "eval", which takes any second word. */

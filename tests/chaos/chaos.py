@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The fault bench: real daemons in namespaces, one fault an episode, and what came of it.
+"""The fault bench: real daemons in namespaces, or whole nodes in virtual time, one fault an episode, and what came of
+it.
 
-    tests/chaos/chaos.py run    [--kinds K,K] [--episodes N] [--seconds S] [--seed N] [--nodes A-B] [--topologies T,T]
+    tests/chaos/chaos.py run    [--simulated [--jobs N]] [--kinds K,K] [--episodes N] [--seconds S] [--seed N] [--nodes A-B] [--topologies T,T]
                                 [--topology-dir DIR] [--minutes M] [--out DIR] [--json]
     tests/chaos/chaos.py report [--out DIR] [--json]
     tests/chaos/chaos.py check  [--out DIR] [--json]
 
 run: --episodes of each kind; those that are on the disk already are not run again (by seed, kind, topology, length
 and program), so the same command goes on where it was ended. It ends by itself after --minutes. Takes root or user
-namespaces; control groups are used where they can be made. docs/chaos.md says what is measured."""
+namespaces; control groups are used where they can be made. --simulated: by `x0-lab chaos`, several at a time, of the
+kinds that the simulator has. --kinds none: no fault, so that each alarm is a false one. docs/chaos.md says what is
+measured."""
 import argparse
+import concurrent.futures
 import hashlib
 import json
 import os
@@ -68,8 +72,9 @@ def wanted(args):
     for n in range(args.episodes):
         for kind in args.kinds.split(","):
             rng = random.Random("%d/%d/%s" % (args.seed, n, kind))
-            yield {"seed": args.seed * 1000 + n, "kind": kind, "topology": rng.choice(shapes),
+            row = {"seed": args.seed * 1000 + n, "kind": kind, "topology": rng.choice(shapes),
                    "nodes": rng.randint(low, high), "seconds": args.seconds}
+            yield dict(row, is_simulated=True) if args.simulated else row
 
 
 def name_of(row, program):
@@ -118,6 +123,17 @@ def run_one(args, row, out, has_groups):
             shutil.rmtree(work, ignore_errors=True)
 
 
+def simulate_one(args, row, out):
+    """In virtual time. Returns its exit status."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+        json.dump(episode.plan(row), f)
+        f.flush()
+        done = subprocess.run([args.lab, "chaos", f.name, out], stderr=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        say("    %s: %s" % (os.path.basename(out), done.stderr.strip()[-300:]))
+    return done.returncode
+
+
 def keep_logs(args, work):
     """Of an episode that failed: the last lines of each daemon's log."""
     with open(os.path.join(args.out, "failed.log"), "w") as f:
@@ -137,6 +153,8 @@ def kill_after(process, seconds):
 
 def why_not(args):
     """Why episodes cannot be run here, or an empty text."""
+    if args.simulated:
+        return "" if os.access(args.lab, os.X_OK) else "%s is missing: ninja -C build lab/x0-lab" % args.lab
     for path in (args.x0, args.tool, args.linkem):
         if not os.access(path, os.X_OK):
             return "%s is missing: ninja -C build src/cli/x0 tests/e2e/e2e_tool tests/support/linkem" % path
@@ -155,6 +173,31 @@ def why_not(args):
     return ""
 
 
+class Counts:
+    """What became of the episodes, by several threads."""
+    def __init__(self, n):
+        self.n, self.lock = n, threading.Lock()
+        self.of = {"run": 0, "kept": 0, "failed": 0, "left_out": 0, "not_run": 0}
+
+    def add(self, what):
+        with self.lock:
+            self.of[what] += 1
+
+
+def do_row(args, n, row, out, groups, end, counts):
+    """groups: why there are none, or an empty text."""
+    if os.path.exists(out):
+        return counts.add("kept")
+    if not args.simulated and faults.KINDS[row["kind"]].needs_groups and groups:
+        return counts.add("left_out")
+    if time.monotonic() + (0 if args.simulated else row["seconds"]) > end:
+        return counts.add("not_run")
+    say("%d of %d: %s, %d nodes of %s, seed %d, %d s" % (
+        n + 1, counts.n, row["kind"], row["nodes"], os.path.basename(row["topology"]), row["seed"], row["seconds"]))
+    status = simulate_one(args, row, out) if args.simulated else run_one(args, row, out, not groups)
+    return counts.add("run" if status == 0 else "left_out" if status == 77 else "failed")
+
+
 def do_run(args):
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     why = why_not(args)
@@ -163,34 +206,21 @@ def do_run(args):
         return 77
     os.makedirs(args.out, exist_ok=True)
     args.out = os.path.abspath(args.out)
-    no_groups = mesh.groups_allowed("x0-chaos-%d" % os.getpid())
-    if no_groups:
-        say("kinds that need them are left out: " + no_groups)
-    program = program_hash([args.x0])
+    groups = "" if args.simulated else mesh.groups_allowed("x0-chaos-%d" % os.getpid())
+    if groups:
+        say("kinds that need them are left out: " + groups)
+    program = program_hash([args.lab if args.simulated else args.x0])
     rows = list(wanted(args))
     end = time.monotonic() + 60 * args.minutes
-    counts = {"run": 0, "kept": 0, "failed": 0, "left_out": 0, "not_run": 0}
-    for n, row in enumerate(rows):
-        out = os.path.join(args.out, name_of(row, program))
-        if os.path.exists(out):
-            counts["kept"] += 1
-            continue
-        if faults.KINDS[row["kind"]].needs_groups and no_groups:
-            counts["left_out"] += 1
-            continue
-        if time.monotonic() + row["seconds"] > end:
-            counts["not_run"] += 1
-            continue
-        say("%d of %d: %s, %d nodes of %s, seed %d, %d s" % (
-            n + 1, len(rows), row["kind"], row["nodes"], os.path.basename(row["topology"]), row["seed"],
-            row["seconds"]))
-        status = run_one(args, row, out, not no_groups)
-        counts["run" if status == 0 else "left_out" if status == 77 else "failed"] += 1
+    counts = Counts(len(rows))
+    with concurrent.futures.ThreadPoolExecutor(args.jobs if args.simulated else 1) as pool:
+        list(pool.map(lambda at: do_row(args, at[0], at[1], os.path.join(args.out, name_of(at[1], program)), groups,
+                                        end, counts), enumerate(rows)))
     if args.json:
-        print(json.dumps(counts))
+        print(json.dumps(counts.of))
     else:
-        print(", ".join("%d %s" % (v, k.replace("_", " ")) for k, v in counts.items()))
-    return 1 if counts["failed"] else 0
+        print(", ".join("%d %s" % (v, k.replace("_", " ")) for k, v in counts.of.items()))
+    return 1 if counts.of["failed"] else 0
 
 
 def episodes(args):
@@ -243,7 +273,9 @@ def main():
         sys.exit(inside(sys.argv[2:]))
     ap = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
     ap.add_argument("verb", choices=("run", "report", "check"))
-    ap.add_argument("--kinds", default=",".join(faults.KINDS))
+    ap.add_argument("--simulated", action="store_true", help="in virtual time, by x0-lab chaos")
+    ap.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="simulated episodes at a time")
+    ap.add_argument("--kinds", default="", help="all but none, unless given")
     ap.add_argument("--episodes", type=int, default=5, help="of each kind")
     ap.add_argument("--seconds", type=float, default=90, help="of each episode, from when its mesh is up")
     ap.add_argument("--seed", type=int, default=1)
@@ -253,18 +285,22 @@ def main():
     ap.add_argument("--minutes", type=float, default=300, help="after which no episode is begun any more")
     ap.add_argument("--out", default=os.path.join(TOP, "build", "chaos"), help="folder of the episodes")
     ap.add_argument("--x0", default=os.path.join(TOP, "build/src/cli/x0"))
+    ap.add_argument("--lab", default=os.path.join(TOP, "build/lab/x0-lab"))
     ap.add_argument("--tool", default=os.path.join(TOP, "build/tests/e2e/e2e_tool"))
     ap.add_argument("--linkem", default=os.path.join(TOP, "build/tests/support/linkem"))
     ap.add_argument("--json", action="store_true")
     ap.add_argument("--verbose", action="store_true", help="what happens within each episode")
     ap.add_argument("--keep", action="store_true", help="the daemons' folders are not deleted")
     args = ap.parse_args()
-    unknown = [k for k in args.kinds.split(",") if k not in faults.KINDS]
+    kinds = faults.SIMULATED if args.simulated else list(faults.KINDS)
+    args.kinds = args.kinds or ",".join(k for k in kinds if k != "none")
+    unknown = [k for k in args.kinds.split(",") if k not in kinds]
     if unknown:
-        ap.error("unknown kind %s; there are: %s" % (unknown[0], ", ".join(faults.KINDS)))
+        ap.error("unknown kind %s; there are: %s" % (unknown[0], ", ".join(kinds)))
     for sig in (signal.SIGTERM, signal.SIGINT):  # leave through the clean-up
         signal.signal(sig, lambda *a: sys.exit(1))
-    args.x0, args.tool, args.linkem = (os.path.realpath(p) for p in (args.x0, args.tool, args.linkem))
+    args.x0, args.lab, args.tool, args.linkem = (
+        os.path.realpath(p) for p in (args.x0, args.lab, args.tool, args.linkem))
     sys.exit({"run": do_run, "report": do_report, "check": do_check}[args.verb](args))
 
 

@@ -19,6 +19,7 @@ INJECT_AT = (0.30, 0.40)  # of the episode's length
 LIFT_AT = 0.85
 EVENT_BEFORE = (0.05, 0.15)
 EVENT_DURING = (0.45, 0.70)
+EVENT_EVERY_S = 120
 SHORT_S = 45  # an episode as short has no event that takes a node away
 SAMPLE_S = 1.0
 PAIRS = 4
@@ -53,10 +54,14 @@ def plan(args):
         raise SystemExit("no two nodes of this topology are two hops apart")
     kind = faults.KINDS[args["kind"]]
     is_short = args["seconds"] < SHORT_S
+    backup = () if args.get("is_simulated") else ("backup",)  # a host's own affair
     events = [("surge", EVENT_DURING)] if is_short else \
-        [(rng.choice(("restart", "join", "backup")), EVENT_BEFORE), (rng.choice(("surge", "backup")), EVENT_DURING)]
+        [(rng.choice(("restart", "join") + backup), EVENT_BEFORE), (rng.choice(("surge",) + backup), EVENT_DURING)]
     joins = [JOINER] if any(e == "join" for e, _ in events) else []
     links = sorted(links + [topology.edge(joins[0], names[0])] if joins else links)
+    # In hours nothing else would happen: a restart or a surge every two minutes.
+    more = [[at + rng.uniform(0, EVENT_EVERY_S / 2), rng.choice(("restart", "surge"))]
+            for at in range(EVENT_EVERY_S, int(args["seconds"]) - EVENT_EVERY_S, EVENT_EVERY_S)]
     spec = dict(args)
     spec.update({
         "nodes": names, "links": links, "joins": joins, "pairs": pairs,
@@ -64,7 +69,7 @@ def plan(args):
         "rekeys": sorted(rng.sample(names, 2)),
         "mandates": {n: rng.choice(MANDATES) for n in rng.sample(names, max(1, len(names) // 5))},
         "inject_at": rng.uniform(*INJECT_AT) * args["seconds"], "lift_at": LIFT_AT * args["seconds"],
-        "events": sorted([[rng.uniform(*at) * args["seconds"], e] for e, at in events] + [[0.0, "rekey"]]),
+        "events": sorted([[rng.uniform(*at) * args["seconds"], e] for e, at in events] + more + [[0.0, "rekey"]]),
         "fault_seed": rng.getrandbits(32),
     })
     return spec

@@ -93,6 +93,26 @@ class NodeFault(Fault):
         return {"nodes": [self.node]}
 
 
+class Nothing(Fault):
+    """No fault: whatever is said or done is a false alarm."""
+    what = "none"
+
+    def choose(self, ways):
+        pass
+
+    def is_through(self, way):
+        return False
+
+    def without(self):
+        return {}
+
+    def inject(self):
+        pass
+
+    def lift(self):
+        pass
+
+
 # ---- links ----
 
 class LinkCut(Fault):
@@ -285,11 +305,16 @@ class Partition(Fault):
 
 
 KINDS = {
+    "none": Nothing,
     "link_cut": LinkCut, "carrier_loss": CarrierLoss, "loss_one_way": LossOneWay, "delay_jitter": DelayJitter,
     "rate_limit": RateLimit, "reordering": Reordering, "silent_drop": SilentDrop, "mtu_black_hole": MtuBlackHole,
     "cpu_hog": CpuHog, "memory_pressure": MemoryPressure, "daemon_killed": DaemonKilled, "daemon_hung": DaemonHung,
     "disk_full": DiskFull, "lying_node": LyingNode, "partition": Partition,
 }
+
+# Those of x0-lab chaos: what is a host's own is none of the simulator's.
+SIMULATED = ("none", "link_cut", "carrier_loss", "loss_one_way", "delay_jitter", "rate_limit", "reordering", "silent_drop",
+             "mtu_black_hole", "daemon_killed", "daemon_hung", "lying_node", "partition")
 
 
 # ---- harmless events ----

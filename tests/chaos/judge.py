@@ -10,6 +10,7 @@ SHARE_LOST = 0.05
 SHARE_CPU, SHARE_MEMORY, SHARE_DISK = 0.90, 0.85, 0.95
 HELD = 2  # samples in a row, of the simple rule
 US_TO_PPM = 1e6
+LINK_KINDS = ("link_down", "link_loss", "link_delay")
 HOST_KINDS = {"cpu": "cpu_hog", "memory": "memory_pressure", "disk": "disk_full"}
 
 
@@ -22,6 +23,8 @@ def unix(text):
 def true_causes(fault):
     """Names of things, in the words of `x0 heal explain`, that are the cause; any of them is right."""
     label = fault["label"]
+    if fault["what"] == "none":
+        return set()
     if fault["what"] == "link":
         u, v = label["link"]
         return {"link %s - %s" % (u, v), "link %s - %s" % (v, u)}
@@ -35,6 +38,8 @@ def true_causes(fault):
 def guilty(fault):
     """Nodes that may be acted upon: the one at fault, or the ends of the link."""
     label = fault["label"]
+    if fault["what"] == "none":
+        return set()
     if fault["what"] == "link":
         return set(label["link"])
     if fault["what"] == "part":
@@ -49,8 +54,10 @@ def causes_of(incident):
         return named
     if incident["kind"] in HOST_KINDS:
         return ["host of " + incident["node"]]
-    if incident["kind"] in ("link_down", "link_loss"):
+    if incident["kind"] in LINK_KINDS:
         return ["link %s - %s" % (incident["node"], incident["subject"])]
+    if incident["kind"] == "restart":
+        return ["node " + incident["subject"]]
     return []
 
 
@@ -59,7 +66,7 @@ def concerns(incident, fault):
     at = {incident["node"], incident["subject"]}
     if incident["kind"] in HOST_KINDS:
         return fault["what"] == "host" and incident["node"] == fault["label"]["node"]
-    if fault["what"] in ("link", "part") and incident["kind"] in ("link_down", "link_loss"):
+    if fault["what"] in ("link", "part") and incident["kind"] in LINK_KINDS:
         return any(at == set(c[5:].split(" - ")) for c in true_causes(fault))
     return bool(at & guilty(fault)) or bool(set(causes_of(incident)) & true_causes(fault))
 
@@ -111,7 +118,7 @@ def rule_causes(alarms):
 
 
 def rule_concerns(thing, fault):
-    if fault["what"] in ("link", "part"):
+    if fault["what"] in ("link", "part", "none"):
         return thing in true_causes(fault)
     return fault["label"]["node"] in thing.split()
 

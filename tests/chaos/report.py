@@ -22,7 +22,7 @@ def mttr(rows, role):
 
 def side(rows, get):
     """Detection and causes, of healing or of the rule."""
-    found = [get(r) for r in rows]
+    found = [get(r) for r in rows if r["what"] != "none"]
     delays = [f["detected_s"] for f in found if f["detected_s"] is not None]
     return {"detected": len(delays), "delay_p50_s": percentile(delays, 50), "delay_max_s": max(delays, default=None),
             "ac1": share(sum(f["rank"] == 1 for f in found), len(found)),
