@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A link that loses nothing takes another way round and becomes five times as long: no rule speaks of
-# that, and the detectors that a has learned from its own past hint at it. Nobody is told, nothing is
+# A link that loses nothing takes another way round and becomes five times as long: a rule notes that
+# it is slow, no other speaks of it, and the detectors that a has learned from its own past hint at it. Nobody is told, nothing is
 # done, and after a restart nothing is left of what was learned, which is said.
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
@@ -80,6 +80,11 @@ if command -v curl >/dev/null 2>&1; then
 	grep -q '^self_healing_hints_total{state="opened"} [1-9]' "$WORK/metrics" ||
 		fail "the hint is not counted: $(grep self_healing "$WORK/metrics")"
 fi
+
+is_slow() {
+	[ "$(x a heal incidents --kind link_delay --json | json_value state)" = noted ]
+}
+within 5 is_slow || fail "no rule notes that the link has become slow: $(x a heal incidents)"
 
 # 3. what was learned ends with the daemon
 x a down >/dev/null 2>&1

@@ -22,10 +22,6 @@ struct unusual_spoken unusual_spoken_of(enum healing_kind kind)
 		ret.group = UNUSUAL_LINK;
 		ret.features = BIT(UNUSUAL_LOSS);
 		break;
-	case HEALING_LINK_DELAY:
-		ret.group = UNUSUAL_LINK;
-		ret.features = BIT(UNUSUAL_RTT) | BIT(UNUSUAL_JITTER);
-		break;
 	case HEALING_LINK_DOWN:
 		ret.group = UNUSUAL_LINK;
 		ret.features = BIT(UNUSUAL_RTT) | BIT(UNUSUAL_JITTER) | BIT(UNUSUAL_LOSS);
@@ -34,7 +30,8 @@ struct unusual_spoken unusual_spoken_of(enum healing_kind kind)
 	case HEALING_SERVICE:
 	case HEALING_LEDGER_SPLIT:
 	case HEALING_RESTART:
-	case HEALING_UNUSUAL: /* what stands out in a row is not learned anyway */
+	case HEALING_LINK_DELAY: /* a hint as well: two that agree are worth more than one */
+	case HEALING_UNUSUAL:	 /* what stands out in a row is not learned anyway */
 	case HEALING_N_KINDS:
 		break;
 	}

@@ -347,7 +347,6 @@ static void each_kind_of_incident_speaks_of_its_own_features(void **state)
 				     1U << UNUSUAL_MEMORY | 1U << UNUSUAL_PRESSURE_MEMORY },
 		[HEALING_DISK] = { UNUSUAL_HOST, 1U << UNUSUAL_DISK },
 		[HEALING_LINK_LOSS] = { UNUSUAL_LINK, 1U << UNUSUAL_LOSS },
-		[HEALING_LINK_DELAY] = { UNUSUAL_LINK, 1U << UNUSUAL_RTT | 1U << UNUSUAL_JITTER },
 		[HEALING_LINK_DOWN] = { UNUSUAL_LINK, (1U << UNUSUAL_N_LINK) - 1 },
 	};
 
