@@ -304,7 +304,7 @@ static void put_healing(FILE *out, const json_t *h)
 		(void)fprintf(out, "self_healing_events_total{outcome=\"%s\"} %" PRIu64 "\n",
 			      rows[i].outcome, number(h, rows[i].counter));
 	family(out, "self_healing_hints_total", "counter",
-	       "What learned detectors hinted at; and of that, what rules have confirmed.");
+	       "What was hinted at; and of that, what rules have confirmed.");
 	for (size_t i = 0; i < N_ELEMENTS(hints); i++)
 		(void)fprintf(out, "self_healing_hints_total{state=\"%s\"} %" PRIu64 "\n",
 			      hints[i].outcome, number(h, hints[i].counter));

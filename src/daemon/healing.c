@@ -207,6 +207,11 @@ static void on_timer(void *arg, uint64_t now_us)
 
 /* ---- starting ---- */
 
+static bool can_free_space(void *arg, const char **ret_why_not)
+{
+	return healing_past_can_shrink(arg, ret_why_not);
+}
+
 void healing_start(struct daemon *d)
 {
 	CLEANUP_FREE struct healing_loop *l = calloc(1, sizeof(*l));
@@ -214,6 +219,8 @@ void healing_start(struct daemon *d)
 		.node = d->node,
 		.first_id = d->boot_epoch << 20 | 1,
 		.learn_s = (unsigned)d->options->config->healing_learn_s,
+		.can_free_space = can_free_space,
+		.arg = l,
 	};
 
 	entropy_fill(&kernel_entropy, (uint8_t *)&config.seed, sizeof(config.seed));

@@ -64,7 +64,6 @@ static void tell_manager(struct healing_loop *l, uint64_t now_us)
 	v[UNUSUAL_PRESSURE_IO] = known(l, HOST_PRESSURE_IO, now_us);
 	v[UNUSUAL_LOOP_LATE] = known(l, HOST_LOOP_LATE, now_us) / US_PER_MS;
 	v[UNUSUAL_LINK_RTT] = NAN; /* the manager knows it */
-	of.can_free_space = healing_past_can_shrink(l, &of.why_not);
 	manager_set_host(l->manager, &of);
 }
 

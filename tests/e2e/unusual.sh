@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # A link that loses nothing takes another way round and becomes five times as long: a rule notes that
-# it is slow, no other speaks of it, and the detectors that a has learned from its own past hint at it. Nobody is told, nothing is
-# done, and after a restart nothing is left of what was learned, which is said.
+# it is slow, no other speaks of it, and the detectors that a has learned from its own past hint at it.
+# Nobody is told, nothing is done, and after a restart nothing is left of what was learned, which is said.
 # shellcheck source=tests/support/netns.sh
 . "$(dirname "$0")/../support/netns.sh"
 

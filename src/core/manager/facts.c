@@ -9,8 +9,8 @@
 #define FIRST_LOSS_US MS(500)	   /* until the first loss is noticed, where packets go */
 #define PPM 1e6
 #define BAD_LINKS_MIN 2
-#define SEVERAL_LINKS "several of its links lose (survey)"
-#define BETWEEN_MAX 8 /* nodes; two links of each */
+#define BAD_LOSS_MIN 0.005 /* over half a minute */
+#define BETWEEN_MAX 8	   /* nodes; two links of each */
 
 /* A link's loss is over half a minute, of which only the last seconds are the incident's. Taken to
  * have been none before, which errs to the link's side: a link is avoided as its neighbour is. */
@@ -103,16 +103,16 @@ static double or_nothing(double v)
 	return isnan(v) ? 0 : v;
 }
 
-/* By the neighbour to the destination, in links; 0: not known. */
-static unsigned hops_by(const struct manager *m, uint64_t neighbour, uint64_t destination)
+/* By the neighbour to the destination; all zeros: nothing is known of it. */
+static struct watch_way way_by(const struct manager *m, uint64_t neighbour, uint64_t destination)
 {
 	struct watch_way w;
 	size_t cursor = 0;
 
 	while (node_next_watched(m->node, &cursor, &w))
 		if (w.neighbour == neighbour && w.destination == destination)
-			return w.n_hops;
-	return 0;
+			return w;
+	return (struct watch_way){ 0 };
 }
 
 /* Where one node is between the neighbour and the destination: the links of those that it may be,
@@ -159,7 +159,7 @@ static void explain_from_afar(const struct manager *m, const struct healing_inci
 	int behind = graph_vertex(g, &v), node;
 
 	(void)graph_edge(g, route, behind, HEALING_BEHIND_WEIGHT);
-	if (hops_by(m, i->subject, i->about) == WATCH_NEAREST_HOPS + 1) {
+	if (way_by(m, i->subject, i->about).n_hops == WATCH_NEAREST_HOPS + 1) {
 		loss = fmax(0, loss - explain_between(m, i, now_us, g, behind));
 		g->vertices[behind].deviation = loss;
 	}
@@ -170,13 +170,18 @@ static void explain_from_afar(const struct manager *m, const struct healing_inci
 	(void)graph_edge(g, route, node, HEALING_AFAR_NODE_WEIGHT);
 }
 
+/* What a well link loses by chance looks like much where it is scaled to the last second or two. */
+static bool is_bad(const struct manager *m, double loss, uint64_t at_us)
+{
+	return loss >= BAD_LOSS_MIN &&
+	       lately(m, loss, at_us) >= healing_closes_at(HEALING_LINK_LOSS); /* NaN: no */
+}
+
 /* Links of a node that lose a share, by what its neighbours say of them, and this node itself. */
 static unsigned n_bad_links(const struct manager *m, uint64_t id, uint64_t now_us)
 {
 	const struct survey *s = node_survey(m->node);
-	double own = lately(m, own_link(m, id, now_us).deviation, now_us);
-	double bad = healing_closes_at(HEALING_LINK_LOSS);
-	unsigned n = own >= bad; /* NaN: no */
+	unsigned n = is_bad(m, own_link(m, id, now_us).deviation, now_us);
 	struct survey_view v;
 	size_t cursor = 0;
 
@@ -187,26 +192,25 @@ static unsigned n_bad_links(const struct manager *m, uint64_t id, uint64_t now_u
 		if (v.id == id || v.id == node_id(m->node))
 			continue;
 		loss = told_loss(m, v.id, id, now_us, &at_us);
-		n += lately(m, loss, at_us) >= bad;
+		n += is_bad(m, loss, at_us);
 	}
 	return n;
 }
 
-/* One link that loses is the link's affair; several of one node have that in common. */
-static void explain_by_node(const struct healing_incident *i, const struct healing_reading *last,
-			    struct healing_graph *g, int route, int near, int far)
+/* One link that loses is the link's affair; several of one node have that in common. Returns the
+ * vertex of the node, of which the symptom is. */
+static int explain_by_node(const struct healing_incident *i, struct healing_graph *g, int symptom)
 {
 	int node = graph_vertex(g, &(struct healing_vertex){
 					   .kind = VERTEX_NODE,
 					   .a = i->subject,
-					   .deviation = last->value,
-					   .at_us = last->at_us,
-					   .source = SEVERAL_LINKS,
+					   .deviation = g->vertices[symptom].deviation,
+					   .at_us = g->vertices[symptom].at_us,
+					   .source = "several of its links lose (survey)",
 				   });
 
-	(void)graph_edge(g, route, node, 1);
-	(void)graph_edge(g, node, near, HEALING_LINK_WEIGHT);
-	(void)graph_edge(g, node, far, HEALING_LINK_WEIGHT);
+	(void)graph_edge(g, symptom, node, 1);
+	return node;
 }
 
 /* What a neighbour loses of what it is given for a destination: that much of the loss as no link
@@ -233,12 +237,14 @@ static void explain_delivery(const struct manager *m, const struct healing_incid
 				});
 	link = graph_vertex(g, &near);
 	if (n_bad_links(m, i->subject, now_us) >= BAD_LINKS_MIN) {
-		explain_by_node(i, last, g, route, link, graph_vertex(g, &far));
+		node = explain_by_node(i, g, route);
+		(void)graph_edge(g, node, link, HEALING_LINK_WEIGHT);
+		(void)graph_edge(g, node, graph_vertex(g, &far), HEALING_LINK_WEIGHT);
 		return;
 	}
 	(void)graph_edge(g, route, link, 1);
 	(void)graph_edge(g, link, graph_vertex(g, &host), 0.5);
-	if (hops_by(m, i->subject, i->about) != WATCH_NEAREST_HOPS) {
+	if (way_by(m, i->subject, i->about).n_hops != WATCH_NEAREST_HOPS) {
 		explain_from_afar(m, i, now_us, g, route,
 				  fmax(0, last->value - or_nothing(near.deviation)));
 		return;
@@ -266,30 +272,8 @@ static void explain_link(const struct manager *m, const struct healing_incident 
 	link.since_us = i->began_us;
 	symptom = graph_vertex(g, &link);
 	if (i->kind == HEALING_LINK_LOSS && n_bad_links(m, i->subject, now_us) >= BAD_LINKS_MIN)
-		(void)graph_edge(g, symptom,
-				 graph_vertex(g,
-					      &(struct healing_vertex){
-						      .kind = VERTEX_NODE,
-						      .a = i->subject,
-						      .deviation = link.deviation,
-						      .at_us = now_us,
-						      .source = SEVERAL_LINKS,
-					      }),
-				 1);
+		(void)explain_by_node(i, g, symptom);
 	(void)graph_edge(g, symptom, graph_vertex(g, &host), 0.5);
-}
-
-/* Forwarding keeps off a way that lost a few probes in a row, until some are answered or the way
- * was not used for a minute. */
-static bool is_doubted(const struct manager *m, uint64_t destination, uint64_t neighbour)
-{
-	struct watch_way w;
-	size_t cursor = 0;
-
-	while (node_next_watched(m->node, &cursor, &w))
-		if (w.destination == destination && w.neighbour == neighbour)
-			return w.is_doubted;
-	return false;
 }
 
 /* Another neighbour that says it reaches the destination: be it through us, it may have a way of
@@ -302,8 +286,10 @@ static bool has_other_way(const struct manager *m, uint64_t destination, uint64_
 	size_t cursor = 0;
 
 	*why_not = "the packets go another way already";
+	/* Forwarding keeps off a way that lost a few probes in a row, until some are answered or it
+	 * was not used for a minute: then they would go back to it. */
 	if (next != 0 && next != neighbour)
-		return is_doubted(m, destination, neighbour); /* and would go back to it */
+		return way_by(m, neighbour, destination).is_doubted;
 	*why_not = "there is no other way to where the packets go";
 	while (routes_next_neighbour(node_routes(m->node), &cursor, destination, &other, &metric))
 		if (other != neighbour && metric < ROUTE_DOUBTED)
@@ -331,9 +317,10 @@ void manager_facts(const struct manager *m, const struct healing_incident *i, ui
 		explain_link(m, i, now_us, &ret->graph);
 		break;
 	case HEALING_DISK:
-		ret->is_possible[REMEDY_FREE_SPACE] = m->host.can_free_space;
-		ret->why_not[REMEDY_FREE_SPACE] =
-			m->host.at_us ? m->host.why_not : "this host has not been looked at yet";
+		ret->why_not[REMEDY_FREE_SPACE] = "there is nothing that could be given back";
+		ret->is_possible[REMEDY_FREE_SPACE] =
+			m->can_free_space &&
+			m->can_free_space(m->arg, &ret->why_not[REMEDY_FREE_SPACE]);
 		break;
 	case HEALING_CPU:
 	case HEALING_MEMORY:

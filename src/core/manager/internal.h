@@ -28,6 +28,8 @@ struct manager_peer {
 
 struct manager {
 	struct node *node;
+	bool (*can_free_space)(void *arg, const char **ret_why_not);
+	void *arg;
 	struct healing *healing;
 	struct unusual *unusual;
 	struct manager_host host; /* at_us 0: nothing is known */
@@ -50,6 +52,8 @@ double host_value_of(const struct manager *m, unsigned which, uint64_t now_us);
 
 /* ---- readings.c ---- */
 
+/* A link than it has been. */
+double slower_by_ms(const struct link_quality *q);
 void read_links(struct manager *m, uint64_t now_us);
 /* True while more seems to be lost on a way than usual. */
 bool read_deliveries(struct manager *m, uint64_t now_us);

@@ -293,6 +293,8 @@ int manager_new(const struct manager_config *config, struct manager **ret)
 	if (!m)
 		return -ENOMEM;
 	m->node = config->node;
+	m->can_free_space = config->can_free_space;
+	m->arg = config->arg;
 	m->next_ping = MANAGER_PING_FIRST;
 	r = healing_new(config->first_id, config->seed, &m->healing);
 	if (r == 0)

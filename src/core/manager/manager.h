@@ -22,6 +22,10 @@ struct manager_config {
 	uint64_t first_id; /* of incidents and actions: none was used before */
 	uint64_t seed;	   /* of what is left to chance */
 	unsigned learn_s;  /* of core/unusual */
+	/* Whether the caller has something of its own to give back to a full disk; else static text
+	 * why not. NULL: it never has. */
+	bool (*can_free_space)(void *arg, const char **ret_why_not);
+	void *arg;
 };
 
 struct manager;
@@ -41,9 +45,7 @@ struct unusual *manager_unusual(const struct manager *m);
 struct manager_host {
 	double values[UNUSUAL_N_HOST];
 	uint64_t at_us;
-	const char *cpu_source; /* static text, as why_not */
-	bool can_free_space;	/* there is something of ours to give back to a full disk */
-	const char *why_not;
+	const char *cpu_source; /* static text */
 };
 
 void manager_set_host(struct manager *m, const struct manager_host *host);

@@ -105,6 +105,12 @@ static bool is_fault(struct manager *m, const struct node_peer_view *v, size_t n
 	return p->is_cut_off;
 }
 
+/* What is smoothed lags: below the least of 30 s for a while, where a link became slow before. */
+double slower_by_ms(const struct link_quality *q)
+{
+	return q->rtt_us > q->rtt_min_us ? (q->rtt_us - q->rtt_min_us) / 1e3 : 0;
+}
+
 static void read_link(struct manager *m, const struct node_peer_view *v, size_t n_lost,
 		      uint64_t now_us)
 {
@@ -135,7 +141,7 @@ static void read_link(struct manager *m, const struct node_peer_view *v, size_t 
 		return;
 	r.kind = HEALING_LINK_DELAY;
 	r.source = "its probes: beside the least of the last 30 s";
-	r.value = (v->quality.rtt_us - v->quality.rtt_min_us) / 1e3;
+	r.value = slower_by_ms(&v->quality);
 	manager_say(m, r, now_us);
 }
 

@@ -350,7 +350,7 @@ struct node {
 	struct node_counters counters;
 };
 
-/* node.c */
+/* actions.c */
 void actions_free(struct node *n); /* wipes */
 struct node_action *node_act(struct node *n, enum node_action_type type, struct span data);
 uint8_t *node_room(struct node *n);
@@ -363,9 +363,11 @@ struct treatment node_control(const struct node *n);
 /* An action whose bytes lie in the datagram lent; NULL as in node_act(). */
 struct node_action *node_act_on_loan(struct node *n, enum node_action_type type, struct span data);
 struct node_event *node_event(struct node *n, enum node_event_type type, uint64_t id);
-int64_t node_unix_s(const struct node *n);
 /* Of the mesh itself: handshakes. */
 void node_send_datagram(struct node *n, const struct endpoint *to, struct span datagram);
+
+/* node.c */
+int64_t node_unix_s(const struct node *n);
 void node_pump(struct node *n);
 void node_pump_later(struct node *n); /* with the next action */
 
